@@ -1,0 +1,55 @@
+"""Child registries of scope ``mmamp``.
+
+MMEngine imports ``<scope>.registry`` by itself when a config names a type as
+``'<scope>.Type'``, so this file has to stay at exactly this path. Under
+``default_scope='mmamp'`` the Runner looks for a child of each root registry it
+builds from, and warns where it finds none: hence also those children that
+mmamp itself puts nothing into.
+"""
+from mmengine import registry as mmengine_registry
+from mmengine.registry import Registry
+
+__all__ = [
+    'DATASETS', 'DATA_SAMPLERS', 'EVALUATOR', 'FUNCTIONS', 'HOOKS',
+    'LOG_PROCESSORS', 'LOOPS', 'METRICS', 'MODELS', 'MODEL_WRAPPERS',
+    'OPTIMIZERS', 'OPTIM_WRAPPERS', 'OPTIM_WRAPPER_CONSTRUCTORS',
+    'PARAM_SCHEDULERS', 'RUNNERS', 'TRANSFORMS', 'VISBACKENDS', 'VISUALIZERS',
+    'WEIGHT_INITIALIZERS'
+]
+
+
+def _child(name: str, location: str) -> Registry:
+    """Return a child of MMEngine's root registry ``name``.
+
+    Args:
+        name (str): Attribute name of the root in ``mmengine.registry``.
+        location (str): The package that is imported to fill the child.
+    """
+    parent = getattr(mmengine_registry, name)
+    return Registry(
+        parent.name, parent=parent, scope='mmamp', locations=[location])
+
+
+HOOKS = _child('HOOKS', 'mmamp.engine')
+LOG_PROCESSORS = _child('LOG_PROCESSORS', 'mmamp.engine')
+LOOPS = _child('LOOPS', 'mmamp.engine')
+OPTIMIZERS = _child('OPTIMIZERS', 'mmamp.engine')
+OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'mmamp.engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS',
+                                    'mmamp.engine')
+PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS', 'mmamp.engine')
+RUNNERS = _child('RUNNERS', 'mmamp.engine')
+VISBACKENDS = _child('VISBACKENDS', 'mmamp.engine')
+VISUALIZERS = _child('VISUALIZERS', 'mmamp.engine')
+
+MODELS = _child('MODELS', 'mmamp.models')
+MODEL_WRAPPERS = _child('MODEL_WRAPPERS', 'mmamp.models')
+WEIGHT_INITIALIZERS = _child('WEIGHT_INITIALIZERS', 'mmamp.models')
+
+DATASETS = _child('DATASETS', 'mmamp.datasets')
+DATA_SAMPLERS = _child('DATA_SAMPLERS', 'mmamp.datasets')
+FUNCTIONS = _child('FUNCTIONS', 'mmamp.datasets')
+TRANSFORMS = _child('TRANSFORMS', 'mmamp.datasets')
+
+EVALUATOR = _child('EVALUATOR', 'mmamp.evaluation')
+METRICS = _child('METRICS', 'mmamp.evaluation')

@@ -1,0 +1,50 @@
+"""mmamp: mixed-precision training for OpenMMLab models, GANs first.
+
+Importing it registers everything under the scope ``mmamp``.
+"""
+
+from .version import __version__
+
+
+def _check_host() -> None:
+    """Say in one line what is missing, if anything is.
+
+    The package itself requires neither: pip would overwrite a fork of
+    MMEngine or the full mmcv with the published ones.
+    """
+    try:
+        import mmcv  # noqa: F401
+        import mmengine
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f'mmamp needs {error.name}, which is not installed. PyTorch: '
+            '`pip install torch==2.13.0` (a CPU build; any release from 2.4 '
+            "on will do). MMEngine and mmcv: `pip install 'mmamp[mm]'`"
+        ) from None
+    from mmengine.utils import digit_version
+
+    if digit_version(mmengine.__version__) < digit_version('0.10.7'):
+        raise ImportError(
+            f'mmamp needs mmengine >= 0.10.7, but {mmengine.__version__} is '
+            'installed: `pip install mmengine==0.10.7`'
+        )
+
+
+_check_host()
+
+from . import datasets, engine, models  # noqa: E402, F401
+from .config import enable_amp  # noqa: E402
+from .engine.optimizers import (  # noqa: E402
+    AmpOptimWrapper,
+    OptimWrapperConstructor,
+)
+from .models import BaseGAN  # noqa: E402
+
+__all__ = [
+    'AmpOptimWrapper',
+    'BaseGAN',
+    'OptimWrapperConstructor',
+    '__version__',
+    'enable_amp',
+]

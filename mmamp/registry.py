@@ -6,15 +6,30 @@ MMEngine imports ``<scope>.registry`` by itself when a config names a type as
 builds from, and warns where it finds none: hence also those children that
 mmamp itself puts nothing into.
 """
+
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
 __all__ = [
-    'DATASETS', 'DATA_SAMPLERS', 'EVALUATOR', 'FUNCTIONS', 'HOOKS',
-    'LOG_PROCESSORS', 'LOOPS', 'METRICS', 'MODELS', 'MODEL_WRAPPERS',
-    'OPTIMIZERS', 'OPTIM_WRAPPERS', 'OPTIM_WRAPPER_CONSTRUCTORS',
-    'PARAM_SCHEDULERS', 'RUNNERS', 'TRANSFORMS', 'VISBACKENDS', 'VISUALIZERS',
-    'WEIGHT_INITIALIZERS'
+    'DATASETS',
+    'DATA_SAMPLERS',
+    'EVALUATOR',
+    'FUNCTIONS',
+    'HOOKS',
+    'LOG_PROCESSORS',
+    'LOOPS',
+    'METRICS',
+    'MODELS',
+    'MODEL_WRAPPERS',
+    'OPTIMIZERS',
+    'OPTIM_WRAPPERS',
+    'OPTIM_WRAPPER_CONSTRUCTORS',
+    'PARAM_SCHEDULERS',
+    'RUNNERS',
+    'TRANSFORMS',
+    'VISBACKENDS',
+    'VISUALIZERS',
+    'WEIGHT_INITIALIZERS',
 ]
 
 
@@ -27,7 +42,8 @@ def _child(name: str, location: str) -> Registry:
     """
     parent = getattr(mmengine_registry, name)
     return Registry(
-        parent.name, parent=parent, scope='mmamp', locations=[location])
+        parent.name, parent=parent, scope='mmamp', locations=[location]
+    )
 
 
 HOOKS = _child('HOOKS', 'mmamp.engine')
@@ -35,8 +51,9 @@ LOG_PROCESSORS = _child('LOG_PROCESSORS', 'mmamp.engine')
 LOOPS = _child('LOOPS', 'mmamp.engine')
 OPTIMIZERS = _child('OPTIMIZERS', 'mmamp.engine')
 OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'mmamp.engine')
-OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS',
-                                    'mmamp.engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(
+    'OPTIM_WRAPPER_CONSTRUCTORS', 'mmamp.engine'
+)
 PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS', 'mmamp.engine')
 RUNNERS = _child('RUNNERS', 'mmamp.engine')
 VISBACKENDS = _child('VISBACKENDS', 'mmamp.engine')

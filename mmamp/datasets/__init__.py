@@ -1,0 +1,7 @@
+"""Data: the digits that scikit-learn ships, and folders of the user's."""
+
+from .digits import DigitsDataset
+from .image_folder import ImageFolderDataset
+from .transforms import LoadImage, PackImage
+
+__all__ = ['DigitsDataset', 'ImageFolderDataset', 'LoadImage', 'PackImage']

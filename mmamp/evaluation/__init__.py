@@ -1,0 +1,5 @@
+"""How good generated images are."""
+
+from .digit_classifier import DigitClassifier
+
+__all__ = ['DigitClassifier']

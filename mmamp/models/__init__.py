@@ -1,0 +1,9 @@
+"""GANs: the training loop, the networks, the losses."""
+
+from .archs import *  # noqa: F403
+from .base_gan import BaseGAN
+from .data_preprocessor import GANDataPreprocessor
+from .image_gan import ImageGAN
+from .losses import GANLoss
+
+__all__ = ['BaseGAN', 'GANDataPreprocessor', 'GANLoss', 'ImageGAN']

@@ -1,0 +1,7 @@
+"""Hooks. They report and save; they never touch gradients or parameters."""
+
+from .amp_monitor_hook import AmpMonitorHook
+from .sample_hook import SampleHook
+from .state_hook import StateHook
+
+__all__ = ['AmpMonitorHook', 'SampleHook', 'StateHook']

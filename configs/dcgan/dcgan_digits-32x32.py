@@ -1,0 +1,14 @@
+# DCGAN on scikit-learn's digits. Float32 as it stands; add --amp.
+_base_ = [
+    '../_base_/default_runtime.py',
+    '../_base_/datasets/digits_32x32.py',
+    '../_base_/models/dcgan_32x32.py',
+]
+
+train_cfg = dict(by_epoch=False, max_iters=500)
+
+optim_wrapper = dict(
+    constructor='OptimWrapperConstructor',
+    generator=dict(optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))),
+    discriminator=dict(
+        optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))))

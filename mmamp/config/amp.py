@@ -1,0 +1,298 @@
+"""Put the optimizers of a config in mixed precision: what ``--amp`` does."""
+
+import copy
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.config.lazy import LazyAttr, LazyObject
+from mmengine.logging import print_log
+
+AMP_TYPE = 'mmamp.AmpOptimWrapper'
+VALID_DTYPES = ('float16', 'bfloat16', 'float32', 'float64', 'auto')
+FULL_PRECISION = ('float32', 'float64')
+
+# Why MMEngine's other wrappers are refused
+_FOREIGN = {
+    'ApexOptimWrapper': 'apex.amp sets its precision',
+    'DeepSpeedOptimWrapper': 'the DeepSpeed strategy sets its precision',
+    'ColossalAIOptimWrapper': 'the ColossalAI strategy sets its precision',
+}
+# Keys that never name an optimizer, whatever dict they hold: an optimizer may
+# wrap another one, and parameters may belong to a module named `optimizer`
+_SETTINGS = ('optimizer', 'paramwise_cfg')
+# Reads a value as it is stored; a ConfigDict's own `get` imports a lazy one
+_raw = dict.get
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The precision that a config sets for one optimizer."""
+
+    type_name: str  # the wrapper's, as the config spells it
+    kind: str  # 'plain' (float32), 'stock' (MMEngine's AMP) or 'mmamp'
+    dtype: str | None  # None is the device's default
+    loss_scale: Any  # None is 'dynamic'
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the optimizer is in mixed precision."""
+        return self.kind != 'plain' and self.dtype not in FULL_PRECISION
+
+    def __str__(self) -> str:
+        if not self.mixed:
+            dtype = 'float32' if self.kind == 'plain' else self.dtype
+            return f'{self.type_name} ({dtype})'
+        dtype = self.dtype or "the device's default"
+        scale = 'dynamic' if self.loss_scale is None else self.loss_scale
+        return f'{self.type_name} (dtype {dtype}, loss_scale {scale})'
+
+
+@dataclass(frozen=True)
+class AmpChange:
+    """What happened to one optimizer; ``str()`` of it is the line to log.
+
+    Args:
+        name (str): The optimizer's name, 'optim_wrapper' for a single one.
+        before (Precision): Its precision in the config as given.
+        after (Precision): The same in the new config.
+    """
+
+    name: str
+    before: Precision
+    after: Precision
+
+    def __str__(self) -> str:
+        parts = [f'{self.name}: {self.before} -> {self.after}']
+        if self.before.mixed and self.after.mixed:
+            parts.append('in mixed precision already')
+        elif self.before.dtype in FULL_PRECISION:
+            parts.append(f'kept in {self.before.dtype}, as its dtype says')
+        for key in ('dtype', 'loss_scale'):
+            was, now = getattr(self.before, key), getattr(self.after, key)
+            if was is not None and was != now:
+                parts.append(f"the option replaces the config's {key} {was}")
+        return '; '.join(parts)
+
+
+def enable_amp(
+    cfg: Config, dtype: Any = None, loss_scale: Any = None
+) -> Config:
+    """Return a copy of a config with its optimizers in mixed precision.
+
+    Only ``optim_wrapper`` differs in the copy, whatever its ``constructor``
+    and the names of its optimizers. Each wrapper becomes an
+    ``mmamp.AmpOptimWrapper`` and keeps its other values; one that is mmamp's
+    already stays as it is. One with ``dtype='float32'`` in the config stays in
+    float32 and takes neither option. The :func:`amp_report` is logged.
+
+    Args:
+        cfg (Config): The config. It is not changed.
+        dtype (str, optional): 'float16', 'bfloat16', 'float32', 'float64' or
+            'auto', to replace the config's own. Defaults to None: keep the
+            config's, or else the device's default.
+        loss_scale (str or int or float or dict, optional): 'dynamic', a number
+            above 0 (also as text) or a dict of ``GradScaler`` arguments, to
+            replace the config's own. Defaults to None: keep the config's, or
+            else 'dynamic'.
+
+    Returns:
+        Config: The new config, which comes back equal if given again.
+
+    Raises:
+        TypeError: If ``cfg`` is no ``Config``.
+        ValueError: If an option is invalid, if there is no optimizer or one in
+            a wrapper of another kind, or if none ends up in mixed precision.
+
+    Examples:
+        >>> cfg = Config(dict(optim_wrapper=dict(
+        ...     constructor='OptimWrapperConstructor',
+        ...     generator=dict(optimizer=dict(type='Adam', lr=1e-4)),
+        ...     discriminator=dict(optimizer=dict(type='Adam', lr=4e-4)))))
+        >>> enable_amp(cfg, dtype='bfloat16').optim_wrapper.generator.type
+        'mmamp.AmpOptimWrapper'
+    """
+    if not isinstance(cfg, Config):
+        hint = '; wrap it: Config(cfg)' if isinstance(cfg, dict) else ''
+        raise TypeError(f'cfg must be a Config, got {type(cfg)}{hint}')
+    options = _checked_options(dtype, loss_scale)
+    # Copied by itself: other keys may share its dicts, and stay as they are
+    optim_wrapper = _copy_containers(_raw(cfg._cfg_dict, 'optim_wrapper'))
+    entries = _entries(optim_wrapper)
+    for name, entry in entries.items():
+        _edit(entry, _read(name, entry, cfg), options)
+    new_cfg = _copy_containers(cfg)
+    new_cfg.optim_wrapper = optim_wrapper
+
+    changes = amp_report(cfg, new_cfg)
+    lines = [str(change) for change in changes]
+    if not any(change.after.mixed for change in changes):
+        raise ValueError(
+            'no optimizer ends up in mixed precision; one of them at least '
+            "must have the dtype 'float16', 'bfloat16', 'auto' or none at "
+            f'all. Found: {" | ".join(lines)}'
+        )
+    if None not in entries:  # else the rest are arguments, as `clip_grad` is
+        rest = [key for key in _children(optim_wrapper) if key not in entries]
+        lines += [f'{key}: holds no optimizer, left alone' for key in rest]
+    print_log('\n    '.join(['Mixed precision:', *lines]), logger='current')
+    return new_cfg
+
+
+def amp_report(before: Config, after: Config) -> list[AmpChange]:
+    """Compare the precision of every optimizer in two configs.
+
+    Args:
+        before (Config): The config given to :func:`enable_amp`.
+        after (Config): The config that it returned.
+
+    Returns:
+        list[AmpChange]: One for each optimizer.
+
+    Raises:
+        ValueError: If one of them is a config that :func:`enable_amp` refuses.
+
+    Examples:
+        >>> print(amp_report(cfg, enable_amp(cfg, 'bfloat16'))[0])
+        generator: OptimWrapper (float32) -> mmamp.AmpOptimWrapper (dtype
+        bfloat16, loss_scale dynamic)
+    """
+    old, new = _read_all(before), _read_all(after)
+    return [AmpChange(k or 'optim_wrapper', old[k], new[k]) for k in new]
+
+
+def _read_all(cfg: Config) -> dict[str | None, Precision]:
+    entries = _entries(_raw(cfg._cfg_dict, 'optim_wrapper'))
+    return {name: _read(name, entry, cfg) for name, entry in entries.items()}
+
+
+def _checked_options(dtype: Any, loss_scale: Any) -> dict[str, Any]:
+    """Return the options that were given, in the form to write."""
+    options = {}
+    if dtype is not None:
+        name = options['dtype'] = _dtype_name(dtype)
+        if name not in VALID_DTYPES:
+            raise ValueError(f'dtype must be in {VALID_DTYPES}, got {dtype!r}')
+    if loss_scale is not None:
+        options['loss_scale'] = _checked_loss_scale(loss_scale)
+    return options
+
+
+def _checked_loss_scale(value: Any) -> Any:
+    if value == 'dynamic' or isinstance(value, dict):
+        return value
+    number = 0.0
+    with suppress(TypeError, ValueError):
+        number = float(value)
+    if value is True or not 0 < number < math.inf:
+        raise ValueError(
+            "loss_scale must be 'dynamic', a finite number above 0 or a dict "
+            f'of GradScaler arguments, got {value!r}'
+        )
+    return number if isinstance(value, str) else value
+
+
+def _dtype_name(dtype: Any) -> str:
+    """Return 'float16' for it, for torch.float16 and for its lazy forms."""
+    return str(dtype).removeprefix('torch.')
+
+
+def _copy_containers(value: Any) -> Any:
+    """Copy a config, but no leaf: a copied optimizer would train no model."""
+    return copy.deepcopy(value, {id(leaf): leaf for leaf in _leaves(value)})
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Config):
+        value = value._cfg_dict
+    if isinstance(value, dict):
+        value = list(dict.values(value))  # a ConfigDict's own would import
+    if isinstance(value, list | tuple):
+        for child in value:
+            yield from _leaves(child)
+    else:
+        yield value
+
+
+def _entries(optim_wrapper: Any) -> dict[str | None, dict]:
+    """Return the dicts that hold an optimizer, by name: None for the top."""
+    nodes = {None: optim_wrapper, **_children(optim_wrapper)}
+    entries = {k: node for k, node in nodes.items() if _holds_optimizer(node)}
+    if not entries:
+        raise ValueError(
+            'optim_wrapper holds no optimizer to put in mixed precision: '
+            'expected dict(optimizer=dict(type=...)) or dict(constructor=..., '
+            f'NAME=dict(optimizer=dict(type=...))), got {optim_wrapper!r}'
+        )
+    return entries
+
+
+def _children(optim_wrapper: Any) -> dict[str | None, Any]:
+    """Return the dicts that may each be the wrapper of an optimizer."""
+    is_dict = isinstance(optim_wrapper, dict)
+    items = dict.items(optim_wrapper) if is_dict else ()
+    dicts = {name: child for name, child in items if isinstance(child, dict)}
+    return {k: child for k, child in dicts.items() if k not in _SETTINGS}
+
+
+def _holds_optimizer(value: Any) -> bool:
+    """Whether ``value`` is a dict with an optimizer, as a dict or built."""
+    optimizer = _raw(value, 'optimizer') if isinstance(value, dict) else None
+    return not isinstance(optimizer, str | int | float | list | tuple | None)
+
+
+def _read(name: str | None, entry: dict, cfg: Config) -> Precision:
+    type_, dtype = _raw(entry, 'type'), _raw(entry, 'dtype')
+    type_name = 'OptimWrapper' if type_ is None else _type_name(type_)
+    scope = _raw(entry, '_scope_') or _raw(cfg._cfg_dict, 'default_scope')
+    kind = _kind(type_name, isinstance(type_, str | None), scope)
+    if kind is None:
+        key = 'optim_wrapper' if name is None else f'optim_wrapper.{name}'
+        reason = _FOREIGN.get(type_name.rpartition('.')[2], 'it is unknown')
+        raise ValueError(
+            f'{key}: mmamp cannot put {type_name} in mixed precision, since '
+            f"{reason}. Accepted are no type, 'OptimWrapper' and "
+            f"'AmpOptimWrapper' (MMEngine's, in any scope) and {AMP_TYPE!r}"
+        )
+    dtype = None if dtype is None else _dtype_name(dtype)
+    return Precision(type_name, kind, dtype, _raw(entry, 'loss_scale'))
+
+
+def _type_name(type_: Any) -> str:
+    """Return the dotted name of a type, whichever form the config has."""
+    if isinstance(type_, LazyObject | LazyAttr):
+        return f'{type_.module}.{type_}'
+    if isinstance(type_, type):
+        return f'{type_.__module__}.{type_.__qualname__}'
+    return str(type_)
+
+
+def _kind(type_name: str, is_text: bool, scope: str | None) -> str | None:
+    """Tell a wrapper by its name, for its class may be imported nowhere yet.
+
+    The name has in front of it nothing (then ``scope`` holds), a scope, which
+    a text alone can have and which finds MMEngine's wrappers too, or a module.
+    """
+    module, _, class_name = type_name.rpartition('.')
+    package = module.split('.')[0] if module else scope
+    is_scope = is_text and '.' not in module
+    if not is_scope and package not in ('mmengine', 'mmamp'):
+        return None
+    amp = 'mmamp' if package == 'mmamp' else 'stock'
+    return {'OptimWrapper': 'plain', 'AmpOptimWrapper': amp}.get(class_name)
+
+
+def _edit(entry: dict, found: Precision, options: dict[str, Any]) -> None:
+    """Make one entry an AMP one, in place."""
+    if found.kind != 'mmamp':
+        entry['type'] = AMP_TYPE
+    if found.dtype is not None:
+        # By its name: `torch.float16` is dumped as what no config can load
+        entry['dtype'] = found.dtype
+    if found.dtype not in FULL_PRECISION:
+        # One by one: `ConfigDict.update` would merge a dict into the old one
+        for key, value in options.items():
+            entry[key] = copy.deepcopy(value)

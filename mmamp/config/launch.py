@@ -1,0 +1,133 @@
+"""What the launcher does to a config, ``--amp`` apart."""
+
+import difflib
+import logging
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+HOOKS = ('AmpMonitorHook', 'StateHook')
+"""Hooks that a run started by mmamp's launcher has."""
+
+
+class UsageError(ValueError):
+    """A mistake on the command line or in the config, told in one line."""
+
+
+def load_config(path: str) -> Config:
+    """Read a config file.
+
+    Args:
+        path (str): Its path.
+
+    Returns:
+        Config: Parsed, with its ``_base_`` files.
+
+    Raises:
+        UsageError: If there is no such file, or it cannot be parsed.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise UsageError(f'config file {path!r} does not exist{_near(file)}')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:
+        # A config is a program: it can raise anything.
+        raise UsageError(
+            f'config file {path!r} cannot be read: '
+            f'{type(error).__name__}: {" ".join(str(error).split())}'
+        ) from error
+
+
+def _near(file: Path) -> str:
+    """Files that the user may have meant."""
+    folder = file.parent
+    while not folder.is_dir():
+        folder = folder.parent
+    names = {str(p): p.name for p in sorted(folder.rglob('*.py'))[:2000]}
+    close = difflib.get_close_matches(file.name, names.values(), n=3)
+    paths = [path for path, name in names.items() if name in close][:3]
+    return f'; did you mean {" or ".join(map(repr, paths))}?' if paths else ''
+
+
+def merge_options(cfg: Config, options: dict[str, Any]) -> None:
+    """Replace settings of a config, in place.
+
+    A key that the config does not have yet is set, as everywhere in MMEngine,
+    but with a warning that names those it may have been meant for.
+
+    Args:
+        cfg (Config): The config.
+        options (dict): Dotted keys and their values.
+
+    Raises:
+        UsageError: If a key leads into something that has no keys.
+    """
+    for key in options:
+        _warn_unknown(cfg, key)
+    try:
+        cfg.merge_from_dict(options)
+    except Exception as error:
+        raise UsageError(f'--cfg-options: {error}') from error
+
+
+def _warn_unknown(cfg: Config, key: str) -> None:
+    node: Any = cfg
+    for i, part in enumerate(parts := key.split('.')):
+        if not hasattr(node, 'keys'):
+            return
+        if part not in node:
+            above = '.'.join(parts[:i]) or 'the config'
+            close = difflib.get_close_matches(part, map(str, node.keys()))
+            hint = f'; did you mean {" or ".join(close)}?' if close else ''
+            print_log(
+                f'--cfg-options: {above} had no {part!r}, which is new '
+                f'now{hint}',
+                logger='current',
+                level=logging.WARNING,
+            )
+            return
+        node = node[part]
+
+
+def enable_auto_scale_lr(cfg: Config) -> None:
+    """Switch on the learning-rate scaling that the config prepares.
+
+    Args:
+        cfg (Config): The config, changed in place.
+
+    Raises:
+        UsageError: If it has no ``auto_scale_lr.base_batch_size``.
+    """
+    if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+        raise UsageError(
+            '--auto-scale-lr: the config has no '
+            'auto_scale_lr=dict(base_batch_size=...), the batch size that '
+            'its learning rate is meant for'
+        )
+    cfg.auto_scale_lr.enable = True
+
+
+def add_hooks(cfg: Config) -> None:
+    """Add the hooks of mmamp's that the config lacks, and say so.
+
+    Args:
+        cfg (Config): The config, changed in place.
+    """
+    hooks = list(cfg.get('custom_hooks') or [])
+    present = {_type_name(hook) for hook in hooks}
+    missing = [name for name in HOOKS if name not in present]
+    if missing:
+        cfg.custom_hooks = hooks + [dict(type=f'mmamp.{x}') for x in missing]
+        print_log(
+            f'Added to custom_hooks: {", ".join(missing)}', logger='current'
+        )
+
+
+def _type_name(hook: Any) -> str:
+    """The bare class name of a hook, given as a dict or as an object."""
+    kind = hook.get('type', '') if hasattr(hook, 'get') else type(hook)
+    name = kind if isinstance(kind, str) else kind.__name__
+    return name.rpartition('.')[2]

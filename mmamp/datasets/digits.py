@@ -1,0 +1,62 @@
+"""Handwritten digits, without a download."""
+
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+
+from mmamp.registry import DATASETS
+
+
+@DATASETS.register_module()
+class DigitsDataset(BaseDataset):
+    """The 1,797 handwritten digits that scikit-learn ships.
+
+    Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI
+    Machine Learning Repository, 1998. Each image is 8x8, here as uint8 of
+    shape (8, 8); a ``Resize`` in the pipeline makes it larger.
+
+    Args:
+        classes (list[int], optional): Which digits. Defaults to None: all.
+        **kwargs: Arguments of MMEngine's ``BaseDataset``, above all
+            ``pipeline``.
+
+    Raises:
+        ValueError: If a class is not a digit, or there is none.
+
+    Examples:
+        >>> dataset = dict(
+        ...     type='mmamp.DigitsDataset',
+        ...     pipeline=[
+        ...         dict(type='Resize', scale=(32, 32)),
+        ...         dict(type='mmamp.PackImage')])
+    """
+
+    METAINFO = dict(
+        dataset_name='digits', classes=tuple(str(i) for i in range(10))
+    )
+
+    def __init__(
+        self, classes: list[int] | None = None, **kwargs: Any
+    ) -> None:
+        wanted = list(range(10)) if classes is None else list(classes)
+        if not wanted or not set(wanted) <= set(range(10)):
+            raise ValueError(
+                f'classes={classes!r}: give a list of digits from 0 to 9'
+            )
+        self._wanted = wanted
+        super().__init__(**kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """One dict an image: ``img`` (uint8, 8x8) and ``gt_label`` (int)."""
+        # Here, since a user of other data need not have it, nor wait for it.
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        # Pixels count 0 to 16.
+        images = np.round(digits.images * (255 / 16)).astype(np.uint8)
+        return [
+            dict(img=image, gt_label=int(label))
+            for image, label in zip(images, digits.target, strict=True)
+            if label in self._wanted
+        ]

@@ -1,0 +1,149 @@
+"""Checkpoints that load with ``weights_only=True``."""
+
+import os
+from collections.abc import Callable, Mapping
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+
+from mmamp.config.launch import UsageError
+
+_HISTORY = 'mmamp.history'
+
+
+def load_safely_only() -> None:
+    """Make every ``torch.load`` of this process refuse foreign code.
+
+    Also allows what MMEngine's own checkpoints hold. Releases of torch before
+    2.6 load pickles unchecked unless they are told not to.
+    """
+    os.environ.pop('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', None)
+    os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
+    allow_mmengine_globals()
+
+
+def allow_mmengine_globals() -> None:
+    """Let ``weights_only`` loading accept MMEngine's message hub.
+
+    That is ``HistoryBuffer``, whose pickles hold numpy arrays and, by way of
+    ``builtins.getattr``, its own statistics methods: for ``getattr`` a
+    stand-in answers, which knows nothing else.
+    """
+    core = getattr(np, '_core', None) or np.core
+    harmless: list[Any] = [
+        HistoryBuffer,
+        np.ndarray,
+        np.dtype,
+        core.multiarray._reconstruct,
+        core.multiarray.scalar,
+    ]
+    harmless += {type(np.dtype(code)) for code in '?bhilqBHILQefd'}
+    torch.serialization.add_safe_globals(harmless)
+    # Pickles of numpy 1 name its modules otherwise.
+    for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
+        _allow_as(core.multiarray._reconstruct, f'{module}._reconstruct')
+        _allow_as(core.multiarray.scalar, f'{module}.scalar')
+    _allow_as(_history_method, 'builtins.getattr')
+
+
+def _allow_as(function: Callable, name: str) -> None:
+    """Allow a function under the name that pickles have for it."""
+    torch.serialization.add_safe_globals([(function, name)])
+
+
+def _history_method(owner: Any, name: str) -> Any:
+    """What ``getattr`` may do inside of a checkpoint, and no more."""
+    if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
+        return getattr(HistoryBuffer, name)
+    raise UnpicklingError(
+        f'a checkpoint may not ask for attribute {name!r} of {owner!r}'
+    )
+
+
+def plain(value: Any) -> Any:
+    """A copy that needs no allow-list to be loaded.
+
+    Args:
+        value (Any): Numbers, strings, tensors, numpy's, and containers of
+            them.
+
+    Returns:
+        Any: numpy's scalars and arrays as numbers and lists, containers as
+        dict, list and tuple.
+
+    Raises:
+        TypeError: If it holds anything else.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or type(value) in (bool, int, float, str, bytes):
+        return value
+    for base in (int, float, str):
+        if isinstance(value, base):  # a subclass would be pickled by name
+            return base(value)
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if type(value) is torch.Tensor:
+        return value
+    if isinstance(value, Mapping):
+        return {plain(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        items = [plain(v) for v in value]
+        return tuple(items) if isinstance(value, tuple) else items
+    raise TypeError(f'{type(value).__module__}.{type(value).__qualname__}')
+
+
+def plain_history(buffer: HistoryBuffer) -> dict[str, Any]:
+    """A ``HistoryBuffer`` as lists of numbers."""
+    log, count = buffer.data
+    return {
+        _HISTORY: log.tolist(),
+        'count': count.tolist(),
+        'max_length': int(buffer.max_length),
+    }
+
+
+def history_from(value: Any) -> Any:
+    """Undo :func:`plain_history`; anything else stays what it is."""
+    if not (isinstance(value, dict) and _HISTORY in value):
+        return value
+    return HistoryBuffer(value[_HISTORY], value['count'], value['max_length'])
+
+
+def check_checkpoint(path: str) -> None:
+    """Make sure that a run can go on from a checkpoint.
+
+    Args:
+        path (str): Of the file; its tensors are mapped, not read.
+
+    Raises:
+        UsageError: If it does not exist, cannot be read or is not complete.
+    """
+    if not os.path.isfile(path):
+        raise UsageError(f'checkpoint {path!r} does not exist')
+    try:
+        checkpoint = torch.load(
+            path, map_location='cpu', weights_only=True, mmap=True
+        )
+    except UnpicklingError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise UsageError(
+            f'checkpoint {path!r} holds what torch.load(weights_only=True) '
+            f'does not allow: {reason}'
+        ) from error
+    except Exception as error:
+        # Truncated and foreign files raise whatever the reader met.
+        raise UsageError(
+            f'checkpoint {path!r} cannot be read: {error}'
+        ) from error
+    needed = ('state_dict', 'meta', 'message_hub')
+    missing = [key for key in needed if key not in checkpoint]
+    if missing:
+        raise UsageError(
+            f'checkpoint {path!r} cannot be resumed from, since it lacks '
+            f'{", ".join(missing)}; weights alone are loaded with '
+            '--cfg-options load_from=PATH'
+        )

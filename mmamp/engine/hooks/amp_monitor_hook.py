@@ -1,0 +1,80 @@
+"""Loss scale, skipped steps and gradient norm in the log."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapperDict
+
+from mmamp.registry import HOOKS
+
+
+@HOOKS.register_module()
+class AmpMonitorHook(Hook):
+    """Report what mixed precision does, for each optimizer.
+
+    Writes ``train/loss_scale``, ``train/skipped_steps`` and
+    ``train/grad_norm`` (the last finite one) to the message hub, so to the
+    log and every visualization backend; with several optimizers
+    ``train/<name>.loss_scale`` and so on. It reads them when the log is
+    written, not each step: no training step waits for it.
+
+    Args:
+        interval (int, optional): Iterations between two reports. Defaults to
+            None: the logger hook's.
+
+    Raises:
+        ValueError: If ``interval`` is not a positive int.
+
+    Examples:
+        >>> custom_hooks = [dict(type='mmamp.AmpMonitorHook')]
+    """
+
+    # Before the logger hook (BELOW_NORMAL) reads the message hub.
+    priority = 'NORMAL'
+
+    def __init__(self, interval: int | None = None) -> None:
+        if interval is not None and (
+            not isinstance(interval, int) or interval < 1
+        ):
+            raise ValueError(
+                f'interval must be None or an int >= 1, but got {interval!r}'
+            )
+        self.interval = interval
+
+    def before_train(self, runner: Any) -> None:
+        """Take over the logger's interval, if none was given."""
+        if self.interval is None:
+            logger = runner.cfg.get('default_hooks', {}).get('logger') or {}
+            self.interval = logger.get('interval', 10)
+
+    def after_train_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Write the scalars at the interval."""
+        interval = self.interval or 10
+        if not (
+            self.every_n_inner_iters(batch_idx, interval)
+            or self.is_last_train_iter(runner)
+        ):
+            return
+        for prefix, wrapper in _wrappers(runner.optim_wrapper):
+            if not hasattr(wrapper, 'amp_scalars'):
+                continue
+            for name, value in wrapper.amp_scalars().items():
+                runner.message_hub.update_scalar(
+                    f'train/{prefix}{name}', value
+                )
+
+
+def _wrappers(optim_wrapper: Any) -> Iterator[tuple[str, Any]]:
+    """Each wrapper with the prefix of its scalars."""
+    if isinstance(optim_wrapper, OptimWrapperDict):
+        for name, wrapper in optim_wrapper.items():
+            yield f'{name}.', wrapper
+    else:
+        yield '', optim_wrapper

@@ -1,0 +1,419 @@
+"""The optimizer wrapper for mixed precision."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
+from mmengine.optim import OptimWrapper
+from mmengine.utils.dl_utils import has_batch_norm
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mmamp.registry import OPTIM_WRAPPERS
+
+from .accumulation import window
+from .autocast import (
+    autocast,
+    autocast_off,
+    needs_rounding,
+    resolve_dtype,
+    warn_slow_cpu,
+)
+from .buffer_guard import BufferGuard
+from .gradients import at_least_float32, check_clip_grad, total_norm
+from .loss_scaler import LossScaler, build_loss_scaler
+from .step_record import StepRecord
+
+
+@OPTIM_WRAPPERS.register_module()
+class AmpOptimWrapper(MMEngineAmpOptimWrapper):
+    """Mixed-precision training on any device that torch knows.
+
+    Takes the place of ``mmengine.optim.AmpOptimWrapper`` under the same
+    argument names, attributes and checkpoint keys, and differs in what it
+    guarantees: autocast covers the forward pass and the loss, never backward
+    or step; a window of micro-batches whose gradients are not all finite is
+    skipped in every dtype, and leaves parameters and persistent buffers as
+    they were; a window that ``max_iters`` cuts short is weighted by its real
+    length; nothing needs a GPU.
+
+    Args:
+        optimizer (Optimizer): The optimizer. Its parameters' device, when the
+            wrapper is built, is the device that is trained on.
+        loss_scale (str or float or int or dict): ``'dynamic'``, a number for
+            a static scale, or arguments of
+            :class:`~mmamp.engine.optimizers.loss_scaler.LossScaler`. Has no
+            effect in bfloat16 and float32. Defaults to ``'dynamic'``.
+        dtype (str or torch.dtype, optional): ``'float16'``, ``'bfloat16'``,
+            ``'float32'`` (nothing is cast) or ``'auto'`` (bfloat16 where the
+            hardware has it, else float16). Defaults to None: PyTorch's
+            default for the device (CUDA float16, CPU bfloat16).
+        use_fsdp (bool): Whether the model is wrapped in FSDP1, so that the
+            overflow check has to span the ranks. Defaults to False.
+        accumulative_counts (int): Micro-batches in a window. Defaults to 1.
+        clip_grad (dict, optional): Arguments of
+            ``torch.nn.utils.clip_grad_norm_``, or with ``type='value'`` of
+            ``clip_grad_value_``; applied to unscaled gradients. Defaults to
+            None.
+
+    Attributes:
+        loss_scaler (LossScaler): Disabled where the dtype needs no scale.
+        cast_dtype (torch.dtype): What ``dtype`` came to on this device.
+        name (str): The optimizer's name in the config, for messages; empty
+            where there is only one.
+
+    Raises:
+        TypeError: If an argument is of the wrong type.
+        ValueError: If a value is not valid, or the device does not have the
+            dtype; the message lists what it has.
+
+    Examples:
+        >>> optim_wrapper = dict(
+        ...     type='mmamp.AmpOptimWrapper',
+        ...     dtype='float16',
+        ...     loss_scale=dict(init_scale=512., hysteresis=2),
+        ...     optimizer=dict(type='Adam', lr=1e-4),
+        ...     clip_grad=dict(max_norm=10.),
+        ...     accumulative_counts=8)
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        loss_scale: str | float | dict = 'dynamic',
+        dtype: str | torch.dtype | None = None,
+        use_fsdp: bool = False,
+        accumulative_counts: int = 1,
+        clip_grad: dict | None = None,
+    ) -> None:
+        if (
+            isinstance(accumulative_counts, bool)
+            or not isinstance(accumulative_counts, int)
+            or accumulative_counts < 1
+        ):
+            raise ValueError(
+                'accumulative_counts must be an int >= 1, '
+                f'but got {accumulative_counts!r}'
+            )
+        check_clip_grad(clip_grad)
+        # MMEngine's own constructor, which we skip, insists on a GPU.
+        OptimWrapper.__init__(
+            self,
+            optimizer,
+            accumulative_counts,
+            clip_grad=None if clip_grad is None else dict(clip_grad),
+        )
+        self.name = ''
+        self.device_type = self._params()[0].device.type
+        self.cast_dtype = resolve_dtype(dtype, self.device_type)
+        self.loss_scaler: LossScaler = build_loss_scaler(
+            loss_scale,
+            self.device_type,
+            enabled=self.cast_dtype is torch.float16,
+            sharded=use_fsdp,
+        )
+        self._use_fsdp = use_fsdp
+        self._guard = BufferGuard()
+        self._guarded_window = -1
+        self._init_counts = 0
+        self._context_entered = False
+        self.record = StepRecord()
+        self._said: set[str] = set()
+        if self.cast_dtype is not torch.float16 and loss_scale != 'dynamic':
+            self._say_once(
+                f'loss_scale={loss_scale!r} has no effect in '
+                f'{self._dtype_name()}, which needs no loss scale',
+                'scale',
+            )
+        if needs_rounding(self.device_type, self.cast_dtype):
+            warn_slow_cpu(self.cast_dtype)
+
+    # ---- the window of micro-batches ---------------------------------------
+
+    def initialize_count_status(
+        self, model: nn.Module, init_counts: int, max_counts: int
+    ) -> None:
+        """Tell where in the run this wrapper is.
+
+        Args:
+            model (nn.Module): The model; its persistent buffers are restored
+                when a window is skipped.
+            init_counts (int): Micro-batches so far.
+            max_counts (int): Micro-batches in the whole run; -1 if unknown.
+        """
+        self._inner_count = self._init_counts = init_counts
+        self._max_counts = max_counts
+        self._guarded_window = -1
+        self._guard.watch(model)
+        first, last = self._window(init_counts)
+        if init_counts % self._accumulative_counts:
+            self._say_once(
+                f'{init_counts} micro-batches are no multiple of '
+                f'accumulative_counts={self._accumulative_counts}: the first '
+                f'window has the {last - first} that are left of it',
+                'resume',
+            )
+        if has_batch_norm(model) and self._accumulative_counts > 1:
+            self._say_once(
+                'BatchNorm sees one micro-batch at a time, not the window of '
+                f'{self._accumulative_counts}',
+                'batch norm',
+            )
+
+    def _window(self, index: int) -> tuple[int, int]:
+        return window(
+            index,
+            self._accumulative_counts,
+            self._init_counts,
+            self._max_counts,
+        )
+
+    def should_update(self) -> bool:
+        """Whether the last backward pass completed a window."""
+        return (
+            self._inner_count > 0
+            and self._window(self._inner_count - 1)[1] == self._inner_count
+        )
+
+    def should_sync(self) -> bool:
+        """Whether the next backward pass completes a window."""
+        return self._window(self._inner_count)[1] == self._inner_count + 1
+
+    def scale_loss(self, loss: Tensor) -> Tensor:
+        """Weight a micro-batch's loss by the real length of its window.
+
+        Args:
+            loss (Tensor): Scalar loss.
+
+        Returns:
+            Tensor: At least float32, so that a loss scale does not overflow.
+        """
+        first, last = self._window(self._inner_count)
+        loss = at_least_float32(loss)
+        return loss if last - first == 1 else loss / (last - first)
+
+    # ---- forward, backward, step -------------------------------------------
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Run a forward pass, and its loss, in mixed precision.
+
+        Args:
+            model (nn.Module): The network that is trained. Under DDP its
+                gradients are synchronised once a window.
+        """
+        self._context_entered = True
+        self._guard.watch(model)
+        first, _ = self._window(self._inner_count)
+        if self._guarded_window != first:
+            self._guard.save()
+            self._guarded_window = first
+        with (
+            OptimWrapper.optim_context(self, model),
+            autocast(self.device_type, self.cast_dtype),
+        ):
+            yield
+
+    def update_params(
+        self,
+        loss: Tensor,
+        step_kwargs: dict | None = None,
+        zero_kwargs: dict | None = None,
+    ) -> None:
+        """Scale, backward, and at a window's end unscale, clip, step, update.
+
+        May be called inside or outside of :meth:`optim_context`.
+
+        Args:
+            loss (Tensor): Scalar loss of this micro-batch, not scaled.
+            step_kwargs (dict, optional): Arguments of ``optimizer.step``.
+                Defaults to None.
+            zero_kwargs (dict, optional): Arguments of
+                ``optimizer.zero_grad``. Defaults to None.
+        """
+        if not self._context_entered and (
+            self.cast_dtype is not torch.float32
+        ):
+            self._say_once(
+                'update_params() was called, but no forward pass has run '
+                'inside `with optim_wrapper.optim_context(model):`, so that '
+                'this training is in float32',
+                'context',
+                logging.WARNING,
+            )
+        super().update_params(loss, step_kwargs, zero_kwargs)
+
+    def backward(self, loss: Tensor, **kwargs: Any) -> None:
+        """Backward of the scaled loss, with autocast off.
+
+        Args:
+            loss (Tensor): Scalar loss.
+            **kwargs: Arguments of ``torch.Tensor.backward``.
+        """
+        with autocast_off(self.device_type):
+            self.loss_scaler.scale(at_least_float32(loss)).backward(**kwargs)
+        self._inner_count += 1
+
+    def step(self, **kwargs: Any) -> None:
+        """Unscale and clip the gradients, step if all are finite.
+
+        Args:
+            **kwargs: Arguments of ``optimizer.step``.
+        """
+        params = [p for p in self._params() if p.grad is not None]
+        if not params:
+            self._say_once(
+                'no parameter got a gradient: the step is left out',
+                'no gradient',
+                logging.WARNING,
+            )
+            return
+        with autocast_off(self.device_type):
+            if not self.loss_scaler.is_unscaled(self.optimizer):
+                self.loss_scaler.unscale_(self.optimizer)
+            norm = self._clip(params)
+            finite = self._all_finite(norm)
+            if getattr(self.optimizer, '_step_supports_amp_scaling', False):
+                self._step_on_device(finite, kwargs)
+                self.record.add(norm, finite)
+            else:
+                self.record.add(norm, self._step_from_host(finite, kwargs))
+            self.loss_scaler.update()
+
+    def _step_from_host(self, finite: Tensor, kwargs: dict) -> bool:
+        """Decide here: the one synchronisation that the decision needs."""
+        is_finite = bool(finite)
+        if is_finite:
+            self.optimizer.step(**kwargs)
+        else:
+            self._guard.restore()
+        return is_finite
+
+    def _step_on_device(self, finite: Tensor, kwargs: dict) -> None:
+        """Let a fused optimizer decide inside its kernel: nothing waits."""
+        optimizer: Any = self.optimizer
+        optimizer.grad_scale = None
+        optimizer.found_inf = (~finite).float()
+        optimizer.step(**kwargs)
+        del optimizer.grad_scale, optimizer.found_inf
+        self._guard.restore(~finite)
+
+    def _clip(self, params: list[nn.Parameter]) -> Tensor:
+        """Clip the gradients; return their norm before clipping."""
+        clip = self.clip_grad_kwargs
+        if clip and self.grad_name == 'grad_norm':
+            return self.clip_func(params, **clip).detach()
+        norm = total_norm(params)
+        if clip:
+            self.clip_func(params, **clip)
+        return norm
+
+    def _all_finite(self, norm: Tensor) -> Tensor:
+        """Whether every gradient is finite, as a boolean on the device."""
+        finite = torch.isfinite(norm)
+        if self._use_fsdp and torch.distributed.is_initialized():
+            # Each rank has seen its own shards alone.
+            flag = finite.to(torch.int32)
+            torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MIN)
+            finite = flag.bool()
+        return finite
+
+    def _params(self) -> list[nn.Parameter]:
+        groups = self.optimizer.param_groups
+        return [p for group in groups for p in group['params']]
+
+    # ---- what it tells -----------------------------------------------------
+
+    @property
+    def step_was_skipped(self) -> bool:
+        """bool: Whether the last window was skipped.
+
+        With a fused optimizer reading it waits for the device.
+        """
+        return self.record.last_was_skipped
+
+    @property
+    def skipped_steps(self) -> int:
+        """int: Windows skipped so far, those before a resume included."""
+        return self.record.skipped
+
+    def amp_scalars(self) -> dict[str, float]:
+        """What a log should show; waits for the device.
+
+        Returns:
+            dict[str, float]: ``skipped_steps``; ``grad_norm``, the last
+            finite one before clipping, once there is one; ``loss_scale``
+            where there is a scale.
+        """
+        scalars = dict(skipped_steps=float(self.record.skipped))
+        if (norm := self.record.grad_norm) is not None:
+            scalars['grad_norm'] = norm
+        if self.loss_scaler.is_enabled():
+            scalars['loss_scale'] = self.loss_scaler.get_scale()
+        return scalars
+
+    def _dtype_name(self) -> str:
+        return str(self.cast_dtype).removeprefix('torch.')
+
+    def _say_once(
+        self, text: str, key: str, level: int = logging.INFO
+    ) -> None:
+        """Log a line that names this wrapper, the first time only."""
+        if key not in self._said:
+            self._said.add(key)
+            who = (
+                f'AmpOptimWrapper {self.name!r}'
+                if self.name
+                else ('AmpOptimWrapper')
+            )
+            print_log(f'{who}: {text}.', logger='current', level=level)
+
+    def __repr__(self) -> str:
+        scale = (
+            self.loss_scaler.get_scale()
+            if (self.loss_scaler.is_enabled())
+            else None
+        )
+        return (
+            f'{super().__repr__()}dtype: {self._dtype_name()}\n'
+            f'loss_scale: {scale}\n'
+        )
+
+    # ---- state -------------------------------------------------------------
+
+    def state_dict(self) -> dict:
+        """The optimizer's state, the scaler's and the counters.
+
+        Returns:
+            dict: As MMEngine's wrapper, with ``loss_scaler`` (empty without
+            a scale), and ``amp_counters`` (windows and skipped windows).
+        """
+        state = OptimWrapper.state_dict(self)
+        state['loss_scaler'] = self.loss_scaler.state_dict()
+        state['amp_counters'] = self.record.state_dict()
+        return state
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Go on from a state that any optimizer wrapper saved.
+
+        Args:
+            state_dict (dict): From a wrapper in float32, float16 or bfloat16,
+                MMEngine's or mmamp's; it is left as it is.
+        """
+        state = dict(state_dict)
+        scaler_state = state.pop('loss_scaler', {})
+        counters = state.pop('amp_counters', {})
+        if self.loss_scaler.is_enabled() and not scaler_state:
+            self._say_once(
+                'the checkpoint holds no loss scale; it starts at '
+                f'{self.loss_scaler.get_scale():g}',
+                'fresh scale',
+            )
+        self.loss_scaler.load_state_dict(scaler_state)
+        self.record.load_state_dict(counters)
+        # MMEngine's version of this takes its keys out of the given dict.
+        OptimWrapper.load_state_dict(self, state)

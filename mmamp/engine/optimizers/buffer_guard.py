@@ -1,0 +1,88 @@
+"""Running statistics and the like, kept safe from a skipped window."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+Slot = tuple[dict[str, Tensor | None], str]
+
+
+class BufferGuard:
+    """Remembers persistent buffers, and puts them back.
+
+    A forward pass changes buffers (BatchNorm's running statistics, spectral
+    norm's vectors) before anybody can know that its gradients will not be
+    finite. The guard copies them when an accumulation window begins; if the
+    window is skipped they are as if it had never been.
+
+    Both directions stay on the device and take a handful of kernels for each
+    dtype, however many buffers there are.
+    """
+
+    def __init__(self) -> None:
+        self._roots: list[nn.Module] = []
+        self._slots: list[Slot] = []
+        self._saved: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+
+    def watch(self, module: nn.Module) -> None:
+        """Include a module's persistent buffers, those below it too."""
+        if any(module is root for root in self._roots):
+            return
+        self._roots.append(module)
+        known = {(id(owner), name) for owner, name in self._slots}
+        for child in module.modules():
+            for name in child._buffers:
+                slot = (id(child._buffers), name)
+                if name in child._non_persistent_buffers_set or slot in known:
+                    continue
+                known.add(slot)
+                self._slots.append((child._buffers, name))
+
+    def save(self) -> None:
+        """Copy the watched buffers as they are now."""
+        with torch.no_grad():
+            self._saved = {
+                key: torch.cat([b.reshape(-1) for b in buffers])
+                for key, buffers in self._groups()
+            }
+
+    def restore(self, skipped: Tensor | None = None) -> None:
+        """Put the copy back.
+
+        Args:
+            skipped (Tensor, optional): A scalar boolean on the device that
+                decides; None (default) means yes.
+        """
+        if not self._saved:
+            return
+        with torch.no_grad():
+            for key, buffers in self._groups():
+                saved = self._saved.get(key)
+                if saved is None or saved.numel() != sum(
+                    b.numel() for b in buffers
+                ):
+                    continue  # the module was rebuilt inside the window
+                if skipped is not None:
+                    now = torch.cat([b.reshape(-1) for b in buffers])
+                    saved = torch.where(skipped.to(saved.device), saved, now)
+                parts = saved.split([b.numel() for b in buffers])
+                torch._foreach_copy_(
+                    buffers,
+                    [
+                        p.view_as(b)
+                        for p, b in zip(parts, buffers, strict=True)
+                    ],
+                )
+
+    def _groups(
+        self,
+    ) -> Iterator[tuple[tuple[torch.device, torch.dtype], list[Tensor]]]:
+        """The buffers that exist now, by device and dtype."""
+        groups: dict = defaultdict(list)
+        for owner, name in self._slots:
+            buffer = owner.get(name)
+            if buffer is not None:
+                groups[buffer.device, buffer.dtype].append(buffer)
+        yield from groups.items()

@@ -1,0 +1,296 @@
+"""Loss scaling: ``torch.amp.GradScaler`` with bounds, patience, a memory."""
+
+from typing import Any
+
+import torch
+from torch.amp import GradScaler
+from torch.distributed.fsdp.sharded_grad_scaler import ShardedGradScaler
+
+SCALER_ARGS = (
+    'init_scale',
+    'growth_factor',
+    'backoff_factor',
+    'growth_interval',
+    'enabled',
+)
+"""Arguments of ``torch.amp.GradScaler`` that a config may give."""
+POLICY_ARGS = ('min_scale', 'max_scale', 'hysteresis')
+"""Arguments that :class:`LossScaler` adds to them."""
+
+
+class LossScaler(GradScaler):
+    """``torch.amp.GradScaler`` with bounds and hysteresis.
+
+    Args:
+        device (str): Device type of the gradients. Defaults to ``'cuda'``.
+        init_scale (float): The first scale. Defaults to 65536.
+        growth_factor (float): Defaults to 2.
+        backoff_factor (float): Defaults to 0.5.
+        growth_interval (int): Finite windows in a row before the scale grows.
+            Defaults to 2000.
+        enabled (bool): False makes every method a no-op. Defaults to True.
+        min_scale (float, optional): The scale never falls below. Defaults to
+            1, or to ``init_scale`` where that is smaller.
+        max_scale (float, optional): The scale never grows above. Defaults to
+            None: no bound.
+        hysteresis (int): How many non-finite windows, since the scale last
+            grew, it takes before the scale drops (as in Megatron-LM and
+            DeepSpeed). Defaults to 1: at once.
+        dynamic (bool): False keeps ``init_scale`` for good. Defaults to True.
+
+    Raises:
+        ValueError: If the arguments contradict each other.
+    """
+
+    def __init__(
+        self,
+        device: str = 'cuda',
+        init_scale: float = 2.0**16,
+        growth_factor: float = 2.0,
+        backoff_factor: float = 0.5,
+        growth_interval: int = 2000,
+        enabled: bool = True,
+        min_scale: float | None = None,
+        max_scale: float | None = None,
+        hysteresis: int = 1,
+        dynamic: bool = True,
+    ) -> None:
+        min_scale = min(1.0, init_scale) if min_scale is None else min_scale
+        _check_policy(
+            init_scale,
+            growth_factor,
+            backoff_factor,
+            growth_interval,
+            min_scale,
+            max_scale,
+            hysteresis,
+        )
+        super().__init__(
+            device,
+            init_scale=float(init_scale),
+            growth_factor=growth_factor,
+            backoff_factor=backoff_factor,
+            growth_interval=growth_interval,
+            enabled=enabled,
+        )
+        self.dynamic = dynamic
+        self.min_scale = float(min_scale)
+        self.max_scale = None if max_scale is None else float(max_scale)
+        self.hysteresis = hysteresis
+        self._init_hysteresis_left = hysteresis
+        self._hysteresis_left: torch.Tensor | None = None
+
+    def _lazy_init_scale_growth_tracker(self, dev: torch.device) -> None:
+        super()._lazy_init_scale_growth_tracker(dev)
+        self._hysteresis_left = torch.full(
+            (), self._init_hysteresis_left, dtype=torch.int32, device=dev
+        )
+
+    def is_unscaled(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Whether ``unscale_(optimizer)`` was called since ``update()``."""
+        if not self._enabled:
+            return True
+        state = self._per_optimizer_states[id(optimizer)]
+        return state['stage'].name != 'READY'
+
+    def update(self, new_scale: float | torch.Tensor | None = None) -> None:
+        """Adapt the scale to the windows since the last call.
+
+        Everything stays on the device: no synchronisation.
+
+        Args:
+            new_scale (float or Tensor, optional): Sets the scale by hand, as
+                in ``torch.amp.GradScaler.update``. Defaults to None.
+        """
+        if not self._enabled:
+            return
+        if new_scale is None and not self.dynamic:
+            new_scale = self._init_scale
+        if new_scale is not None:
+            super().update(new_scale)
+            return
+        scale, _ = self._check_scale_growth_tracker('update')
+        found_inf = self._found_inf(scale.device)
+        before = scale.clone()
+        super().update()
+        if self.hysteresis > 1:
+            self._hold(scale, before, found_inf)
+        # From here on the scale stays where the user wants it.
+        scale.clamp_(self.min_scale, self.max_scale)
+
+    def _found_inf(self, device: torch.device) -> torch.Tensor:
+        """Whether any optimizer met a non-finite gradient, on the device."""
+        states = self._per_optimizer_states
+        found = [
+            value.to(device=device, non_blocking=True)
+            for state in states.values()
+            for value in state['found_inf_per_device'].values()
+        ]
+        return torch.stack([f.reshape(()) for f in found]).sum() > 0
+
+    def _hold(
+        self,
+        scale: torch.Tensor,
+        before: torch.Tensor,
+        found_inf: torch.Tensor,
+    ) -> None:
+        """Undo a drop of the scale while hysteresis is left."""
+        left = self._hysteresis_left
+        if left is None:
+            raise RuntimeError('update() was called before scale()')
+        left.sub_(found_inf.to(left.dtype)).clamp_(min=0)
+        scale.copy_(torch.where(found_inf & (left > 0), before, scale))
+        left.copy_(
+            torch.where(
+                scale > before, torch.full_like(left, self.hysteresis), left
+            )
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """The scaler's state: empty if it is not enabled.
+
+        The keys of ``torch.amp.GradScaler``, so that MMEngine's own wrapper
+        can read it, and ``_hysteresis_left`` (int).
+        """
+        state = super().state_dict()
+        if state:
+            left = self._hysteresis_left
+            state['_hysteresis_left'] = (
+                self._init_hysteresis_left
+                if left is None
+                else int(left.item())
+            )
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a saved scale; the settings stay those of the config.
+
+        Args:
+            state_dict (dict): What a scaler's :meth:`state_dict` returned;
+                empty (from a disabled one) leaves the initial scale. A static
+                scale also stays as the config has it.
+        """
+        if not (self._enabled and self.dynamic and state_dict):
+            return
+        scale = min(
+            max(state_dict['scale'], self.min_scale),
+            self.max_scale or float('inf'),
+        )
+        tracker = state_dict.get('_growth_tracker', 0)
+        left = min(
+            state_dict.get('_hysteresis_left', self.hysteresis),
+            self.hysteresis,
+        )
+        super().load_state_dict(
+            dict(
+                scale=scale,
+                growth_factor=self.get_growth_factor(),
+                backoff_factor=self.get_backoff_factor(),
+                growth_interval=self.get_growth_interval(),
+                _growth_tracker=tracker,
+            )
+        )
+        self._init_hysteresis_left = left
+        if self._hysteresis_left is not None:
+            self._hysteresis_left.fill_(left)
+
+
+class ShardedLossScaler(LossScaler, ShardedGradScaler):
+    """:class:`LossScaler` whose overflow check spans all ranks (FSDP1)."""
+
+
+def _check_policy(
+    init_scale: float,
+    growth_factor: float,
+    backoff_factor: float,
+    growth_interval: int,
+    min_scale: float,
+    max_scale: float | None,
+    hysteresis: int,
+) -> None:
+    """Refuse settings that cannot work, naming the value and the bound."""
+    rules = [
+        ('growth_factor', growth_factor, growth_factor > 1, '> 1'),
+        (
+            'backoff_factor',
+            backoff_factor,
+            0 < backoff_factor < 1,
+            'between 0 and 1',
+        ),
+        ('growth_interval', growth_interval, growth_interval >= 1, '>= 1'),
+        ('hysteresis', hysteresis, hysteresis >= 1, '>= 1'),
+        ('min_scale', min_scale, min_scale > 0, '> 0'),
+        (
+            'init_scale',
+            init_scale,
+            init_scale >= min_scale,
+            f'>= min_scale ({min_scale})',
+        ),
+        (
+            'init_scale',
+            init_scale,
+            max_scale is None or init_scale <= max_scale,
+            f'<= max_scale ({max_scale})',
+        ),
+    ]
+    for name, value, holds, rule in rules:
+        if not holds:
+            raise ValueError(
+                f'loss_scale: {name} must be {rule}, but got {value!r}'
+            )
+
+
+def build_loss_scaler(
+    loss_scale: str | float | dict, device: str, enabled: bool, sharded: bool
+) -> LossScaler:
+    """The scaler that a wrapper's ``loss_scale`` asks for.
+
+    Args:
+        loss_scale (str or float or int or dict): ``'dynamic'``; a number for
+            a static scale; or arguments of :class:`LossScaler`.
+        device (str): Device type of the gradients.
+        enabled (bool): Whether the dtype needs a scale at all.
+        sharded (bool): Whether FSDP1 shards the gradients.
+
+    Returns:
+        LossScaler: Its sharded form where ``sharded``.
+
+    Raises:
+        TypeError: If ``loss_scale`` is of another type.
+        ValueError: If its value cannot work.
+    """
+    cls = ShardedLossScaler if sharded else LossScaler
+    valid = (
+        "'dynamic', a number > 0 (static), or a dict of "
+        f'{", ".join(SCALER_ARGS + POLICY_ARGS)}'
+    )
+    if isinstance(loss_scale, dict):
+        unknown = set(loss_scale) - set(SCALER_ARGS + POLICY_ARGS)
+        if unknown:
+            raise ValueError(
+                f'loss_scale={loss_scale!r} has unknown keys '
+                f'{sorted(unknown)}: give {valid}'
+            )
+        args = dict(loss_scale)
+        enabled = args.pop('enabled', True) and enabled
+        return cls(device, enabled=enabled, **args)
+    if isinstance(loss_scale, str):
+        if loss_scale != 'dynamic':
+            raise ValueError(f'loss_scale={loss_scale!r}: give {valid}')
+        return cls(device, enabled=enabled)
+    if isinstance(loss_scale, bool) or not isinstance(
+        loss_scale, (int, float)
+    ):
+        raise TypeError(
+            f'loss_scale={loss_scale!r} is of type '
+            f'{type(loss_scale).__name__}: give {valid}'
+        )
+    if not 0 < loss_scale < float('inf'):
+        raise ValueError(f'loss_scale={loss_scale!r}: give {valid}')
+    return cls(
+        device,
+        init_scale=loss_scale,
+        min_scale=loss_scale,
+        enabled=enabled,
+        dynamic=False,
+    )

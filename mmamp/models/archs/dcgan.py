@@ -1,0 +1,144 @@
+"""DCGAN (Radford, Metz and Chintala, 2016)."""
+
+from itertools import pairwise
+
+from mmcv.cnn import ConvModule
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmamp.registry import MODELS
+
+_NORMAL_INIT = [
+    dict(
+        type='Normal', layer=['Conv2d', 'ConvTranspose2d'], mean=0.0, std=0.02
+    ),
+    dict(type='Normal', layer='BatchNorm2d', mean=1.0, std=0.02, bias=0.0),
+]
+
+
+def _num_blocks(image_size: int) -> int:
+    """How many times 4x4 doubles up to the image size."""
+    blocks = image_size.bit_length() - 3
+    if image_size < 8 or image_size != 4 * 2**blocks:
+        raise ValueError(
+            'image_size must be a power of 2 from 8 on, '
+            f'but got {image_size!r}'
+        )
+    return blocks
+
+
+@MODELS.register_module()
+class DCGANGenerator(BaseModule):
+    """Noise to image through strided transposed convolutions.
+
+    Args:
+        image_size (int): Height and width of the image, a power of 2.
+        out_channels (int): Channels of the image. Defaults to 3.
+        base_channels (int): Channels before the last layer; they double with
+            each layer towards the noise. Defaults to 64.
+        noise_size (int): Length of the latent vector. Defaults to 100.
+        init_cfg (list[dict], optional): Defaults to None: as in the paper,
+            normal with standard deviation 0.02.
+
+    Raises:
+        ValueError: If ``image_size`` is no power of 2 from 8 on.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        out_channels: int = 3,
+        base_channels: int = 64,
+        noise_size: int = 100,
+        init_cfg: list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg or _NORMAL_INIT)
+        blocks = _num_blocks(image_size)
+        widths = [base_channels * 2**i for i in reversed(range(blocks))]
+        layers: list[nn.Module] = [
+            ConvModule(
+                noise_size,
+                widths[0],
+                kernel_size=4,
+                bias=False,
+                conv_cfg=dict(type='deconv'),
+                norm_cfg=dict(type='BN'),
+            )
+        ]
+        for narrow_in, narrow_out in pairwise(widths):
+            layers.append(
+                ConvModule(
+                    narrow_in,
+                    narrow_out,
+                    kernel_size=4,
+                    stride=2,
+                    padding=1,
+                    bias=False,
+                    conv_cfg=dict(type='deconv'),
+                    norm_cfg=dict(type='BN'),
+                )
+            )
+        layers.append(
+            ConvModule(
+                widths[-1],
+                out_channels,
+                kernel_size=4,
+                stride=2,
+                padding=1,
+                bias=False,
+                conv_cfg=dict(type='deconv'),
+                act_cfg=dict(type='Tanh'),
+            )
+        )
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, noise: Tensor) -> Tensor:
+        """Images of shape (N, C, H, W) in [-1, 1] from noise (N, D)."""
+        return self.layers(noise[:, :, None, None])
+
+
+@MODELS.register_module()
+class DCGANDiscriminator(BaseModule):
+    """Image to logit through strided convolutions.
+
+    Args:
+        image_size (int): Height and width of the image, a power of 2.
+        in_channels (int): Channels of the image. Defaults to 3.
+        base_channels (int): Channels after the first layer; they double with
+            each layer. Defaults to 64.
+        init_cfg (list[dict], optional): Defaults to None: as in the paper.
+
+    Raises:
+        ValueError: If ``image_size`` is no power of 2 from 8 on.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        in_channels: int = 3,
+        base_channels: int = 64,
+        init_cfg: list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg or _NORMAL_INIT)
+        blocks = _num_blocks(image_size)
+        widths = [in_channels] + [base_channels * 2**i for i in range(blocks)]
+        layers: list[nn.Module] = [
+            ConvModule(
+                widths[i],
+                widths[i + 1],
+                kernel_size=4,
+                stride=2,
+                padding=1,
+                bias=False,
+                # The first layer has no norm (paper, section 3).
+                norm_cfg=dict(type='BN') if i else None,
+                act_cfg=dict(type='LeakyReLU', negative_slope=0.2),
+            )
+            for i in range(blocks)
+        ]
+        layers.append(nn.Conv2d(widths[-1], 1, kernel_size=4, bias=False))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of shape (N, 1)."""
+        return self.layers(images).flatten(1)

@@ -1,0 +1,305 @@
+"""The training loop of a GAN, as one ``train_step``."""
+
+import weakref
+from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.logging import MessageHub
+from mmengine.model import BaseModel, is_model_wrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from torch import Tensor, nn
+
+from mmamp.registry import MODELS
+
+from .update_schedule import UpdateSchedule
+
+NETWORKS = ('discriminator', 'generator')
+
+
+class BaseGAN(BaseModel):
+    """A generator against a discriminator, each with its own optimizer.
+
+    ``train_step`` alternates them as
+    :class:`~mmamp.models.update_schedule.UpdateSchedule` says. A subclass has
+    to say what their losses are, in :meth:`disc_loss` and :meth:`gen_loss`;
+    one that wants more overrides :meth:`train_discriminator` or
+    :meth:`train_generator`. Nothing in here knows of mixed precision: the
+    optimizer wrappers bring it.
+
+    Args:
+        generator (dict or nn.Module): The generator.
+        discriminator (dict or nn.Module): The discriminator.
+        data_preprocessor (dict or nn.Module, optional): Defaults to None:
+            :class:`~mmamp.models.data_preprocessor.GANDataPreprocessor`.
+        discriminator_steps (int): Discriminator updates before the generator
+            has its turn. Defaults to 1.
+        generator_steps (int): Generator updates in its turn. Defaults to 1.
+        ema_config (dict, optional): Arguments of MMEngine's
+            ``ExponentialMovingAverage`` (``momentum``, ``interval``; ``type``
+            names another average). The average advances with each update of
+            the generator that was not skipped. Defaults to None: no average.
+        channels_last (bool): Whether the networks take torch's channels-last
+            memory format. Defaults to False.
+        init_cfg (dict, optional): As in MMEngine's ``BaseModule``. Defaults
+            to None.
+
+    Raises:
+        TypeError: If a network is neither a dict nor a module.
+        ValueError: If a number of steps is not a positive int.
+    """
+
+    def __init__(
+        self,
+        generator: dict | nn.Module,
+        discriminator: dict | nn.Module,
+        data_preprocessor: dict | nn.Module | None = None,
+        discriminator_steps: int = 1,
+        generator_steps: int = 1,
+        ema_config: dict | None = None,
+        channels_last: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
+        if data_preprocessor is None:
+            data_preprocessor = dict(type='mmamp.GANDataPreprocessor')
+        if isinstance(data_preprocessor, dict) and channels_last:
+            data_preprocessor = dict(data_preprocessor, channels_last=True)
+        super().__init__(data_preprocessor, init_cfg)
+        self.discriminator_steps = _positive(
+            'discriminator_steps', discriminator_steps
+        )
+        self.generator_steps = _positive('generator_steps', generator_steps)
+        self.generator = _build('generator', generator)
+        self.discriminator = _build('discriminator', discriminator)
+        if channels_last:
+            self.to(memory_format=torch.channels_last)
+        self.generator_ema: Any = None
+        if ema_config is not None:
+            ema_cfg = dict(type='ExponentialMovingAverage', **ema_config)
+            self.generator_ema = MODELS.build(
+                ema_cfg, default_args=dict(model=self.generator)
+            )
+        self._schedule: UpdateSchedule | None = None
+        # Weak, so that a copy of the model does not copy optimizers.
+        self._scheduled_for: weakref.ref | None = None
+        self._iteration = 0
+
+    # ---- what a subclass says ----------------------------------------------
+
+    @abstractmethod
+    def disc_loss(
+        self, inputs: Tensor, data_samples: Any
+    ) -> dict[str, Tensor]:
+        """The discriminator's losses on one micro-batch.
+
+        Args:
+            inputs (Tensor): Real images, normalised.
+            data_samples (Any): What the data preprocessor returned with them.
+
+        Returns:
+            dict[str, Tensor]: Those whose name holds 'loss' are summed and
+            trained on; the others are logged.
+        """
+
+    @abstractmethod
+    def gen_loss(self, inputs: Tensor, data_samples: Any) -> dict[str, Tensor]:
+        """The generator's losses on one micro-batch, as :meth:`disc_loss`."""
+
+    def train_discriminator(
+        self,
+        inputs: Tensor,
+        data_samples: Any,
+        optimizer_wrapper: OptimWrapper,
+    ) -> dict:
+        """Run one micro-batch of the discriminator.
+
+        Called inside of ``optimizer_wrapper.optim_context``.
+
+        Args:
+            inputs (Tensor): Real images, normalised.
+            data_samples (Any): What the data preprocessor returned with them.
+            optimizer_wrapper (OptimWrapper): The discriminator's.
+
+        Returns:
+            dict[str, Tensor]: What to log.
+        """
+        loss, log_vars = self.parse_losses(
+            self.disc_loss(inputs, data_samples)
+        )
+        optimizer_wrapper.update_params(loss)
+        return log_vars
+
+    def train_generator(
+        self,
+        inputs: Tensor,
+        data_samples: Any,
+        optimizer_wrapper: OptimWrapper,
+    ) -> dict:
+        """Run one micro-batch of the generator; see above."""
+        loss, log_vars = self.parse_losses(self.gen_loss(inputs, data_samples))
+        optimizer_wrapper.update_params(loss)
+        return log_vars
+
+    # ---- the loop ----------------------------------------------------------
+
+    def train_step(
+        self, data: dict, optim_wrapper: OptimWrapperDict
+    ) -> dict[str, Tensor]:
+        """One iteration: a discriminator micro-batch, maybe a generator turn.
+
+        Args:
+            data (dict): A batch of the data loader.
+            optim_wrapper (OptimWrapperDict): ``generator`` and
+                ``discriminator``.
+
+        Returns:
+            dict[str, Tensor]: What to log, averaged over micro-batches.
+
+        Raises:
+            TypeError: If there is one optimizer for both networks.
+            ValueError: If one of the two is missing.
+        """
+        if (
+            self._schedule is None
+            or self._scheduled_for is None
+            or self._scheduled_for() is not optim_wrapper
+        ):
+            self._schedule = self._begin(optim_wrapper)
+            self._scheduled_for = weakref.ref(optim_wrapper)
+        hub = MessageHub.get_current_instance()
+        iteration = hub.get_info('iter', self._iteration)
+        batch = self.data_preprocessor(data, True)
+
+        # The discriminator learns from every batch.
+        logs = [self._train('discriminator', batch, optim_wrapper)]
+
+        # The generator's turn comes at the end of a cycle.
+        turn = [
+            self._train('generator', batch, optim_wrapper)
+            for _ in range(self._schedule.generator_turn(iteration))
+        ]
+        self._iteration = iteration + 1
+        return {**_mean_of(logs), **_mean_of(turn)}
+
+    def _train(
+        self, name: str, batch: dict, optim_wrapper: OptimWrapperDict
+    ) -> dict:
+        """One micro-batch of one network, while the other is frozen."""
+        network = getattr(self, name)
+        wrapper = optim_wrapper[name]
+        other = (
+            self.generator if name == 'discriminator' else (self.discriminator)
+        )
+        train = getattr(self, f'train_{name}')
+        with _frozen(other), wrapper.optim_context(network):
+            log_vars = train(
+                batch['inputs'], batch.get('data_samples'), wrapper
+            )
+        if name == 'generator' and wrapper.should_update():
+            self._update_ema(wrapper)
+        # Both networks have a sum of losses; one key cannot hold the two.
+        return {k: v for k, v in log_vars.items() if k != 'loss'}
+
+    def _update_ema(self, wrapper: OptimWrapper) -> None:
+        """Advance the average, unless this update was skipped."""
+        if self.generator_ema is not None and not getattr(
+            wrapper, 'step_was_skipped', False
+        ):
+            self.generator_ema.update_parameters(_unwrapped(self.generator))
+
+    def _begin(self, optim_wrapper: OptimWrapperDict) -> UpdateSchedule:
+        """Make the schedule, and tell each wrapper where the run is.
+
+        MMEngine's ``OptimWrapperDict`` leaves the latter to the model.
+        """
+        _check_wrappers(optim_wrapper)
+        hub = MessageHub.get_current_instance()
+        iteration = hub.get_info('iter', self._iteration)
+        disc, gen = (optim_wrapper[name] for name in NETWORKS)
+        schedule = UpdateSchedule(
+            self.discriminator_steps,
+            disc._accumulative_counts,
+            self.generator_steps,
+            gen._accumulative_counts,
+            max_iters=hub.get_info('max_iters', -1),
+        )
+        disc.initialize_count_status(self, iteration, schedule.max_iters)
+        gen.initialize_count_status(
+            self,
+            schedule.generator_counts_before(iteration),
+            schedule.generator_max_counts,
+        )
+        return schedule
+
+
+def _positive(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f'{name} must be an int >= 1, but got {value!r}')
+    return value
+
+
+def _build(name: str, network: dict | nn.Module) -> nn.Module:
+    if isinstance(network, nn.Module):
+        return network
+    if isinstance(network, dict):
+        return MODELS.build(network)
+    raise TypeError(
+        f'{name} must be a dict or an nn.Module, '
+        f'but got {type(network).__name__}'
+    )
+
+
+def _check_wrappers(optim_wrapper: OptimWrapper) -> None:
+    """Refuse what cannot train two networks, with the config that can."""
+    example = (
+        "optim_wrapper=dict(constructor='OptimWrapperConstructor', "
+        'generator=dict(optimizer=...), '
+        'discriminator=dict(optimizer=...))'
+    )
+    if not isinstance(optim_wrapper, OptimWrapperDict):
+        raise TypeError(
+            'a GAN needs an optimizer for each of its networks, '
+            f'but got one {type(optim_wrapper).__name__}: '
+            f'give {example}'
+        )
+    missing = [name for name in NETWORKS if name not in optim_wrapper]
+    if missing:
+        raise ValueError(
+            f'no optimizer for {" and ".join(missing)} among '
+            f'{list(optim_wrapper.keys())}: give {example}'
+        )
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """Let nothing leave a gradient in a network, and none be computed."""
+    params = [p for p in network.parameters() if p.requires_grad]
+    for param in params:
+        param.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for param in params:
+            param.requires_grad_(True)
+
+
+def _mean_of(logs: list[dict]) -> dict[str, Tensor]:
+    """Average each logged value over the micro-batches that have it."""
+    if len(logs) == 1:
+        return logs[0]
+    values = defaultdict(list)
+    for log_vars in logs:
+        for key, value in log_vars.items():
+            values[key].append(value.detach())
+    return {key: torch.stack(v).mean() for key, v in values.items()}
+
+
+def _unwrapped(network: nn.Module) -> nn.Module:
+    return (
+        network.get_submodule('module')
+        if is_model_wrapper(network)
+        else network
+    )

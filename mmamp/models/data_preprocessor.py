@@ -1,0 +1,96 @@
+"""From loaded images to what networks take."""
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from mmamp.registry import MODELS
+
+
+@MODELS.register_module()
+class GANDataPreprocessor(BaseDataPreprocessor):
+    """Move a batch to the device and normalise its images there.
+
+    Expects batches that the data loader has stacked already
+    (``collate_fn=dict(type='default_collate')``): uint8 images of shape
+    (N, C, H, W) cross to the device as they are and become float there.
+
+    Args:
+        mean (float): Subtracted from pixel values. Defaults to 127.5.
+        std (float): Divides them then. Defaults to 127.5: [0, 255] becomes
+            [-1, 1].
+        channels_last (bool): Whether images take torch's channels-last memory
+            format. Defaults to False.
+        non_blocking (bool): Whether the copy to the device may overlap with
+            computation. Defaults to True.
+
+    Examples:
+        >>> data_preprocessor = dict(type='mmamp.GANDataPreprocessor')
+    """
+
+    def __init__(
+        self,
+        mean: float = 127.5,
+        std: float = 127.5,
+        channels_last: bool = False,
+        non_blocking: bool = True,
+    ) -> None:
+        super().__init__(non_blocking)
+        if std <= 0:
+            raise ValueError(f'std must be > 0, but got {std!r}')
+        self.mean = mean
+        self.std = std
+        self.memory_format = (
+            torch.channels_last if channels_last else torch.contiguous_format
+        )
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Prepare one batch.
+
+        Args:
+            data (dict): ``inputs``, a Tensor of shape (N, C, H, W), and
+                optionally ``data_samples``, a dict of Tensors of length N
+                such as ``gt_label``.
+            training (bool): Not used; part of MMEngine's interface.
+
+        Returns:
+            dict: ``inputs`` as float32 and ``data_samples`` (None if there
+            were none), on the model's device.
+
+        Raises:
+            TypeError: If ``inputs`` is not one stacked tensor.
+            ValueError: If it is not of shape (N, C, H, W).
+        """
+        inputs = data.get('inputs') if isinstance(data, dict) else data
+        if not isinstance(inputs, Tensor):
+            raise TypeError(
+                'data must be a dict whose `inputs` is one tensor of shape '
+                f'(N, C, H, W), but got {type(inputs).__name__}. Set '
+                "`collate_fn=dict(type='default_collate')` in the dataloader, "
+                'which stacks the images of a batch (they must have one size)'
+            )
+        if inputs.dim() != 4:
+            raise ValueError(
+                '`inputs` must be of shape (N, C, H, W), '
+                f'but got {tuple(inputs.shape)}'
+            )
+        batch = self.cast_data(
+            dict(inputs=inputs, data_samples=data.get('data_samples'))
+        )
+        images = batch['inputs'].to(
+            torch.float32, memory_format=self.memory_format
+        )
+        batch['inputs'] = (images - self.mean) / self.std
+        return batch
+
+    def to_uint8(self, images: Tensor) -> Tensor:
+        """Undo the normalisation.
+
+        Args:
+            images (Tensor): Float images of shape (N, C, H, W).
+
+        Returns:
+            Tensor: uint8, values outside of [0, 255] clipped.
+        """
+        pixels = images.float() * self.std + self.mean
+        return pixels.round().clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,219 @@
+"""Noise, and maybe a label, to an image."""
+
+from typing import Any
+
+import torch
+from mmengine.optim import OptimWrapperDict
+from torch import Tensor, nn
+
+from mmamp.registry import MODELS
+
+from .base_gan import BaseGAN
+from .latents import random_generator
+from .update_schedule import UpdateSchedule
+
+DISCRIMINATOR, GENERATOR, SAMPLES = range(3)
+"""Streams of random numbers, so that no two uses see the same."""
+
+
+@MODELS.register_module()
+class ImageGAN(BaseGAN):
+    """A GAN from noise, and class labels where there are some, to images.
+
+    The generator is called as ``generator(noise)`` or ``generator(noise,
+    labels)``, the discriminator as ``discriminator(images)`` or
+    ``discriminator(images, labels)``. Latents are a function of (seed, rank,
+    network, micro-batch): ranks never share them, and a resumed run draws
+    those it would have drawn.
+
+    Args:
+        generator (dict or nn.Module): The generator.
+        discriminator (dict or nn.Module): The discriminator.
+        noise_size (int): Length of the latent vector.
+        num_classes (int, optional): Number of classes; real labels are then
+            read from ``data_samples['gt_label']``. Defaults to None:
+            unconditional.
+        gan_loss (dict or nn.Module): Defaults to the vanilla
+            :class:`~mmamp.models.losses.gan_loss.GANLoss`.
+        **kwargs: Arguments of :class:`~mmamp.models.base_gan.BaseGAN`.
+
+    Examples:
+        >>> model = dict(
+        ...     type='mmamp.ImageGAN',
+        ...     noise_size=100,
+        ...     generator=dict(type='mmamp.DCGANGenerator', image_size=32),
+        ...     discriminator=dict(
+        ...         type='mmamp.DCGANDiscriminator', image_size=32),
+        ...     ema_config=dict(momentum=0.001))
+    """
+
+    def __init__(
+        self,
+        generator: dict | nn.Module,
+        discriminator: dict | nn.Module,
+        noise_size: int,
+        num_classes: int | None = None,
+        gan_loss: dict | nn.Module | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(generator, discriminator, **kwargs)
+        self.noise_size = noise_size
+        self.num_classes = num_classes
+        if gan_loss is None:
+            gan_loss = dict(type='mmamp.GANLoss', gan_type='vanilla')
+        self.gan_loss = (
+            gan_loss
+            if isinstance(gan_loss, nn.Module)
+            else MODELS.build(gan_loss)
+        )
+        # Micro-batches of each network, as its latents count them.
+        self._drawn = [0, 0]
+
+    def _begin(self, optim_wrapper: OptimWrapperDict) -> UpdateSchedule:
+        schedule = super()._begin(optim_wrapper)
+        self._drawn = [
+            optim_wrapper['discriminator'].inner_count,
+            optim_wrapper['generator'].inner_count,
+        ]
+        return schedule
+
+    def disc_loss(
+        self, inputs: Tensor, data_samples: Any
+    ) -> dict[str, Tensor]:
+        """Real images should be told from generated ones."""
+        real_labels = self._labels(data_samples)
+        with torch.no_grad():
+            fake, fake_labels = self._generate(len(inputs), DISCRIMINATOR)
+        pred_fake = self._discriminate(fake, fake_labels)
+        pred_real = self._discriminate(inputs, real_labels)
+        return dict(
+            loss_disc_fake=self.gan_loss(pred_fake, False, is_disc=True),
+            loss_disc_real=self.gan_loss(pred_real, True, is_disc=True),
+        )
+
+    def gen_loss(self, inputs: Tensor, data_samples: Any) -> dict[str, Tensor]:
+        """Generated images should pass as real."""
+        fake, labels = self._generate(len(inputs), GENERATOR)
+        return dict(
+            loss_gen=self.gan_loss(self._discriminate(fake, labels), True)
+        )
+
+    def _generate(self, num: int, stream: int) -> tuple[Tensor, Tensor | None]:
+        """Images for this network's next micro-batch, with their labels."""
+        noise, labels = self.latents(num, stream, self._drawn[stream])
+        self._drawn[stream] += 1
+        return self._call(self.generator, noise, labels), labels
+
+    def _discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        return self._call(self.discriminator, images, labels)
+
+    @staticmethod
+    def _call(network: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
+        return network(x) if labels is None else network(x, labels)
+
+    def _labels(self, data_samples: Any) -> Tensor | None:
+        """Labels of a real batch, if the model uses them."""
+        if self.num_classes is None:
+            return None
+        labels = (
+            data_samples.get('gt_label')
+            if isinstance(data_samples, dict)
+            else None
+        )
+        if labels is None:
+            raise ValueError(
+                f'num_classes={self.num_classes}, but the batch has no '
+                "data_samples['gt_label']: let the dataset give labels, or "
+                'leave num_classes out'
+            )
+        return labels
+
+    def latents(
+        self, num: int, stream: int, index: int
+    ) -> tuple[Tensor, Tensor | None]:
+        """Draw latent vectors and labels.
+
+        Args:
+            num (int): How many.
+            stream (int): Which use of them this is.
+            index (int): Position in that stream.
+
+        Returns:
+            tuple[Tensor, Tensor or None]: Noise of shape (num, noise_size),
+            standard normal, and labels of shape (num, ), uniform.
+        """
+        device = self.data_preprocessor.device
+        generator = random_generator(device, stream, index)
+        noise = torch.randn(
+            num, self.noise_size, generator=generator, device=device
+        )
+        if self.num_classes is None:
+            return noise, None
+        return noise, torch.randint(
+            self.num_classes, (num,), generator=generator, device=device
+        )
+
+    @torch.no_grad()
+    def sample(
+        self,
+        num: int,
+        labels: Tensor | None = None,
+        index: int = 0,
+        use_ema: bool = True,
+    ) -> Tensor:
+        """Generate images in evaluation mode.
+
+        Args:
+            num (int): How many.
+            labels (Tensor, optional): Class labels of shape (num, ); Defaults
+                to None: random ones, if the model is conditional.
+            index (int): The same index gives the same latents. Defaults to 0.
+            use_ema (bool): Whether the averaged generator is used, if there
+                is one. Defaults to True.
+
+        Returns:
+            Tensor: uint8 images of shape (num, C, H, W).
+        """
+        network = self.generator
+        if use_ema and self.generator_ema is not None:
+            network = self.generator_ema
+        noise, drawn = self.latents(num, SAMPLES, index)
+        was_training = network.training
+        network.eval()
+        try:
+            images = self._call(
+                network, noise, drawn if labels is None else labels
+            )
+        finally:
+            network.train(was_training)
+        return self.data_preprocessor.to_uint8(images)
+
+    def forward(
+        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
+    ) -> Any:
+        """Generate as many images as there are inputs.
+
+        Args:
+            inputs (Tensor): A batch of images; only its length counts.
+            data_samples (Any): Labels to generate, in ``gt_label``. Defaults
+                to None.
+            mode (str): ``'tensor'`` or ``'predict'``.
+
+        Returns:
+            Tensor or list[dict]: uint8 images of shape (N, C, H, W);
+            in mode ``'predict'`` one dict each, with ``fake_img``.
+
+        Raises:
+            ValueError: If ``mode`` is another. A GAN has two losses, which
+                :meth:`train_step` computes.
+        """
+        if mode not in ('tensor', 'predict'):
+            raise ValueError(
+                f"mode={mode!r}: give 'tensor' or 'predict' "
+                '(a GAN is trained through train_step)'
+            )
+        labels = self._labels(data_samples) if data_samples else None
+        images = self.sample(len(inputs), labels)
+        if mode == 'tensor':
+            return images
+        return [dict(fake_img=image) for image in images]

@@ -1,0 +1,228 @@
+"""Train a config: ``python -m mmamp.train CONFIG --amp``."""
+
+import argparse
+import logging
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+from mmengine.dist import is_main_process
+from mmengine.logging import print_log
+from mmengine.runner import Runner, find_latest_checkpoint
+
+import mmamp  # noqa: F401  (registers everything)
+from mmamp.config import enable_amp
+from mmamp.config.launch import (
+    UsageError,
+    add_hooks,
+    enable_auto_scale_lr,
+    load_config,
+    merge_options,
+)
+from mmamp.engine.checkpoints import check_checkpoint, load_safely_only
+
+INTERRUPTED = 130
+"""Exit code of a process that Ctrl-C ended."""
+
+
+class _Options(DictAction):
+    """MMEngine's ``key=value`` options, with an error instead of a crash."""
+
+    def __call__(self, parser, namespace, values, option_string=None):  # type: ignore[no-untyped-def]
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except Exception as error:
+            raise argparse.ArgumentError(
+                self,
+                f'cannot read {" ".join(values)!r} as KEY=VALUE: {error}',
+            ) from error
+
+
+def _loss_scale(text: str) -> str | float:
+    """``'dynamic'`` or a number."""
+    if text == 'dynamic':
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float('inf'):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither 'dynamic' nor a number > 0"
+        )
+    return value
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line, which is that of MMEngine's projects."""
+    parser = argparse.ArgumentParser(
+        description='Train a model, in mixed precision with --amp'
+    )
+    parser.add_argument('config', help='path of the config file')
+    parser.add_argument(
+        '--work-dir',
+        help='where logs, checkpoints and pictures go '
+        "(default: the config's, else work_dirs/CONFIG_NAME)",
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='PATH',
+        help='go on from a checkpoint; without PATH, or with "auto", from '
+        'the latest in the work dir',
+    )
+    parser.add_argument(
+        '--amp', action='store_true', help='train in mixed precision'
+    )
+    parser.add_argument(
+        '--amp-dtype',
+        choices=['float16', 'bfloat16', 'auto'],
+        help="with --amp: the low precision (default: the config's, else "
+        "PyTorch's for the device; auto: bfloat16 where the hardware has it)",
+    )
+    parser.add_argument(
+        '--loss-scale',
+        type=_loss_scale,
+        help="with --amp: 'dynamic' or a number for a static scale "
+        "(default: the config's, else dynamic)",
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the batch size, by the '
+        "config's auto_scale_lr",
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=_Options,
+        metavar='KEY=VALUE',
+        help='settings that replace those of the config, such as '
+        'train_cfg.max_iters=100',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes (default: none)',
+    )
+    parser.add_argument(
+        '--local-rank',
+        '--local_rank',
+        type=int,
+        default=0,
+        help='set by older launchers; torchrun uses the environment',
+    )
+    return parser
+
+
+def config_from(args: argparse.Namespace) -> Config:
+    """The config to run, from the command line.
+
+    Args:
+        args (argparse.Namespace): What :func:`build_parser` parsed.
+
+    Returns:
+        Config: Complete: dumped to a file it trains again by itself.
+
+    Raises:
+        UsageError: If the command line or the config is wrong; one line.
+    """
+    if not args.amp:
+        for option in ('amp_dtype', 'loss_scale'):
+            if getattr(args, option) is not None:
+                name = option.replace('_', '-')
+                raise UsageError(f'--{name} has no effect without --amp')
+    cfg = load_config(args.config)
+    merge_options(cfg, args.cfg_options or {})
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    if Path(cfg.work_dir).is_file():
+        raise UsageError(f'work dir {cfg.work_dir!r} is a file')
+    if args.amp:
+        try:
+            cfg = enable_amp(cfg, args.amp_dtype, args.loss_scale)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f'--amp: {error}') from error
+    if args.auto_scale_lr:
+        enable_auto_scale_lr(cfg)
+    _set_resume(cfg, args.resume)
+    add_hooks(cfg)
+    return cfg
+
+
+def _set_resume(cfg: Config, resume: str | None) -> None:
+    """Where to go on from."""
+    if resume is None:
+        return
+    cfg.resume = True
+    if resume != 'auto':
+        check_checkpoint(resume)
+        cfg.load_from = resume
+        return
+    cfg.load_from = None
+    if (latest := _latest_checkpoint(cfg.work_dir)) is None:
+        print_log(
+            f'--resume: no checkpoint in {cfg.work_dir!r} yet, so the run '
+            'starts from the beginning',
+            logger='current',
+            level=logging.WARNING,
+        )
+    else:
+        check_checkpoint(latest)
+
+
+def _latest_checkpoint(work_dir: str) -> str | None:
+    """The checkpoint that MMEngine would resume from, if there is one."""
+    if not (Path(work_dir) / 'last_checkpoint').is_file():
+        return None  # asked about it, MMEngine would print a warning
+    return find_latest_checkpoint(work_dir)
+
+
+def _how_to_resume(cfg: Config, argv: list[str]) -> str:
+    """What a user who pressed Ctrl-C wants to know."""
+    latest = _latest_checkpoint(cfg.work_dir)
+    if latest is None:
+        return 'Interrupted before the first checkpoint was saved.'
+    command = ['python', sys.argv[0], *argv]
+    if not any(x == '--resume' or x.startswith('--resume=') for x in argv):
+        command.append('--resume')
+    return f'Interrupted. Go on from {latest} with: {shlex.join(command)}'
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train.
+
+    Args:
+        argv (list[str], optional): The command line. Defaults to None:
+            ``sys.argv``.
+
+    Returns:
+        int: Exit code: 0, 2 for a mistake of the user's, 130 after Ctrl-C.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    load_safely_only()
+    try:
+        cfg = config_from(args)
+    except UsageError as error:
+        parser.error(str(error))
+    try:
+        Runner.from_cfg(cfg).train()
+    except KeyboardInterrupt:
+        if is_main_process():
+            print(_how_to_resume(cfg, argv), file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

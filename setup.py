@@ -1,0 +1,50 @@
+"""Package metadata. Imports nothing of the package, and never torch."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def version() -> str:
+    scope: dict = {}
+    exec((ROOT / 'mmamp' / 'version.py').read_text(), scope)
+    return scope['__version__']
+
+
+def requirements(name: str) -> list[str]:
+    lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
+    return [x for x in lines if x and not x.startswith(('#', '-'))]
+
+
+setup(
+    name='mmamp',
+    version=version(),
+    description='Mixed-precision training for OpenMMLab models, GANs first',
+    long_description=(ROOT / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    license_files=['LICENSE'],
+    python_requires='>=3.10',
+    packages=find_packages(include=['mmamp', 'mmamp.*']),
+    package_data={'mmamp': ['py.typed']},
+    # Neither torch nor mmengine nor mmcv: pip would replace a GPU build, a
+    # fork, or the full mmcv that the user has. `import mmamp` says what is
+    # missing.
+    install_requires=requirements('runtime'),
+    extras_require={
+        'mm': requirements('mm'),
+        'tests': requirements('tests'),
+        'all': [*requirements('mm'), *requirements('optional')],
+    },
+    classifiers=[
+        'Development Status :: 3 - Alpha',
+        'Intended Audience :: Science/Research',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
+)

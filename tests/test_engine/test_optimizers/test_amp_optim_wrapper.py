@@ -1,0 +1,551 @@
+import copy
+import logging
+
+import pytest
+import torch
+from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
+from mmengine.optim import OptimWrapper
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from mmamp import AmpOptimWrapper
+from mmamp.engine.optimizers.autocast import autocast
+from mmamp.registry import OPTIM_WRAPPERS
+
+DTYPES = {
+    'float32': torch.float32,
+    'bfloat16': torch.bfloat16,
+    'float16': torch.float16,
+}
+
+
+def make_net(seed=0, norm=spectral_norm):
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        norm(nn.Conv2d(4, 4, 3, padding=1)),
+        nn.Flatten(),
+        nn.Linear(4 * 6 * 6, 1),
+    )
+
+
+def batches(num, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(4, 1, 6, 6, generator=generator) for _ in range(num)]
+
+
+def adam(net):
+    return torch.optim.Adam(net.parameters(), lr=1e-2)
+
+
+def train(net, wrapper, data, max_counts=None):
+    if max_counts is not None:
+        wrapper.initialize_count_status(net, 0, max_counts)
+    for x in data:
+        with wrapper.optim_context(net):
+            loss = net(x).float().pow(2).mean()
+        wrapper.update_params(loss)
+
+
+def state_of(net):
+    return {k: v.clone() for k, v in net.state_dict().items()}
+
+
+def assert_same(actual, expected):
+    assert actual.keys() == expected.keys()
+    for key, value in expected.items():
+        assert torch.equal(actual[key], value), key
+
+
+class TestAgainstAHandWrittenLoop:
+    """50 micro-batches; parameters equal, bit for bit.
+
+    Without spectral norm: its vectors, which the forward pass uses, are those
+    from before the window where mmamp skips one, unlike in a bare loop.
+    """
+
+    @pytest.mark.parametrize('dtype', DTYPES)
+    @pytest.mark.parametrize('counts', [1, 3, 8])
+    @pytest.mark.parametrize('clip', [None, 'norm', 'value'])
+    def test_parameters(self, dtype, counts, clip):
+        data = batches(50)
+        net, expected = (make_net(norm=lambda conv: conv) for _ in range(2))
+        clip_grad = {
+            None: None,
+            'norm': dict(max_norm=0.1),
+            'value': dict(type='value', clip_value=0.01),
+        }[clip]
+        wrapper = AmpOptimWrapper(
+            adam(net),
+            dtype=dtype,
+            accumulative_counts=counts,
+            clip_grad=clip_grad,
+        )
+        train(net, wrapper, data, max_counts=len(data))
+        self.train_by_hand(expected, DTYPES[dtype], data, counts, clip)
+        assert_same(
+            dict(net.named_parameters()), dict(expected.named_parameters())
+        )
+
+    @staticmethod
+    def train_by_hand(net, dtype, data, counts, clip):
+        optimizer = adam(net)
+        scaler = torch.amp.GradScaler('cpu', enabled=dtype is torch.float16)
+        for start in range(0, len(data), counts):
+            window = data[start : start + counts]
+            for x in window:
+                with torch.autocast(
+                    'cpu', dtype=dtype, enabled=dtype is not torch.float32
+                ):
+                    loss = net(x).float().pow(2).mean()
+                scaler.scale(
+                    loss / len(window) if len(window) > 1 else loss
+                ).backward()
+            scaler.unscale_(optimizer)
+            if clip == 'norm':
+                nn.utils.clip_grad_norm_(net.parameters(), 0.1)
+            elif clip == 'value':
+                nn.utils.clip_grad_value_(net.parameters(), 0.01)
+            scaler.step(optimizer)
+            scaler.update()
+            optimizer.zero_grad()
+
+
+class TestNonFiniteWindow:
+    @pytest.mark.parametrize('dtype', DTYPES)
+    @pytest.mark.parametrize('value', ['inf', '-inf', 'nan'])
+    @pytest.mark.parametrize('fused', [False, True])
+    @pytest.mark.parametrize('counts', [1, 3])
+    def test_leaves_no_trace(self, dtype, value, fused, counts):
+        net = make_net()
+        wrapper = AmpOptimWrapper(
+            torch.optim.Adam(net.parameters(), lr=1e-2, fused=fused),
+            dtype=dtype,
+            accumulative_counts=counts,
+        )
+        train(net, wrapper, batches(counts), max_counts=100)
+        before = state_of(net)
+        moments = copy.deepcopy(wrapper.optimizer.state_dict()['state'])
+        scale = wrapper.loss_scaler.get_scale()
+        bad = batches(counts)
+        bad[counts // 2] = bad[counts // 2] * float(value)
+
+        train(net, wrapper, bad)
+
+        assert wrapper.step_was_skipped
+        assert wrapper.record.skipped == 1
+        assert_same(state_of(net), before)
+        for i, moment in wrapper.optimizer.state_dict()['state'].items():
+            assert_same(moment, moments[i])
+        if dtype == 'float16':
+            assert wrapper.loss_scaler.get_scale() == scale / 2
+
+        train(net, wrapper, batches(10 * counts))
+        assert not wrapper.step_was_skipped
+        assert wrapper.record.skipped == 1
+        for key, tensor in net.state_dict().items():
+            assert torch.isfinite(tensor).all(), key
+        assert not torch.equal(net[0].weight, before['0.weight'])
+
+    def test_fused_and_plain_optimizer_agree(self):
+        results = []
+        for fused in (False, True):
+            net = make_net()
+            wrapper = AmpOptimWrapper(
+                torch.optim.SGD(net.parameters(), lr=1e-2, fused=fused),
+                dtype='float16',
+            )
+            data = batches(6)
+            data[2] = data[2] * float('inf')
+            train(net, wrapper, data)
+            results.append(
+                (state_of(net), wrapper.amp_scalars(), wrapper.state_dict())
+            )
+        for key, value in results[0][0].items():
+            torch.testing.assert_close(results[1][0][key], value)
+        assert results[0][1] == pytest.approx(results[1][1])
+        assert results[0][2]['amp_counters'] == dict(windows=6, skipped=1)
+        assert results[1][2]['amp_counters'] == dict(windows=6, skipped=1)
+
+    def test_value_clipping_does_not_hide_an_inf(self):
+        net = make_net()
+        wrapper = AmpOptimWrapper(
+            adam(net), clip_grad=dict(type='value', clip_value=0.1)
+        )
+        before = state_of(net)
+        train(net, wrapper, [batches(1)[0] * float('inf')])
+        assert wrapper.step_was_skipped
+        assert_same(state_of(net), before)
+
+    def test_buffers_of_a_network_that_only_took_part(self):
+        """The whole model's, not only those of the trained network."""
+        model = nn.ModuleDict(dict(g=make_net(1), d=make_net(2)))
+        wrapper = AmpOptimWrapper(adam(model['d']))
+        wrapper.initialize_count_status(model, 0, 10)
+        before = state_of(model)
+        x = batches(1)[0] * float('inf')
+        with wrapper.optim_context(model['d']):
+            with torch.no_grad():
+                fake = model['g'](x)
+            loss = model['d'](x).mean() + fake.mean()
+        wrapper.update_params(loss)
+        assert_same(state_of(model), before)
+
+
+class TestLossScale:
+    def test_forms(self):
+        def scaler(loss_scale, dtype='float16'):
+            return AmpOptimWrapper(
+                adam(make_net()), loss_scale, dtype
+            ).loss_scaler
+
+        assert scaler('dynamic').get_scale() == 65536
+        assert scaler(512).get_scale() == scaler(512.0).get_scale() == 512
+        assert not scaler(512).dynamic
+        custom = scaler(dict(init_scale=4.0, growth_interval=3, min_scale=2))
+        assert (custom.get_scale(), custom.min_scale) == (4, 2)
+        assert not scaler('dynamic', 'bfloat16').is_enabled()
+        assert not scaler('dynamic', 'float32').is_enabled()
+        assert not scaler(dict(enabled=False)).is_enabled()
+
+    @pytest.mark.parametrize(
+        ('loss_scale', 'error', 'match'),
+        [
+            ('dynamik', ValueError, "'dynamik'.*'dynamic', a number > 0"),
+            (-1, ValueError, '-1'),
+            (float('nan'), ValueError, 'nan'),
+            (None, TypeError, 'NoneType'),
+            (True, TypeError, 'bool'),
+            (dict(initial=2), ValueError, 'initial.*init_scale.*hysteresis'),
+            (dict(growth_factor=0.5), ValueError, 'growth_factor.*0.5'),
+            (dict(min_scale=8, init_scale=4), ValueError, 'min_scale'),
+            (dict(max_scale=2), ValueError, 'max_scale'),
+        ],
+    )
+    def test_errors(self, loss_scale, error, match):
+        with pytest.raises(error, match=match):
+            AmpOptimWrapper(adam(make_net()), loss_scale, 'float16')
+
+    def test_static_scale_stays(self):
+        net = make_net()
+        wrapper = AmpOptimWrapper(adam(net), 512, 'float16')
+        train(net, wrapper, [batches(1)[0] * float('inf'), *batches(2)])
+        assert wrapper.record.skipped == 1
+        assert wrapper.loss_scaler.get_scale() == 512
+
+    def test_is_constant_within_a_window(self):
+        net = make_net()
+        wrapper = AmpOptimWrapper(
+            adam(net),
+            dict(init_scale=8.0, growth_interval=1),
+            'float16',
+            accumulative_counts=3,
+        )
+        scales = []
+        for x in batches(6):
+            train(net, wrapper, [x])
+            scales.append(wrapper.loss_scaler.get_scale())
+        assert scales == [8, 8, 16, 16, 16, 32]
+
+    def test_a_low_precision_loss_is_scaled_in_float32(self):
+        net = nn.Linear(2, 1)
+        wrapper = AmpOptimWrapper(adam(net), dtype='float16')
+        before = state_of(net)
+        with wrapper.optim_context(net):
+            loss = net(torch.ones(2, 2)).sum().half() + 10
+        assert loss.dtype is torch.float16
+        wrapper.update_params(loss)
+        assert not wrapper.step_was_skipped
+        assert not torch.equal(net.weight, before['weight'])
+
+    def test_says_that_a_scale_has_no_effect(self, caplog, mm_log):
+        AmpOptimWrapper(adam(make_net()), 512, 'bfloat16')
+        assert 'loss_scale=512 has no effect in bfloat16' in mm_log()
+
+
+class TestWindows:
+    def test_last_short_window_is_stepped(self):
+        net = make_net()
+        wrapper = AmpOptimWrapper(adam(net), accumulative_counts=3)
+        train(net, wrapper, batches(7), max_counts=7)
+        assert wrapper.record.windows == 3
+        assert wrapper.inner_count == 7
+        assert net[0].weight.grad is None
+
+    def test_loss_is_weighted_by_the_real_length(self):
+        wrapper = AmpOptimWrapper(adam(make_net()), accumulative_counts=4)
+        wrapper.initialize_count_status(make_net(), 0, 6)
+        weights = []
+        for _ in range(6):
+            weights.append(float(wrapper.scale_loss(torch.tensor(1.0))))
+            wrapper._inner_count += 1
+        assert weights == [0.25] * 4 + [0.5] * 2
+
+    def test_resumed_inside_a_window(self, mm_log):
+        wrapper = AmpOptimWrapper(adam(make_net()), accumulative_counts=4)
+        wrapper.initialize_count_status(make_net(), 6, 20)
+        assert '6 micro-batches are no multiple of' in mm_log()
+        assert float(wrapper.scale_loss(torch.tensor(1.0))) == 0.5
+
+    def test_syncs_gradients_once_a_window(self):
+        wrapper = AmpOptimWrapper(adam(make_net()), accumulative_counts=3)
+        wrapper.initialize_count_status(make_net(), 0, 7)
+        synced = []
+        for _ in range(7):
+            synced.append(wrapper.should_sync())
+            wrapper._inner_count += 1
+        assert synced == [False, False, True, False, False, True, True]
+
+    @pytest.mark.parametrize('counts', [0, -1, 1.5, '8', True])
+    def test_bad_counts(self, counts):
+        with pytest.raises(ValueError, match='accumulative_counts'):
+            AmpOptimWrapper(adam(make_net()), accumulative_counts=counts)
+
+
+class TestScope:
+    @pytest.mark.parametrize('inside', [True, False])
+    def test_backward_and_step_run_without_autocast(self, inside):
+        seen = []
+
+        class Probe(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, x):
+                seen.append(torch.is_autocast_enabled('cpu'))
+                return x.clone()
+
+            @staticmethod
+            def backward(ctx, grad):
+                seen.append(torch.is_autocast_enabled('cpu'))
+                return grad
+
+        net = make_net()
+        optimizer = adam(net)
+        optimizer.register_step_pre_hook(
+            lambda *_: seen.append(torch.is_autocast_enabled('cpu'))
+        )
+        wrapper = AmpOptimWrapper(optimizer)
+        with wrapper.optim_context(net):
+            loss = Probe.apply(net(batches(1)[0])).float().mean()
+            if inside:
+                wrapper.update_params(loss)
+        if not inside:
+            wrapper.update_params(loss)
+        assert seen == [True, False, False]
+
+    @pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
+    def test_no_grad_forward_does_not_poison_the_next(self, dtype):
+        net = nn.Linear(3, 1)
+        wrapper = AmpOptimWrapper(adam(net), dtype=dtype)
+        before = state_of(net)
+        with wrapper.optim_context(net):
+            with torch.no_grad():
+                net(torch.ones(2, 3))
+            loss = net(torch.ones(2, 3)).float().sum()
+        wrapper.update_params(loss)
+        assert not torch.equal(net.weight, before['weight'])
+
+    def test_forward_runs_in_the_dtype(self):
+        for name, dtype in DTYPES.items():
+            net = nn.Linear(3, 1)
+            wrapper = AmpOptimWrapper(adam(net), dtype=name)
+            with wrapper.optim_context(net):
+                assert net(torch.ones(2, 3)).dtype is dtype
+
+    def test_warns_if_the_context_was_never_entered(self, mm_log):
+        net = make_net()
+        wrapper = AmpOptimWrapper(adam(net))
+        for x in batches(2):
+            wrapper.update_params(net(x).mean())
+        log = mm_log()
+        assert log.count('this training is in float32') == 1
+        assert 'optim_context(model)' in log
+
+    def test_no_gradient_is_a_logged_no_op(self, mm_log):
+        net, other = make_net(), make_net()
+        wrapper = AmpOptimWrapper(adam(net), dtype='float16')
+        before = state_of(net)
+        for _ in range(2):
+            with wrapper.optim_context(net):
+                loss = other(batches(1)[0]).float().mean()
+            wrapper.update_params(loss)
+        assert_same(state_of(net), before)
+        assert mm_log().count('no parameter got a gradient') == 1
+
+    def test_manual_calls_as_with_mmengine(self):
+        net, expected = make_net(), make_net()
+        wrapper = AmpOptimWrapper(adam(net), dtype='float16')
+        with wrapper.optim_context(net):
+            loss = net(batches(1)[0]).float().mean()
+        wrapper.backward(loss)
+        wrapper.loss_scaler.unscale_(wrapper.optimizer)
+        wrapper.step()
+        wrapper.zero_grad()
+
+        reference = AmpOptimWrapper(adam(expected), dtype='float16')
+        with reference.optim_context(expected):
+            loss = expected(batches(1)[0]).float().mean()
+        reference.update_params(loss)
+        assert_same(state_of(net), state_of(expected))
+
+
+class TestHost:
+    """Habits of MMEngine's wrapper that other toolboxes rely on."""
+
+    def test_is_an_mmengine_wrapper_without_an_accelerator(self):
+        wrapper = OPTIM_WRAPPERS.build(
+            dict(type='AmpOptimWrapper', optimizer=adam(make_net()))
+        )
+        assert isinstance(wrapper, AmpOptimWrapper)
+        assert isinstance(wrapper, MMEngineAmpOptimWrapper)
+        assert wrapper.cast_dtype is torch.bfloat16  # CPU default
+        assert wrapper.inner_count == 0
+        assert wrapper.loss_scaler.state_dict() == {}
+
+    def test_takes_mmengines_arguments(self):
+        config = dict(max_norm=1.0, type='norm')
+        wrapper = AmpOptimWrapper(
+            loss_scale='dynamic',
+            dtype=torch.float16,
+            use_fsdp=True,
+            optimizer=adam(make_net()),
+            clip_grad=config,
+        )
+        assert config == dict(max_norm=1.0, type='norm')
+        assert wrapper.loss_scaler.is_enabled()
+
+    @pytest.mark.parametrize(
+        ('dtype', 'error', 'match'),
+        [
+            ('half', ValueError, "'half'.*'float16', 'bfloat16'"),
+            ('float64', ValueError, "'cpu'.*float64.*bfloat16, float16"),
+            (torch.int8, ValueError, 'int8'),
+            (16, TypeError, 'int'),
+        ],
+    )
+    def test_bad_dtype(self, dtype, error, match):
+        with pytest.raises(error, match=match):
+            AmpOptimWrapper(adam(make_net()), dtype=dtype)
+
+    @pytest.mark.parametrize(
+        ('clip_grad', 'error', 'match'),
+        [
+            (1.0, TypeError, '1.0'),
+            ({}, ValueError, 'max_norm'),
+            (dict(type='normal', max_norm=1), ValueError, "'norm', 'value'"),
+            (dict(type='value', max_norm=1), ValueError, 'clip_value'),
+        ],
+    )
+    def test_bad_clip_grad(self, clip_grad, error, match):
+        with pytest.raises(error, match=match):
+            AmpOptimWrapper(adam(make_net()), clip_grad=clip_grad)
+
+    def test_repr_shows_dtype_and_scale(self):
+        text = repr(AmpOptimWrapper(adam(make_net()), 512, 'float16'))
+        assert 'dtype: float16' in text
+        assert 'loss_scale: 512.0' in text
+
+
+class TestState:
+    def trained(self, cls=AmpOptimWrapper, **kwargs):
+        net = make_net()
+        wrapper = cls(adam(net), **kwargs)
+        train(net, wrapper, batches(3))
+        return net, wrapper
+
+    def test_goes_on_bit_for_bit(self):
+        net, wrapper = self.trained(
+            dtype='float16', loss_scale=dict(growth_interval=2, hysteresis=2)
+        )
+        other = copy.deepcopy(net)
+        resumed = AmpOptimWrapper(
+            adam(other),
+            dtype='float16',
+            loss_scale=dict(growth_interval=2, hysteresis=2),
+        )
+        resumed.load_state_dict(wrapper.state_dict())
+        assert resumed.loss_scaler.get_scale() == 2 * 65536
+        for w, n in ((wrapper, net), (resumed, other)):
+            train(n, w, [*batches(4, 7), batches(1)[0] * float('inf')])
+        assert_same(state_of(other), state_of(net))
+        assert resumed.state_dict()['loss_scaler'] == (
+            wrapper.state_dict()['loss_scaler']
+        )
+        assert resumed.amp_scalars() == wrapper.amp_scalars()
+
+    @pytest.mark.parametrize('before', ['plain', *DTYPES])
+    @pytest.mark.parametrize('after', ['plain', *DTYPES])
+    def test_any_precision_loads_any_other(self, before, after):
+        def arguments(name):
+            if name == 'plain':
+                return dict(cls=OptimWrapper)
+            return dict(cls=AmpOptimWrapper, dtype=name)
+
+        net, source = self.trained(**arguments(before))
+        state = source.state_dict()
+        other, target = self.trained(**arguments(after))
+        other.load_state_dict(net.state_dict())
+        target.load_state_dict(copy.copy(state))
+        first = source.optimizer.state_dict()['state'][0]
+        second = target.optimizer.state_dict()['state'][0]
+        assert torch.equal(first['exp_avg'], second['exp_avg'])
+        train(other, target, batches(2))
+
+    def test_loading_leaves_the_callers_dict_alone(self):
+        net = make_net()
+        groups = [
+            dict(params=net[0].parameters()),
+            dict(params=net[-1].parameters(), lr=0.1),
+        ]
+        wrapper = AmpOptimWrapper(
+            torch.optim.Adam(groups, lr=0.2), dtype='float16'
+        )
+        state = wrapper.state_dict()
+        keys = set(state)
+        assert {'loss_scaler', 'base_param_settings'} < keys
+        wrapper.load_state_dict(state)
+        assert set(state) == keys
+        assert state['loss_scaler']['scale'] == 65536
+
+    def test_says_that_the_scale_starts_anew(self, mm_log):
+        _, source = self.trained(dtype='bfloat16')
+        _, target = self.trained(dtype='float16')
+        target.load_state_dict(source.state_dict())
+        assert 'no loss scale' in mm_log()
+
+    def test_settings_are_the_configs_not_the_checkpoints(self):
+        _, source = self.trained(dtype='float16')
+        target = AmpOptimWrapper(
+            adam(make_net()),
+            dict(growth_interval=7, max_scale=1024.0, init_scale=2.0),
+            'float16',
+        )
+        target.load_state_dict(source.state_dict())
+        assert target.loss_scaler.get_growth_interval() == 7
+        assert target.loss_scaler.get_scale() == 1024
+
+
+def test_reports_counters_and_the_last_finite_norm():
+    net = make_net()
+    wrapper = AmpOptimWrapper(adam(net), dtype='float16')
+    assert wrapper.amp_scalars() == dict(skipped_steps=0, loss_scale=65536)
+    good = batches(1)[0]
+    with autocast('cpu', torch.float16):
+        loss = copy.deepcopy(net)(good).float().pow(2).mean()
+    assert torch.isfinite(loss)
+    train(net, wrapper, [good])
+    norm = wrapper.amp_scalars()['grad_norm']
+    assert 0 < norm < float('inf')
+    train(net, wrapper, [good * float('nan')])
+    assert wrapper.amp_scalars() == dict(
+        skipped_steps=1, grad_norm=norm, loss_scale=32768
+    )
+
+
+def test_names_itself_in_the_log(mm_log):
+    net = make_net()
+    wrapper = AmpOptimWrapper(adam(net))
+    wrapper.name = 'generator'
+    wrapper.update_params(net(batches(1)[0]).mean())
+    assert "AmpOptimWrapper 'generator'" in mm_log(logging.WARNING)

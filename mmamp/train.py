@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.runner import Runner, find_latest_checkpoint
 
 import mmamp  # noqa: F401  (registers everything)
@@ -196,6 +196,29 @@ def _how_to_resume(cfg: Config, argv: list[str]) -> str:
     return f'Interrupted. Go on from {latest} with: {shlex.join(command)}'
 
 
+class _EarlyLog(logging.Handler):
+    """Keeps what is logged before the Runner has opened its log file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._records.append(record)
+
+    def __enter__(self) -> None:
+        self._logger = MMLogger.get_current_instance()
+        self._kept, self._logger.handlers = self._logger.handlers, [self]
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.handlers = self._kept
+
+    def replay(self, logger: logging.Logger) -> None:
+        """Log it now."""
+        for record in self._records:
+            logger.handle(record)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Train.
 
@@ -211,12 +234,17 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     load_safely_only()
+    early = _EarlyLog()
     try:
-        cfg = config_from(args)
+        with early:
+            cfg = config_from(args)
     except UsageError as error:
+        early.replay(MMLogger.get_current_instance())
         parser.error(str(error))
     try:
-        Runner.from_cfg(cfg).train()
+        runner = Runner.from_cfg(cfg)
+        early.replay(runner.logger)
+        runner.train()
     except KeyboardInterrupt:
         if is_main_process():
             print(_how_to_resume(cfg, argv), file=sys.stderr)

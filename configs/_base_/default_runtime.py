@@ -5,7 +5,12 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook', interval=500, by_epoch=False, max_keep_ckpts=3),
+        type='CheckpointHook',
+        interval=500,
+        by_epoch=False,
+        max_keep_ckpts=3,
+        # Set this to True together with a `param_scheduler`.
+        save_param_scheduler=False),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )
 custom_hooks = [

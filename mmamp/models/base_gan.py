@@ -78,7 +78,7 @@ class BaseGAN(BaseModel):
             self.to(memory_format=torch.channels_last)
         self.generator_ema: Any = None
         if ema_config is not None:
-            ema_cfg = dict(type='ExponentialMovingAverage', **ema_config)
+            ema_cfg = {'type': 'ExponentialMovingAverage', **ema_config}
             self.generator_ema = MODELS.build(
                 ema_cfg, default_args=dict(model=self.generator)
             )

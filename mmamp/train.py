@@ -185,6 +185,18 @@ def _latest_checkpoint(work_dir: str) -> str | None:
     return find_latest_checkpoint(work_dir)
 
 
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error.
+
+    Code that was writing a file may turn it into an error of its own.
+    """
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def _how_to_resume(cfg: Config, argv: list[str]) -> str:
     """What a user who pressed Ctrl-C wants to know."""
     latest = _latest_checkpoint(cfg.work_dir)
@@ -245,7 +257,9 @@ def main(argv: list[str] | None = None) -> int:
         runner = Runner.from_cfg(cfg)
         early.replay(runner.logger)
         runner.train()
-    except KeyboardInterrupt:
+    except BaseException as error:
+        if not _is_interrupt(error):
+            raise
         if is_main_process():
             print(_how_to_resume(cfg, argv), file=sys.stderr)
         return INTERRUPTED

@@ -3,12 +3,13 @@ import logging
 import pytest
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
 
 
 @pytest.fixture(autouse=True)
 def _fresh_globals():
     """MMEngine keeps global instances; each test starts without them."""
-    managers = (MessageHub, MMLogger, DefaultScope)
+    managers = (MessageHub, MMLogger, DefaultScope, Visualizer)
     kept = [(m, m._instance_dict.copy()) for m in managers]
     yield
     for manager, instances in kept:

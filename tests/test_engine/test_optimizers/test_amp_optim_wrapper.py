@@ -461,25 +461,23 @@ class TestState:
 
     def test_goes_on_bit_for_bit(self):
         net, wrapper = self.trained(
-            dtype='float16', loss_scale=dict(
-                init_scale=64.0, growth_interval=2, hysteresis=2
-            )
+            dtype='float16',
+            loss_scale=dict(init_scale=64.0, growth_interval=2, hysteresis=2),
         )
         other = copy.deepcopy(net)
         resumed = AmpOptimWrapper(
             adam(other),
             dtype='float16',
-            loss_scale=dict(
-                init_scale=64.0, growth_interval=2, hysteresis=2
-            ),
+            loss_scale=dict(init_scale=64.0, growth_interval=2, hysteresis=2),
         )
         resumed.load_state_dict(copy.deepcopy(wrapper.state_dict()))
         assert resumed.loss_scaler.get_scale() == 2 * 64
         for w, n in ((wrapper, net), (resumed, other)):
             train(n, w, [*batches(4, 7), batches(1)[0] * float('inf')])
         assert_same(state_of(other), state_of(net))
-        assert resumed.state_dict()['loss_scaler'] == (
-            wrapper.state_dict()['loss_scaler']
+        assert (
+            resumed.state_dict()['loss_scaler']
+            == (wrapper.state_dict()['loss_scaler'])
         )
         assert resumed.amp_scalars() == wrapper.amp_scalars()
 

@@ -1,0 +1,343 @@
+"""The launcher, as a user meets it: real runs, real files."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmamp.train import build_parser, config_from, main
+
+ROOT = Path(__file__).parents[1]
+DCGAN = str(ROOT / 'configs/dcgan/dcgan_digits-32x32.py')
+BIGGAN = str(ROOT / 'configs/biggan/biggan_digits-32x32.py')
+TINY = [
+    'train_dataloader.batch_size=4',
+    'default_hooks.logger.interval=1',
+    'default_hooks.checkpoint.interval=2',
+    'randomness.seed=0',
+]
+TINY_DCGAN = [
+    *TINY,
+    'model.generator.base_channels=2',
+    'model.discriminator.base_channels=2',
+]
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch):
+    """The launcher sets variables; tests after this one start without."""
+    for name in (
+        'LOCAL_RANK',
+        'TORCH_FORCE_WEIGHTS_ONLY_LOAD',
+        'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD',
+    ):
+        monkeypatch.setenv(name, '0')
+        monkeypatch.delenv(name)
+
+
+def train(tmp_path, *args, iters=3, options=TINY_DCGAN, config=DCGAN):
+    return main(
+        [
+            config,
+            '--work-dir',
+            str(tmp_path),
+            *args,
+            '--cfg-options',
+            *options,
+            f'train_cfg.max_iters={iters}',
+        ]
+    )
+
+
+def log_of(work_dir):
+    logs = sorted(Path(work_dir).glob('*/*.log'))
+    return logs[-1].read_text()
+
+
+def scalars_of(work_dir):
+    file = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))[-1]
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def refused(args, capsys):
+    """Exit code 2 and one line; returns the line."""
+    with pytest.raises(SystemExit) as exit_:
+        main([str(a) for a in args])
+    assert exit_.value.code == 2
+    err = capsys.readouterr().err
+    assert 'Traceback' not in err
+    lines = [x for x in err.splitlines() if ': error: ' in x]
+    assert len(lines) == 1, err
+    assert err.rstrip().splitlines()[-1] == lines[0], err
+    return lines[0]
+
+
+class TestAmp:
+    def test_float32_and_amp_from_the_same_file(self, tmp_path):
+        assert train(tmp_path / 'a') == 0
+        assert 'AmpOptimWrapper' not in log_of(tmp_path / 'a')
+        assert train(tmp_path / 'b', '--amp') == 0
+        log = log_of(tmp_path / 'b')
+        for name in ('generator', 'discriminator'):
+            assert (
+                f'{name}: OptimWrapper (float32) -> mmamp.AmpOptimWrapper'
+                in log
+            )
+            assert f"optim_wrapper['{name}']: AmpOptimWrapper with Adam" in log
+
+    @pytest.mark.parametrize('dtype', ['float16', 'bfloat16', 'auto'])
+    def test_dtype_and_scale(self, tmp_path, dtype):
+        args = ('--amp', '--amp-dtype', dtype, '--loss-scale', '256')
+        assert train(tmp_path, *args) == 0
+        scalars = scalars_of(tmp_path)[-1]
+        assert scalars['generator.skipped_steps'] == 0
+        assert scalars['discriminator.grad_norm'] > 0
+        if dtype == 'float16':
+            assert scalars['generator.loss_scale'] == 256
+        else:
+            assert 'generator.loss_scale' not in scalars
+
+    def test_dumped_config_trains_again_by_itself(self, tmp_path):
+        assert train(tmp_path / 'a', '--amp', '--amp-dtype', 'bfloat16') == 0
+        dumped = str(tmp_path / 'a' / Path(DCGAN).name)
+        code = train(tmp_path / 'b', config=dumped, options=[])
+        assert code == 0
+        first, second = (
+            Config.fromfile(str(tmp_path / x / Path(DCGAN).name)) for x in 'ab'
+        )
+        for cfg in (first, second):
+            cfg.pop('work_dir')
+        assert first._cfg_dict == second._cfg_dict
+        a, b = (scalars_of(tmp_path / x)[-1] for x in 'ab')
+        assert a['loss_gen'] == b['loss_gen']  # the seed is in there too
+
+    def test_on_a_config_in_mixed_precision_already(self, tmp_path):
+        before = Config.fromfile(BIGGAN)
+        args = build_parser().parse_args([BIGGAN, '--amp'])
+        cfg = config_from(args)
+        assert cfg.optim_wrapper == before.optim_wrapper
+        args = build_parser().parse_args(
+            [BIGGAN, '--amp', '--amp-dtype', 'float16']
+        )
+        cfg = config_from(args)
+        for name in ('generator', 'discriminator'):
+            assert cfg.optim_wrapper[name].pop('dtype') == 'float16'
+        assert cfg.optim_wrapper == before.optim_wrapper
+
+    def test_biggan_trains_with_accumulation(self, tmp_path):
+        options = [
+            *TINY,
+            'train_dataloader.batch_size=2',
+            'model.generator.base_channels=2',
+            'model.discriminator.base_channels=2',
+        ]
+        code = train(
+            tmp_path, '--amp', iters=9, options=options, config=BIGGAN
+        )
+        assert code == 0
+        assert 'in mixed precision already' in log_of(tmp_path)
+        counters = torch.load(tmp_path / 'iter_9.pth', weights_only=True)
+        for state in counters['optimizer'].values():
+            assert state['amp_counters'] == dict(windows=2, skipped=0)
+
+
+class TestOutput:
+    def test_pictures_scalars_progress(self, tmp_path):
+        options = [*TINY_DCGAN, 'custom_hooks.2.interval=2']
+        assert train(tmp_path, '--amp', iters=5, options=options) == 0
+        pictures = sorted(
+            p.name for p in tmp_path.glob('*/vis_data/vis_image/*.png')
+        )
+        assert pictures == ['samples_2.png', 'samples_4.png', 'samples_5.png']
+        assert len(scalars_of(tmp_path)) == 5
+        log = log_of(tmp_path)
+        assert 'Iter(train) [4/5]' in log
+        assert 'eta:' in log
+        assert 'Samples: ' in log
+        assert 'Failed to search registry' not in log
+
+    def test_default_work_dir(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        args = build_parser().parse_args([DCGAN])
+        assert config_from(args).work_dir == 'work_dirs/dcgan_digits-32x32'
+
+    def test_hooks_are_added_where_they_lack_and_it_says_so(
+        self, tmp_path, mm_log
+    ):
+        config = tmp_path / 'c.py'
+        config.write_text(
+            f"_base_ = {DCGAN!r}\ncustom_hooks = [dict(type='StateHook')]\n"
+        )
+        cfg = config_from(build_parser().parse_args([str(config)]))
+        types = [hook['type'] for hook in cfg.custom_hooks]
+        assert types == ['StateHook', 'mmamp.AmpMonitorHook']
+        assert 'Added to custom_hooks: AmpMonitorHook' in mm_log()
+
+
+class TestResume:
+    def test_goes_on(self, tmp_path):
+        assert train(tmp_path, '--amp', iters=4) == 0
+        assert train(tmp_path, '--amp', '--resume', iters=6) == 0
+        log = log_of(tmp_path)
+        assert 'resumed epoch: 0, iter: 4' in log
+        assert (tmp_path / 'iter_6.pth').is_file()
+        steps = [x['step'] for x in scalars_of(tmp_path)]
+        assert steps == [5, 6]
+
+    def test_equals_an_undisturbed_run(self, tmp_path):
+        for name, legs in (('a', [8]), ('b', [4, 8])):
+            for i, iters in enumerate(legs):
+                args = ['--resume'] if i else []
+                assert train(tmp_path / name, '--amp', *args, iters=iters) == 0
+        a, b = (
+            torch.load(tmp_path / x / 'iter_8.pth', weights_only=True)
+            for x in 'ab'
+        )
+        for key, value in a['state_dict'].items():
+            assert torch.equal(b['state_dict'][key], value), key
+
+    @pytest.mark.parametrize(
+        ('first', 'second'),
+        [
+            ([], ['--amp']),
+            (['--amp'], []),
+            (
+                ['--amp', '--amp-dtype', 'float16'],
+                ['--amp', '--amp-dtype', 'bfloat16'],
+            ),
+            (
+                ['--amp', '--amp-dtype', 'bfloat16'],
+                ['--amp', '--amp-dtype', 'float16'],
+            ),
+        ],
+    )
+    def test_in_another_precision(self, tmp_path, first, second):
+        assert train(tmp_path, *first, iters=2) == 0
+        path = str(tmp_path / 'iter_2.pth')
+        assert train(tmp_path, *second, '--resume', path, iters=4) == 0
+        assert 'iter: 2' in log_of(tmp_path)
+
+    def test_auto_without_a_checkpoint_starts_anew_and_says_so(self, tmp_path):
+        assert train(tmp_path, '--resume', 'auto', iters=1) == 0
+        assert 'starts from the beginning' in log_of(tmp_path)
+
+
+class TestMistakes:
+    def test_missing_config(self, tmp_path, capsys):
+        missing = ROOT / 'configs/dcgan/dcgan_digit-32x32.py'
+        line = refused([missing], capsys)
+        assert 'does not exist' in line
+        assert 'did you mean' in line
+        assert 'dcgan_digits-32x32.py' in line
+        assert 'nowhere' in refused(['nowhere/at/all.py'], capsys)
+
+    def test_broken_config(self, tmp_path, capsys):
+        config = tmp_path / 'broken.py'
+        config.write_text('model = dict(\n')
+        assert 'broken.py' in refused([config], capsys)
+        config.write_text("_base_ = 'gone.py'\n")
+        assert 'gone.py' in refused([config], capsys)
+
+    @pytest.mark.parametrize(
+        ('args', 'match'),
+        [
+            (['--ampp'], '--ampp'),
+            (['--amp', '--amp-dtype', 'half'], "'half'"),
+            (['--amp', '--loss-scale', 'much'], "'much'"),
+            (['--amp', '--loss-scale', '-1'], "'-1'"),
+            (['--amp-dtype', 'float16'], 'without --amp'),
+            (['--loss-scale', '2'], 'without --amp'),
+            (['--cfg-options', 'train_cfg'], "'train_cfg' as KEY=VALUE"),
+            (['--cfg-options', 'log_level.x=1'], '--cfg-options'),
+            (['--auto-scale-lr'], 'base_batch_size'),
+            (['--resume', 'gone.pth'], "'gone.pth' does not exist"),
+            (['--launcher', 'ssh'], "'ssh'"),
+        ],
+    )
+    def test_bad_option(self, tmp_path, capsys, args, match):
+        work_dir = ['--work-dir', tmp_path]
+        assert match in refused([DCGAN, *work_dir, *args], capsys)
+
+    def test_unreadable_checkpoint(self, tmp_path, capsys):
+        path = tmp_path / 'x.pth'
+        path.write_bytes(b'not a checkpoint')
+        line = refused([DCGAN, '--resume', path], capsys)
+        assert 'x.pth' in line
+        torch.save(dict(state_dict={}), path)
+        assert 'message_hub' in refused([DCGAN, '--resume', path], capsys)
+
+    def test_work_dir_is_a_file(self, tmp_path, capsys):
+        file = tmp_path / 'f'
+        file.touch()
+        assert 'is a file' in refused([DCGAN, '--work-dir', file], capsys)
+
+    def test_amp_on_a_config_without_an_optimizer(self, tmp_path, capsys):
+        config = tmp_path / 'test_only.py'
+        config.write_text("model = dict(type='ImageGAN')\n")
+        assert 'optim_wrapper' in refused([config, '--amp'], capsys)
+
+    def test_typo_in_a_key_is_a_warning(self, mm_log):
+        config_from(
+            build_parser().parse_args(
+                [DCGAN, '--cfg-options', 'train_cgf.max_iters=3']
+            )
+        )
+        log = mm_log()
+        assert "'train_cgf'" in log
+        assert 'did you mean train_cfg?' in log
+
+
+def test_auto_scale_lr(tmp_path):
+    config = tmp_path / 'c.py'
+    config.write_text(
+        f'_base_ = {DCGAN!r}\nauto_scale_lr = dict(base_batch_size=64)\n'
+    )
+    args = build_parser().parse_args([str(config), '--auto-scale-lr'])
+    assert config_from(args).auto_scale_lr == dict(
+        base_batch_size=64, enable=True
+    )
+
+
+def test_ctrl_c_says_how_to_resume(tmp_path):
+    """A real process, a real SIGINT; then the command that it prints."""
+    command = [
+        sys.executable,
+        str(ROOT / 'tools/train.py'),
+        DCGAN,
+        '--amp',
+        '--work-dir',
+        str(tmp_path),
+        '--cfg-options',
+        *TINY_DCGAN,
+        'train_cfg.max_iters=100000',
+    ]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+    )
+    deadline = time.time() + 120
+    while not (tmp_path / 'last_checkpoint').is_file():
+        assert process.poll() is None, process.stderr.read()
+        assert time.time() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert 'Traceback' not in err
+    last = err.strip().splitlines()[-1]
+    match = re.match(r'Interrupted\. Go on from (\S+) with: (.*)', last)
+    assert match, err
+    assert Path(match[1]).is_file()
+    assert match[2].endswith('--resume')

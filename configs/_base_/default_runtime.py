@@ -10,7 +10,8 @@ default_hooks = dict(
         by_epoch=False,
         max_keep_ckpts=3,
         # Set this to True together with a `param_scheduler`.
-        save_param_scheduler=False),
+        save_param_scheduler=False,
+    ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )
 custom_hooks = [

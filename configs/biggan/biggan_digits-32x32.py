@@ -15,12 +15,15 @@ optim_wrapper = dict(
         accumulative_counts=8,
         optimizer=dict(type='Adam', lr=0.0001, betas=(0.0, 0.999), eps=1e-06),
         type='AmpOptimWrapper',
-        loss_scale='dynamic'),
+        loss_scale='dynamic',
+    ),
     discriminator=dict(
         accumulative_counts=8,
         optimizer=dict(type='Adam', lr=0.0004, betas=(0.0, 0.999), eps=1e-06),
         type='AmpOptimWrapper',
-        loss_scale='dynamic'))
+        loss_scale='dynamic',
+    ),
+)
 
 custom_hooks = [
     dict(type='AmpMonitorHook'),

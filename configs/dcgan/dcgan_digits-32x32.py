@@ -11,4 +11,6 @@ optim_wrapper = dict(
     constructor='OptimWrapperConstructor',
     generator=dict(optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))),
     discriminator=dict(
-        optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))))
+        optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))
+    ),
+)

@@ -62,7 +62,7 @@ class GANDataPreprocessor(BaseDataPreprocessor):
             ValueError: If it is not of shape (N, C, H, W).
         """
         inputs = data.get('inputs') if isinstance(data, dict) else data
-        if not isinstance(inputs, Tensor):
+        if not (isinstance(data, dict) and isinstance(inputs, Tensor)):
             raise TypeError(
                 'data must be a dict whose `inputs` is one tensor of shape '
                 f'(N, C, H, W), but got {type(inputs).__name__}. Set '

@@ -91,7 +91,9 @@ class TestErrors:
         with pytest.raises(TypeError, match=r'list.*default_collate'):
             GANDataPreprocessor()(data)
 
-    @pytest.mark.parametrize('data', [dict(), [], None, torch.ones(1, 1, 2, 2)])
+    @pytest.mark.parametrize(
+        'data', [dict(), [], None, torch.ones(1, 1, 2, 2)]
+    )
     def test_a_batch_that_is_no_dict_of_inputs(self, data):
         with pytest.raises(TypeError, match='`inputs`'):
             GANDataPreprocessor()(data)

@@ -1,24 +1,8 @@
-import contextlib
-
 import pytest
 import torch
 from mmengine.logging import MessageHub
-from torch import distributed
-from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from mmamp.models.latents import random_generator, run_seed
-
-
-@contextlib.contextmanager
-def as_rank(rank, world_size=2):
-    """A process group that thinks the other ranks are there."""
-    distributed.init_process_group(
-        'fake', rank=rank, world_size=world_size, store=FakeStore()
-    )
-    try:
-        yield
-    finally:
-        distributed.destroy_process_group()
 
 
 def set_seed(seed):
@@ -68,17 +52,19 @@ class TestNumbers:
         set_seed(2)
         assert not torch.equal(draw(0, 0), first)
 
-    def test_of_two_ranks_differ_under_one_seed(self):
+    def test_of_two_ranks_differ_under_one_seed(self, as_rank):
         set_seed(1)
         drawn = {}
         for rank in range(4):
-            with as_rank(rank, world_size=4):
+            with as_rank(rank):
                 drawn[rank] = draw(0, 0)
         for rank in range(4):
             for other in range(rank):
                 assert not torch.equal(drawn[rank], drawn[other])
 
-    def test_of_two_ranks_differ_where_mmengine_seeds_them_apart(self):
+    def test_of_two_ranks_differ_where_mmengine_seeds_them_apart(
+        self, as_rank
+    ):
         """With ``diff_rank_seed`` rank 1 of seed 1 has seed 2."""
         drawn = []
         for rank in range(2):

@@ -11,4 +11,6 @@ train_dataloader = dict(
         pipeline=[
             dict(type='Resize', scale=(32, 32), interpolation='bicubic'),
             dict(type='PackImage'),
-        ]))
+        ],
+    ),
+)

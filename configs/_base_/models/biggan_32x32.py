@@ -13,14 +13,17 @@ model = dict(
         base_channels=8,
         noise_size=64,
         embedding_size=32,
-        attention_size=16),
+        attention_size=16,
+    ),
     discriminator=dict(
         type='BigGANDiscriminator',
         image_size=32,
         num_classes=10,
         in_channels=1,
         base_channels=8,
-        attention_size=16),
+        attention_size=16,
+    ),
     gan_loss=dict(type='GANLoss', gan_type='hinge'),
     ema_config=dict(momentum=0.01),
-    channels_last=True)
+    channels_last=True,
+)

@@ -4,12 +4,14 @@ model = dict(
     noise_size=100,
     data_preprocessor=dict(type='GANDataPreprocessor'),
     generator=dict(
-        type='DCGANGenerator', image_size=32, out_channels=1,
-        base_channels=32),
+        type='DCGANGenerator', image_size=32, out_channels=1, base_channels=32
+    ),
     discriminator=dict(
         type='DCGANDiscriminator',
         image_size=32,
         in_channels=1,
-        base_channels=32),
+        base_channels=32,
+    ),
     gan_loss=dict(type='GANLoss', gan_type='vanilla'),
-    channels_last=True)
+    channels_last=True,
+)

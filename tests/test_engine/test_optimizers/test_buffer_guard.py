@@ -1,0 +1,82 @@
+import copy
+
+import torch
+from torch import nn
+
+from mmamp.engine.optimizers.buffer_guard import BufferGuard
+
+
+def make_net():
+    net = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 3), nn.BatchNorm1d(3))
+    net.register_buffer('scratch', torch.zeros(2), persistent=False)
+    net.register_buffer('absent', None)
+    return net
+
+
+def changed(net):
+    for buffer in net.buffers():
+        buffer.add_(1)
+
+
+def test_puts_persistent_buffers_back():
+    net = make_net()
+    guard = BufferGuard()
+    guard.watch(net)
+    guard.save()
+    before = copy.deepcopy(net.state_dict())
+    net(torch.randn(4, 3) * float('nan'))
+    changed(net)
+    guard.restore()
+    for key, value in net.state_dict().items():
+        assert torch.equal(value, before[key]), key
+    assert net.scratch.tolist() == [1, 1]
+
+
+def test_the_device_decides():
+    for skipped in (True, False):
+        net = make_net()
+        guard = BufferGuard()
+        guard.watch(net)
+        guard.save()
+        net[0].running_mean.fill_(float('nan'))
+        guard.restore(torch.tensor(skipped))
+        assert net[0].running_mean.isnan().all() != skipped
+
+
+def test_buffers_that_were_replaced_are_found():
+    net = make_net()
+    guard = BufferGuard()
+    guard.watch(net)
+    guard.save()
+    net[0].running_mean = torch.full((3,), 7.0)
+    guard.restore()
+    assert net[0].running_mean.tolist() == [0, 0, 0]
+
+
+def test_shared_modules_count_once():
+    shared = make_net()
+    guard = BufferGuard()
+    guard.watch(shared)
+    guard.watch(nn.ModuleList([shared, shared]))
+    slots = len(guard._slots)
+    guard.watch(shared)
+    assert len(guard._slots) == slots == 7  # 2 x 3, and `absent`
+
+
+def test_nothing_to_do_without_buffers():
+    guard = BufferGuard()
+    guard.restore()
+    guard.watch(nn.Linear(2, 2))
+    guard.save()
+    guard.restore()
+
+
+def test_parameters_are_not_touched():
+    net = make_net()
+    guard = BufferGuard()
+    guard.watch(net)
+    guard.save()
+    with torch.no_grad():
+        net[1].weight.fill_(3)
+    guard.restore()
+    assert (net[1].weight == 3).all()

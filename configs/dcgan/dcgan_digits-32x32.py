@@ -7,10 +7,13 @@ _base_ = [
 
 train_cfg = dict(by_epoch=False, max_iters=500)
 
+# The generator learns faster than in the paper, and its weights are averaged:
+# 500 iterations are few.
+model = dict(ema_config=dict(momentum=0.02))
 optim_wrapper = dict(
     constructor='OptimWrapperConstructor',
-    generator=dict(optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))),
+    generator=dict(optimizer=dict(type='Adam', lr=1e-3, betas=(0.5, 0.99))),
     discriminator=dict(
-        optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))
+        optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.99))
     ),
 )

@@ -82,7 +82,9 @@ class ImageFolderDataset(BaseDataset):
                 f'data_root={str(folder)!r} is a file, not a folder'
             )
         paths = sorted(
-            p for p in folder.rglob('*') if p.suffix.lower() in EXTENSIONS
+            p
+            for p in folder.rglob('*')
+            if p.suffix.lower() in EXTENSIONS and p.is_file()
         )
         if not paths:
             raise ValueError(

@@ -19,7 +19,7 @@ def image_grid(
     Raises:
         ValueError: If the images are of another shape.
     """
-    if images.ndim != 4 or images.shape[1] not in (1, 3):
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
         raise ValueError(
             'images must be of shape (N, 1 or 3, H, W), '
             f'but got {images.shape}'

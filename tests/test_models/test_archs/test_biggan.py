@@ -31,6 +31,22 @@ def make_discriminator(size=32, **kwargs):
     )
 
 
+def run(network, size=32):
+    torch.manual_seed(1)
+    labels = torch.tensor([0, 1])
+    if isinstance(network, BigGANGenerator):
+        return network(torch.randn(2, 60), labels)
+    return network(torch.randn(2, 3, size, size), labels)
+
+
+def trained(network):
+    """In evaluation mode, after a few steps of the power iteration."""
+    with torch.no_grad():
+        for _ in range(3):
+            run(network)
+    return network.eval()
+
+
 class TestPublishedSize:
     """128x128, 96 channels, attention at 64, a thousand classes."""
 

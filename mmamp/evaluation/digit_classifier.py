@@ -1,5 +1,6 @@
 """Which generated images are digits."""
 
+import mmcv
 import numpy as np
 
 NOT_A_DIGIT = 10
@@ -33,16 +34,19 @@ class DigitClassifier:
         from sklearn.svm import SVC
 
         images, labels = load_digits(return_X_y=True)
+        images = _resized(images)
         train_x, test_x, train_y, test_y = train_test_split(
             images, labels, test_size=0.2, random_state=seed, stratify=labels
         )
-        others = _not_digits(train_x, np.random.RandomState(seed))
+        rng = np.random.RandomState(seed)
+        others = _not_digits(train_x, rng)
+        x = np.concatenate([train_x, others])
+        y = np.concatenate([train_y, np.full(len(others), NOT_A_DIGIT)])
         self._model = CalibratedClassifierCV(
             SVC(gamma=0.001, C=10.0), ensemble=False
         )
         self._model.fit(
-            np.concatenate([train_x, others]),
-            np.concatenate([train_y, np.full(len(others), NOT_A_DIGIT)]),
+            np.concatenate([x, _varied(x, rng)]), np.concatenate([y, y])
         )
         self.accuracy = float(self._model.score(test_x, test_y))
         self.recognised = float(self._counts(test_x).sum() / len(test_x))
@@ -69,9 +73,7 @@ class DigitClassifier:
                 'images must be of shape (N, 1, 8k, 8k), '
                 f'but got {images.shape}'
             )
-        num, _, height, width = images.shape
-        blocks = images.reshape(num, 8, height // 8, 8, width // 8)
-        pixels = blocks.mean(axis=(2, 4)).reshape(num, 64) * (16 / 255)
+        pixels = _block_means(images[:, 0]) * (16 / 255)
         return self._counts(pixels)
 
     def _counts(self, pixels: np.ndarray) -> np.ndarray:
@@ -79,6 +81,30 @@ class DigitClassifier:
         sure = probabilities.max(1) >= self.confidence
         found = probabilities.argmax(1)[sure]
         return np.bincount(found[found != NOT_A_DIGIT], minlength=10)
+
+
+def _block_means(images: np.ndarray) -> np.ndarray:
+    """(N, H, W) to (N, 64): the mean of each of 8x8 blocks."""
+    num, height, width = images.shape
+    blocks = images.reshape(num, 8, height // 8, 8, width // 8)
+    return blocks.mean(axis=(2, 4)).reshape(num, 64)
+
+
+def _resized(digits: np.ndarray) -> np.ndarray:
+    """Digits as they are after the resize that generators are trained on."""
+    images = digits.reshape(-1, 8, 8).astype(np.float32)
+    large = [
+        mmcv.imresize(i, (32, 32), interpolation='bicubic') for i in images
+    ]
+    return _block_means(np.stack(large).clip(0, 16))
+
+
+def _varied(pixels: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    """The same with other contrast and brightness, and a little noise."""
+    contrast = rng.uniform(0.8, 1, (len(pixels), 1))
+    brightness = rng.uniform(0, 1, (len(pixels), 1))
+    noise = rng.normal(0, 0.7, pixels.shape)
+    return (pixels * contrast + brightness + noise).clip(0, 16)
 
 
 def _not_digits(digits: np.ndarray, rng: np.random.RandomState) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Folders of pictures."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,12 @@ class ImageFolderDataset(BaseDataset):
             raise NotADirectoryError(
                 f'data_root={str(folder)!r} is a file, not a folder'
             )
+        # os.walk, since data folders are often links, which rglob passes by.
         paths = sorted(
-            p
-            for p in folder.rglob('*')
-            if p.suffix.lower() in EXTENSIONS and p.is_file()
+            Path(parent, name)
+            for parent, _, names in os.walk(folder, followlinks=True)
+            for name in names
+            if Path(name).suffix.lower() in EXTENSIONS
         )
         if not paths:
             raise ValueError(

@@ -39,6 +39,14 @@ def _widths(table: dict, image_size: int, base_channels: int) -> list[int]:
     return [base_channels * m for m in table[image_size]]
 
 
+def _check_attention(attention_size: int | None, sizes: list[int]) -> None:
+    if attention_size is not None and attention_size not in sizes:
+        raise ValueError(
+            f'attention_size={attention_size!r}: give one of {sizes}, the '
+            'resolutions of the blocks, or None'
+        )
+
+
 @MODELS.register_module()
 class BigGANGenerator(BaseModule):
     """Noise and label to image.
@@ -90,11 +98,13 @@ class BigGANGenerator(BaseModule):
             GeneratorBlock(widths[i], widths[i + 1], condition_size)
             for i in range(chunks - 1)
         )
+        sizes = [8 * 2**i for i in range(chunks - 1)]
+        _check_attention(attention_size, sizes)
         self.attention = nn.ModuleDict(
             {
                 str(i): SelfAttention(widths[i + 1])
                 for i in range(chunks - 1)
-                if 8 * 2**i == attention_size
+                if sizes[i] == attention_size
             }
         )
         self.to_image = nn.Sequential(
@@ -131,7 +141,7 @@ class BigGANDiscriminator(BaseModule):
         attention_size (int, optional): As in the generator. Defaults to None.
 
     Raises:
-        ValueError: If ``image_size`` is not one of those.
+        ValueError: If ``image_size`` or ``attention_size`` cannot be.
     """
 
     def __init__(
@@ -157,11 +167,14 @@ class BigGANDiscriminator(BaseModule):
             )
             for i in range(len(widths))
         )
+        sizes = [image_size // 2 ** (i + 1) for i in range(last)]
+        sizes = [size for i, size in enumerate(sizes) if i not in keeps]
+        _check_attention(attention_size, sizes)
         self.attention = nn.ModuleDict(
             {
                 str(i): SelfAttention(channels[i + 1])
-                for i in range(last)
-                if image_size // 2 ** (i + 1) == attention_size
+                for i, size in enumerate(sizes)
+                if size == attention_size
             }
         )
         self.relu = nn.ReLU()

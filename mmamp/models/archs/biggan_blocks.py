@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from .spectral_norm import spectral_norm
+from .spectral_norm import Float32SpectralNorm, spectral_norm
 
 
 def _conv(
@@ -22,12 +22,15 @@ def orthogonal_(network: nn.Module) -> None:
     """Give every layer orthogonal weights (Saxe et al., 2014), in place."""
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear, nn.Embedding)):
+            if not is_parametrized(module):
+                nn.init.orthogonal_(module.weight)
+                continue
             # Under spectral norm `weight` is computed from the original.
-            name = 'parametrizations.weight.original'
-            weight = module.get_parameter(
-                name if is_parametrized(module) else 'weight'
-            )
+            weight = module.get_parameter('parametrizations.weight.original')
             nn.init.orthogonal_(weight)
+            norm = module.get_submodule('parametrizations.weight.0')
+            if isinstance(norm, Float32SpectralNorm):
+                norm.refresh(weight)
 
 
 class ConditionalNorm(nn.Module):

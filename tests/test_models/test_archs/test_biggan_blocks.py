@@ -11,11 +11,11 @@ from mmamp.models.archs.biggan_blocks import (
     SelfAttention,
     orthogonal_,
 )
-from mmamp.models.archs.spectral_norm import _Float32SpectralNorm
+from mmamp.models.archs.spectral_norm import Float32SpectralNorm
 
 
 def is_normed(layer):
-    return any(isinstance(m, _Float32SpectralNorm) for m in layer.modules())
+    return any(isinstance(m, Float32SpectralNorm) for m in layer.modules())
 
 
 @pytest.fixture(autouse=True)

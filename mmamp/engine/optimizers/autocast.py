@@ -196,7 +196,8 @@ class RoundedOperands(TorchFunctionMode):
     """Convolutions and matrix products of a CPU without the instructions.
 
     On a CPU that has no bfloat16 (or float16) instructions torch falls back
-    to scalar kernels, 20 to 30 times slower than float32. This mode rounds
+    to scalar kernels, far slower than float32
+    (``tools/benchmark_autocast.py`` measures it). This mode rounds
     the operands to the autocast dtype, multiplies in float32 and rounds the
     result: what a native kernel does too (low-precision operands, float32
     accumulation), up to the order of the sums, at the speed of float32.

@@ -129,10 +129,9 @@ def check_checkpoint(path: str) -> None:
             path, map_location='cpu', weights_only=True, mmap=True
         )
     except UnpicklingError as error:
-        reason = str(error).strip().splitlines()[-1]
         raise UsageError(
             f'checkpoint {path!r} holds what torch.load(weights_only=True) '
-            f'does not allow: {reason}'
+            f'does not allow: {_reason(error)}'
         ) from error
     except Exception as error:
         # Truncated and foreign files raise whatever the reader met.
@@ -147,3 +146,14 @@ def check_checkpoint(path: str) -> None:
             f'{", ".join(missing)}; weights alone are loaded with '
             '--cfg-options load_from=PATH'
         )
+
+
+def _reason(error: UnpicklingError) -> str:
+    """The one line of torch's page of advice that says what was met."""
+    lines = [
+        line.strip()
+        for line in str(error).splitlines()
+        if line.strip() and not line.startswith('Check the documentation')
+    ]
+    reason = lines[-1].removeprefix('WeightsUnpickler error: ')
+    return reason.partition('. Please use')[0]

@@ -1,0 +1,221 @@
+"""Checkpoints: what may be in them, and what must not run."""
+
+import builtins
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import Runner
+
+from mmamp.config.launch import UsageError
+from mmamp.engine.checkpoints import (
+    check_checkpoint,
+    history_from,
+    load_safely_only,
+    plain,
+    plain_history,
+)
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch):
+    """Loading is restricted for the length of a test."""
+    for name in (
+        'TORCH_FORCE_WEIGHTS_ONLY_LOAD',
+        'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD',
+    ):
+        monkeypatch.setenv(name, '0')
+        monkeypatch.delenv(name)
+    kept = torch.serialization.get_safe_globals()
+    yield
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(kept)
+
+
+class _System:
+    """A pickle of it runs a shell command when it is loaded."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.marker}',)
+
+
+class _ThroughGetattr:
+    """Fetches the same function by way of ``builtins.getattr``."""
+
+    def __init__(self, owner, name):
+        self.owner, self.name = owner, name
+
+    def __reduce__(self):
+        return builtins.getattr, (self.owner, self.name)
+
+
+class TestHostile:
+    def test_a_command_does_not_run(self, tmp_path):
+        marker, path = tmp_path / 'ran', tmp_path / 'evil.pth'
+        torch.save(dict(state_dict={}, meta=_System(marker)), path)
+        load_safely_only()
+        with pytest.raises(UsageError, match=r'GLOBAL posix.system'):
+            check_checkpoint(str(path))
+        with pytest.raises(pickle.UnpicklingError):
+            torch.load(path, weights_only=False)
+        assert not marker.exists()
+
+    @pytest.mark.parametrize(
+        ('owner', 'name'),
+        [
+            (HistoryBuffer, '__init__'),
+            (HistoryBuffer, '_statistics_methods'),
+            (HistoryBuffer, '__subclasses__'),
+            (np.ndarray, 'tofile'),
+            (np.dtype, '__reduce__'),
+        ],
+    )
+    def test_getattr_answers_for_statistics_alone(self, tmp_path, owner, name):
+        path = tmp_path / 'evil.pth'
+        torch.save(dict(state_dict={}, x=_ThroughGetattr(owner, name)), path)
+        load_safely_only()
+        with pytest.raises(UsageError, match=f'attribute {name!r}'):
+            check_checkpoint(str(path))
+
+    def test_an_unknown_class_is_named(self, tmp_path):
+        path = tmp_path / 'foreign.pth'
+        torch.save(dict(state_dict={}, meta=Runner), path)
+        load_safely_only()
+        with pytest.raises(UsageError, match=r'mmengine\.runner\.runner') as e:
+            check_checkpoint(str(path))
+        assert '\n' not in str(e.value)
+        assert 'Please' not in str(e.value)
+
+    def test_the_launcher_refuses_it(self, tmp_path):
+        marker, path = tmp_path / 'ran', tmp_path / 'evil.pth'
+        torch.save(dict(state_dict={}, meta=_System(marker)), path)
+        config = os.path.join(
+            os.path.dirname(__file__),
+            '../../configs/dcgan/dcgan_digits-32x32.py',
+        )
+        result = subprocess.run(
+            [sys.executable, '-m', 'mmamp.train', config, '--resume', path],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=dict(os.environ, PYTHONPATH=os.getcwd()),
+        )
+        assert result.returncode == 2, result.stderr
+        assert 'weights_only' in result.stderr.splitlines()[-1]
+        assert not marker.exists()
+
+
+class TestStock:
+    """Checkpoints written by MMEngine without any hook of mmamp's."""
+
+    def test_resumes(self, build_runner):
+        first = build_runner()
+        first.train()
+        path = os.path.join(first.work_dir, 'iter_4.pth')
+        load_safely_only()
+        check_checkpoint(path)
+        second = build_runner(
+            options=dict(
+                load_from=path, resume=True, **{'train_cfg.max_iters': 6}
+            )
+        )
+        second.train()
+        assert second.iter == 6
+        assert isinstance(
+            second.message_hub.get_scalar('train/loss_cls'), HistoryBuffer
+        )
+
+    def test_numpy_1_names_are_known(self, tmp_path):
+        path = tmp_path / 'old.pth'
+        torch.save(dict(x=HistoryBuffer([1.0, 2.0], [1, 1])), path)
+        load_safely_only()
+        assert torch.load(path)['x'].mean() == 1.5
+        names = {
+            f'{f[1]}' if isinstance(f, tuple) else f'{f.__module__}'
+            for f in torch.serialization.get_safe_globals()
+        }
+        assert 'numpy.core.multiarray._reconstruct' in names
+
+
+class TestOwn:
+    def test_loads_with_bare_torch(self, build_runner):
+        """No allow-list, no mmengine: a fresh process with torch alone."""
+        runner = build_runner(
+            options=dict(custom_hooks=[{'type': 'StateHook'}])
+        )
+        runner.train()
+        path = os.path.join(runner.work_dir, 'iter_4.pth')
+        code = (
+            'import sys, torch\n'
+            f'c = torch.load({path!r}, weights_only=True)\n'
+            "assert 'mmengine' not in sys.modules\n"
+            "print(sorted(c), c['meta']['iter'])\n"
+        )
+        result = subprocess.run(
+            [sys.executable, '-c', code], capture_output=True, text=True
+        )
+        assert result.returncode == 0, result.stderr
+        assert 'message_hub' in result.stdout
+
+
+class TestPlain:
+    def test_numpy_becomes_numbers_and_lists(self):
+        class Text(str):
+            pass
+
+        value = plain(
+            dict(
+                a=np.float32(1.5),
+                b=np.arange(3),
+                c=(np.int64(2), [None, True]),
+                d={Text('x')},
+                e=Text('y'),
+            )
+        )
+        assert value == dict(
+            a=1.5, b=[0, 1, 2], c=(2, [None, True]), d=['x'], e='y'
+        )
+        assert type(value['a']) is float
+        assert type(value['e']) is str
+        assert type(value['d'][0]) is str
+
+    @pytest.mark.parametrize('value', [object(), [Runner], {'a': {1: len}}])
+    def test_else_is_refused(self, value):
+        with pytest.raises(TypeError):
+            plain(value)
+
+    def test_history_there_and_back(self):
+        buffer = HistoryBuffer([1.0, 2.0, 4.0], [1, 2, 1], max_length=3)
+        again = history_from(plain_history(buffer))
+        for old, new in zip(buffer.data, again.data, strict=True):
+            np.testing.assert_array_equal(old, new)
+        assert again.max_length == 3
+        assert again.mean() == buffer.mean()
+        assert history_from(7) == 7
+
+
+class TestCheck:
+    def test_missing(self, tmp_path):
+        with pytest.raises(UsageError, match='does not exist'):
+            check_checkpoint(str(tmp_path / 'no.pth'))
+
+    def test_truncated(self, tmp_path):
+        path = tmp_path / 'cut.pth'
+        torch.save(dict(state_dict=dict(w=torch.ones(1000))), path)
+        path.write_bytes(path.read_bytes()[:-1500])
+        with pytest.raises(UsageError, match='cannot be read'):
+            check_checkpoint(str(path))
+
+    def test_weights_alone(self, tmp_path):
+        path = tmp_path / 'weights.pth'
+        torch.save(dict(state_dict=dict(w=torch.ones(1))), path)
+        with pytest.raises(UsageError, match='lacks meta, message_hub'):
+            check_checkpoint(str(path))

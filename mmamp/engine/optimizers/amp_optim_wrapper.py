@@ -277,11 +277,13 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 self.loss_scaler.unscale_(self.optimizer)
             norm = self._clip(params)
             finite = self._all_finite(norm)
+            at_minimum = self.loss_scaler.at_minimum()
             if getattr(self.optimizer, '_step_supports_amp_scaling', False):
                 self._step_on_device(finite, kwargs)
-                self.record.add(norm, finite)
+                self.record.add(norm, finite, at_minimum)
             else:
-                self.record.add(norm, self._step_from_host(finite, kwargs))
+                stepped = self._step_from_host(finite, kwargs)
+                self.record.add(norm, stepped, at_minimum)
             self.loss_scaler.update()
 
     def _step_from_host(self, finite: Tensor, kwargs: dict) -> bool:
@@ -340,6 +342,15 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
     def skipped_steps(self) -> int:
         """int: Windows skipped so far, those before a resume included."""
         return self.record.skipped
+
+    @property
+    def stuck_steps(self) -> int:
+        """int: Windows skipped in a row that no lower scale could mend.
+
+        That is at the minimum of a dynamic loss scale, with a static one, or
+        with none. With a fused optimizer reading it waits for the device.
+        """
+        return self.record.stuck
 
     def amp_scalars(self) -> dict[str, float]:
         """What a log should show; waits for the device.

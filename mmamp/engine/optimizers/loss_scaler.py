@@ -93,6 +93,18 @@ class LossScaler(GradScaler):
         state = self._per_optimizer_states[id(optimizer)]
         return state['stage'].name != 'READY'
 
+    def at_minimum(self) -> bool | torch.Tensor:
+        """Whether the scale cannot fall any further; stays on the device.
+
+        Returns:
+            bool or Tensor: True where there is no scale, or a static one.
+        """
+        if not (self._enabled and self.dynamic):
+            return True
+        if self._scale is None:
+            return self._init_scale <= self.min_scale
+        return self._scale <= self.min_scale
+
     def update(self, new_scale: float | torch.Tensor | None = None) -> None:
         """Adapt the scale to the windows since the last call.
 

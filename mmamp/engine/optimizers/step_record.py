@@ -15,15 +15,23 @@ class StepRecord:
         self.windows = 0
         self._skipped: int | Tensor = 0
         self._last_skipped: bool | Tensor = False
+        self._stuck: int | Tensor = 0
         self._grad_norm: Tensor | None = None
 
-    def add(self, norm: Tensor, finite: bool | Tensor) -> None:
+    def add(
+        self,
+        norm: Tensor,
+        finite: bool | Tensor,
+        at_minimum: bool | Tensor = True,
+    ) -> None:
         """Record one window.
 
         Args:
             norm (Tensor): Scalar norm of its unscaled gradients.
             finite (bool or Tensor): Whether they were all finite; a scalar
                 boolean tensor if only the device knows.
+            at_minimum (bool or Tensor): Whether the loss scale cannot fall
+                any further. Defaults to True: there is none.
         """
         self.windows += 1
         if isinstance(finite, Tensor):
@@ -33,12 +41,17 @@ class StepRecord:
             self._grad_norm = torch.where(finite, norm, last)
             self._last_skipped = ~finite
             self._skipped = self._skipped + self._last_skipped.long()
+            self._stuck = torch.where(
+                self._last_skipped & at_minimum, self._stuck + 1, 0
+            )
         else:
             self._last_skipped = not finite
             if finite:
                 self._grad_norm = norm
+                self._stuck = 0
             else:
                 self._skipped = self._skipped + 1
+                self._stuck = self._stuck + 1 if bool(at_minimum) else 0
 
     @property
     def last_was_skipped(self) -> bool:
@@ -49,6 +62,11 @@ class StepRecord:
     def skipped(self) -> int:
         """int: Windows skipped so far."""
         return int(self._skipped)
+
+    @property
+    def stuck(self) -> int:
+        """int: Windows skipped in a row that no lower scale could mend."""
+        return int(self._stuck)
 
     @property
     def grad_norm(self) -> float | None:

@@ -34,3 +34,14 @@ def test_state_goes_round():
     assert other.state_dict() == dict(windows=2, skipped=2)
     other.load_state_dict({})
     assert other.state_dict() == dict(windows=0, skipped=0)
+
+
+def test_stuck_counts_skips_in_a_row_at_the_minimum():
+    host, device = StepRecord(), StepRecord()
+    windows = [(False, False), (False, True), (False, True), (True, True)]
+    expected = [0, 1, 2, 0]
+    for (finite, at_minimum), stuck in zip(windows, expected, strict=True):
+        norm = torch.tensor(1.0 if finite else INF)
+        host.add(norm, finite, at_minimum)
+        device.add(norm, torch.tensor(finite), torch.tensor(at_minimum))
+        assert host.stuck == device.stuck == stuck

@@ -1,9 +1,18 @@
+"""What all tests share: clean globals, the log, and real small runs."""
+
+import itertools
 import logging
 
 import pytest
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import MessageHub, MMLogger
+from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
+from torch import nn
+
+from mmamp.registry import MODELS
 
 
 @pytest.fixture(autouse=True)
@@ -11,6 +20,8 @@ def _fresh_globals():
     """MMEngine keeps global instances; each test starts without them."""
     managers = (MessageHub, MMLogger, DefaultScope, Visualizer)
     kept = [(m, m._instance_dict.copy()) for m in managers]
+    for manager in managers:
+        manager._instance_dict.clear()
     yield
     for manager, instances in kept:
         manager._instance_dict.clear()
@@ -33,3 +44,129 @@ def mm_log():
         r.getMessage() for r in records if r.levelno >= level
     )
     logger.removeHandler(handler)
+
+
+@MODELS.register_module(force=True)
+class TinyClassifier(BaseModel):
+    """One optimizer; the loss is infinite at ``bad_iters``."""
+
+    def __init__(self, bad_iters=()):
+        super().__init__(dict(type='mmamp.GANDataPreprocessor'))
+        self.network = nn.Linear(64, 10)
+        self.bad_iters = bad_iters
+        self.seen = 0
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        return self.network(inputs.flatten(1))
+
+    def train_step(self, data, optim_wrapper):
+        batch = self.data_preprocessor(data, True)
+        with optim_wrapper.optim_context(self):
+            logits = self(batch['inputs'])
+            loss = nn.functional.cross_entropy(
+                logits.float(), batch['data_samples']['gt_label']
+            )
+            if self.seen in self.bad_iters:
+                loss = loss * float('inf')
+        self.seen += 1
+        total, log_vars = self.parse_losses(dict(loss_cls=loss))
+        optim_wrapper.update_params(total)
+        return log_vars
+
+
+def _base(work_dir):
+    return dict(
+        default_scope='mmamp',
+        work_dir=str(work_dir),
+        train_dataloader=dict(
+            batch_size=4,
+            num_workers=0,
+            sampler=dict(type='InfiniteSampler', shuffle=True),
+            collate_fn=dict(type='default_collate'),
+            dataset=dict(
+                type='DigitsDataset', pipeline=[dict(type='PackImage')]
+            ),
+        ),
+        train_cfg=dict(by_epoch=False, max_iters=4),
+        default_hooks=dict(
+            logger=dict(
+                type='LoggerHook', interval=2, log_metric_by_epoch=False
+            ),
+            checkpoint=dict(type='CheckpointHook', interval=2, by_epoch=False),
+        ),
+        visualizer=dict(
+            type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]
+        ),
+        log_processor=dict(by_epoch=False),
+        log_level='WARNING',
+        randomness=dict(seed=0),
+    )
+
+
+def _optimizer(**kwargs):
+    return dict(
+        type='AmpOptimWrapper',
+        dtype='float16',
+        loss_scale=dict(init_scale=1024.0),
+        optimizer=dict(type='Adam', lr=1e-3),
+        **kwargs,
+    )
+
+
+def classifier_config(work_dir):
+    cfg = _base(work_dir)
+    cfg['model'] = dict(type='TinyClassifier')
+    cfg['optim_wrapper'] = _optimizer()
+    return cfg
+
+
+def gan_config(work_dir):
+    cfg = _base(work_dir)
+    cfg['model'] = dict(
+        type='ImageGAN',
+        noise_size=4,
+        generator=dict(
+            type='DCGANGenerator',
+            image_size=8,
+            out_channels=1,
+            base_channels=2,
+            noise_size=4,
+        ),
+        discriminator=dict(
+            type='DCGANDiscriminator',
+            image_size=8,
+            in_channels=1,
+            base_channels=2,
+        ),
+    )
+    cfg['optim_wrapper'] = dict(
+        constructor='OptimWrapperConstructor',
+        generator=_optimizer(),
+        discriminator=_optimizer(),
+    )
+    return cfg
+
+
+_CONFIGS = dict(classifier=classifier_config, gan=gan_config)
+
+
+@pytest.fixture
+def build_runner(tmp_path):
+    """``build_runner('gan', {'train_cfg.max_iters': 2})`` gives a Runner.
+
+    Each has its own work dir, unless one is given, and its own message hub.
+    """
+    numbers = itertools.count()
+
+    def build(kind='classifier', options=None, work_dir=None, edit=None):
+        number = next(numbers)
+        cfg = Config(_CONFIGS[kind](work_dir or tmp_path / f'run{number}'))
+        cfg.merge_from_dict(options or {})
+        if edit is not None:
+            edit(cfg)
+        # Two runs in one second would share what MMEngine keeps by name.
+        cfg.experiment_name = f'{tmp_path.name}_{number}'
+        assert isinstance(cfg.train_cfg, ConfigDict)
+        return Runner.from_cfg(cfg)
+
+    return build

@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/models/biggan_32x32.py',
 ]
 
-train_cfg = dict(by_epoch=False, max_iters=4000)
+train_cfg = dict(by_epoch=False, max_iters=16000)
 train_dataloader = dict(batch_size=8)
 
 optim_wrapper = dict(
@@ -29,5 +29,5 @@ custom_hooks = [
     dict(type='AmpMonitorHook'),
     dict(type='StateHook'),
     # One column a class.
-    dict(type='SampleHook', interval=400, num_samples=80, columns=10),
+    dict(type='SampleHook', interval=1600, num_samples=80, columns=10),
 ]

@@ -4,6 +4,6 @@ from .archs import *  # noqa: F403
 from .base_gan import BaseGAN
 from .data_preprocessor import GANDataPreprocessor
 from .image_gan import ImageGAN
-from .losses import GANLoss
+from .losses import *  # noqa: F403
 
-__all__ = ['BaseGAN', 'GANDataPreprocessor', 'GANLoss', 'ImageGAN']
+__all__ = ['BaseGAN', 'GANDataPreprocessor', 'ImageGAN']

@@ -91,13 +91,18 @@ class BaseGAN(BaseModel):
 
     @abstractmethod
     def disc_loss(
-        self, inputs: Tensor, data_samples: Any
+        self,
+        inputs: Tensor,
+        data_samples: Any,
+        optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
         """The discriminator's losses on one micro-batch.
 
         Args:
             inputs (Tensor): Real images, normalised.
             data_samples (Any): What the data preprocessor returned with them.
+            optimizer_wrapper (OptimWrapper): The discriminator's, for
+                penalties that need its ``grad``.
 
         Returns:
             dict[str, Tensor]: Those whose name holds 'loss' are summed and
@@ -105,7 +110,12 @@ class BaseGAN(BaseModel):
         """
 
     @abstractmethod
-    def gen_loss(self, inputs: Tensor, data_samples: Any) -> dict[str, Tensor]:
+    def gen_loss(
+        self,
+        inputs: Tensor,
+        data_samples: Any,
+        optimizer_wrapper: OptimWrapper,
+    ) -> dict[str, Tensor]:
         """The generator's losses on one micro-batch, as :meth:`disc_loss`."""
 
     def train_discriminator(
@@ -127,7 +137,7 @@ class BaseGAN(BaseModel):
             dict[str, Tensor]: What to log.
         """
         loss, log_vars = self.parse_losses(
-            self.disc_loss(inputs, data_samples)
+            self.disc_loss(inputs, data_samples, optimizer_wrapper)
         )
         optimizer_wrapper.update_params(loss)
         return log_vars
@@ -139,7 +149,9 @@ class BaseGAN(BaseModel):
         optimizer_wrapper: OptimWrapper,
     ) -> dict:
         """Run one micro-batch of the generator; see above."""
-        loss, log_vars = self.parse_losses(self.gen_loss(inputs, data_samples))
+        loss, log_vars = self.parse_losses(
+            self.gen_loss(inputs, data_samples, optimizer_wrapper)
+        )
         optimizer_wrapper.update_params(loss)
         return log_vars
 

@@ -1,9 +1,10 @@
 """Noise, and maybe a label, to an image."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from mmengine.optim import OptimWrapperDict
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
 from mmamp.registry import MODELS
@@ -12,7 +13,7 @@ from .base_gan import BaseGAN
 from .latents import random_generator
 from .update_schedule import UpdateSchedule
 
-DISCRIMINATOR, GENERATOR, SAMPLES = range(3)
+DISCRIMINATOR, GENERATOR, SAMPLES, DISC_PENALTY, GEN_PENALTY = range(5)
 """Streams of random numbers, so that no two uses see the same."""
 
 
@@ -35,7 +36,18 @@ class ImageGAN(BaseGAN):
             unconditional.
         gan_loss (dict or nn.Module): Defaults to the vanilla
             :class:`~mmamp.models.losses.gan_loss.GANLoss`.
+        disc_regularizers (list[dict or nn.Module]): Such as
+            :class:`~mmamp.models.losses.gradient_penalties.R1`; their
+            gradients are the optimizer wrapper's, true in every precision.
+            Defaults to none.
+        gen_regularizers (list[dict or nn.Module]): Such as
+            :class:`~mmamp.models.losses.path_length.PathLength`, for a
+            generator with the methods ``mapping(noise)`` (and labels, if it
+            is conditional) and ``synthesis(latents)``. Defaults to none.
         **kwargs: Arguments of :class:`~mmamp.models.base_gan.BaseGAN`.
+
+    Raises:
+        ValueError: If the generator has not what its regularizers need.
 
     Examples:
         >>> model = dict(
@@ -54,6 +66,8 @@ class ImageGAN(BaseGAN):
         noise_size: int,
         num_classes: int | None = None,
         gan_loss: dict | nn.Module | None = None,
+        disc_regularizers: Sequence[dict | nn.Module] = (),
+        gen_regularizers: Sequence[dict | nn.Module] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(generator, discriminator, **kwargs)
@@ -66,6 +80,10 @@ class ImageGAN(BaseGAN):
             if isinstance(gan_loss, nn.Module)
             else MODELS.build(gan_loss)
         )
+        self.disc_regularizers = _build_all(disc_regularizers)
+        self.gen_regularizers = _build_all(gen_regularizers)
+        if len(self.gen_regularizers):
+            _check_two_part(self.generator)
         # Micro-batches of each network, as its latents count them.
         self._drawn = [0, 0]
 
@@ -78,7 +96,10 @@ class ImageGAN(BaseGAN):
         return schedule
 
     def disc_loss(
-        self, inputs: Tensor, data_samples: Any
+        self,
+        inputs: Tensor,
+        data_samples: Any,
+        optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
         """Real images should be told from generated ones."""
         real_labels = self._labels(data_samples)
@@ -86,16 +107,55 @@ class ImageGAN(BaseGAN):
             fake, fake_labels = self._generate(len(inputs), DISCRIMINATOR)
         pred_fake = self._discriminate(fake, fake_labels)
         pred_real = self._discriminate(inputs, real_labels)
-        return dict(
+        losses = dict(
             loss_disc_fake=self.gan_loss(pred_fake, False, is_disc=True),
             loss_disc_real=self.gan_loss(pred_real, True, is_disc=True),
         )
+        for regularizer in _due(self.disc_regularizers, optimizer_wrapper):
+            losses[_name(regularizer)] = regularizer(
+                self.discriminator,
+                _arguments(inputs, real_labels),
+                _arguments(fake, fake_labels),
+                grad=_grad_of(optimizer_wrapper),
+                random=self._random(DISC_PENALTY, optimizer_wrapper),
+            )
+        return losses
 
-    def gen_loss(self, inputs: Tensor, data_samples: Any) -> dict[str, Tensor]:
+    def gen_loss(
+        self,
+        inputs: Tensor,
+        data_samples: Any,
+        optimizer_wrapper: OptimWrapper,
+    ) -> dict[str, Tensor]:
         """Generated images should pass as real."""
+        generator: Any = self.generator
+        index = self._drawn[GENERATOR]
         fake, labels = self._generate(len(inputs), GENERATOR)
-        return dict(
+        losses = dict(
             loss_gen=self.gan_loss(self._discriminate(fake, labels), True)
+        )
+        for regularizer in _due(self.gen_regularizers, optimizer_wrapper):
+            num = max(len(inputs) // regularizer.batch_shrink, 1)
+            noise, labels = self.latents(num, GEN_PENALTY, index)
+            with regularizer.precision(noise):
+                latents = generator.mapping(*_arguments(noise, labels))
+            losses[_name(regularizer)] = regularizer(
+                generator.synthesis,
+                latents,
+                grad=_grad_of(optimizer_wrapper),
+                random=self._random(GEN_PENALTY, optimizer_wrapper),
+            )
+        return losses
+
+    def _random(
+        self, stream: int, optimizer_wrapper: OptimWrapper
+    ) -> torch.Generator:
+        """Random numbers of a penalty, a function of the micro-batch."""
+        return random_generator(
+            self.data_preprocessor.device,
+            stream,
+            optimizer_wrapper.inner_count,
+            1,
         )
 
     def _generate(self, num: int, stream: int) -> tuple[Tensor, Tensor | None]:
@@ -109,7 +169,7 @@ class ImageGAN(BaseGAN):
 
     @staticmethod
     def _call(network: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
-        return network(x) if labels is None else network(x, labels)
+        return network(*_arguments(x, labels))
 
     def _labels(self, data_samples: Any) -> Tensor | None:
         """Labels of a real batch, if the model uses them."""
@@ -217,3 +277,49 @@ class ImageGAN(BaseGAN):
         if mode == 'tensor':
             return images
         return [dict(fake_img=image) for image in images]
+
+
+def _build_all(modules: Sequence[dict | nn.Module]) -> nn.ModuleList:
+    return nn.ModuleList(
+        m if isinstance(m, nn.Module) else MODELS.build(m) for m in modules
+    )
+
+
+def _check_two_part(generator: nn.Module) -> None:
+    missing = [
+        x for x in ('mapping', 'synthesis') if not hasattr(generator, x)
+    ]
+    if missing:
+        raise ValueError(
+            'gen_regularizers need a generator with the methods `mapping` '
+            f'and `synthesis`, but {type(generator).__name__} has no '
+            f'{" and no ".join(missing)}'
+        )
+
+
+def _arguments(x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
+    """What a network is called with."""
+    return (x,) if labels is None else (x, labels)
+
+
+def _due(
+    regularizers: nn.ModuleList, optimizer_wrapper: OptimWrapper
+) -> Iterator[Any]:
+    """Those whose turn it is: all of a window, or nothing of it."""
+    if not len(regularizers):
+        return
+    counts = optimizer_wrapper._accumulative_counts
+    update = optimizer_wrapper.inner_count // counts
+    regularizer: Any
+    for regularizer in regularizers:
+        if regularizer.is_due(update):
+            yield regularizer
+
+
+def _name(regularizer: nn.Module) -> str:
+    return f'loss_{type(regularizer).__name__.lower()}'
+
+
+def _grad_of(optimizer_wrapper: OptimWrapper) -> Any:
+    """The wrapper's true gradients; in plain float32 torch's are."""
+    return getattr(optimizer_wrapper, 'grad', torch.autograd.grad)

@@ -174,7 +174,7 @@ class TestIsolation:
         class Leaky(ImageGAN):
             """Forgets `no_grad` around the generator."""
 
-            def disc_loss(self, inputs, data_samples):
+            def disc_loss(self, inputs, data_samples, optimizer_wrapper):
                 fake, _ = self._generate(len(inputs), 0)
                 return dict(loss_disc=self.discriminator(fake).mean())
 
@@ -325,7 +325,7 @@ class TestWrappers:
 class TestSubclass:
     def test_only_the_losses(self):
         class Critic(BaseGAN):
-            def disc_loss(self, inputs, data_samples):
+            def disc_loss(self, inputs, data_samples, optimizer_wrapper):
                 noise = torch.randn(len(inputs), 5)
                 with torch.no_grad():
                     fake = self.generator(noise)
@@ -335,7 +335,7 @@ class TestSubclass:
                 )
                 return dict(loss_disc=-margin, margin=margin)
 
-            def gen_loss(self, inputs, data_samples):
+            def gen_loss(self, inputs, data_samples, optimizer_wrapper):
                 noise = torch.randn(len(inputs), 5)
                 return dict(
                     loss_gen=-self.discriminator(self.generator(noise)).mean()

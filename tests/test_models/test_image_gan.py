@@ -12,6 +12,8 @@ from mmamp.models import GANLoss, ImageGAN
 from mmamp.models.image_gan import DISCRIMINATOR, GENERATOR, SAMPLES
 from mmamp.registry import MODELS
 
+WRAPPER = OptimWrapper(torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1))
+
 
 class Generator(nn.Module):
     """Without BatchNorm, whose mode would hide what changed an image."""
@@ -174,7 +176,7 @@ class TestLosses:
         )
         data = gan.data_preprocessor(batch(num_classes=num_classes), True)
         noise, fake_labels = gan.latents(4, DISCRIMINATOR, 0)
-        losses = gan.disc_loss(data['inputs'], data['data_samples'])
+        losses = gan.disc_loss(data['inputs'], data['data_samples'], WRAPPER)
         if num_classes is None:
             fake = gan.discriminator(gan.generator(noise))
             real = gan.discriminator(data['inputs'])
@@ -202,7 +204,7 @@ class TestLosses:
         )
         data = gan.data_preprocessor(batch(num_classes=num_classes), True)
         noise, labels = gan.latents(4, GENERATOR, 0)
-        losses = gan.gen_loss(data['inputs'], data['data_samples'])
+        losses = gan.gen_loss(data['inputs'], data['data_samples'], WRAPPER)
         arguments = () if labels is None else (labels,)
         pred = gan.discriminator(gan.generator(noise, *arguments), *arguments)
         assert set(losses) == {'loss_gen'}
@@ -214,10 +216,10 @@ class TestLosses:
     def test_whom_they_teach(self):
         gan = make_gan()
         data = gan.data_preprocessor(batch(), True)
-        sum(gan.disc_loss(data['inputs'], None).values()).backward()
+        sum(gan.disc_loss(data['inputs'], None, WRAPPER).values()).backward()
         assert gan.discriminator.linear.weight.grad is not None
         assert gan.generator.linear.weight.grad is None
-        gan.gen_loss(data['inputs'], None)['loss_gen'].backward()
+        gan.gen_loss(data['inputs'], None, WRAPPER)['loss_gen'].backward()
         assert gan.generator.linear.weight.grad.abs().sum() > 0
 
     def test_the_default_is_vanilla(self):
@@ -229,15 +231,15 @@ class TestLosses:
         with pytest.raises(
             ValueError, match=r"num_classes=3.*data_samples\['gt_label'\]"
         ):
-            gan.disc_loss(torch.zeros(4, 1, 4, 4), data_samples)
+            gan.disc_loss(torch.zeros(4, 1, 4, 4), data_samples, WRAPPER)
 
     def test_an_unconditional_model_ignores_labels(self):
         set_seed()
         labelled, plain = make_gan(), make_gan()
         labels = dict(gt_label=torch.tensor([0, 1, 2, 3]))
         images = torch.zeros(4, 1, 4, 4)
-        assert labelled.disc_loss(images, labels) == plain.disc_loss(
-            images, None
+        assert labelled.disc_loss(images, labels, WRAPPER) == plain.disc_loss(
+            images, None, WRAPPER
         )
 
 

@@ -1,7 +1,7 @@
 """The optimizer wrapper for mixed precision."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,7 @@ from .autocast import (
 )
 from .buffer_guard import BufferGuard
 from .gradients import at_least_float32, check_clip_grad, total_norm
+from .higher_order import PenaltyScaler, scaled_grad
 from .loss_scaler import LossScaler, build_loss_scaler
 from .step_record import StepRecord
 
@@ -117,6 +118,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             sharded=use_fsdp,
         )
         self._use_fsdp = use_fsdp
+        self._penalty_scaler: PenaltyScaler | None = None
         self._guard = BufferGuard()
         self._guarded_window = -1
         self._init_counts = 0
@@ -257,6 +259,62 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         with autocast_off(self.device_type):
             self.loss_scaler.scale(at_least_float32(loss)).backward(**kwargs)
         self._inner_count += 1
+
+    def grad(
+        self,
+        outputs: Tensor | Sequence[Tensor],
+        inputs: Tensor | Sequence[Tensor],
+        grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+        **kwargs: Any,
+    ) -> tuple[Tensor | None, ...]:
+        """``torch.autograd.grad`` with true gradients in every dtype.
+
+        For penalties on gradients. In float16 the backward pass to the inputs
+        and, when the result is differentiated again, the pass through it run
+        at scales of their own, whatever the loss scale is.
+
+        Args:
+            outputs (Tensor or Sequence[Tensor]): Of the differentiated
+                function.
+            inputs (Tensor or Sequence[Tensor]): With respect to which.
+            grad_outputs (Tensor or Sequence[Tensor], optional): The vector in
+                the vector-Jacobian product. Defaults to None: ones, for
+                scalar outputs.
+            **kwargs: Other arguments of ``torch.autograd.grad``, such as
+                ``create_graph=True``.
+
+        Returns:
+            tuple[Tensor or None]: Unscaled, and at least float32.
+
+        Examples:
+            >>> with optim_wrapper.optim_context(self):
+            ...     real.requires_grad_()
+            ...     grad, = optim_wrapper.grad(
+            ...         self.discriminator(real).sum(), real,
+            ...         create_graph=True)
+            ...     penalty = grad.square().sum([1, 2, 3]).mean()
+        """
+        outputs = _as_tuple(outputs)
+        inputs = _as_tuple(inputs)
+        if grad_outputs is not None:
+            kwargs['grad_outputs'] = _as_tuple(grad_outputs)
+        with autocast_off(self.device_type):
+            if self.cast_dtype is torch.float16:
+                return scaled_grad(
+                    self._penalty_scales(outputs[0].device),
+                    outputs,
+                    inputs,
+                    **kwargs,
+                )
+            grads = torch.autograd.grad(outputs, inputs, **kwargs)
+            return tuple(
+                None if g is None else at_least_float32(g) for g in grads
+            )
+
+    def _penalty_scales(self, device: torch.device) -> PenaltyScaler:
+        if self._penalty_scaler is None:
+            self._penalty_scaler = PenaltyScaler(device)
+        return self._penalty_scaler
 
     def step(self, **kwargs: Any) -> None:
         """Unscale and clip the gradients, step if all are finite.
@@ -406,6 +464,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         state = OptimWrapper.state_dict(self)
         state['loss_scaler'] = self.loss_scaler.state_dict()
         state['amp_counters'] = self.record.state_dict()
+        if self._penalty_scaler is not None:
+            state['penalty_scaler'] = self._penalty_scaler.state_dict()
         return state
 
     def load_state_dict(self, state_dict: dict) -> None:
@@ -418,6 +478,10 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         state = dict(state_dict)
         scaler_state = state.pop('loss_scaler', {})
         counters = state.pop('amp_counters', {})
+        if penalty_state := state.pop('penalty_scaler', {}):
+            self._penalty_scales(self._params()[0].device).load_state_dict(
+                penalty_state
+            )
         if self.loss_scaler.is_enabled() and not scaler_state:
             self._say_once(
                 'the checkpoint holds no loss scale; it starts at '
@@ -428,3 +492,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self.record.load_state_dict(counters)
         # MMEngine's version of this takes its keys out of the given dict.
         OptimWrapper.load_state_dict(self, state)
+
+
+def _as_tuple(value: Any) -> tuple:
+    return (value,) if isinstance(value, Tensor) else tuple(value)

@@ -1,5 +1,23 @@
 """Losses. They know nothing of mixed precision."""
 
 from .gan_loss import GANLoss
+from .gradient_penalties import (
+    DRAGAN,
+    R1,
+    R2,
+    WGANGP,
+    DiscriminatorPenalty,
+    Regularizer,
+)
+from .path_length import PathLength
 
-__all__ = ['GANLoss']
+__all__ = [
+    'DRAGAN',
+    'R1',
+    'R2',
+    'WGANGP',
+    'DiscriminatorPenalty',
+    'GANLoss',
+    'PathLength',
+    'Regularizer',
+]

@@ -1,0 +1,272 @@
+"""Penalties on gradients. They know nothing of mixed precision.
+
+Each takes a ``grad`` with the signature of ``torch.autograd.grad`` that
+returns true gradients: the optimizer wrapper's under AMP, else torch's own.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from mmamp.registry import MODELS
+
+Grad = Callable[..., tuple[Tensor, ...]]
+
+
+class Regularizer(nn.Module):
+    """A weighted term that need not be computed at every update.
+
+    Lazy regularisation (StyleGAN2, Karras et al., 2020, section 3.1): at
+    every ``interval``-th update of its network the term is added, ``interval``
+    times as heavy.
+
+    Args:
+        weight (float): Of the term.
+        interval (int): Updates from one computation to the next. Defaults to
+            1: at each.
+        force_fp32 (bool): Whether the network is run in float32 for this
+            term, outside of autocast. Defaults to False.
+
+    Raises:
+        ValueError: If ``weight`` is negative or ``interval`` no positive int.
+    """
+
+    def __init__(
+        self, weight: float, interval: int = 1, force_fp32: bool = False
+    ) -> None:
+        super().__init__()
+        if not weight >= 0:
+            raise ValueError(f'weight must be >= 0, but got {weight!r}')
+        if (
+            isinstance(interval, bool)
+            or not isinstance(interval, int)
+            or interval < 1
+        ):
+            raise ValueError(
+                f'interval must be an int >= 1, but got {interval!r}'
+            )
+        self.weight = weight
+        self.interval = interval
+        self.force_fp32 = force_fp32
+
+    def is_due(self, update: int) -> bool:
+        """Whether the term belongs to an update.
+
+        Args:
+            update (int): Index of the network's update, from 0.
+        """
+        return self.weight > 0 and update % self.interval == 0
+
+    def weighted(self, penalty: Tensor) -> Tensor:
+        """The term as it enters the loss."""
+        return penalty * (self.weight * self.interval)
+
+    def precision(self, like: Tensor) -> AbstractContextManager:
+        """The context that the network is run in."""
+        if self.force_fp32:
+            return torch.autocast(like.device.type, enabled=False)
+        return nullcontext()
+
+
+class DiscriminatorPenalty(Regularizer):
+    """A penalty on the discriminator's gradient with respect to images."""
+
+    def forward(
+        self,
+        discriminator: Callable[..., Tensor],
+        real: tuple[Tensor, ...],
+        fake: tuple[Tensor, ...],
+        grad: Grad = torch.autograd.grad,
+        random: torch.Generator | None = None,
+    ) -> Tensor:
+        """The weighted penalty on one micro-batch.
+
+        Args:
+            discriminator (Callable): Takes images, and labels if it is
+                conditional; returns logits.
+            real (tuple[Tensor]): Real images of shape (N, C, H, W) and what
+                else the discriminator takes with them.
+            fake (tuple[Tensor]): The same for generated images.
+            grad (Callable): With the signature of ``torch.autograd.grad``.
+                Defaults to it.
+            random (torch.Generator, optional): Where random numbers come
+                from. Defaults to None: torch's.
+
+        Returns:
+            Tensor: Scalar, float32.
+        """
+        images, *others = self.points(real, fake, random)
+        images = images.detach().float().requires_grad_()
+        with self.precision(images):
+            logits = discriminator(images, *others)
+            (gradient,) = grad(logits.sum(), images, create_graph=True)
+        # In float32 from here on, whatever the network's precision.
+        with torch.autocast(images.device.type, enabled=False):
+            return self.weighted(self.penalty(gradient.flatten(1)))
+
+    @abstractmethod
+    def points(
+        self,
+        real: tuple[Tensor, ...],
+        fake: tuple[Tensor, ...],
+        random: torch.Generator | None,
+    ) -> tuple[Tensor, ...]:
+        """Where the gradient is taken: images, and what goes with them."""
+
+    @abstractmethod
+    def penalty(self, gradient: Tensor) -> Tensor:
+        """The penalty on gradients of shape (N, C * H * W)."""
+
+
+class _ZeroCentred(DiscriminatorPenalty):
+    def penalty(self, gradient: Tensor) -> Tensor:
+        return gradient.square().sum(1).mean() / 2
+
+
+class _OneCentred(DiscriminatorPenalty):
+    def penalty(self, gradient: Tensor) -> Tensor:
+        return (gradient.norm(dim=1) - 1).square().mean()
+
+
+@MODELS.register_module()
+class R1(_ZeroCentred):
+    r"""R1: :math:`\frac{\gamma}{2} E\|\nabla D(x)\|^2` on real images.
+
+    Mescheder, Geiger and Nowozin, "Which Training Methods for GANs do
+    actually Converge?", ICML 2018, equation 9.
+
+    Args:
+        weight (float): The paper's gamma. Defaults to 10.
+        interval (int): Updates from one computation to the next; StyleGAN2
+            takes 16. Defaults to 1.
+        force_fp32 (bool): Whether the discriminator is run in float32 for it.
+            Defaults to False.
+
+    Examples:
+        >>> disc_regularizers = [
+        ...     dict(type='mmamp.R1', weight=10., interval=16)]
+    """
+
+    def __init__(
+        self,
+        weight: float = 10.0,
+        interval: int = 1,
+        force_fp32: bool = False,
+    ) -> None:
+        super().__init__(weight, interval, force_fp32)
+
+    def points(
+        self,
+        real: tuple[Tensor, ...],
+        fake: tuple[Tensor, ...],
+        random: torch.Generator | None,
+    ) -> tuple[Tensor, ...]:
+        """Real images."""
+        return real
+
+
+@MODELS.register_module()
+class R2(R1):
+    """R2: as :class:`R1`, on generated images (equation 10 there)."""
+
+    def points(
+        self,
+        real: tuple[Tensor, ...],
+        fake: tuple[Tensor, ...],
+        random: torch.Generator | None,
+    ) -> tuple[Tensor, ...]:
+        """Generated images."""
+        return fake
+
+
+@MODELS.register_module()
+class WGANGP(_OneCentred):
+    r"""WGAN-GP: :math:`\lambda E(\|\nabla D(\hat x)\| - 1)^2`.
+
+    On random points between a real and a generated image. Gulrajani et al.,
+    "Improved Training of Wasserstein GANs", NeurIPS 2017, equation 3. A
+    conditional discriminator gets the real image's label.
+
+    Args:
+        weight (float): The paper's lambda. Defaults to 10.
+        interval (int): Updates from one computation to the next. Defaults to
+            1.
+        force_fp32 (bool): Whether the discriminator is run in float32 for it.
+            Defaults to False.
+
+    Examples:
+        >>> disc_regularizers = [dict(type='mmamp.WGANGP', weight=10.)]
+    """
+
+    def __init__(
+        self,
+        weight: float = 10.0,
+        interval: int = 1,
+        force_fp32: bool = False,
+    ) -> None:
+        super().__init__(weight, interval, force_fp32)
+
+    def points(
+        self,
+        real: tuple[Tensor, ...],
+        fake: tuple[Tensor, ...],
+        random: torch.Generator | None,
+    ) -> tuple[Tensor, ...]:
+        """Between the two."""
+        images, *others = real
+        between = torch.lerp(
+            images.float(), fake[0].float(), _mixing(images, random)
+        )
+        return (between, *others)
+
+
+@MODELS.register_module()
+class DRAGAN(_OneCentred):
+    r"""DRAGAN: as :class:`WGANGP`, near real images.
+
+    Between an image and itself with uniform noise of half the batch's
+    standard deviation. Kodali et al., "On Convergence and Stability of GANs",
+    2017, and their published code.
+
+    Args:
+        weight (float): The paper's lambda. Defaults to 10.
+        interval (int): Updates from one computation to the next. Defaults to
+            1.
+        force_fp32 (bool): Whether the discriminator is run in float32 for it.
+            Defaults to False.
+
+    Examples:
+        >>> disc_regularizers = [dict(type='mmamp.DRAGAN', weight=10.)]
+    """
+
+    def __init__(
+        self,
+        weight: float = 10.0,
+        interval: int = 1,
+        force_fp32: bool = False,
+    ) -> None:
+        super().__init__(weight, interval, force_fp32)
+
+    def points(
+        self,
+        real: tuple[Tensor, ...],
+        fake: tuple[Tensor, ...],
+        random: torch.Generator | None,
+    ) -> tuple[Tensor, ...]:
+        """Around real images."""
+        images, *others = real
+        images = images.float()
+        noise = torch.rand(
+            images.shape, generator=random, device=images.device
+        )
+        offset = 0.5 * images.std() * noise
+        return (images + _mixing(images, random) * offset, *others)
+
+
+def _mixing(images: Tensor, random: torch.Generator | None) -> Tensor:
+    """One uniform number an image."""
+    shape = (len(images), *[1] * (images.dim() - 1))
+    return torch.rand(shape, generator=random, device=images.device)

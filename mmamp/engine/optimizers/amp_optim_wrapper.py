@@ -28,6 +28,7 @@ from .gradients import at_least_float32, check_clip_grad, total_norm
 from .higher_order import PenaltyScaler, scaled_grad
 from .loss_scaler import LossScaler, build_loss_scaler
 from .step_record import StepRecord
+from .window_state import restore_gradients, window_state
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -122,6 +123,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self._guard = BufferGuard()
         self._guarded_window = -1
         self._init_counts = 0
+        self._open_window: dict[str, Any] | None = None
         self._context_entered = False
         self.record = StepRecord()
         self._said: set[str] = set()
@@ -151,6 +153,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self._max_counts = max_counts
         self._guarded_window = -1
         self._guard.watch(model)
+        if self._resumes_window():
+            return
         first, last = self._window(init_counts)
         if init_counts % self._accumulative_counts:
             self._say_once(
@@ -165,6 +169,26 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 f'{self._accumulative_counts}',
                 'batch norm',
             )
+
+    def _resumes_window(self) -> bool:
+        """Take up the window that the checkpoint was taken in, if any."""
+        state, self._open_window = self._open_window, None
+        if state is None or state['inner_count'] != self._inner_count:
+            return False
+        if state['accumulative_counts'] != self._accumulative_counts:
+            self._say_once(
+                'the checkpoint was taken inside of a window of '
+                f'{state["accumulative_counts"]} micro-batches, which is '
+                'dropped, since accumulative_counts is '
+                f'{self._accumulative_counts} now',
+                'dropped window',
+                logging.WARNING,
+            )
+            return False
+        restore_gradients(self._params(), state, self._scale())
+        self._init_counts = self._guarded_window = state['first']
+        self._guard.load_state(state['buffers'])
+        return True
 
     def _window(self, index: int) -> tuple[int, int]:
         return window(
@@ -425,6 +449,10 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             scalars['loss_scale'] = self.loss_scaler.get_scale()
         return scalars
 
+    def _scale(self) -> float:
+        """The loss scale; 1 where there is none."""
+        return self.loss_scaler.get_scale()
+
     def _dtype_name(self) -> str:
         return str(self.cast_dtype).removeprefix('torch.')
 
@@ -459,11 +487,22 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
 
         Returns:
             dict: As MMEngine's wrapper, with ``loss_scaler`` (empty without
-            a scale), and ``amp_counters`` (windows and skipped windows).
+            a scale), ``amp_counters`` (windows and skipped windows), and
+            inside of an accumulation window ``window``: its gradients so far.
         """
         state = OptimWrapper.state_dict(self)
         state['loss_scaler'] = self.loss_scaler.state_dict()
         state['amp_counters'] = self.record.state_dict()
+        first, _ = self._window(self._inner_count)
+        if first != self._inner_count:
+            state['window'] = window_state(
+                self._params(),
+                self._guard,
+                first,
+                self._inner_count,
+                self._accumulative_counts,
+                self._scale(),
+            )
         if self._penalty_scaler is not None:
             state['penalty_scaler'] = self._penalty_scaler.state_dict()
         return state
@@ -478,6 +517,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         state = dict(state_dict)
         scaler_state = state.pop('loss_scaler', {})
         counters = state.pop('amp_counters', {})
+        self._open_window = state.pop('window', None)
         if penalty_state := state.pop('penalty_scaler', {}):
             self._penalty_scales(self._params()[0].device).load_state_dict(
                 penalty_state

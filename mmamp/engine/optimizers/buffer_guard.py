@@ -76,6 +76,17 @@ class BufferGuard:
                     ],
                 )
 
+    def state(self) -> list[Tensor]:
+        """The copy, as tensors in an order that a resumed run has too."""
+        return list(self._saved.values())
+
+    def load_state(self, saved: list[Tensor]) -> None:
+        """Take a copy over from a checkpoint; the buffers are watched."""
+        self._saved = {
+            key: copy.to(key[0])
+            for (key, _), copy in zip(self._groups(), saved, strict=False)
+        }
+
     def _groups(
         self,
     ) -> Iterator[tuple[tuple[torch.device, torch.dtype], list[Tensor]]]:

@@ -499,6 +499,76 @@ class TestState:
         assert torch.equal(first['exp_avg'], second['exp_avg'])
         train(other, target, batches(2))
 
+    @pytest.mark.parametrize('dtype', DTYPES)
+    @pytest.mark.parametrize('bad', [None, 9])
+    def test_goes_on_inside_of_a_window(self, dtype, bad):
+        """Stopped after 6 of 16 micro-batches, in the second window of 4.
+
+        With ``bad`` the window is skipped after the resume, and its buffers
+        go back to where they were before the stop.
+        """
+        data = batches(16)
+        if bad is not None:
+            data[bad - 2] = data[bad - 2] * float('inf')
+
+        def wrap(net):
+            return AmpOptimWrapper(
+                adam(net), SMALL, dtype=dtype, accumulative_counts=4
+            )
+
+        net = make_net()
+        wrapper = wrap(net)
+        train(net, wrapper, data, max_counts=16)
+
+        first = make_net()
+        stopped = wrap(first)
+        train(first, stopped, data[:6], max_counts=16)
+        saved = copy.deepcopy((first.state_dict(), stopped.state_dict()))
+        assert saved[1]['window']['inner_count'] == 6
+
+        second = make_net(seed=5)
+        resumed = wrap(second)
+        second.load_state_dict(saved[0])
+        resumed.load_state_dict(saved[1])
+        resumed.initialize_count_status(second, 6, 16)
+        train(second, resumed, data[6:])
+        assert_same(state_of(second), state_of(net))
+        assert resumed.skipped_steps == (0 if bad is None else 1)
+
+    def test_a_window_in_another_precision(self):
+        nets = [make_net(), make_net()]
+        first = AmpOptimWrapper(
+            adam(nets[0]), 256.0, dtype='float16', accumulative_counts=2
+        )
+        train(nets[0], first, batches(1), max_counts=8)
+        second = AmpOptimWrapper(
+            adam(nets[1]), dtype='float32', accumulative_counts=2
+        )
+        second.load_state_dict(first.state_dict())
+        second.initialize_count_status(nets[1], 1, 8)
+        for p, q in zip(*(n.parameters() for n in nets), strict=True):
+            torch.testing.assert_close(p.grad, q.grad * 256)
+
+    def test_a_window_of_another_length_is_dropped_and_it_says_so(
+        self, mm_log
+    ):
+        net = make_net()
+        first = AmpOptimWrapper(adam(net), accumulative_counts=4)
+        train(net, first, batches(2), max_counts=8)
+        state = first.state_dict()
+        net.zero_grad()
+        second = AmpOptimWrapper(adam(net), accumulative_counts=3)
+        second.load_state_dict(state)
+        second.initialize_count_status(net, 2, 8)
+        assert all(p.grad is None for p in net.parameters())
+        assert 'window of 4 micro-batches, which is dropped' in mm_log()
+
+    def test_between_windows_there_is_nothing_to_keep(self):
+        net = make_net()
+        wrapper = AmpOptimWrapper(adam(net), accumulative_counts=4)
+        train(net, wrapper, batches(4), max_counts=8)
+        assert 'window' not in wrapper.state_dict()
+
     def test_loading_leaves_the_callers_dict_alone(self):
         net = make_net()
         groups = [

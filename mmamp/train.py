@@ -10,7 +10,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger, print_log
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 import mmamp  # noqa: F401  (registers everything)
 from mmamp.config import enable_amp
@@ -20,8 +20,14 @@ from mmamp.config.launch import (
     enable_auto_scale_lr,
     load_config,
     merge_options,
+    seed_data,
 )
-from mmamp.engine.checkpoints import check_checkpoint, load_safely_only
+from mmamp.engine.checkpoints import (
+    check_checkpoint,
+    latest_checkpoint,
+    load_safely_only,
+)
+from mmamp.engine.hooks.preemption_hook import Preempted
 
 INTERRUPTED = 130
 """Exit code of a process that Ctrl-C ended."""
@@ -154,6 +160,7 @@ def config_from(args: argparse.Namespace) -> Config:
         enable_auto_scale_lr(cfg)
     _set_resume(cfg, args.resume)
     add_hooks(cfg)
+    seed_data(cfg)
     return cfg
 
 
@@ -161,28 +168,29 @@ def _set_resume(cfg: Config, resume: str | None) -> None:
     """Where to go on from."""
     if resume is None:
         return
-    cfg.resume = True
-    if resume != 'auto':
-        check_checkpoint(resume)
-        cfg.load_from = resume
-        return
-    cfg.load_from = None
-    if (latest := _latest_checkpoint(cfg.work_dir)) is None:
+    if resume == 'auto':
+        found = latest_checkpoint(cfg.work_dir)
+    else:
+        found = resume, check_checkpoint(resume)
+    cfg.resume = found is not None
+    cfg.load_from = found and found[0]
+    if found is None:
         print_log(
             f'--resume: no checkpoint in {cfg.work_dir!r} yet, so the run '
             'starts from the beginning',
             logger='current',
             level=logging.WARNING,
         )
-    else:
-        check_checkpoint(latest)
-
-
-def _latest_checkpoint(work_dir: str) -> str | None:
-    """The checkpoint that MMEngine would resume from, if there is one."""
-    if not (Path(work_dir) / 'last_checkpoint').is_file():
-        return None  # asked about it, MMEngine would print a warning
-    return find_latest_checkpoint(work_dir)
+        return
+    # Before the Runner builds its data with a seed of its own.
+    seed = found[1].get('seed')
+    randomness = dict(cfg.get('randomness') or {})
+    if randomness.get('seed') is None and seed is not None:
+        cfg.randomness = dict(randomness, seed=seed)
+        print_log(
+            f'--resume: the seed is {seed}, as in {found[0]}',
+            logger='current',
+        )
 
 
 def _is_interrupt(error: BaseException | None) -> bool:
@@ -199,13 +207,20 @@ def _is_interrupt(error: BaseException | None) -> bool:
 
 def _how_to_resume(cfg: Config, argv: list[str]) -> str:
     """What a user who pressed Ctrl-C wants to know."""
-    latest = _latest_checkpoint(cfg.work_dir)
+    try:
+        latest = latest_checkpoint(cfg.work_dir)
+    except UsageError as error:
+        return f'Interrupted; {error}'
     if latest is None:
         return 'Interrupted before the first checkpoint was saved.'
+    return f'Interrupted. Go on from {latest[0]} with: {_resume_command(argv)}'
+
+
+def _resume_command(argv: list[str]) -> str:
     command = ['python', sys.argv[0], *argv]
     if not any(x == '--resume' or x.startswith('--resume=') for x in argv):
         command.append('--resume')
-    return f'Interrupted. Go on from {latest} with: {shlex.join(command)}'
+    return shlex.join(command)
 
 
 class _EarlyLog(logging.Handler):
@@ -257,6 +272,14 @@ def main(argv: list[str] | None = None) -> int:
         runner = Runner.from_cfg(cfg)
         early.replay(runner.logger)
         runner.train()
+    except Preempted as preempted:
+        if is_main_process():
+            print(
+                f'Saved {preempted.checkpoint}. Go on with: '
+                f'{_resume_command(argv)}',
+                file=sys.stderr,
+            )
+        return 0
     except BaseException as error:
         if not _is_interrupt(error):
             raise

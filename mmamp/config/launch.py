@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-HOOKS = ('AmpMonitorHook', 'StateHook')
+HOOKS = ('AmpMonitorHook', 'StateHook', 'PreemptionHook')
 """Hooks that a run started by mmamp's launcher has."""
 
 
@@ -113,6 +113,8 @@ def enable_auto_scale_lr(cfg: Config) -> None:
 def add_hooks(cfg: Config) -> None:
     """Add the hooks of mmamp's that the config lacks, and say so.
 
+    A stock ``CheckpointHook`` becomes mmamp's; one of another kind stays.
+
     Args:
         cfg (Config): The config, changed in place.
     """
@@ -124,6 +126,52 @@ def add_hooks(cfg: Config) -> None:
         print_log(
             f'Added to custom_hooks: {", ".join(missing)}', logger='current'
         )
+    if cfg.get('default_hooks') is None:
+        cfg.default_hooks = dict()
+    default_hooks = cfg.default_hooks
+    checkpoint = default_hooks.get('checkpoint', dict(type='CheckpointHook'))
+    if isinstance(checkpoint, dict) and _is_stock_checkpoint_hook(checkpoint):
+        default_hooks.checkpoint = dict(
+            checkpoint, type='mmamp.CheckpointHook'
+        )
+        print_log(
+            'default_hooks.checkpoint: CheckpointHook -> mmamp.CheckpointHook',
+            logger='current',
+        )
+
+
+def _is_stock_checkpoint_hook(hook: dict) -> bool:
+    kind: Any = hook.get('type', '')
+    if isinstance(kind, str):
+        return kind in ('CheckpointHook', 'mmengine.CheckpointHook')
+    return f'{kind.__module__}.{kind.__name__}' == (
+        'mmengine.hooks.checkpoint_hook.CheckpointHook'
+    )
+
+
+def seed_data(cfg: Config) -> None:
+    """Make the training data a function of the position in it, and say so.
+
+    Args:
+        cfg (Config): The config, changed in place.
+    """
+    loader: Any = cfg.get('train_dataloader')
+    parts = ('dataset', 'sampler')
+    if not isinstance(loader, dict) or not all(
+        isinstance(loader.get(part), dict) for part in parts
+    ):
+        return
+    if _type_name(loader['sampler']) == 'SeededSampler':
+        return
+    for part in parts:
+        kind = f'mmamp.Seeded{part.capitalize()}'
+        loader[part] = {'type': kind, part: loader[part]}
+    print_log(
+        'train_dataloader: random transforms are seeded by the position of '
+        'the sample (SeededDataset, SeededSampler), so that a resumed run is '
+        'exact',
+        logger='current',
+    )
 
 
 def _type_name(hook: Any) -> str:

@@ -1,13 +1,16 @@
 """Checkpoints that load with ``weights_only=True``."""
 
+import logging
 import os
+import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, print_log
 
 from mmamp.config.launch import UsageError
 
@@ -113,11 +116,14 @@ def history_from(value: Any) -> Any:
     return HistoryBuffer(value[_HISTORY], value['count'], value['max_length'])
 
 
-def check_checkpoint(path: str) -> None:
+def check_checkpoint(path: str) -> dict[str, Any]:
     """Make sure that a run can go on from a checkpoint.
 
     Args:
         path (str): Of the file; its tensors are mapped, not read.
+
+    Returns:
+        dict: Its ``meta``.
 
     Raises:
         UsageError: If it does not exist, cannot be read or is not complete.
@@ -146,6 +152,60 @@ def check_checkpoint(path: str) -> None:
             f'{", ".join(missing)}; weights alone are loaded with '
             '--cfg-options load_from=PATH'
         )
+    return checkpoint['meta']
+
+
+def latest_checkpoint(work_dir: str) -> tuple[str, dict[str, Any]] | None:
+    """The latest checkpoint that a run can go on from.
+
+    What ``last_checkpoint`` names comes first, then its neighbours, newest
+    first. One that cannot be used is left out with a warning.
+
+    Args:
+        work_dir (str): The work dir of the run.
+
+    Returns:
+        tuple[str, dict] or None: Its path and its ``meta``; None if there is
+        no checkpoint at all.
+
+    Raises:
+        UsageError: If there are checkpoints, but none that can be used.
+    """
+    broken = []
+    for path in _candidates(work_dir):
+        try:
+            meta = check_checkpoint(path)
+        except UsageError as error:
+            print_log(
+                f'{error}; trying the one before',
+                logger='current',
+                level=logging.WARNING,
+            )
+            broken.append(path)
+            continue
+        return path, meta
+    if broken:
+        raise UsageError(
+            f'none of the checkpoints in {work_dir!r} can be resumed from: '
+            f'{", ".join(broken)}'
+        )
+    return None
+
+
+def _candidates(work_dir: str) -> list[str]:
+    """Checkpoints of a work dir, the one to go on from first."""
+    named = Path(work_dir, 'last_checkpoint')
+    last = named.read_text().strip() if named.is_file() else ''
+    folders = {Path(work_dir), Path(last).parent if last else Path(work_dir)}
+    found = [
+        path
+        for folder in folders
+        for path in folder.glob('*.pth')
+        if re.fullmatch(r'(iter|epoch)_\d+', path.stem)
+    ]
+    found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    names = [last] if last else []
+    return names + [str(p) for p in found if str(p) != last]
 
 
 def _reason(error: UnpicklingError) -> str:

@@ -1,13 +1,15 @@
 import pytest
 from mmengine.config import Config
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 
 from mmamp.config.launch import (
+    HOOKS,
     UsageError,
     add_hooks,
     enable_auto_scale_lr,
     load_config,
     merge_options,
+    seed_data,
 )
 
 
@@ -73,19 +75,83 @@ class StateHook(Hook):
     pass
 
 
+ALL_BUT_STATE = [name for name in HOOKS if name != 'StateHook']
+
+
 @pytest.mark.parametrize(
     ('present', 'added'),
     [
-        (None, ['mmamp.AmpMonitorHook', 'mmamp.StateHook']),
-        ([dict(type='mmamp.StateHook')], ['mmamp.AmpMonitorHook']),
-        ([dict(type=StateHook)], ['mmamp.AmpMonitorHook']),
-        ([StateHook()], ['mmamp.AmpMonitorHook']),
-        ([Mine()], ['mmamp.AmpMonitorHook', 'mmamp.StateHook']),
-        ([dict(type='AmpMonitorHook'), dict(type='StateHook')], []),
+        (None, HOOKS),
+        ([dict(type='mmamp.StateHook')], ALL_BUT_STATE),
+        ([dict(type=StateHook)], ALL_BUT_STATE),
+        ([StateHook()], ALL_BUT_STATE),
+        ([Mine()], HOOKS),
+        ([dict(type=name) for name in HOOKS], []),
     ],
 )
 def test_add_hooks(present, added):
     cfg = Config(dict(custom_hooks=present))
     add_hooks(cfg)
     hooks = cfg.custom_hooks or []
-    assert [h['type'] for h in hooks[len(present or []) :]] == added
+    types = [h['type'] for h in hooks[len(present or []) :]]
+    assert types == [f'mmamp.{name}' for name in added]
+
+
+@pytest.mark.parametrize(
+    ('given', 'expected'),
+    [
+        (None, 'mmamp.CheckpointHook'),
+        (dict(), 'mmamp.CheckpointHook'),
+        (
+            dict(checkpoint=dict(type='CheckpointHook', interval=3)),
+            'mmamp.CheckpointHook',
+        ),
+        (
+            dict(checkpoint=dict(type='mmengine.CheckpointHook')),
+            'mmamp.CheckpointHook',
+        ),
+        (dict(checkpoint=dict(type=CheckpointHook)), 'mmamp.CheckpointHook'),
+        (dict(checkpoint=dict(type='theirs.Checkpoints')), None),
+        (dict(checkpoint=None), None),
+    ],
+)
+def test_only_a_stock_checkpoint_hook_is_replaced(given, expected, mm_log):
+    cfg = Config(dict(default_hooks=given))
+    before = cfg.default_hooks and cfg.default_hooks.to_dict()
+    add_hooks(cfg)
+    if expected is None:
+        assert cfg.default_hooks.to_dict() == before
+        assert 'CheckpointHook ->' not in mm_log()
+        return
+    assert cfg.default_hooks.checkpoint.type == expected
+    assert 'CheckpointHook -> mmamp.CheckpointHook' in mm_log()
+    if given and 'interval' in given.get('checkpoint', {}):
+        assert cfg.default_hooks.checkpoint.interval == 3
+
+
+class TestSeedData:
+    def test_wraps_dataset_and_sampler_once(self, mm_log):
+        cfg = Config(
+            dict(
+                train_dataloader=dict(
+                    dataset=dict(type='A'), sampler=dict(type='B')
+                )
+            )
+        )
+        seed_data(cfg)
+        seed_data(cfg)
+        loader = cfg.train_dataloader
+        assert loader.dataset.type == 'mmamp.SeededDataset'
+        assert loader.dataset.dataset.type == 'A'
+        assert loader.sampler.type == 'mmamp.SeededSampler'
+        assert loader.sampler.sampler.type == 'B'
+        assert mm_log().count('seeded by the position') == 1
+
+    @pytest.mark.parametrize(
+        'loader', [None, dict(), dict(dataset=dict(type='A'), sampler=None)]
+    )
+    def test_leaves_what_it_cannot_wrap(self, loader):
+        cfg = Config(dict(train_dataloader=loader))
+        before = cfg.pretty_text
+        seed_data(cfg)
+        assert cfg.pretty_text == before

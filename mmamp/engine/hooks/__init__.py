@@ -1,7 +1,15 @@
 """Hooks. They report and save; they never touch gradients or parameters."""
 
 from .amp_monitor_hook import AmpMonitorHook
+from .checkpoint_hook import CheckpointHook
+from .preemption_hook import PreemptionHook
 from .sample_hook import SampleHook
 from .state_hook import StateHook
 
-__all__ = ['AmpMonitorHook', 'SampleHook', 'StateHook']
+__all__ = [
+    'AmpMonitorHook',
+    'CheckpointHook',
+    'PreemptionHook',
+    'SampleHook',
+    'StateHook',
+]

@@ -1,0 +1,163 @@
+"""Data whose order and random transforms depend on the position alone."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.dist import get_dist_info
+
+from mmamp.randomness import seeded_at
+from mmamp.registry import DATA_SAMPLERS, DATASETS
+
+from .worker_signals import outlive_signals
+
+
+class SeededIndex(int):
+    """A sample's index that knows where in the run it is drawn.
+
+    Attributes:
+        position (tuple[int]): Seed, epoch, and place among the samples of all
+            ranks.
+    """
+
+    position: tuple[int, ...]
+
+    def __new__(cls, index: int, position: tuple[int, ...]) -> 'SeededIndex':
+        """Make one."""
+        self = super().__new__(cls, index)
+        self.position = position
+        return self
+
+    def __reduce__(self) -> tuple:
+        return SeededIndex, (int(self), self.position)
+
+
+@DATA_SAMPLERS.register_module()
+class SeededSampler:
+    """A sampler that says of each sample where in the run it is drawn.
+
+    With :class:`SeededDataset` it makes a resumed run exact for any
+    ``num_workers``: random transforms depend on the position alone, and what
+    the run has seen already is skipped without being loaded.
+
+    Args:
+        sampler (dict): The sampler that decides on the order.
+        dataset (Sized): The dataset; the Runner gives it.
+        seed (int, optional): The run's seed; the Runner gives it. Defaults to
+            None: the sampler's own.
+
+    Raises:
+        TypeError: If ``sampler`` is not a dict.
+
+    Examples:
+        >>> train_dataloader = dict(
+        ...     sampler=dict(
+        ...         type='mmamp.SeededSampler',
+        ...         sampler=dict(type='InfiniteSampler', shuffle=True)),
+        ...     dataset=dict(type='mmamp.SeededDataset', dataset=dict(...)))
+    """
+
+    def __init__(
+        self, sampler: dict, dataset: Any, seed: int | None = None
+    ) -> None:
+        if not isinstance(sampler, dict):
+            raise TypeError(
+                "sampler must be a dict such as dict(type='InfiniteSampler'), "
+                f'but got {sampler!r}'
+            )
+        self._cfg = sampler
+        self._args = dict(dataset=dataset, seed=seed)
+        self.sampler = self._build()
+        # All ranks agree on it, and every sampler of MMEngine's has one.
+        self._args['seed'] = getattr(self.sampler, 'seed', seed)
+        self._epoch = 0
+        self._skipped = 0
+
+    def _build(self) -> Any:
+        return DATA_SAMPLERS.build(self._cfg, default_args=self._args)
+
+    def skip(self, num: int) -> None:
+        """Leave samples out at the beginning of the next iteration over it.
+
+        Args:
+            num (int): How many, of this rank.
+        """
+        # A sampler may be its own iterator, part of which is used already.
+        self.sampler = self._build()
+        self.set_epoch(self._epoch)
+        self._skipped = num
+
+    def __iter__(self) -> Iterator[SeededIndex]:
+        """Draw this rank's samples."""
+        rank, world_size = get_dist_info()
+        seed = self._args['seed'] or 0
+        start, self._skipped = self._skipped, 0
+        rest = itertools.islice(iter(self.sampler), start, None)
+        for place, index in enumerate(rest, start):
+            position = (seed, self._epoch, place * world_size + rank)
+            yield SeededIndex(index, position)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell the sampler which epoch comes next."""
+        self._epoch = epoch
+        if hasattr(self.sampler, 'set_epoch'):
+            self.sampler.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        """Number of samples that this rank draws in an epoch."""
+        return len(self.sampler)
+
+
+@DATASETS.register_module()
+class SeededDataset:
+    """A dataset whose random transforms are seeded by the position.
+
+    Each sample is loaded with Python's, numpy's and torch's generators seeded
+    by (seed, epoch, position), which :class:`SeededSampler` tells; they are
+    put back afterwards. Everything else is the dataset's own.
+
+    Args:
+        dataset (dict or Dataset): The dataset.
+
+    Examples:
+        >>> train_dataloader = dict(
+        ...     sampler=dict(
+        ...         type='mmamp.SeededSampler',
+        ...         sampler=dict(type='InfiniteSampler', shuffle=True)),
+        ...     dataset=dict(type='mmamp.SeededDataset', dataset=dict(...)))
+    """
+
+    _OWN = ('dataset', '_is_set_up')
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = (
+            DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        )
+        self._is_set_up = False
+
+    def __getitem__(self, index: int) -> Any:
+        """Load a sample."""
+        if not self._is_set_up:
+            self._is_set_up = True
+            outlive_signals()
+        if not isinstance(index, SeededIndex):
+            return self.dataset[index]
+        with seeded_at(*index.position):
+            return self.dataset[int(index)]
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.dataset)
+
+    def __getattr__(self, name: str) -> Any:
+        # Also asked for before `dataset` is there, by copy and pickle.
+        if name.startswith('__') or name in self._OWN:
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A hook that exchanges the pipeline means the dataset's.
+        if name in self._OWN:
+            super().__setattr__(name, value)
+        else:
+            setattr(self.dataset, name, value)

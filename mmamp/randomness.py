@@ -1,0 +1,66 @@
+"""Random-number states, and seeds as a function of where the run is."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def rng_state() -> dict[str, Any]:
+    """The state of Python's, numpy's and torch's generators, plain.
+
+    Returns:
+        dict: Numbers, strings and tensors, so that it can be saved in a
+        checkpoint that loads with ``weights_only=True``.
+    """
+    version, internal, gauss = random.getstate()
+    legacy: Any = np.random.get_state()
+    kind, keys, position, has_gauss, cached = legacy
+    state = dict(
+        python=[version, list(internal), gauss],
+        numpy=[kind, keys.tolist(), position, has_gauss, cached],
+        torch=torch.get_rng_state(),
+    )
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        state['cuda'] = torch.cuda.get_rng_state()
+    return state
+
+
+def set_rng_state(state: dict[str, Any]) -> None:
+    """Go on from a state.
+
+    Args:
+        state (dict): From :func:`rng_state`, possibly of another process.
+    """
+    version, internal, gauss = state['python']
+    random.setstate((version, tuple(internal), gauss))
+    kind, keys, *rest = state['numpy']
+    np.random.set_state((kind, np.array(keys, np.uint32), *rest))
+    torch.set_rng_state(state['torch'].cpu())
+    if 'cuda' in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state['cuda'].cpu())
+
+
+@contextmanager
+def seeded_at(*position: int) -> Iterator[None]:
+    """Run code with generators seeded by a position; put them back after.
+
+    Args:
+        *position (int): Non-negative integers, such as the run's seed and the
+            place of a sample in it.
+    """
+    kept = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    words = np.random.SeedSequence(position).generate_state(4)
+    random.seed(int(words[0]))
+    np.random.seed(words[1])
+    # Not torch.manual_seed, which would reseed every accelerator too.
+    torch.default_generator.manual_seed(int(words[2]) << 32 | int(words[3]))
+    try:
+        yield
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])
+        torch.set_rng_state(kept[2])

@@ -1,0 +1,168 @@
+"""A run that is killed again and again ends where an undisturbed one does."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+BIGGAN = ROOT / 'configs/biggan/biggan_digits-32x32.py'
+CONFIG = f"""
+_base_ = {str(BIGGAN)!r}
+# A checkpoint interval that is coprime with the windows of 8: most
+# checkpoints lie inside of a window.
+train_cfg = dict(max_iters=72)
+model = dict(
+    discriminator_steps=2,
+    generator=dict(base_channels=2),
+    discriminator=dict(base_channels=2),
+)
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=NUM_WORKERS,
+    persistent_workers=NUM_WORKERS > 0,
+    dataset=dict(
+        pipeline=[
+            dict(type='Resize', scale=(32, 32)),
+            dict(type='RandomFlip', prob=0.5),
+            dict(type='PackImage'),
+        ]
+    ),
+)
+default_hooks = dict(
+    logger=dict(interval=10), checkpoint=dict(interval=5, max_keep_ckpts=1)
+)
+custom_hooks = []
+randomness = dict(seed=0)
+"""
+
+
+def write_config(folder, num_workers):
+    path = Path(folder, 'biggan.py')
+    path.write_text(CONFIG.replace('NUM_WORKERS', str(num_workers)))
+    return path
+
+
+def start(config, work_dir, *args):
+    return subprocess.Popen(
+        [
+            sys.executable,
+            '-m',
+            'mmamp.train',
+            str(config),
+            '--work-dir',
+            str(work_dir),
+            '--amp',
+            '--amp-dtype',
+            'float16',
+            *args,
+        ],
+        env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # A kill takes the workers too.
+        start_new_session=True,
+    )
+
+
+def finish(process):
+    out = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, out
+    return out
+
+
+def final_state(work_dir):
+    path = Path(work_dir, 'iter_72.pth')
+    return torch.load(path, weights_only=True, map_location='cpu')
+
+
+def differences(first, second, at=''):
+    """Where two nested structures differ, bit for bit."""
+    if isinstance(first, torch.Tensor):
+        return [] if torch.equal(first, second) else [at]
+    if isinstance(first, dict):
+        if first.keys() != second.keys():
+            return [f'{at}: {set(first) ^ set(second)}']
+        pairs = [(f'{at}.{k}', v, second[k]) for k, v in first.items()]
+    elif isinstance(first, (list, tuple)):
+        if len(first) != len(second):
+            return [f'{at}: {len(first)} and {len(second)}']
+        pairs = [
+            (f'{at}[{i}]', *both)
+            for i, both in enumerate(zip(first, second, strict=True))
+        ]
+    else:
+        return [] if first == second else [f'{at}: {first} and {second}']
+    return [
+        d for pair in pairs for d in differences(pair[1], pair[2], pair[0])
+    ]
+
+
+def assert_same_end(work_dir, reference):
+    ours, theirs = final_state(work_dir), final_state(reference)
+    for part in ('state_dict', 'optimizer', 'rng_states'):
+        assert differences(ours[part], theirs[part], part) == []
+
+
+def kill_at_random(process, longest):
+    """Kill a run, its workers too; whether it was still going."""
+    time.sleep(random.uniform(0, longest))
+    going = process.poll() is None
+    if going:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return going
+
+
+def campaign(tmp_path, num_workers, kills, seed):
+    """Kill a run so many times; it has to go on each time."""
+    random.seed(seed)
+    config = write_config(tmp_path, num_workers)
+    began = time.perf_counter()
+    finish(start(config, tmp_path / 'reference'))
+    whole = time.perf_counter() - began
+    done = 0
+    while done < kills:
+        work_dir = tmp_path / f'run{done}'
+        process = start(config, work_dir)
+        while done < kills and kill_at_random(process, whole):
+            done += 1
+            process = start(config, work_dir, '--resume')
+        finish(process)
+        assert_same_end(work_dir, tmp_path / 'reference')
+        whole_files = list(work_dir.glob('iter_*.pth'))
+        assert Path(work_dir, 'iter_72.pth') in whole_files
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_thirty_kills(tmp_path, num_workers):
+    campaign(tmp_path, num_workers, kills=15, seed=num_workers)
+
+
+@pytest.mark.parametrize(
+    ('num_workers', 'number'), [(0, signal.SIGUSR1), (2, signal.SIGTERM)]
+)
+def test_preempted(tmp_path, num_workers, number):
+    """A scheduler signals every process of the job, the workers too."""
+    config = write_config(tmp_path, num_workers)
+    finish(start(config, tmp_path / 'reference'))
+    process = start(config, tmp_path / 'run')
+    while 'Iter(train) [10/72]' not in process.stdout.readline():
+        assert process.poll() is None
+    os.killpg(process.pid, number)
+    out = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, out
+    assert f'Got {number.name}: saved' in out
+    assert 'Go on with: ' in out.splitlines()[-1]
+    assert '--resume' in out.splitlines()[-1]
+    assert not (tmp_path / 'run/iter_72.pth').exists()
+    finish(start(config, tmp_path / 'run', '--resume'))
+    assert_same_end(tmp_path / 'run', tmp_path / 'reference')

@@ -1,6 +1,7 @@
 """Data workers where a scheduler signals every process of a job."""
 
 import atexit
+import mmap
 import multiprocessing
 import os
 import signal
@@ -8,15 +9,15 @@ from types import FrameType
 
 from torch.utils.data import get_worker_info
 
-# Shared with workers, which are forked later.
-_run_is_over = multiprocessing.Value('b', 0, lock=False)
+# One byte, shared with workers, which are forked later.
+_run_is_over = mmap.mmap(-1, 1)
 
 
 @atexit.register
 def _say_so() -> None:
     # Before multiprocessing's own exit function, which ends workers with
     # SIGTERM and waits for them.
-    _run_is_over.value = 1
+    _run_is_over[0] = 1
 
 
 def outlive_signals() -> None:
@@ -34,5 +35,5 @@ def outlive_signals() -> None:
 
 
 def _exit_if_over(number: int, frame: FrameType | None) -> None:
-    if _run_is_over.value:
+    if _run_is_over[0]:
         os._exit(0)

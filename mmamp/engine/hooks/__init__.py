@@ -2,6 +2,7 @@
 
 from .amp_monitor_hook import AmpMonitorHook
 from .checkpoint_hook import CheckpointHook
+from .precision_hook import PrecisionHook
 from .preemption_hook import PreemptionHook
 from .sample_hook import SampleHook
 from .state_hook import StateHook
@@ -9,6 +10,7 @@ from .state_hook import StateHook
 __all__ = [
     'AmpMonitorHook',
     'CheckpointHook',
+    'PrecisionHook',
     'PreemptionHook',
     'SampleHook',
     'StateHook',

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from mmamp.registry import OPTIM_WRAPPERS
 
+from ..precision import protect_spectral_norm
 from .accumulation import window
 from .autocast import (
     autocast,
@@ -152,7 +153,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self._inner_count = self._init_counts = init_counts
         self._max_counts = max_counts
         self._guarded_window = -1
-        self._guard.watch(model)
+        self._meet(model)
         if self._resumes_window():
             return
         first, last = self._window(init_counts)
@@ -168,6 +169,17 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 'BatchNorm sees one micro-batch at a time, not the window of '
                 f'{self._accumulative_counts}',
                 'batch norm',
+            )
+
+    def _meet(self, model: nn.Module) -> None:
+        """Prepare for a model: its buffers, its spectral norms."""
+        if not self._guard.watch(model) or self.cast_dtype is torch.float32:
+            return
+        if names := protect_spectral_norm(model):
+            self._say_once(
+                f'torch.nn.utils spectral norm of {len(names)} layer(s) '
+                'estimates the norm in float32',
+                'spectral norm',
             )
 
     def _resumes_window(self) -> bool:
@@ -233,7 +245,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 gradients are synchronised once a window.
         """
         self._context_entered = True
-        self._guard.watch(model)
+        self._meet(model)
         first, _ = self._window(self._inner_count)
         if self._guarded_window != first:
             self._guard.save()

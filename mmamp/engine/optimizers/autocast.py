@@ -158,11 +158,17 @@ def autocast(device_type: str, dtype: torch.dtype) -> Iterator[None]:
         if needs_rounding(device_type, dtype)
         else nullcontext()
     )
+    safe = (
+        SafeNormalize()
+        if dtype is torch.float16 and device_type != 'cuda'
+        else nullcontext()
+    )
     with (
         torch.autocast(
             device_type, dtype=dtype, cache_enabled=_cache_is_safe()
         ),
         heavy,
+        safe,
     ):
         yield
 
@@ -190,6 +196,31 @@ def _cache_is_safe() -> bool:
         with torch.no_grad():
             F.linear(torch.ones(1, 1), weight)
         return F.linear(torch.ones(1, 1), weight).requires_grad
+
+
+class SafeNormalize(TorchFunctionMode):
+    """``F.normalize`` in float32, where its ``eps`` of 1e-12 is not zero.
+
+    In float16 it is, so that a zero vector gives 0 / 0. CUDA's autocast takes
+    the norm in float32 by itself; others do not.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable,
+        types: Any,
+        args: tuple = (),
+        kwargs: dict | None = None,
+    ) -> Any:
+        """Replace ``F.normalize`` of float16 tensors."""
+        kwargs = kwargs or {}
+        if (
+            func is not F.normalize
+            or not args
+            or args[0].dtype is not torch.float16
+        ):
+            return func(*args, **kwargs)
+        return func(args[0].float(), *args[1:], **kwargs).half()
 
 
 class RoundedOperands(TorchFunctionMode):

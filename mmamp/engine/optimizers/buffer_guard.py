@@ -26,10 +26,17 @@ class BufferGuard:
         self._slots: list[Slot] = []
         self._saved: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
-    def watch(self, module: nn.Module) -> None:
-        """Include a module's persistent buffers, those below it too."""
+    def watch(self, module: nn.Module) -> bool:
+        """Include a module's persistent buffers, those below it too.
+
+        Args:
+            module (nn.Module): Cheap if it is watched already.
+
+        Returns:
+            bool: Whether it is a new one.
+        """
         if any(module is root for root in self._roots):
-            return
+            return False
         self._roots.append(module)
         known = {(id(owner), name) for owner, name in self._slots}
         for child in module.modules():
@@ -39,6 +46,7 @@ class BufferGuard:
                     continue
                 known.add(slot)
                 self._slots.append((child._buffers, name))
+        return True
 
     def save(self) -> None:
         """Copy the watched buffers as they are now."""

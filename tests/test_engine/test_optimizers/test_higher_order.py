@@ -10,6 +10,7 @@ from torch import nn
 
 from mmamp import AmpOptimWrapper
 from mmamp.engine.optimizers.higher_order import PenaltyScaler
+from mmamp.engine.precision import Island
 from mmamp.models import BigGANDiscriminator, DCGANDiscriminator
 from mmamp.models.losses import DRAGAN, R1, R2, WGANGP, PathLength
 
@@ -233,6 +234,22 @@ class TestAgreesWithFloat32:
         result = compare(network, penalty_of, dtype, loss_scale)
         assert norm / 3 < result[-1] < norm
         assert_agrees(result, dtype)
+
+    def test_batch_norm_of_tiny_variance_needs_an_island(self):
+        """Its second derivative divides by the variance, in float16."""
+        network, others = make('dcgan with BatchNorm')
+        with torch.no_grad():
+            for p in network.parameters():
+                if p.dim() > 1:
+                    p.mul_(0.2)
+        penalty_of = on_discriminator(R1(), others)
+        without = compare(network, penalty_of, 'float16', 256.0)
+        assert math.isnan(without[1])
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                Island(torch.float32).install(module)
+        result = compare(network, penalty_of, 'float16', 256.0)
+        assert_agrees(result, 'float16')
 
     @pytest.mark.parametrize('kind', NETWORKS)
     @pytest.mark.parametrize('dtype', ['float16', 'bfloat16'])

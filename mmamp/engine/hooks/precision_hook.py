@@ -1,0 +1,299 @@
+"""A precision for each module, by rules on their names."""
+
+import difflib
+import io
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import BaseAveragedModel, is_model_wrapper
+from mmengine.optim import OptimWrapperDict
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from mmamp.registry import HOOKS
+
+from ..precision import (
+    Island,
+    float32_spectral_norm,
+    is_island,
+    is_spectral_norm,
+)
+
+_DTYPES = {
+    name: getattr(torch, name) for name in ('float32', 'bfloat16', 'float16')
+}
+_NORMS = (
+    nn.modules.batchnorm._NormBase,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.LocalResponseNorm,
+    *([nn.RMSNorm] if hasattr(nn, 'RMSNorm') else []),
+)
+
+
+def _is_to_rgb(name: str, module: nn.Module) -> bool:
+    last = name.rpartition('.')[2].lower()
+    return bool(re.fullmatch(r'to_?(rgb|img|image)s?_?\d*', last))
+
+
+RULE_SETS: dict[str, Callable[[str, nn.Module], bool]] = {
+    'normalisation': lambda name, module: isinstance(module, _NORMS),
+    'spectral_norm': lambda name, module: is_spectral_norm(module),
+    'to_rgb': _is_to_rgb,
+}
+"""Ready-made rules: which modules they put into float32."""
+
+
+@dataclass
+class Rule:
+    """One rule, checked, and what it has matched."""
+
+    label: str
+    matches: Callable[[str, nn.Module], bool]
+    dtype: torch.dtype | None = torch.float32
+    output_dtype: torch.dtype | str | None = None
+    clamp: float | None = None
+    matched: list[str] = field(default_factory=list)
+
+    def install(self, module: nn.Module) -> None:
+        """Put a module under this rule."""
+        if self.label == 'spectral_norm':
+            float32_spectral_norm(module)
+        else:
+            Island(self.dtype, self.output_dtype, self.clamp).install(module)
+
+
+@HOOKS.register_module()
+class PrecisionHook(Hook):
+    r"""Choose the precision of modules by name, with no code edited.
+
+    What ``auto_fp16`` and ``force_fp32`` were for: a module that matches a
+    rule computes in the rule's dtype, its inputs cast and autocast switched
+    accordingly, in training and evaluation. The first rule that matches a
+    module holds. A rule on a module covers what is inside of it, unless
+    another rule is met there.
+
+    Args:
+        rules (Sequence[dict or str]): Each is the name of a ready-made set of
+            float32 modules, or a dict. The sets are ``'normalisation'``
+            (batch, group, layer, instance norm), ``'spectral_norm'`` (the
+            estimation of the norm, not the layer) and ``'to_rgb'``. A dict
+            has the keys
+
+            - ``pattern`` (str): regular expression that matches a module's
+              name in full, such as ``'discriminator\.blocks\.3.*'``; names are
+              those of ``model.named_modules()``, without the ``module.`` of
+              model wrappers. A generator's EMA copy follows the generator.
+            - ``dtype`` (str or torch.dtype, optional): ``'float32'``
+              (default), ``'bfloat16'``, ``'float16'``; None leaves the
+              precision as it is.
+            - ``output_dtype`` (str or torch.dtype, optional): one of them, or
+              ``'input'``: what the first input had. Defaults to None: as
+              computed.
+            - ``clamp`` (float, optional): outputs are clamped to
+              ``[-clamp, clamp]``, like ``conv_clamp`` of StyleGAN2-ADA
+              (Karras et al., 2020), which takes 256. Defaults to None.
+
+    Raises:
+        TypeError: If a rule or a value in it is of a wrong type.
+        ValueError: If a rule has unknown keys or values; when a run begins,
+            if one matches no module.
+
+    Examples:
+        >>> custom_hooks = [dict(
+        ...     type='mmamp.PrecisionHook',
+        ...     rules=[
+        ...         'normalisation',
+        ...         dict(pattern=r'discriminator\.head', dtype='float32'),
+        ...         dict(pattern=r'.*\.conv\d', dtype=None, clamp=256.)])]
+    """
+
+    def __init__(self, rules: Sequence[dict | str]) -> None:
+        if isinstance(rules, (str, dict)) or not isinstance(rules, Sequence):
+            raise TypeError(
+                f'rules must be a list of rules, but got {rules!r}'
+            )
+        if not rules:
+            raise ValueError('rules must not be empty')
+        self.rules = [_parse(rule) for rule in rules]
+        self._is_installed = False
+
+    def before_run(self, runner: Any) -> None:
+        """Install the rules, once, and log what they matched."""
+        if self._is_installed:
+            return
+        self._is_installed = True
+        modules = list(_named_modules(runner.model))
+        chosen = [
+            (rule, names[0], module)
+            for names, module in modules
+            if (rule := self._rule_for(names, module)) is not None
+        ]
+        for rule in self.rules:
+            rule.matched = [name for r, name, _ in chosen if r is rule]
+            if not rule.matched:
+                raise ValueError(_no_match(rule, modules))
+        for rule, _, module in chosen:
+            if rule.label != 'spectral_norm' or not is_island(module):
+                rule.install(module)
+        print_log(_table(self.rules), logger='current')
+        self._warn_unscaled(runner)
+
+    def _rule_for(self, names: list[str], module: nn.Module) -> Rule | None:
+        for rule in self.rules:
+            if any(rule.matches(name, module) for name in names):
+                return rule
+        return None
+
+    def _warn_unscaled(self, runner: Any) -> None:
+        """A float16 island needs a loss scale as much as any float16."""
+        half = [r.label for r in self.rules if r.dtype is torch.float16]
+        wrapper = runner.optim_wrapper
+        if not half or isinstance(wrapper, dict) or wrapper is None:
+            return  # nothing is trained here
+        wrappers = (
+            [w for _, w in wrapper.items()]
+            if isinstance(wrapper, OptimWrapperDict)
+            else [wrapper]
+        )
+        scalers = [getattr(w, 'loss_scaler', None) for w in wrappers]
+        if not any(s is not None and s.is_enabled() for s in scalers):
+            print_log(
+                f'PrecisionHook: {", ".join(half)} in float16, but no '
+                'optimizer has a loss scale, so that small gradients are '
+                "lost: give optim_wrapper type='mmamp.AmpOptimWrapper', "
+                "dtype='float16', or the rules dtype='bfloat16'",
+                logger='current',
+                level=logging.WARNING,
+            )
+
+
+def _parse(rule: dict | str) -> Rule:
+    """Check a rule."""
+    if isinstance(rule, str):
+        if rule not in RULE_SETS:
+            raise ValueError(
+                f'there is no set of rules {rule!r}; there are '
+                f'{", ".join(map(repr, RULE_SETS))}. A regular expression is '
+                f'given as dict(pattern={rule!r})'
+            )
+        return Rule(rule, RULE_SETS[rule])
+    if not isinstance(rule, dict):
+        raise TypeError(f'a rule must be a dict or a str, but got {rule!r}')
+    keys = ('pattern', 'dtype', 'output_dtype', 'clamp')
+    unknown = [key for key in rule if key not in keys]
+    if unknown or 'pattern' not in rule:
+        what = f'unknown keys {unknown}' if unknown else 'no pattern'
+        raise ValueError(f'rule {rule!r} has {what}: give {", ".join(keys)}')
+    dtype = _dtype(rule, 'dtype', rule.get('dtype', 'float32'), [None])
+    output_dtype = _dtype(
+        rule, 'output_dtype', rule.get('output_dtype'), [None, 'input']
+    )
+    clamp = rule.get('clamp')
+    if clamp is not None and (
+        isinstance(clamp, bool)
+        or not isinstance(clamp, (int, float))
+        or not clamp > 0
+    ):
+        raise ValueError(f'rule {rule!r}: clamp must be a number > 0 or None')
+    if dtype is None and output_dtype is None and clamp is None:
+        raise ValueError(
+            f'rule {rule!r} changes nothing: give a dtype, an output_dtype '
+            'or a clamp'
+        )
+    try:
+        pattern = re.compile(rule['pattern'])
+    except (re.error, TypeError) as error:
+        raise ValueError(
+            f'rule {rule!r}: pattern is no regular expression: {error}'
+        ) from error
+    return Rule(
+        rule['pattern'],
+        lambda name, module: pattern.fullmatch(name) is not None,
+        dtype,
+        output_dtype,
+        clamp,
+    )
+
+
+def _dtype(rule: dict, key: str, value: Any, others: list) -> Any:
+    if value in others:
+        return value
+    if value in _DTYPES.values():
+        return value
+    if isinstance(value, str) and value in _DTYPES:
+        return _DTYPES[value]
+    valid = [repr(v) for v in (*_DTYPES, *others)]
+    raise ValueError(
+        f'rule {rule!r}: {key}={value!r} must be one of {", ".join(valid)}'
+    )
+
+
+def _named_modules(
+    model: nn.Module, names: Sequence[str] = ('',)
+) -> Iterator[tuple[list[str], nn.Module]]:
+    """Modules with the names that rules may call them by.
+
+    Model wrappers are left out; what an averaged model ``x_ema`` holds is
+    also called ``x``.
+    """
+    if is_model_wrapper(model):
+        yield from _named_modules(model.get_submodule('module'), names)
+        return
+    yield list(names), model
+    for child_name, child in model.named_children():
+        prefixes = [f'{name}.' if name else '' for name in names]
+        children = [prefix + child_name for prefix in prefixes]
+        if isinstance(model, BaseAveragedModel) and child_name == 'module':
+            children += [
+                name.removesuffix('_ema')
+                for name in names
+                if name.endswith('_ema')
+            ]
+        yield from _named_modules(child, children)
+
+
+def _no_match(rule: Rule, modules: list) -> str:
+    """What to say of a rule that matches nothing."""
+    names = [name for all_names, _ in modules for name in all_names if name]
+    plain = rule.label.replace('\\', '').replace('.*', '')
+    near = difflib.get_close_matches(plain, names, n=5, cutoff=0.4)
+    top = [name for name in names if '.' not in name]
+    return (
+        f'PrecisionHook: rule {rule.label!r} matches no module'
+        + (' that is not under an earlier rule' if near else '')
+        + f'. Near it: {", ".join(near) or "none"}. '
+        f'The sub-modules of the model are {", ".join(top)}'
+    )
+
+
+def _table(rules: list[Rule], shown: int = 3) -> str:
+    """What each rule matched, as text."""
+    table = Table(title='Precision by module')
+    for column in ('rule', 'dtype', 'output', 'clamp', 'modules', 'such as'):
+        table.add_column(column, overflow='fold')
+    for rule in rules:
+        more = ', ...' if len(rule.matched) > shown else ''
+        table.add_row(
+            rule.label,
+            _name(rule.dtype),
+            _name(rule.output_dtype),
+            '-' if rule.clamp is None else f'{rule.clamp:g}',
+            str(len(rule.matched)),
+            ', '.join(name or '(model)' for name in rule.matched[:shown])
+            + more,
+        )
+    text = io.StringIO()
+    Console(file=text, width=110, color_system=None).print(table)
+    return '\n' + text.getvalue().rstrip()
+
+
+def _name(dtype: torch.dtype | str | None) -> str:
+    return '-' if dtype is None else str(dtype).removeprefix('torch.')

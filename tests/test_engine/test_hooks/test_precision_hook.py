@@ -1,0 +1,192 @@
+import pytest
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from mmamp.engine.hooks import PrecisionHook
+from mmamp.engine.precision import is_island
+
+
+def hook(*rules):
+    return {
+        'custom_hooks': [dict(type='PrecisionHook', rules=list(rules))],
+        'train_cfg.max_iters': 2,
+    }
+
+
+def watch(model, names):
+    """The dtype that each module computes in, as its output shows."""
+    seen = {}
+
+    def note(name):
+        def forward_hook(module, args, output):
+            seen.setdefault(name, output.dtype)
+
+        return forward_hook
+
+    for name in names:
+        model.get_submodule(name).register_forward_hook(note(name))
+    return seen
+
+
+def convolutions(model, network):
+    return [
+        f'{network}.{name}'
+        for name, module in model.get_submodule(network).named_modules()
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d))
+    ]
+
+
+@pytest.mark.parametrize('dtype', ['float16', 'bfloat16'])
+def test_islands_in_a_run(build_runner, dtype):
+    low = getattr(torch, dtype)
+    options = hook(dict(pattern=r'generator\..*'))
+    for name in ('generator', 'discriminator'):
+        options[f'optim_wrapper.{name}.dtype'] = dtype
+    runner = build_runner('gan', options)
+    convs = [
+        name
+        for network in ('generator', 'discriminator')
+        for name in convolutions(runner.model, network)
+    ]
+    seen = watch(runner.model, convs)
+    runner.train()
+    assert len(seen) == len(convs) > 2
+    for name, found in seen.items():
+        expected = torch.float32 if name.startswith('generator') else low
+        assert found is expected, name
+
+
+def test_the_first_rule_holds_and_the_table_tells(build_runner, capfd):
+    runner = build_runner(
+        'gan',
+        {
+            **hook(
+                'normalisation',
+                dict(pattern=r'discriminator\..*', dtype=None, clamp=256),
+            ),
+            'log_level': 'INFO',
+        },
+    )
+    runner.train()
+    found = runner._hooks
+    rules = next(h for h in found if isinstance(h, PrecisionHook)).rules
+    norms, clamped = (set(r.matched) for r in rules)
+    assert norms
+    assert not norms & clamped
+    for name, module in runner.model.named_modules():
+        assert (name in norms) == isinstance(module, nn.BatchNorm2d)
+    text = ''.join(capfd.readouterr())
+    assert 'Precision by module' in text
+    assert 'normalisation' in text
+    assert '256' in text
+
+
+def test_the_averaged_generator_follows(build_runner):
+    options = hook(dict(pattern=r'generator\..*', dtype='bfloat16'))
+    options['model.ema_config'] = dict(momentum=0.1)
+    runner = build_runner('gan', options)
+    runner.train()
+    for name, module in runner.model.named_modules():
+        inside = name.startswith(('generator.', 'generator_ema.module.'))
+        assert is_island(module) == inside, name
+
+
+def test_in_evaluation_as_in_training(build_runner):
+    runner = build_runner(
+        'gan', hook(dict(pattern=r'generator\..*', dtype='bfloat16'))
+    )
+    runner.train()
+    convs = convolutions(runner.model, 'generator')
+    seen = watch(runner.model, convs)
+    with torch.no_grad():
+        runner.model.sample(2)
+    assert set(seen.values()) == {torch.bfloat16}
+    assert set(seen) == set(convs)
+
+
+def test_two_trainings_install_once(build_runner):
+    runner = build_runner('gan', hook('normalisation'))
+    runner.train()
+    runner.call_hook('before_run')
+    for module in runner.model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert len(module._forward_pre_hooks) == 1
+
+
+def test_names_are_without_those_of_model_wrappers(build_runner, tmp_path):
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1
+    )
+    try:
+        runner = build_runner('gan', hook(dict(pattern=r'generator\..*')))
+        model = runner.model
+        model.generator = DistributedDataParallel(model.generator)
+        runner.call_hook('before_run')
+        first = next(model.generator.module.children())
+        assert is_island(first)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize(
+    ('rule', 'match'),
+    [
+        (dict(pattern='discriminater'), "'discriminater'.*discriminator"),
+        ('spectral_norm', "'spectral_norm' matches no module"),
+        ('to_rgb', "'to_rgb' matches no module"),
+    ],
+)
+def test_a_rule_that_matches_nothing(build_runner, rule, match):
+    runner = build_runner('gan', hook(rule))
+    with pytest.raises(ValueError, match=match):
+        runner.train()
+
+
+@pytest.mark.parametrize(
+    ('rules', 'error', 'match'),
+    [
+        ('normalisation', TypeError, 'must be a list of rules'),
+        ([], ValueError, 'must not be empty'),
+        ([3], TypeError, 'a rule must be a dict or a str, but got 3'),
+        (['norm'], ValueError, "no set of rules 'norm'.*'normalisation'"),
+        ([dict(dtype='float32')], ValueError, 'has no pattern'),
+        ([dict(pattern='a', typo=1)], ValueError, r"unknown keys \['typo'\]"),
+        ([dict(pattern='(')], ValueError, 'no regular expression'),
+        (
+            [dict(pattern='a', dtype='half')],
+            ValueError,
+            "dtype='half' must be one of 'float32', 'bfloat16', 'float16'",
+        ),
+        ([dict(pattern='a', output_dtype=3)], ValueError, "'input'"),
+        ([dict(pattern='a', clamp=0)], ValueError, 'clamp must be'),
+        ([dict(pattern='a', dtype=None)], ValueError, 'changes nothing'),
+    ],
+)
+def test_bad_rules(rules, error, match):
+    with pytest.raises(error, match=match):
+        PrecisionHook(rules)
+
+
+def test_float16_without_a_loss_scale_is_warned_about(build_runner, capfd):
+    options = hook(dict(pattern='network', dtype='float16'))
+    options['optim_wrapper.dtype'] = 'bfloat16'
+    build_runner('classifier', options).train()
+    assert 'no optimizer has a loss scale' in ''.join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    ('name', 'expected'),
+    [
+        ('generator.to_rgb', True),
+        ('generator.torgbs.3', False),
+        ('g.b4.torgb', True),
+        ('to_rgb_2', True),
+        ('toRGB', True),
+        ('g.to_image', True),
+        ('to_rgba', False),
+    ],
+)
+def test_what_to_rgb_is(name, expected):
+    (rule,) = PrecisionHook(['to_rgb']).rules
+    assert rule.matches(name, nn.Identity()) is expected

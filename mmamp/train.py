@@ -27,8 +27,11 @@ from mmamp.engine.checkpoints import (
     latest_checkpoint,
     load_safely_only,
 )
+from mmamp.engine.hooks.overflow_hook import NonFiniteTrainingError
 from mmamp.engine.hooks.preemption_hook import Preempted
 
+NOT_FINITE = 3
+"""Exit code of a run whose gradients are not finite any more."""
 INTERRUPTED = 130
 """Exit code of a process that Ctrl-C ended."""
 
@@ -254,7 +257,8 @@ def main(argv: list[str] | None = None) -> int:
             ``sys.argv``.
 
     Returns:
-        int: Exit code: 0, 2 for a mistake of the user's, 130 after Ctrl-C.
+        int: Exit code: 0, 2 for a mistake of the user's, 3 where gradients
+        are not finite any more, 130 after Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else argv
     parser = build_parser()
@@ -280,6 +284,9 @@ def main(argv: list[str] | None = None) -> int:
                 file=sys.stderr,
             )
         return 0
+    except NonFiniteTrainingError as error:
+        print(f'mmamp.train: error: {error}', file=sys.stderr)
+        return NOT_FINITE
     except BaseException as error:
         if not _is_interrupt(error):
             raise

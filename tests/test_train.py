@@ -354,3 +354,20 @@ def test_ctrl_c_says_how_to_resume(tmp_path):
     assert match, err
     assert Path(match[1]).is_file()
     assert match[2].endswith('--resume')
+
+
+def test_a_run_that_cannot_go_on_ends_with_exit_code_3(tmp_path, capsys):
+    config = tmp_path / 'c.py'
+    config.write_text(
+        f'_base_ = {DCGAN!r}\n'
+        # Real images become infinite: nothing is finite any more.
+        'model = dict(data_preprocessor=dict(std=1e-39))\n'
+        "custom_hooks = [dict(type='OverflowHook', patience=2)]\n"
+    )
+    code = train(tmp_path, '--amp', iters=20, config=str(config))
+    assert code == 3
+    err = capsys.readouterr().err
+    (line,) = [x for x in err.splitlines() if 'mmamp.train: error' in x]
+    assert 'not finite' in line
+    assert 'last_finite_iter_' in line
+    assert 'Traceback' not in err

@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-HOOKS = ('AmpMonitorHook', 'StateHook', 'PreemptionHook')
+HOOKS = ('AmpMonitorHook', 'OverflowHook', 'StateHook', 'PreemptionHook')
 """Hooks that a run started by mmamp's launcher has."""
 
 

@@ -2,6 +2,7 @@
 
 from .amp_monitor_hook import AmpMonitorHook
 from .checkpoint_hook import CheckpointHook
+from .overflow_hook import OverflowHook
 from .precision_hook import PrecisionHook
 from .preemption_hook import PreemptionHook
 from .sample_hook import SampleHook
@@ -10,6 +11,7 @@ from .state_hook import StateHook
 __all__ = [
     'AmpMonitorHook',
     'CheckpointHook',
+    'OverflowHook',
     'PrecisionHook',
     'PreemptionHook',
     'SampleHook',

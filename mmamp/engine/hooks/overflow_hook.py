@@ -1,0 +1,235 @@
+"""What to do about values that are not finite."""
+
+import logging
+import os
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.optim import OptimWrapperDict
+
+from mmamp.registry import HOOKS
+
+from ..nonfinite import Finding, NonFiniteTracer
+
+
+class NonFiniteTrainingError(RuntimeError):
+    """Training cannot go on: its gradients are not finite any more.
+
+    ``mmamp.train`` ends with exit code 3 then.
+    """
+
+
+@HOOKS.register_module()
+class OverflowHook(Hook):
+    """Find the module behind gradients that are not finite.
+
+    A loss scale that is too high makes gradients overflow now and then; the
+    scaler lowers it, and that is its daily work. Where no lower scale helps
+    (at its minimum, with a static one, or in bfloat16 and float32, which have
+    none) and ``patience`` windows in a row were skipped, this hook watches
+    every module until the next skipped window, saves a checkpoint of the
+    state, which is still the last finite one, and ends the run with an error:
+    it names the first module, forward or backward, whose output or gradient
+    is not finite, whether that is an overflow or a true nan, and the rule for
+    :class:`~mmamp.engine.hooks.precision_hook.PrecisionHook` that mends it.
+
+    Costs nothing until then: the count is read when the log is written.
+
+    Args:
+        patience (int): Windows skipped in a row, for one optimizer. Defaults
+            to 20.
+        watch (int): Watch this many iterations from the run's first on, log
+            what is found, and go on. Slow: each module waits for the device.
+            Defaults to 0.
+        interval (int, optional): Iterations between two looks at the count.
+            Defaults to None: the logger hook's.
+
+    Raises:
+        ValueError: If a number is out of its range.
+
+    Examples:
+        >>> custom_hooks = [dict(type='mmamp.OverflowHook', patience=50)]
+    """
+
+    # Before checkpoints are written.
+    priority = 'BELOW_NORMAL'
+
+    def __init__(
+        self, patience: int = 20, watch: int = 0, interval: int | None = None
+    ) -> None:
+        for name, value, low in [
+            ('patience', patience, 1),
+            ('watch', watch, 0),
+            ('interval', 1 if interval is None else interval, 1),
+        ]:
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int)
+                or value < low
+            ):
+                raise ValueError(
+                    f'{name} must be an int >= {low}, but got {value!r}'
+                )
+        self.patience = patience
+        self.interval = interval
+        self._watch_left = watch
+        self._tracer: NonFiniteTracer | None = None
+        # The optimizer that is stuck, and the windows it had skipped then.
+        self._suspect: tuple[str, int] | None = None
+        self._said: set[Finding] = set()
+
+    def watch_next(self, num: int) -> None:
+        """Watch the next iterations, as ``watch`` does the first.
+
+        Args:
+            num (int): How many.
+        """
+        self._watch_left = num
+
+    def before_train(self, runner: Any) -> None:
+        """Take over the logger's interval, if none was given."""
+        if self.interval is None:
+            logger = runner.cfg.get('default_hooks', {}).get('logger') or {}
+            self.interval = logger.get('interval', 10)
+
+    def before_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None
+    ) -> None:
+        """Begin to watch, if it is asked for."""
+        if self._watch_left or self._suspect is not None:
+            if self._tracer is None:
+                self._tracer = NonFiniteTracer(runner.model)
+                self._tracer.attach()
+            self._tracer.begin_step()
+
+    def after_train_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Look at what was found; now and then, at the counts."""
+        if self._watch_left:
+            self._watch_left -= 1
+            self._report(runner)
+        if self._suspect is not None:
+            self._judge(runner, *self._suspect)
+        elif self.every_n_train_iters(runner, self.interval or 10):
+            self._look_for_suspects(runner)
+        if not self._watch_left and self._suspect is None:
+            self._stop_watching()
+
+    def _look_for_suspects(self, runner: Any) -> None:
+        for name, wrapper in _wrappers(runner):
+            if wrapper.stuck_steps >= self.patience:
+                self._suspect = name, wrapper.skipped_steps
+                print_log(
+                    f'{name}: {wrapper.stuck_steps} windows in a row were '
+                    f'skipped{_at_scale(wrapper)}; looking for the module '
+                    'behind it',
+                    logger='current',
+                    level=logging.WARNING,
+                )
+                return
+
+    def _judge(self, runner: Any, name: str, skipped: int) -> None:
+        """End the run when a skipped window has been watched to its end."""
+        wrapper = dict(_wrappers(runner))[name]
+        if wrapper.stuck_steps == 0:
+            print_log(
+                f'{name}: the gradients are finite again',
+                logger='current',
+            )
+            self._suspect = None
+            return
+        if wrapper.skipped_steps == skipped:
+            return
+        finding = self._tracer.finding if self._tracer else None
+        stuck = wrapper.stuck_steps
+        self._stop_watching()
+        path = _save_state(runner)
+        what = (
+            'no module makes it: look at the loss, and at what else touches '
+            'the gradients'
+            if finding is None
+            else finding.text
+        )
+        mend = (
+            f' Mend it with {finding.rule}'
+            if finding is not None and finding.rule
+            else ''
+        )
+        raise NonFiniteTrainingError(
+            f'{name}: {stuck} windows in a row had gradients that are not '
+            f'finite{_at_scale(wrapper)}, so that nothing is learnt any more. '
+            f'The first of it: {what}.{mend} The last finite state is in '
+            f'{path}'
+        )
+
+    def _report(self, runner: Any) -> None:
+        """Log a finding, the same one only once, and look for the next."""
+        finding = self._tracer.finding if self._tracer else None
+        if finding is None or self._tracer is None:
+            return
+        if self._suspect is None:
+            self._tracer.reset()
+        if finding in self._said:
+            return
+        self._said.add(finding)
+        can_fall = [
+            f'{name} ({wrapper.loss_scaler.get_scale():g})'
+            for name, wrapper in _wrappers(runner)
+            if finding.backward and not bool(wrapper.loss_scaler.at_minimum())
+        ]
+        if can_fall and finding.cause == 'overflow':
+            print_log(
+                f'Not finite: {finding.text}. A lower loss scale may do, '
+                f'which is the work of the scaler: {", ".join(can_fall)}',
+                logger='current',
+            )
+            return
+        mend = f'. Mend it with {finding.rule}' if finding.rule else ''
+        print_log(
+            f'Not finite: {finding.text}{mend}',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+    def _stop_watching(self) -> None:
+        if self._tracer is not None:
+            self._tracer.detach()
+            self._tracer = None
+
+
+def _wrappers(runner: Any) -> list[tuple[str, Any]]:
+    """The optimizer wrappers that count skipped windows, by name."""
+    wrapper = runner.optim_wrapper
+    named = (
+        list(wrapper.items())
+        if isinstance(wrapper, OptimWrapperDict)
+        else [('optim_wrapper', wrapper)]
+    )
+    return [(name, w) for name, w in named if hasattr(w, 'stuck_steps')]
+
+
+def _at_scale(wrapper: Any) -> str:
+    scaler = wrapper.loss_scaler
+    if not scaler.is_enabled():
+        dtype = str(wrapper.cast_dtype).removeprefix('torch.')
+        return f' in {dtype}'
+    return f' at a loss scale of {scaler.get_scale():g}, which cannot fall'
+
+
+def _save_state(runner: Any) -> str:
+    """Save next to the run's checkpoints, without being one of them."""
+    iteration = runner.iter + 1
+    name = f'last_finite_iter_{iteration}.pth'
+    runner.save_checkpoint(
+        runner.work_dir,
+        name,
+        meta=dict(epoch=runner.epoch, iter=iteration),
+        by_epoch=False,
+    )
+    return os.path.join(runner.work_dir, name)

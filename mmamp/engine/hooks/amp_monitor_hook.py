@@ -13,11 +13,12 @@ from mmamp.registry import HOOKS
 class AmpMonitorHook(Hook):
     """Report what mixed precision does, for each optimizer.
 
-    Writes ``train/loss_scale``, ``train/skipped_steps`` and
-    ``train/grad_norm`` (the last finite one) to the message hub, so to the
-    log and every visualization backend; with several optimizers
-    ``train/<name>.loss_scale`` and so on. It reads them when the log is
-    written, not each step: no training step waits for it.
+    Writes ``train/loss_scale``, ``train/skipped_steps``, ``train/skip_rate``
+    (the share of updates since the last report) and ``train/grad_norm`` (the
+    last finite one) to the message hub, so to the log and every visualization
+    backend; with several optimizers ``train/<name>.loss_scale`` and so on. It
+    reads them when the log is written, not each step: no training step waits
+    for it.
 
     Args:
         interval (int, optional): Iterations between two reports. Defaults to
@@ -41,9 +42,17 @@ class AmpMonitorHook(Hook):
                 f'interval must be None or an int >= 1, but got {interval!r}'
             )
         self.interval = interval
+        # Updates, and skipped ones, at the last report.
+        self._before: dict[str, tuple[int, int]] = {}
 
     def before_train(self, runner: Any) -> None:
         """Take over the logger's interval, if none was given."""
+        for prefix, wrapper in _wrappers(runner.optim_wrapper):
+            if hasattr(wrapper, 'record'):
+                self._before[prefix] = (
+                    wrapper.record.windows,
+                    wrapper.skipped_steps,
+                )
         if self.interval is None:
             logger = runner.cfg.get('default_hooks', {}).get('logger') or {}
             self.interval = logger.get('interval', 10)
@@ -65,7 +74,14 @@ class AmpMonitorHook(Hook):
         for prefix, wrapper in _wrappers(runner.optim_wrapper):
             if not hasattr(wrapper, 'amp_scalars'):
                 continue
-            for name, value in wrapper.amp_scalars().items():
+            scalars = wrapper.amp_scalars()
+            now = wrapper.record.windows, int(scalars['skipped_steps'])
+            windows, skipped = self._before.get(prefix, (0, 0))
+            if now[0] > windows:
+                rate = (now[1] - skipped) / (now[0] - windows)
+                scalars['skip_rate'] = rate
+            self._before[prefix] = now
+            for name, value in scalars.items():
                 runner.message_hub.update_scalar(
                     f'train/{prefix}{name}', value
                 )

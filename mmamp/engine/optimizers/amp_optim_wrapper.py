@@ -62,6 +62,10 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             ``torch.nn.utils.clip_grad_norm_``, or with ``type='value'`` of
             ``clip_grad_value_``; applied to unscaled gradients. Defaults to
             None.
+        loss_scaler (str, optional): ``'shared'``, or another name of a group:
+            wrappers of one group, built by mmamp's constructor, share one
+            scaler, which is updated once they have all stepped. Defaults to
+            None: a scaler of its own.
 
     Attributes:
         loss_scaler (LossScaler): Disabled where the dtype needs no scale.
@@ -92,7 +96,15 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         use_fsdp: bool = False,
         accumulative_counts: int = 1,
         clip_grad: dict | None = None,
+        loss_scaler: str | None = None,
     ) -> None:
+        if loss_scaler is not None and not (
+            isinstance(loss_scaler, str) and loss_scaler
+        ):
+            raise TypeError(
+                "loss_scaler must be None, 'shared' or another name of a "
+                f'group of optimizers, but got {loss_scaler!r}'
+            )
         if (
             isinstance(accumulative_counts, bool)
             or not isinstance(accumulative_counts, int)
@@ -111,6 +123,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             clip_grad=None if clip_grad is None else dict(clip_grad),
         )
         self.name = ''
+        self.scaler_group = loss_scaler
         self.device_type = self._params()[0].device.type
         self.cast_dtype = resolve_dtype(dtype, self.device_type)
         self.loss_scaler: LossScaler = build_loss_scaler(
@@ -126,6 +139,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self._init_counts = 0
         self._open_window: dict[str, Any] | None = None
         self._context_entered = False
+        self._inside = 0
+        self._has_own_grads = False
         self.record = StepRecord()
         self._said: set[str] = set()
         if self.cast_dtype is not torch.float16 and loss_scale != 'dynamic':
@@ -200,6 +215,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         restore_gradients(self._params(), state, self._scale())
         self._init_counts = self._guarded_window = state['first']
         self._guard.load_state(state['buffers'])
+        self._has_own_grads = True
         return True
 
     def _window(self, index: int) -> tuple[int, int]:
@@ -250,11 +266,15 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         if self._guarded_window != first:
             self._guard.save()
             self._guarded_window = first
-        with (
-            OptimWrapper.optim_context(self, model),
-            autocast(self.device_type, self.cast_dtype),
-        ):
-            yield
+        self._inside += 1
+        try:
+            with (
+                OptimWrapper.optim_context(self, model),
+                autocast(self.device_type, self.cast_dtype),
+            ):
+                yield
+        finally:
+            self._inside -= 1
 
     def update_params(
         self,
@@ -292,9 +312,46 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             loss (Tensor): Scalar loss.
             **kwargs: Arguments of ``torch.Tensor.backward``.
         """
+        self._check_surroundings()
+        self.loss_scaler.begin_window(self.optimizer)
+        self._has_own_grads = True
         with autocast_off(self.device_type):
             self.loss_scaler.scale(at_least_float32(loss)).backward(**kwargs)
         self._inner_count += 1
+
+    def zero_grad(self, **kwargs: Any) -> None:
+        """Drop the gradients.
+
+        Args:
+            **kwargs: Arguments of ``optimizer.zero_grad``.
+        """
+        # Zeros that are kept are nobody else's gradients.
+        self._has_own_grads = not kwargs.get('set_to_none', True)
+        super().zero_grad(**kwargs)
+
+    def _check_surroundings(self) -> None:
+        """Warn, once, of what a user's own loop gets wrong."""
+        if not self._inside and torch.is_autocast_enabled(self.device_type):
+            self._say_once(
+                'backward() was called inside of a torch.autocast of your '
+                'own, which is switched off for it. Let the forward pass run '
+                'in `with optim_wrapper.optim_context(model):` and nothing '
+                'else in autocast',
+                'own autocast',
+                logging.WARNING,
+            )
+        if not self._has_own_grads and any(
+            p.grad is not None for p in self._params()
+        ):
+            self._say_once(
+                'its parameters hold gradients that it did not make, maybe at '
+                'the loss scale of another optimizer; they are added to its '
+                'own. Freeze this network while another is trained '
+                '(`network.requires_grad_(False)`), or call zero_grad() '
+                'before backward()',
+                'foreign gradients',
+                logging.WARNING,
+            )
 
     def grad(
         self,
@@ -365,6 +422,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 'no gradient',
                 logging.WARNING,
             )
+            self.loss_scaler.end_window(self.optimizer)
             return
         with autocast_off(self.device_type):
             if not self.loss_scaler.is_unscaled(self.optimizer):
@@ -378,7 +436,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             else:
                 stepped = self._step_from_host(finite, kwargs)
                 self.record.add(norm, stepped, at_minimum)
-            self.loss_scaler.update()
+            self.loss_scaler.end_window(self.optimizer)
 
     def _step_from_host(self, finite: Tensor, kwargs: dict) -> bool:
         """Decide here: the one synchronisation that the decision needs."""
@@ -417,6 +475,27 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MIN)
             finite = flag.bool()
         return finite
+
+    def share_scaler(self, others: 'Sequence[AmpOptimWrapper]') -> None:
+        """Use this wrapper's scaler in others too.
+
+        Args:
+            others (Sequence[AmpOptimWrapper]): Not trained with yet.
+
+        Raises:
+            ValueError: If their settings of it are not the same.
+        """
+        cycle = self.loss_scaler.cycle
+        cycle.members = [id(self.optimizer)]
+        for other in others:
+            if not self.loss_scaler.has_settings_of(other.loss_scaler):
+                raise ValueError(
+                    f'{self.name!r} and {other.name!r} share a loss scaler '
+                    f'(loss_scaler={self.scaler_group!r}), but their '
+                    'loss_scale or dtype differ: give both the same'
+                )
+            other.loss_scaler = self.loss_scaler
+            cycle.members.append(id(other.optimizer))
 
     def _params(self) -> list[nn.Parameter]:
         groups = self.optimizer.param_groups

@@ -79,11 +79,24 @@ class LossScaler(GradScaler):
         self.hysteresis = hysteresis
         self._init_hysteresis_left = hysteresis
         self._hysteresis_left: torch.Tensor | None = None
+        self.cycle = _Cycle()
 
     def _lazy_init_scale_growth_tracker(self, dev: torch.device) -> None:
         super()._lazy_init_scale_growth_tracker(dev)
         self._hysteresis_left = torch.full(
             (), self._init_hysteresis_left, dtype=torch.int32, device=dev
+        )
+
+    def has_settings_of(self, other: 'LossScaler') -> bool:
+        """Whether another scaler would behave in the same way."""
+        names = [
+            *('_enabled', '_device', '_init_scale', '_growth_factor'),
+            *('_backoff_factor', '_growth_interval', 'dynamic'),
+            *('min_scale', 'max_scale', 'hysteresis'),
+        ]
+        return type(self) is type(other) and all(
+            getattr(self, name, None) == getattr(other, name, None)
+            for name in names
         )
 
     def is_unscaled(self, optimizer: torch.optim.Optimizer) -> bool:
@@ -104,6 +117,39 @@ class LossScaler(GradScaler):
         if self._scale is None:
             return self._init_scale <= self.min_scale
         return self._scale <= self.min_scale
+
+    def begin_window(self, optimizer: torch.optim.Optimizer) -> None:
+        """Tell that gradients are being made with the present scale."""
+        self.cycle.open.add(id(optimizer))
+
+    def end_window(self, optimizer: torch.optim.Optimizer) -> None:
+        """Tell that an optimizer's window is over; maybe update the scale.
+
+        A scaler of one optimizer is updated each time; one that several share
+        once they have all ended a window, and none is inside of one.
+
+        Args:
+            optimizer (Optimizer): Stepped, skipped, or without gradients.
+        """
+        cycle = self.cycle
+        cycle.open.discard(id(optimizer))
+        if not self._enabled:
+            return
+        state = self._per_optimizer_states.pop(id(optimizer), None)
+        found = list(state['found_inf_per_device'].values()) if state else []
+        if not cycle.end(id(optimizer), found):
+            return
+        if cycle.found:
+            # As if one optimizer had met them all.
+            device = cycle.found[0].device
+            total = torch.stack(
+                [f.to(device).reshape(()) for f in cycle.found]
+            )
+            self._per_optimizer_states[id(optimizer)][
+                'found_inf_per_device'
+            ] = {device: total.amax()}
+            self.update()
+        cycle.restart()
 
     def update(self, new_scale: float | torch.Tensor | None = None) -> None:
         """Adapt the scale to the windows since the last call.
@@ -172,6 +218,8 @@ class LossScaler(GradScaler):
                 if left is None
                 else int(left.item())
             )
+            if self.cycle.is_shared:
+                state['_cycle'] = self.cycle.state_dict()
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -205,6 +253,56 @@ class LossScaler(GradScaler):
         self._init_hysteresis_left = left
         if self._hysteresis_left is not None:
             self._hysteresis_left.fill_(left)
+        if self.cycle.is_shared and '_cycle' in state_dict:
+            self.cycle.load_state_dict(state_dict['_cycle'])
+
+
+class _Cycle:
+    """Which of the optimizers that share a scaler have ended a window."""
+
+    PATIENCE = 100
+    """Windows of one optimizer in a cycle; then the others are not waited
+    for: a scale that nobody may change would skip every window."""
+
+    def __init__(self) -> None:
+        self.members: list[int] = []
+        self.open: set[int] = set()
+        self.found: list[torch.Tensor] = []
+        self._ended: dict[int, int] = {}
+
+    @property
+    def is_shared(self) -> bool:
+        """bool: Whether there is more than one optimizer."""
+        return len(self.members) > 1
+
+    def end(self, member: int, found: list[torch.Tensor]) -> bool:
+        """Note the end of a window; tell whether the cycle is over."""
+        self.found += found
+        if not self.is_shared:
+            return True
+        self._ended[member] = self._ended.get(member, 0) + 1
+        if self._ended[member] >= self.PATIENCE:
+            return True
+        return self._ended.keys() >= set(self.members) and not self.open
+
+    def restart(self) -> None:
+        """Begin the next cycle."""
+        self.found = []
+        self._ended = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the rest of the cycle needs, as plain numbers."""
+        return dict(
+            ended=[self._ended.get(member, 0) for member in self.members],
+            found_inf=any(bool(f) for f in self.found),
+        )
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on inside of a cycle."""
+        ended = zip(self.members, state['ended'], strict=False)
+        self._ended = {member: n for member, n in ended if n}
+        if self._ended:
+            self.found = [torch.tensor(float(state['found_inf']))]
 
 
 class ShardedLossScaler(LossScaler, ShardedGradScaler):

@@ -109,6 +109,7 @@ class OptimWrapperConstructor:
         wrappers = {
             name: self._wrapper(name, claim) for name, claim in claims.items()
         }
+        _share_scalers(wrappers)
         _warn_of_unowned(matcher.unowned_names(claims))
         return wrappers[''] if self.single else OptimWrapperDict(**wrappers)
 
@@ -162,6 +163,28 @@ class OptimWrapperConstructor:
             return OPTIM_WRAPPERS.build(
                 {**cfg, 'type': cls, 'optimizer': optimizer}
             )
+
+
+def _share_scalers(wrappers: dict[str, OptimWrapper]) -> None:
+    """Give the wrappers of each group one loss scaler."""
+    groups: dict[str, list] = {}
+    for wrapper in wrappers.values():
+        if (group := getattr(wrapper, 'scaler_group', None)) is not None:
+            groups.setdefault(group, []).append(wrapper)
+    for group, members in groups.items():
+        names = ', '.join(repr(w.name) for w in members)
+        if len(members) == 1:
+            print_log(
+                f'loss_scaler={group!r} is given for {names} alone, which so '
+                'has a loss scaler of its own',
+                logger='current',
+                level=logging.WARNING,
+            )
+            continue
+        members[0].share_scaler(members[1:])
+        print_log(
+            f'{names} share one loss scaler ({group!r})', logger='current'
+        )
 
 
 def _label(name: str) -> str:

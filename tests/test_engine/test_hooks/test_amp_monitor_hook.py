@@ -44,11 +44,29 @@ def test_each_wrapper_reports_to_every_backend(build_runner):
     assert names <= set(events.Tags()['scalars'])
 
 
+def test_wandb_gets_them_too(build_runner, monkeypatch):
+    """Offline: what would be sent is in a file."""
+    monkeypatch.setenv('WANDB_MODE', 'offline')
+    given = options()
+    given['visualizer.vis_backends'] = [dict(type='WandbVisBackend')]
+    runner = build_runner('gan', given)
+    runner.train()
+    backend = runner.visualizer.get_backend('WandbVisBackend')
+    summary = dict(backend.experiment.run.summary)
+    assert summary['generator.loss_scale'] == 1024
+    assert summary['discriminator.grad_norm'] > 0
+    assert summary['discriminator.skip_rate'] == 0
+    backend.close()
+
+
 def test_skips_and_the_scale_they_halve(build_runner):
     runner = build_runner(options={'model.bad_iters': (1,), **options()})
     runner.train()
     first, last = scalars(runner)
     assert first['skipped_steps'] == 1
+    # Of the two updates since the last report; then of the next two.
+    assert first['skip_rate'] == 0.5
+    assert last['skip_rate'] == 0
     assert first['loss_scale'] == 512
     # The last finite one is shown.
     assert 0 < first['grad_norm'] < float('inf')

@@ -7,6 +7,7 @@ from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
 from mmengine.optim import OptimWrapper
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmamp import AmpOptimWrapper
 from mmamp.registry import OPTIM_WRAPPERS
@@ -623,3 +624,99 @@ def test_names_itself_in_the_log(mm_log):
     wrapper.name = 'generator'
     wrapper.update_params(net(batches(1)[0]).mean())
     assert "AmpOptimWrapper 'generator'" in mm_log(logging.WARNING)
+
+
+class TestGuards:
+    def test_own_autocast_around_backward(self, mm_log):
+        net, (x,) = make_net(), batches(1)
+        wrapper = AmpOptimWrapper(adam(net))
+        for _ in range(2):
+            with torch.autocast('cpu', dtype=torch.bfloat16):
+                with wrapper.optim_context(net):
+                    loss = net(x).float().mean()
+                wrapper.update_params(loss)
+        assert mm_log(logging.WARNING).count('torch.autocast of your own') == 1
+
+    @pytest.mark.parametrize('inside', [True, False])
+    def test_no_warning_where_it_is_mmamps(self, inside, mm_log):
+        net, (x,) = make_net(), batches(1)
+        wrapper = AmpOptimWrapper(adam(net))
+        with wrapper.optim_context(net):
+            loss = net(x).float().mean()
+            if inside:
+                wrapper.update_params(loss)
+        if not inside:
+            wrapper.update_params(loss)
+        assert mm_log(logging.WARNING) == ''
+
+    def test_gradients_of_another_wrapper(self, mm_log):
+        """The generator's step went through a discriminator not frozen."""
+        net, other = make_net(), nn.Linear(36, 36)
+        wrapper, generator = (
+            AmpOptimWrapper(adam(net)),
+            AmpOptimWrapper(adam(other)),
+        )
+        x = torch.ones(2, 36)
+        for _ in range(2):
+            with generator.optim_context(other):
+                loss = net(other(x).view(2, 1, 6, 6)).float().mean()
+            generator.update_params(loss)
+            train(net, wrapper, batches(1))
+        log = mm_log(logging.WARNING)
+        assert log.count('hold gradients that it did not make') == 1
+        assert 'requires_grad_(False)' in log
+
+    @pytest.mark.parametrize('zero_kwargs', [{}, dict(set_to_none=False)])
+    def test_no_warning_for_its_own(self, zero_kwargs, mm_log):
+        net = make_net()
+        wrapper = AmpOptimWrapper(adam(net), accumulative_counts=2)
+        wrapper.initialize_count_status(net, 0, 8)
+        for x in batches(8):
+            with wrapper.optim_context(net):
+                loss = net(x).float().mean()
+            wrapper.update_params(loss, zero_kwargs=zero_kwargs)
+        # Two losses in one update, by hand.
+        for x in batches(2):
+            with wrapper.optim_context(net):
+                loss = net(x).float().mean()
+            wrapper.backward(loss)
+        wrapper.step()
+        wrapper.zero_grad()
+        assert mm_log(logging.WARNING) == ''
+
+
+class TestSynchronisations:
+    """What would wait for a device: reading a tensor's value."""
+
+    class Count(TorchDispatchMode):
+        def __init__(self):
+            super().__init__()
+            self.reads = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if func is torch.ops.aten._local_scalar_dense.default:
+                self.reads += 1
+            return func(*args, **(kwargs or {}))
+
+    @pytest.mark.parametrize('dtype', DTYPES)
+    @pytest.mark.parametrize(('fused', 'expected'), [(True, 0), (False, 1)])
+    @pytest.mark.parametrize('bad', [None, 1])
+    def test_one_a_window_none_if_fused(self, dtype, fused, expected, bad):
+        net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1, fused=fused)
+        wrapper = AmpOptimWrapper(
+            optimizer,
+            dtype=dtype,
+            accumulative_counts=2,
+            clip_grad=dict(max_norm=1.0),
+        )
+        wrapper.initialize_count_status(net, 0, 8)
+        with self.Count() as count:
+            for i in range(8):
+                with wrapper.optim_context(net):
+                    loss = net(torch.randn(3, 4)).float().sum()
+                wrapper.update_params(loss * (float('inf') if i == bad else 1))
+            reads = count.reads
+        assert reads <= 4 * expected + (bad is not None and not fused)
+        assert reads >= 4 * expected
+        assert wrapper.skipped_steps == (bad is not None)

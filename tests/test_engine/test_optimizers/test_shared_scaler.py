@@ -22,7 +22,7 @@ def build(model=None, **entries):
         loss_scale=dict(init_scale=64.0, growth_interval=2),
         optimizer=dict(type='SGD', lr=0.1),
     )
-    entries = entries or dict.fromkeys('ab', dict(loss_scaler='shared'))
+    entries = entries or {key: dict(loss_scaler='shared') for key in 'ab'}
     cfg = ConfigDict({k: {**default, **v} for k, v in entries.items()})
     return OptimWrapperConstructor(cfg)(model or Model())
 

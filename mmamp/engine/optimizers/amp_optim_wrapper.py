@@ -6,17 +6,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
-from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
 from mmengine.optim import OptimWrapper
-from mmengine.utils.dl_utils import has_batch_norm
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mmamp.registry import OPTIM_WRAPPERS
 
 from ..precision import protect_spectral_norm
-from .accumulation import window
 from .autocast import (
     autocast,
     autocast_off,
@@ -24,16 +20,14 @@ from .autocast import (
     resolve_dtype,
     warn_slow_cpu,
 )
-from .buffer_guard import BufferGuard
-from .gradients import at_least_float32, check_clip_grad, total_norm
+from .gradients import at_least_float32, total_norm
 from .higher_order import PenaltyScaler, scaled_grad
 from .loss_scaler import LossScaler, build_loss_scaler
-from .step_record import StepRecord
-from .window_state import restore_gradients, window_state
+from .windowed_optim_wrapper import WindowedOptimWrapper
 
 
 @OPTIM_WRAPPERS.register_module()
-class AmpOptimWrapper(MMEngineAmpOptimWrapper):
+class AmpOptimWrapper(WindowedOptimWrapper):
     """Mixed-precision training on any device that torch knows.
 
     Takes the place of ``mmengine.optim.AmpOptimWrapper`` under the same
@@ -105,24 +99,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 "loss_scaler must be None, 'shared' or another name of a "
                 f'group of optimizers, but got {loss_scaler!r}'
             )
-        if (
-            isinstance(accumulative_counts, bool)
-            or not isinstance(accumulative_counts, int)
-            or accumulative_counts < 1
-        ):
-            raise ValueError(
-                'accumulative_counts must be an int >= 1, '
-                f'but got {accumulative_counts!r}'
-            )
-        check_clip_grad(clip_grad)
-        # MMEngine's own constructor, which we skip, insists on a GPU.
-        OptimWrapper.__init__(
-            self,
-            optimizer,
-            accumulative_counts,
-            clip_grad=None if clip_grad is None else dict(clip_grad),
-        )
-        self.name = ''
+        super().__init__(optimizer, accumulative_counts, clip_grad)
         self.scaler_group = loss_scaler
         self.device_type = self._params()[0].device.type
         self.cast_dtype = resolve_dtype(dtype, self.device_type)
@@ -134,15 +111,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         )
         self._use_fsdp = use_fsdp
         self._penalty_scaler: PenaltyScaler | None = None
-        self._guard = BufferGuard()
-        self._guarded_window = -1
-        self._init_counts = 0
-        self._open_window: dict[str, Any] | None = None
         self._context_entered = False
         self._inside = 0
-        self._has_own_grads = False
-        self.record = StepRecord()
-        self._said: set[str] = set()
         if self.cast_dtype is not torch.float16 and loss_scale != 'dynamic':
             self._say_once(
                 f'loss_scale={loss_scale!r} has no effect in '
@@ -152,105 +122,20 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         if needs_rounding(self.device_type, self.cast_dtype):
             warn_slow_cpu(self.cast_dtype)
 
-    # ---- the window of micro-batches ---------------------------------------
+    # ---- forward, backward, step -------------------------------------------
 
-    def initialize_count_status(
-        self, model: nn.Module, init_counts: int, max_counts: int
-    ) -> None:
-        """Tell where in the run this wrapper is.
-
-        Args:
-            model (nn.Module): The model; its persistent buffers are restored
-                when a window is skipped.
-            init_counts (int): Micro-batches so far.
-            max_counts (int): Micro-batches in the whole run; -1 if unknown.
-        """
-        self._inner_count = self._init_counts = init_counts
-        self._max_counts = max_counts
-        self._guarded_window = -1
-        self._meet(model)
-        if self._resumes_window():
-            return
-        first, last = self._window(init_counts)
-        if init_counts % self._accumulative_counts:
-            self._say_once(
-                f'{init_counts} micro-batches are no multiple of '
-                f'accumulative_counts={self._accumulative_counts}: the first '
-                f'window has the {last - first} that are left of it',
-                'resume',
-            )
-        if has_batch_norm(model) and self._accumulative_counts > 1:
-            self._say_once(
-                'BatchNorm sees one micro-batch at a time, not the window of '
-                f'{self._accumulative_counts}',
-                'batch norm',
-            )
-
-    def _meet(self, model: nn.Module) -> None:
+    def _meet(self, model: nn.Module) -> bool:
         """Prepare for a model: its buffers, its spectral norms."""
-        if not self._guard.watch(model) or self.cast_dtype is torch.float32:
-            return
+        is_new = super()._meet(model)
+        if not is_new or self.cast_dtype is torch.float32:
+            return is_new
         if names := protect_spectral_norm(model):
             self._say_once(
                 f'torch.nn.utils spectral norm of {len(names)} layer(s) '
                 'estimates the norm in float32',
                 'spectral norm',
             )
-
-    def _resumes_window(self) -> bool:
-        """Take up the window that the checkpoint was taken in, if any."""
-        state, self._open_window = self._open_window, None
-        if state is None or state['inner_count'] != self._inner_count:
-            return False
-        if state['accumulative_counts'] != self._accumulative_counts:
-            self._say_once(
-                'the checkpoint was taken inside of a window of '
-                f'{state["accumulative_counts"]} micro-batches, which is '
-                'dropped, since accumulative_counts is '
-                f'{self._accumulative_counts} now',
-                'dropped window',
-                logging.WARNING,
-            )
-            return False
-        restore_gradients(self._params(), state, self._scale())
-        self._init_counts = self._guarded_window = state['first']
-        self._guard.load_state(state['buffers'])
-        self._has_own_grads = True
         return True
-
-    def _window(self, index: int) -> tuple[int, int]:
-        return window(
-            index,
-            self._accumulative_counts,
-            self._init_counts,
-            self._max_counts,
-        )
-
-    def should_update(self) -> bool:
-        """Whether the last backward pass completed a window."""
-        return (
-            self._inner_count > 0
-            and self._window(self._inner_count - 1)[1] == self._inner_count
-        )
-
-    def should_sync(self) -> bool:
-        """Whether the next backward pass completes a window."""
-        return self._window(self._inner_count)[1] == self._inner_count + 1
-
-    def scale_loss(self, loss: Tensor) -> Tensor:
-        """Weight a micro-batch's loss by the real length of its window.
-
-        Args:
-            loss (Tensor): Scalar loss.
-
-        Returns:
-            Tensor: At least float32, so that a loss scale does not overflow.
-        """
-        first, last = self._window(self._inner_count)
-        loss = at_least_float32(loss)
-        return loss if last - first == 1 else loss / (last - first)
-
-    # ---- forward, backward, step -------------------------------------------
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -262,10 +147,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         """
         self._context_entered = True
         self._meet(model)
-        first, _ = self._window(self._inner_count)
-        if self._guarded_window != first:
-            self._guard.save()
-            self._guarded_window = first
+        self._enter_window()
         self._inside += 1
         try:
             with (
@@ -497,33 +379,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             other.loss_scaler = self.loss_scaler
             cycle.members.append(id(other.optimizer))
 
-    def _params(self) -> list[nn.Parameter]:
-        groups = self.optimizer.param_groups
-        return [p for group in groups for p in group['params']]
-
     # ---- what it tells -----------------------------------------------------
-
-    @property
-    def step_was_skipped(self) -> bool:
-        """bool: Whether the last window was skipped.
-
-        With a fused optimizer reading it waits for the device.
-        """
-        return self.record.last_was_skipped
-
-    @property
-    def skipped_steps(self) -> int:
-        """int: Windows skipped so far, those before a resume included."""
-        return self.record.skipped
-
-    @property
-    def stuck_steps(self) -> int:
-        """int: Windows skipped in a row that no lower scale could mend.
-
-        That is at the minimum of a dynamic loss scale, with a static one, or
-        with none. With a fused optimizer reading it waits for the device.
-        """
-        return self.record.stuck
 
     def amp_scalars(self) -> dict[str, float]:
         """What a log should show; waits for the device.
@@ -540,25 +396,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             scalars['loss_scale'] = self.loss_scaler.get_scale()
         return scalars
 
-    def _scale(self) -> float:
-        """The loss scale; 1 where there is none."""
-        return self.loss_scaler.get_scale()
-
     def _dtype_name(self) -> str:
         return str(self.cast_dtype).removeprefix('torch.')
-
-    def _say_once(
-        self, text: str, key: str, level: int = logging.INFO
-    ) -> None:
-        """Log a line that names this wrapper, the first time only."""
-        if key not in self._said:
-            self._said.add(key)
-            who = (
-                f'AmpOptimWrapper {self.name!r}'
-                if self.name
-                else ('AmpOptimWrapper')
-            )
-            print_log(f'{who}: {text}.', logger='current', level=level)
 
     def __repr__(self) -> str:
         scale = (
@@ -584,16 +423,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         state = OptimWrapper.state_dict(self)
         state['loss_scaler'] = self.loss_scaler.state_dict()
         state['amp_counters'] = self.record.state_dict()
-        first, _ = self._window(self._inner_count)
-        if first != self._inner_count:
-            state['window'] = window_state(
-                self._params(),
-                self._guard,
-                first,
-                self._inner_count,
-                self._accumulative_counts,
-                self._scale(),
-            )
+        if (window := self._window_state()) is not None:
+            state['window'] = window
         if self._penalty_scaler is not None:
             state['penalty_scaler'] = self._penalty_scaler.state_dict()
         return state

@@ -6,16 +6,8 @@ import torch
 from torch.amp import GradScaler
 from torch.distributed.fsdp.sharded_grad_scaler import ShardedGradScaler
 
-SCALER_ARGS = (
-    'init_scale',
-    'growth_factor',
-    'backoff_factor',
-    'growth_interval',
-    'enabled',
-)
-"""Arguments of ``torch.amp.GradScaler`` that a config may give."""
-POLICY_ARGS = ('min_scale', 'max_scale', 'hysteresis')
-"""Arguments that :class:`LossScaler` adds to them."""
+from .scaler_cycle import ScalerCycle
+from .scaler_policy import POLICY_ARGS, SCALER_ARGS, check_policy
 
 
 class LossScaler(GradScaler):
@@ -56,7 +48,7 @@ class LossScaler(GradScaler):
         dynamic: bool = True,
     ) -> None:
         min_scale = min(1.0, init_scale) if min_scale is None else min_scale
-        _check_policy(
+        check_policy(
             init_scale,
             growth_factor,
             backoff_factor,
@@ -79,7 +71,7 @@ class LossScaler(GradScaler):
         self.hysteresis = hysteresis
         self._init_hysteresis_left = hysteresis
         self._hysteresis_left: torch.Tensor | None = None
-        self.cycle = _Cycle()
+        self.cycle = ScalerCycle()
 
     def _lazy_init_scale_growth_tracker(self, dev: torch.device) -> None:
         super()._lazy_init_scale_growth_tracker(dev)
@@ -257,97 +249,8 @@ class LossScaler(GradScaler):
             self.cycle.load_state_dict(state_dict['_cycle'])
 
 
-class _Cycle:
-    """Which of the optimizers that share a scaler have ended a window."""
-
-    PATIENCE = 100
-    """Windows of one optimizer in a cycle; then the others are not waited
-    for: a scale that nobody may change would skip every window."""
-
-    def __init__(self) -> None:
-        self.members: list[int] = []
-        self.open: set[int] = set()
-        self.found: list[torch.Tensor] = []
-        self._ended: dict[int, int] = {}
-
-    @property
-    def is_shared(self) -> bool:
-        """bool: Whether there is more than one optimizer."""
-        return len(self.members) > 1
-
-    def end(self, member: int, found: list[torch.Tensor]) -> bool:
-        """Note the end of a window; tell whether the cycle is over."""
-        self.found += found
-        if not self.is_shared:
-            return True
-        self._ended[member] = self._ended.get(member, 0) + 1
-        if self._ended[member] >= self.PATIENCE:
-            return True
-        return self._ended.keys() >= set(self.members) and not self.open
-
-    def restart(self) -> None:
-        """Begin the next cycle."""
-        self.found = []
-        self._ended = {}
-
-    def state_dict(self) -> dict[str, Any]:
-        """What the rest of the cycle needs, as plain numbers."""
-        return dict(
-            ended=[self._ended.get(member, 0) for member in self.members],
-            found_inf=any(bool(f) for f in self.found),
-        )
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on inside of a cycle."""
-        ended = zip(self.members, state['ended'], strict=False)
-        self._ended = {member: n for member, n in ended if n}
-        if self._ended:
-            self.found = [torch.tensor(float(state['found_inf']))]
-
-
 class ShardedLossScaler(LossScaler, ShardedGradScaler):
     """:class:`LossScaler` whose overflow check spans all ranks (FSDP1)."""
-
-
-def _check_policy(
-    init_scale: float,
-    growth_factor: float,
-    backoff_factor: float,
-    growth_interval: int,
-    min_scale: float,
-    max_scale: float | None,
-    hysteresis: int,
-) -> None:
-    """Refuse settings that cannot work, naming the value and the bound."""
-    rules = [
-        ('growth_factor', growth_factor, growth_factor > 1, '> 1'),
-        (
-            'backoff_factor',
-            backoff_factor,
-            0 < backoff_factor < 1,
-            'between 0 and 1',
-        ),
-        ('growth_interval', growth_interval, growth_interval >= 1, '>= 1'),
-        ('hysteresis', hysteresis, hysteresis >= 1, '>= 1'),
-        ('min_scale', min_scale, min_scale > 0, '> 0'),
-        (
-            'init_scale',
-            init_scale,
-            init_scale >= min_scale,
-            f'>= min_scale ({min_scale})',
-        ),
-        (
-            'init_scale',
-            init_scale,
-            max_scale is None or init_scale <= max_scale,
-            f'<= max_scale ({max_scale})',
-        ),
-    ]
-    for name, value, holds, rule in rules:
-        if not holds:
-            raise ValueError(
-                f'loss_scale: {name} must be {rule}, but got {value!r}'
-            )
 
 
 def build_loss_scaler(

@@ -1,5 +1,6 @@
 """What all tests share: clean globals, the log, and real small runs."""
 
+import contextlib
 import itertools
 import logging
 
@@ -10,7 +11,8 @@ from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
-from torch import nn
+from torch import distributed, nn
+from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from mmamp.registry import MODELS
 
@@ -170,3 +172,20 @@ def build_runner(tmp_path):
         return Runner.from_cfg(cfg)
 
     return build
+
+
+@pytest.fixture
+def as_rank():
+    """``with as_rank(1):`` is rank 1 of a run, the others being elsewhere."""
+
+    @contextlib.contextmanager
+    def process_group(rank, world_size=4):
+        distributed.init_process_group(
+            'fake', rank=rank, world_size=world_size, store=FakeStore()
+        )
+        try:
+            yield
+        finally:
+            distributed.destroy_process_group()
+
+    return process_group

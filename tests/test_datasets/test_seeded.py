@@ -1,0 +1,154 @@
+"""Data as a function of the position in it."""
+
+import copy
+import pickle
+import random
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import BaseDataset, DefaultSampler, InfiniteSampler
+from torch.utils.data import DataLoader
+
+from mmamp.datasets import SeededDataset, SeededSampler
+from mmamp.datasets.seeded import SeededIndex
+from mmamp.registry import DATASETS
+
+INFINITE = dict(type='mmengine.InfiniteSampler', shuffle=True)
+FINITE = dict(type='mmengine.DefaultSampler', shuffle=True)
+
+
+@DATASETS.register_module(force=True)
+class Noise(torch.utils.data.Dataset):
+    """Its samples hold random numbers from every generator."""
+
+    metainfo = dict(classes=('a',))
+
+    def __init__(self, length=10):
+        self.length = length
+        self.pipeline = 'first'
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, index):
+        if index >= self.length:
+            raise IndexError(index)
+        return torch.tensor(
+            [index, random.random(), np.random.rand(), torch.rand(()).item()],
+            dtype=torch.float64,
+        )
+
+
+def draw(num, num_workers=0, skip=0, seed=3, sampler=INFINITE, epoch=0):
+    dataset = SeededDataset(dict(type='mmamp.Noise'))
+    sampler = SeededSampler(sampler, dataset, seed=seed)
+    sampler.set_epoch(epoch)
+    sampler.skip(skip)
+    loader = DataLoader(dataset, 2, sampler=sampler, num_workers=num_workers)
+    return [batch for batch, _ in zip(loader, range(num), strict=False)]
+
+
+def assert_equal(first, second):
+    assert len(first) == len(second)
+    for a, b in zip(first, second, strict=True):
+        assert torch.equal(a, b)
+
+
+class TestPosition:
+    @pytest.mark.parametrize('num_workers', [1, 2])
+    def test_any_number_of_workers_gives_the_same(self, num_workers):
+        assert_equal(draw(8), draw(8, num_workers))
+
+    @pytest.mark.parametrize('num_workers', [0, 2])
+    @pytest.mark.parametrize('sampler', [INFINITE, FINITE])
+    def test_skipping_gives_the_rest(self, num_workers, sampler):
+        whole = draw(5, sampler=sampler)
+        rest = draw(3, num_workers, skip=4, sampler=sampler)
+        assert_equal(rest, whole[2:])
+
+    def test_seed_and_epoch_matter(self):
+        first = torch.stack(draw(5, sampler=FINITE))
+        for other in (dict(seed=4), dict(epoch=1)):
+            second = torch.stack(draw(5, sampler=FINITE, **other))
+            assert not torch.equal(first[..., 0], second[..., 0])
+            assert not np.isin(first[..., 1], second[..., 1]).any()
+
+    def test_no_two_positions_draw_the_same(self):
+        drawn = torch.cat(draw(50))
+        for column in (1, 2, 3):
+            assert len(drawn[:, column].unique()) == 100
+
+    def test_ranks_share_nothing_and_together_are_one_process(self, as_rank):
+        alone = torch.cat(draw(4))
+        for rank in range(4):
+            with as_rank(rank):
+                (mine,) = draw(1)
+            assert torch.equal(mine, alone[rank::4])
+
+    def test_the_main_process_keeps_its_random_numbers(self):
+        random.seed(1), np.random.seed(1), torch.manual_seed(1)
+        expected = random.random(), np.random.rand(), torch.rand(1)
+        random.seed(1), np.random.seed(1), torch.manual_seed(1)
+        dataset = SeededDataset(Noise())
+        dataset[SeededIndex(0, (1, 2, 3))]
+        assert (random.random(), np.random.rand(), torch.rand(1)) == expected
+
+
+class TestWrapper:
+    def test_is_the_dataset_in_all_else(self):
+        inner = Noise()
+        dataset = SeededDataset(inner)
+        assert len(dataset) == 10
+        assert dataset.metainfo == Noise.metainfo
+        dataset.pipeline = 'second'  # as mmdet's PipelineSwitchHook does
+        assert inner.pipeline == 'second'
+        with pytest.raises(AttributeError):
+            dataset.missing  # noqa: B018
+
+    def test_plain_indices_are_as_ever(self):
+        torch.manual_seed(1)
+        random.seed(1), np.random.seed(1)
+        expected = Noise()[2]
+        torch.manual_seed(1)
+        random.seed(1), np.random.seed(1)
+        assert torch.equal(SeededDataset(Noise())[2], expected)
+
+    def test_copies_and_pickles(self):
+        dataset = SeededDataset(Noise(4))
+        for twin in (
+            copy.deepcopy(dataset),
+            pickle.loads(pickle.dumps(dataset)),
+        ):
+            assert len(twin) == 4
+
+    def test_builds_and_initialises_an_mmengine_dataset(self):
+        dataset = SeededDataset(
+            dict(type='mmamp.DigitsDataset', lazy_init=True, pipeline=[])
+            if issubclass(DATASETS.get('mmamp.DigitsDataset'), BaseDataset)
+            else dict(type='mmamp.DigitsDataset', pipeline=[])
+        )
+        assert len(dataset) == 1797
+
+    def test_index_goes_to_workers(self):
+        index = pickle.loads(pickle.dumps(SeededIndex(5, (1, 2, 3))))
+        assert index == 5
+        assert index.position == (1, 2, 3)
+
+
+class TestSampler:
+    def test_order_is_the_inner_samplers(self):
+        dataset = Noise()
+        for kind, cls in (
+            (INFINITE, InfiniteSampler),
+            (FINITE, DefaultSampler),
+        ):
+            plain = cls(dataset, shuffle=True, seed=3)
+            seeded = SeededSampler(kind, dataset, seed=3)
+            assert len(seeded) == len(plain)
+            pairs = zip(seeded, plain, range(10), strict=False)
+            assert all(a == b for a, b, _ in pairs)
+
+    def test_bad_sampler(self):
+        with pytest.raises(TypeError, match="must be a dict.*'x'"):
+            SeededSampler('x', Noise())

@@ -1,0 +1,129 @@
+import os
+
+import pytest
+import torch
+from mmengine.evaluator import BaseMetric
+
+from mmamp.engine.file_backend import AtomicLocalBackend
+from mmamp.engine.hooks import CheckpointHook
+from mmamp.registry import METRICS
+
+
+def options(**hook):
+    args = dict(type='CheckpointHook', interval=1, by_epoch=False)
+    return {'default_hooks.checkpoint': {**args, **hook}}
+
+
+def hook_of(runner):
+    return next(h for h in runner.hooks if isinstance(h, CheckpointHook))
+
+
+def checkpoints(runner):
+    return sorted(x for x in os.listdir(runner.work_dir) if x.endswith('.pth'))
+
+
+class Interrupt(Exception):
+    pass
+
+
+@pytest.fixture
+def interrupted_write(monkeypatch):
+    """The third checkpoint's write fails half way."""
+    calls = []
+    original = AtomicLocalBackend.put
+
+    def put(self, obj, filepath):
+        if str(filepath).endswith('.pth'):
+            calls.append(filepath)
+            if len(calls) == 3:
+                raise Interrupt
+        original(self, obj, filepath)
+
+    monkeypatch.setattr(AtomicLocalBackend, 'put', put)
+
+
+def test_the_old_one_goes_when_the_new_one_is_there(
+    build_runner, interrupted_write
+):
+    runner = build_runner(options=options(max_keep_ckpts=1))
+    with pytest.raises(Interrupt):
+        runner.train()
+    assert checkpoints(runner) == ['iter_2.pth']
+    last = os.path.join(runner.work_dir, 'last_checkpoint')
+    with open(last) as file:
+        assert file.read() == os.path.join(runner.work_dir, 'iter_2.pth')
+
+
+@pytest.mark.parametrize('keep', [1, 2])
+def test_keeps_as_many_as_it_shall(build_runner, keep):
+    runner = build_runner(options=options(max_keep_ckpts=keep))
+    runner.train()
+    expected = [f'iter_{i}.pth' for i in range(5 - keep, 5)]
+    assert checkpoints(runner) == expected
+    assert [x for x in os.listdir(runner.work_dir) if x.endswith('.tmp')] == []
+
+
+def test_random_number_states_are_in_it(build_runner):
+    runner = build_runner(options=options())
+    runner.train()
+    path = os.path.join(runner.work_dir, 'iter_4.pth')
+    checkpoint = torch.load(path, weights_only=False)
+    (state,) = checkpoint['rng_states']
+    assert torch.equal(state['torch'], torch.get_rng_state())
+
+
+def test_leftovers_of_a_killed_run_are_removed(build_runner, tmp_path):
+    work_dir = tmp_path / 'run'
+    work_dir.mkdir()
+    (work_dir / '.iter_9.pth.tmp').touch()
+    build_runner(options=options(), work_dir=work_dir).train()
+    assert not (work_dir / '.iter_9.pth.tmp').exists()
+
+
+@pytest.mark.parametrize('by_epoch', [False, True])
+def test_save_now(build_runner, by_epoch):
+    runner = build_runner(options=options(interval=100, by_epoch=by_epoch))
+    runner.train()
+    runner.train_loop._iter = 6
+    path = hook_of(runner).save_now(runner)
+    assert os.path.basename(path) == 'iter_7.pth'
+    assert torch.load(path, weights_only=False)['meta']['iter'] == 7
+    assert hook_of(runner).by_epoch is by_epoch
+
+
+@METRICS.register_module(force=True)
+class Falling(BaseMetric):
+    """A better score each time."""
+
+    scores = iter(range(100, 0, -1))
+
+    def process(self, data_batch, data_samples):
+        self.results.append(0)
+
+    def compute_metrics(self, results):
+        return dict(distance=next(self.scores))
+
+
+def test_the_best_one_too(build_runner):
+    def evaluated(cfg):
+        cfg.val_dataloader = dict(
+            cfg.train_dataloader,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(
+                type='DigitsDataset',
+                indices=4,
+                pipeline=[dict(type='PackImage')],
+            )
+            if False
+            else cfg.train_dataloader.dataset,
+        )
+        cfg.val_evaluator = dict(type='Falling')
+        cfg.val_cfg = dict()
+        cfg.train_cfg.val_interval = 2
+
+    given = options(interval=2, save_best='distance', rule='less')
+    runner = build_runner('gan', given, edit=evaluated)
+    runner.model.val_step = lambda data: []
+    runner.train()
+    best = [x for x in checkpoints(runner) if x.startswith('best')]
+    assert best == ['best_distance_iter_4.pth']

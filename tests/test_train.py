@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from mmamp.config.launch import HOOKS as LAUNCHER_HOOKS
+from mmamp.engine.hooks.preemption_hook import Preempted
 from mmamp.train import build_parser, config_from, main
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +63,17 @@ def train(tmp_path, *args, iters=3, options=TINY_DCGAN, config=DCGAN):
             f'experiment_name=run{next(NUMBERS)}',
         ]
     )
+
+
+class StopAt(Hook):
+    """The scheduler's signal in one iteration."""
+
+    def __init__(self, iteration):
+        self.iteration = iteration
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == self.iteration:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def log_of(work_dir):
@@ -237,6 +251,66 @@ class TestResume:
         path = str(tmp_path / 'iter_2.pth')
         assert train(tmp_path, *second, '--resume', path, iters=4) == 0
         assert 'iter: 2' in log_of(tmp_path)
+
+    def test_a_truncated_newest_falls_back(self, tmp_path):
+        assert train(tmp_path, '--amp', iters=4) == 0
+        newest = tmp_path / 'iter_4.pth'
+        newest.write_bytes(newest.read_bytes()[:-1000])
+        assert train(tmp_path, '--amp', '--resume', iters=5) == 0
+        log = log_of(tmp_path)
+        assert 'trying the one before' in log
+        assert 'iter: 2' in log
+
+    def test_the_seed_of_the_run_goes_on(self, tmp_path):
+        """Without one in the config each run draws its own."""
+        options = [x for x in TINY_DCGAN if 'seed' not in x]
+        assert train(tmp_path, iters=2, options=options) == 0
+        first = torch.load(tmp_path / 'iter_2.pth', weights_only=True)
+        args = ('--resume',)
+        assert train(tmp_path, *args, iters=4, options=options) == 0
+        second = torch.load(tmp_path / 'iter_4.pth', weights_only=True)
+        assert first['meta']['seed'] == second['meta']['seed']
+        assert 'the seed is' in log_of(tmp_path)
+
+    def test_in_an_epoch(self, tmp_path):
+        """An epoch-based run that was stopped goes on where it was."""
+        config = tmp_path / 'epochs.py'
+        config.write_text(
+            f'_base_ = {DCGAN!r}\n'
+            'train_cfg = dict(_delete_=True, by_epoch=True, max_epochs=2)\n'
+            'train_dataloader = dict(batch_size=300, drop_last=True, '
+            "sampler=dict(type='DefaultSampler', shuffle=True))\n"
+        )
+        options = [x for x in TINY_DCGAN if 'batch_size' not in x]
+        command = ['--amp', '--work-dir']
+        ends = {}
+        for name, stops in (('a', [None]), ('b', [7, None])):
+            for i, stop in enumerate(stops):
+                resume = ['--resume'] if i else []
+                cfg = config_from(
+                    build_parser().parse_args(
+                        [
+                            str(config),
+                            *command,
+                            str(tmp_path / name),
+                            *resume,
+                            '--cfg-options',
+                            *options,
+                            f'experiment_name=run{next(NUMBERS)}',
+                        ]
+                    )
+                )
+                runner = Runner.from_cfg(cfg)
+                if stop is not None:
+                    runner.register_hook(StopAt(stop))
+                    with pytest.raises(Preempted):
+                        runner.train()
+                else:
+                    runner.train()
+            ends[name] = runner.model.state_dict()
+            assert runner.iter == 10
+        for key, value in ends['a'].items():
+            assert torch.equal(ends['b'][key], value), key
 
     def test_auto_without_a_checkpoint_starts_anew_and_says_so(self, tmp_path):
         assert train(tmp_path, '--resume', 'auto', iters=1) == 0

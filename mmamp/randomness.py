@@ -1,7 +1,7 @@
 """Random-number states, and seeds as a function of where the run is."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,22 +45,26 @@ def set_rng_state(state: dict[str, Any]) -> None:
 
 
 @contextmanager
-def seeded_at(*position: int) -> Iterator[None]:
-    """Run code with generators seeded by a position; put them back after.
-
-    Args:
-        *position (int): Non-negative integers, such as the run's seed and the
-            place of a sample in it.
-    """
+def preserved() -> Iterator[None]:
+    """Run code and put the generators of this process back after it."""
     kept = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    words = np.random.SeedSequence(position).generate_state(4)
-    random.seed(int(words[0]))
-    np.random.seed(words[1])
-    # Not torch.manual_seed, which would reseed every accelerator too.
-    torch.default_generator.manual_seed(int(words[2]) << 32 | int(words[3]))
     try:
         yield
     finally:
         random.setstate(kept[0])
         np.random.set_state(kept[1])
         torch.set_rng_state(kept[2])
+
+
+def seed_at(position: Sequence[int]) -> None:
+    """Seed the generators of this process by a position.
+
+    Args:
+        position (Sequence[int]): Non-negative integers, such as the run's
+            seed and the place of a sample in it.
+    """
+    words = np.random.SeedSequence(position).generate_state(4)
+    random.seed(int(words[0]))
+    np.random.seed(words[1])
+    # Not torch.manual_seed, which would reseed every accelerator too.
+    torch.default_generator.manual_seed(int(words[2]) << 32 | int(words[3]))

@@ -3,7 +3,12 @@ import random
 import numpy as np
 import torch
 
-from mmamp.randomness import rng_state, seeded_at, set_rng_state
+from mmamp.randomness import (
+    preserved,
+    rng_state,
+    seed_at,
+    set_rng_state,
+)
 
 
 def draw():
@@ -27,12 +32,15 @@ def test_seeded_by_position_and_put_back():
     set_rng_state(state := rng_state())
     expected = draw()
     set_rng_state(state)
-    with seeded_at(1, 2):
+    with preserved():
+        seed_at((1, 2))
         first = draw()
     assert draw() == expected
-    with seeded_at(1, 2):
+    with preserved():
+        seed_at((1, 2))
         assert draw() == first
-    with seeded_at(2, 1):
+    with preserved():
+        seed_at((2, 1))
         second = draw()
     for a, b in zip(first, second, strict=True):
         assert a != b

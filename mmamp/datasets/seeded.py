@@ -2,11 +2,13 @@
 
 import itertools
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 from mmengine.dist import get_dist_info
+from torch.utils.data import get_worker_info
 
-from mmamp.randomness import seeded_at
+from mmamp.randomness import preserved, seed_at
 from mmamp.registry import DATA_SAMPLERS, DATASETS
 
 from .worker_signals import outlive_signals
@@ -137,13 +139,28 @@ class SeededDataset:
 
     def __getitem__(self, index: int) -> Any:
         """Load a sample."""
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        """Load a batch, as torch's data loader asks for it.
+
+        Putting the generators back costs more than seeding them: it is done
+        once a batch, and in workers, whose generators nobody else uses, not
+        at all.
+        """
         if not self._is_set_up:
             self._is_set_up = True
             outlive_signals()
-        if not isinstance(index, SeededIndex):
-            return self.dataset[index]
-        with seeded_at(*index.position):
-            return self.dataset[int(index)]
+        seeds = isinstance(indices[0], SeededIndex)
+        is_worker = get_worker_info() is not None
+        with preserved() if seeds and not is_worker else nullcontext():
+            return [self._load(index) for index in indices]
+
+    def _load(self, index: int) -> Any:
+        if isinstance(index, SeededIndex):
+            seed_at(index.position)
+            index = int(index)
+        return self.dataset[index]
 
     def __len__(self) -> int:
         """Number of samples."""

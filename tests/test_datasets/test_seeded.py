@@ -112,7 +112,9 @@ class TestWrapper:
         expected = Noise()[2]
         torch.manual_seed(1)
         random.seed(1), np.random.seed(1)
-        assert torch.equal(SeededDataset(Noise())[2], expected)
+        dataset = SeededDataset(Noise())
+        assert torch.equal(dataset[2], expected)
+        assert not torch.equal(dataset[2], expected)
 
     def test_copies_and_pickles(self):
         dataset = SeededDataset(Noise(4))

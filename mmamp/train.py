@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
+from mmengine.device import get_device
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger, print_log
 from mmengine.runner import Runner
+from torch import distributed
 
 import mmamp  # noqa: F401  (registers everything)
 from mmamp.config import enable_amp
@@ -226,6 +228,22 @@ def _resume_command(argv: list[str]) -> str:
     return shlex.join(command)
 
 
+def _join_ranks(launcher: str) -> None:
+    """Join torchrun's other processes where there is no accelerator.
+
+    MMEngine would look for a GPU, whatever backend the config has.
+    """
+    if launcher == 'pytorch' and get_device() == 'cpu':
+        distributed.init_process_group('gloo')
+
+
+def _leave_ranks() -> None:
+    """Part from the other processes when all of them are done."""
+    if distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
+
+
 class _EarlyLog(logging.Handler):
     """Keeps what is logged before the Runner has opened its log file."""
 
@@ -273,6 +291,7 @@ def main(argv: list[str] | None = None) -> int:
         early.replay(MMLogger.get_current_instance())
         parser.error(str(error))
     try:
+        _join_ranks(args.launcher)
         runner = Runner.from_cfg(cfg)
         early.replay(runner.logger)
         runner.train()
@@ -283,6 +302,7 @@ def main(argv: list[str] | None = None) -> int:
                 f'{_resume_command(argv)}',
                 file=sys.stderr,
             )
+        _leave_ranks()
         return 0
     except NonFiniteTrainingError as error:
         print(f'mmamp.train: error: {error}', file=sys.stderr)
@@ -293,6 +313,7 @@ def main(argv: list[str] | None = None) -> int:
         if is_main_process():
             print(_how_to_resume(cfg, argv), file=sys.stderr)
         return INTERRUPTED
+    _leave_ranks()
     return 0
 
 

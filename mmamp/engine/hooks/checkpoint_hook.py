@@ -5,9 +5,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import all_gather_object, is_main_process
+from mmengine.dist import (
+    all_gather_object,
+    get_rank,
+    get_world_size,
+    is_main_process,
+)
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
+from mmengine.optim import OptimWrapperDict
 
 from mmamp.randomness import rng_state
 from mmamp.registry import HOOKS
@@ -52,7 +58,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         super().before_train(runner)
         if is_main_process() and self._is_atomic():
             remove_leftovers(str(self.out_dir))
-        self._rng_states: list[dict[str, Any]] | None = None
+        self._of_ranks: list[tuple[dict, dict]] | None = None
 
     def save_now(self, runner: Any) -> str:
         """Save at this very iteration, whatever the interval is.
@@ -79,22 +85,35 @@ class CheckpointHook(MMEngineCheckpointHook):
         return str(self.last_ckpt)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Add the random-number states of all ranks."""
-        if self._rng_states is not None:
-            checkpoint['rng_states'] = self._rng_states
+        """Add what each rank has of its own."""
+        if self._of_ranks is not None:
+            rngs, windows = zip(*self._of_ranks, strict=True)
+            checkpoint['rng_states'] = list(rngs)
+            if len(windows) > 1 and any(windows):
+                checkpoint['rank_windows'] = list(windows)
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        """Give this rank its own window, not that of the rank that saved."""
+        windows = checkpoint.pop('rank_windows', None)
+        if windows is None or len(windows) != get_world_size():
+            return
+        states = checkpoint.get('optimizer', {})
+        for name, window in windows[get_rank()].items():
+            (states[name] if name else states)['window'] = window
 
     def _save_checkpoint_with_step(
         self, runner: Any, step: int, meta: dict
     ) -> None:
         # Here all ranks meet; what MMEngine does next, one rank does alone.
-        self._rng_states = all_gather_object(rng_state())
+        mine = rng_state(), _windows(runner.optim_wrapper)
+        self._of_ranks = all_gather_object(mine)
         with self._removing_last():
             super()._save_checkpoint_with_step(runner, step, meta)
             if is_main_process() and self._is_atomic():
                 # MMEngine has just written it, but not atomically.
                 file = Path(runner.work_dir, 'last_checkpoint')
                 self.file_backend.put_text(str(self.last_ckpt), file)
-        self._rng_states = None
+        self._of_ranks = None
 
     def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
         with self._removing_last():
@@ -116,6 +135,23 @@ class CheckpointHook(MMEngineCheckpointHook):
             self.file_backend.remove_now()
         finally:
             self.file_backend = backend
+
+
+def _windows(optim_wrapper: Any) -> dict[str, Any]:
+    """The accumulation windows that optimizers are inside of, by name."""
+    if get_world_size() == 1:
+        return {}  # the optimizers' own states hold them
+    named = (
+        list(optim_wrapper.items())
+        if isinstance(optim_wrapper, OptimWrapperDict)
+        else [('', optim_wrapper)]
+    )
+    windows = {
+        name: wrapper.window_state()
+        for name, wrapper in named
+        if hasattr(wrapper, 'window_state')
+    }
+    return {k: window for k, window in windows.items() if window is not None}
 
 
 class _RemovingLast:

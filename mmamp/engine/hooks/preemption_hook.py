@@ -73,6 +73,9 @@ class PreemptionHook(Hook):
 
     def after_train(self, runner: Any) -> None:
         """Listen no more."""
+        if self._pending is not None:
+            self._pending[0].wait()  # the other ranks' last question
+            self._pending = None
         self._restore_handlers()
 
     def _restore_handlers(self) -> None:

@@ -423,7 +423,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         state = OptimWrapper.state_dict(self)
         state['loss_scaler'] = self.loss_scaler.state_dict()
         state['amp_counters'] = self.record.state_dict()
-        if (window := self._window_state()) is not None:
+        if (window := self.window_state()) is not None:
             state['window'] = window
         if self._penalty_scaler is not None:
             state['penalty_scaler'] = self._penalty_scaler.state_dict()

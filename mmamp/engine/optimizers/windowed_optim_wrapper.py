@@ -159,8 +159,13 @@ class WindowedOptimWrapper(MMEngineAmpOptimWrapper):
             self._guard.save()
             self._guarded_window = first
 
-    def _window_state(self) -> dict[str, Any] | None:
-        """What a checkpoint needs of the window it is taken in, if any."""
+    def window_state(self) -> dict[str, Any] | None:
+        """What a checkpoint needs of the window it is taken in, if any.
+
+        Returns:
+            dict or None: Of this rank: under DDP its gradients are not those
+            of the others until the window ends. None between windows.
+        """
         first, _ = self._window(self._inner_count)
         if first == self._inner_count:
             return None

@@ -1,0 +1,119 @@
+"""Two ranks, one of which gets the scheduler's signal."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+MODEL = """
+import torch
+from mmengine.model import BaseModel
+from mmengine.registry import MODELS
+
+
+@MODELS.register_module()
+class Plain(BaseModel):
+    def __init__(self):
+        super().__init__(dict(type='mmamp.GANDataPreprocessor'))
+        self.layer = torch.nn.Linear(64, 10)
+        self.dropout = torch.nn.Dropout(0.5)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        logits = self.layer(self.dropout(inputs.flatten(1)))
+        labels = data_samples['gt_label']
+        return dict(loss=torch.nn.functional.cross_entropy(logits, labels))
+"""
+CONFIG = """
+default_scope = 'mmamp'
+custom_imports = dict(imports=['plain_model'])
+model = dict(type='mmengine.Plain')
+optim_wrapper = dict(
+    type='AmpOptimWrapper', accumulative_counts=3,
+    optimizer=dict(type='Adam', lr=1e-3))
+train_cfg = dict(by_epoch=False, max_iters=2000)
+train_dataloader = dict(
+    batch_size=4, num_workers=0,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    collate_fn=dict(type='default_collate'),
+    dataset=dict(type='DigitsDataset', pipeline=[dict(type='PackImage')]))
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=20),
+    checkpoint=dict(type='CheckpointHook', interval=10000, by_epoch=False))
+log_processor = dict(by_epoch=False)
+env_cfg = dict(dist_cfg=dict(backend='gloo'))
+model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
+randomness = dict(seed=0, diff_rank_seed=True)
+"""
+
+
+def start(folder, work_dir, *args):
+    return subprocess.Popen(
+        [
+            sys.executable,
+            *('-m', 'torch.distributed.run', '--nproc-per-node=2'),
+            f'--master-port={29500 + os.getpid() % 1000}',
+            *('-m', 'mmamp.train', str(folder / 'config.py')),
+            *('--launcher', 'pytorch', '--work-dir', str(folder / work_dir)),
+            *args,
+        ],
+        env=dict(
+            os.environ,
+            PYTHONPATH=f'{ROOT}:{folder}',
+            OMP_NUM_THREADS='1',
+        ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process):
+    out = process.communicate(timeout=200)[0]
+    assert process.returncode == 0, out
+    return out
+
+
+def child_of_rank(launcher, rank):
+    """The process of a rank, found by its environment."""
+    for path in Path('/proc').glob('[0-9]*'):
+        try:
+            stat = (path / 'stat').read_text()
+            variables = (path / 'environ').read_bytes().split(b'\0')
+        except OSError:
+            continue
+        parent = int(stat.rpartition(')')[2].split()[1])
+        if parent == launcher and b'RANK=%d' % rank in variables:
+            return int(path.name)
+    raise AssertionError(f'no process of rank {rank}')
+
+
+@pytest.mark.slow
+def test_all_ranks_leave_together_and_go_on_exactly(tmp_path):
+    (tmp_path / 'plain_model.py').write_text(MODEL)
+    (tmp_path / 'config.py').write_text(CONFIG)
+    finish(start(tmp_path, 'whole'))
+    process = start(tmp_path, 'stopped')
+    while 'Iter(train) [  40/2000]' not in (line := process.stdout.readline()):
+        assert line, 'the run has ended'
+    os.kill(child_of_rank(process.pid, 1), signal.SIGTERM)
+    out = finish(process)
+    assert re.search(r'saved .*iter_\d+\.pth after iteration', out)
+    (saved,) = (tmp_path / 'stopped').glob('iter_*.pth')
+    state = torch.load(saved, weights_only=True)
+    assert state['meta']['iter'] < 2000
+    first, second = state['rng_states']
+    assert not torch.equal(first['torch'], second['torch'])
+
+    finish(start(tmp_path, 'stopped', '--resume'))
+    whole, stopped = (
+        torch.load(tmp_path / x / 'iter_2000.pth', weights_only=True)
+        for x in ('whole', 'stopped')
+    )
+    for name, value in whole['state_dict'].items():
+        assert torch.equal(stopped['state_dict'][name], value), name

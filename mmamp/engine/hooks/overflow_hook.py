@@ -144,9 +144,11 @@ class OverflowHook(Hook):
             )
             self._suspect = None
             return
-        if wrapper.skipped_steps == skipped:
-            return
         finding = self._tracer.finding if self._tracer else None
+        # The first window may have been watched in part.
+        needed = 1 if finding is not None else 2
+        if wrapper.skipped_steps < skipped + needed:
+            return
         stuck = wrapper.stuck_steps
         self._stop_watching()
         path = _save_state(runner)

@@ -148,6 +148,24 @@ class TestEndsTheRun:
         # At the end of a window, none of whose gradients are kept.
         assert (runner.iter + 1) % 3 == 0
 
+    def test_a_window_that_was_watched_in_part_is_not_enough(
+        self, build_runner
+    ):
+        """The fault is in each window's first half; the look comes between."""
+        given = options(iters=60, dtype='bfloat16', interval=7)
+        for name in ('discriminator', 'generator'):
+            given[f'optim_wrapper.{name}.accumulative_counts'] = 2
+        runner = build_runner('gan', given, edit=faulty('explode'))
+        fault = runner.model.discriminator.fault
+        original = type(fault).forward
+
+        def only_first_half(x):
+            return original(fault, x) if runner.iter % 2 == 0 else x
+
+        fault.forward = only_first_half
+        with pytest.raises(NonFiniteTrainingError, match=r'\.fault'):
+            runner.train()
+
     def test_patience(self, build_runner):
         given = options(dtype='bfloat16', patience=7)
         runner = build_runner('gan', given, edit=faulty('explode'))

@@ -183,17 +183,21 @@ class NonFiniteTracer:
             hook = self._output_hook(maker, index)
             tensor.register_hook(hook)
 
+    def _is_looking(self, grad: Tensor | None) -> bool:
+        # A second derivative may have no gradient for a tensor.
+        return not self._is_busy and self.finding is None and grad is not None
+
     def _output_hook(
         self, call: _Call, index: int
     ) -> Callable[[Tensor], None]:
         def hook(grad: Tensor) -> None:
-            if not self._is_busy and self.finding is None:
+            if self._is_looking(grad):
                 call.grad_outputs[index] = grad.detach()
 
         return hook
 
     def _gradient(self, key: Any, grad: Tensor) -> None:
-        if self._is_busy or self.finding is not None or _is_finite(grad):
+        if not self._is_looking(grad) or _is_finite(grad):
             return
         takers = [call for call in self._takers[key] if call.grad_outputs]
         # The innermost comes last; of several, one whose own pass shows it.
@@ -224,7 +228,7 @@ class NonFiniteTracer:
         self, name: str, module: nn.Module, key: str
     ) -> Callable[[Tensor], None]:
         def hook(grad: Tensor) -> None:
-            if self._is_busy or self.finding is not None or _is_finite(grad):
+            if not self._is_looking(grad) or _is_finite(grad):
                 return
             calls = [
                 call

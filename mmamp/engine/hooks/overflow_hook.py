@@ -185,7 +185,7 @@ class OverflowHook(Hook):
             for name, wrapper in _wrappers(runner)
             if finding.backward and not bool(wrapper.loss_scaler.at_minimum())
         ]
-        if can_fall and finding.cause == 'overflow':
+        if can_fall and finding.cause in ('overflow', 'between'):
             print_log(
                 f'Not finite: {finding.text}. A lower loss scale may do, '
                 f'which is the work of the scaler: {", ".join(can_fall)}',

@@ -230,6 +230,19 @@ class TestGoesOn:
             assert 'INFO' in line
             assert re.search('the work of the scaler: .*discriminator', line)
 
+    @pytest.mark.parametrize('dtype', ['float16', 'bfloat16'])
+    def test_watching_a_gradient_penalty(self, build_runner, dtype, capfd):
+        """Whose second derivative gives some tensors no gradient."""
+        given = options(dtype, watch=4, iters=4)
+        given['model.disc_regularizers'] = [dict(type='R1')]
+        clamp = dict(pattern=r'discriminator\..*', dtype=None, clamp=256.0)
+        given['custom_hooks'] += [
+            dict(type='PrecisionHook', rules=['normalisation', clamp])
+        ]
+        runner = build_runner('gan', given)
+        runner.train()
+        assert 'Not finite' not in ''.join(capfd.readouterr())
+
     def test_optimizers_in_plain_float32(self, build_runner):
         def plain(cfg):
             cfg.optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))

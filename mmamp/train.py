@@ -218,14 +218,25 @@ def _how_to_resume(cfg: Config, argv: list[str]) -> str:
         return f'Interrupted; {error}'
     if latest is None:
         return 'Interrupted before the first checkpoint was saved.'
-    return f'Interrupted. Go on from {latest[0]} with: {_resume_command(argv)}'
+    return f'Interrupted. Go on from {latest[0]} with: {resume_command(argv)}'
 
 
-def _resume_command(argv: list[str]) -> str:
-    command = ['python', sys.argv[0], *argv]
-    if not any(x == '--resume' or x.startswith('--resume=') for x in argv):
-        command.append('--resume')
-    return shlex.join(command)
+def resume_command(argv: list[str]) -> str:
+    """The command that goes on from the latest checkpoint.
+
+    Args:
+        argv (list[str]): Arguments of the run; a checkpoint that it resumed
+            from itself is not the latest any more.
+    """
+    kept = []
+    rest = iter(enumerate(argv))
+    for i, argument in rest:
+        if argument == '--resume':
+            if i + 1 < len(argv) and not argv[i + 1].startswith('-'):
+                next(rest)
+        elif not argument.startswith('--resume='):
+            kept.append(argument)
+    return shlex.join(['python', sys.argv[0], *kept, '--resume'])
 
 
 def _join_ranks(launcher: str) -> None:
@@ -299,7 +310,7 @@ def main(argv: list[str] | None = None) -> int:
         if is_main_process():
             print(
                 f'Saved {preempted.checkpoint}. Go on with: '
-                f'{_resume_command(argv)}',
+                f'{resume_command(argv)}',
                 file=sys.stderr,
             )
         _leave_ranks()

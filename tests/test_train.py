@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 
 from mmamp.config.launch import HOOKS as LAUNCHER_HOOKS
 from mmamp.engine.hooks.preemption_hook import Preempted
-from mmamp.train import build_parser, config_from, main
+from mmamp.train import build_parser, config_from, main, resume_command
 
 ROOT = Path(__file__).parents[1]
 DCGAN = str(ROOT / 'configs/dcgan/dcgan_digits-32x32.py')
@@ -428,6 +428,22 @@ def test_ctrl_c_says_how_to_resume(tmp_path):
     assert match, err
     assert Path(match[1]).is_file()
     assert match[2].endswith('--resume')
+
+
+@pytest.mark.parametrize(
+    'argv',
+    [
+        ['C', '--amp'],
+        ['C', '--resume', '--amp'],
+        ['C', '--resume', 'old dir/iter_5.pth', '--amp'],
+        ['C', '--resume=iter_5.pth', '--amp'],
+        ['C', '--amp', '--resume', 'auto'],
+    ],
+)
+def test_the_command_resumes_from_the_latest(argv, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['tools/train.py'])
+    command = 'python tools/train.py C --amp --resume'
+    assert resume_command(argv) == command
 
 
 def test_a_run_that_cannot_go_on_ends_with_exit_code_3(tmp_path, capsys):

@@ -430,6 +430,25 @@ def test_ctrl_c_says_how_to_resume(tmp_path):
     assert match[2].endswith('--resume')
 
 
+def test_ctrl_c_before_training_began():
+    """Python takes seconds to import torch."""
+    process = subprocess.Popen(
+        [sys.executable, '-v', str(ROOT / 'tools/train.py'), DCGAN],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+    )
+    # `-v` tells what is imported.
+    while "import 'mmengine" not in (line := process.stderr.readline()):
+        assert line
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert 'Traceback' not in err
+    assert 'Interrupted before training began.' in err
+
+
 @pytest.mark.parametrize(
     'argv',
     [

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
+
+from mmamp.module_names import named_modules
+
+from .precision import is_floating
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,9 @@ class NonFiniteTracer:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._names = dict(_named_modules(model))
+        self._names = {
+            module: names[0] for names, module in named_modules(model)
+        }
         self._handles: list[Any] = []
         self._is_busy = False
         self.reset()
@@ -347,18 +352,6 @@ class NonFiniteTracer:
         return all(grad is None or _is_finite(grad) for grad in grads)
 
 
-def _named_modules(
-    model: nn.Module, name: str = ''
-) -> Iterator[tuple[nn.Module, str]]:
-    """Modules and their names, without model wrappers."""
-    if is_model_wrapper(model):
-        yield from _named_modules(model.get_submodule('module'), name)
-        return
-    yield model, name
-    for key, child in model.named_children():
-        yield from _named_modules(child, f'{name}.{key}' if name else key)
-
-
 def _describe(name: str, module: nn.Module) -> str:
     return f'{name or "the model"!r} ({type(module).__name__})'
 
@@ -376,11 +369,7 @@ def _non_finite_state(module: nn.Module) -> str | None:
 
 
 def _floating(nest: Any) -> list[Tensor]:
-    return [
-        value
-        for value in tree_leaves(nest)
-        if isinstance(value, Tensor) and value.is_floating_point()
-    ]
+    return [value for value in tree_leaves(nest) if is_floating(value)]
 
 
 def _is_finite(tensor: Tensor) -> bool:
@@ -396,13 +385,11 @@ def _same(value: Any) -> Any:
 
 
 def _float32(value: Any) -> Any:
-    if isinstance(value, Tensor) and value.is_floating_point():
-        return value.float()
-    return value
+    return value.float() if is_floating(value) else value
 
 
 def _leaf(value: Any) -> Any:
     """A copy that gradients end at."""
-    if isinstance(value, Tensor) and value.is_floating_point():
+    if is_floating(value):
         return value.detach().clone().requires_grad_()
     return value

@@ -72,7 +72,7 @@ class Island:
             return output
 
         def finish(value: Any) -> Any:
-            if not _is_floating(value):
+            if not is_floating(value):
                 return value
             if self.clamp is not None:
                 value = value.clamp(-self.clamp, self.clamp)
@@ -98,7 +98,7 @@ class Island:
         )
 
     def _cast(self, value: Any) -> Any:
-        if _is_floating(value) and value.dtype is not torch.float64:
+        if is_floating(value) and value.dtype is not torch.float64:
             return value.to(self.dtype)
         return value
 
@@ -155,27 +155,34 @@ def protect_spectral_norm(model: nn.Module) -> list[str]:
     """
     found = []
     for name, module in model.named_modules():
-        if is_spectral_norm(module) and not is_island(module):
-            float32_spectral_norm(module)
+        if is_spectral_norm(module) and float32_spectral_norm(module):
             found.append(name)
     return found
 
 
-def float32_spectral_norm(module: nn.Module) -> None:
-    """Make the spectral norm in a module a float32 island."""
+def float32_spectral_norm(module: nn.Module) -> bool:
+    """Make the spectral norm in a module a float32 island.
+
+    Returns:
+        bool: Whether it was none before.
+    """
+    if is_island(module):
+        return False
     if isinstance(module, _SpectralNorm):
         Island(torch.float32).install(module)
     else:
         _OldSpectralNorm().install(module)
+    return True
 
 
-def _is_floating(value: Any) -> bool:
+def is_floating(value: Any) -> bool:
+    """Whether a value is a tensor of a floating dtype."""
     return isinstance(value, Tensor) and value.is_floating_point()
 
 
 def _first_floating(args: tuple, kwargs: dict) -> Tensor | None:
     """The first floating tensor among plain arguments."""
     for value in (*args, *kwargs.values()):
-        if _is_floating(value):
+        if is_floating(value):
             return value
     return None

@@ -9,10 +9,12 @@ from typing import Any
 
 import torch
 from mmengine.logging import MessageHub
-from mmengine.model import BaseModel, is_model_wrapper
+from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
+from mmamp.checks import check_int
+from mmamp.module_names import unwrap
 from mmamp.registry import MODELS
 
 from .update_schedule import UpdateSchedule
@@ -68,10 +70,10 @@ class BaseGAN(BaseModel):
         if isinstance(data_preprocessor, dict) and channels_last:
             data_preprocessor = dict(data_preprocessor, channels_last=True)
         super().__init__(data_preprocessor, init_cfg)
-        self.discriminator_steps = _positive(
+        self.discriminator_steps = check_int(
             'discriminator_steps', discriminator_steps
         )
-        self.generator_steps = _positive('generator_steps', generator_steps)
+        self.generator_steps = check_int('generator_steps', generator_steps)
         self.generator = _build('generator', generator)
         self.discriminator = _build('discriminator', discriminator)
         if channels_last:
@@ -220,7 +222,7 @@ class BaseGAN(BaseModel):
         if self.generator_ema is not None and not getattr(
             wrapper, 'step_was_skipped', False
         ):
-            self.generator_ema.update_parameters(_unwrapped(self.generator))
+            self.generator_ema.update_parameters(unwrap(self.generator))
 
     def _begin(self, optim_wrapper: OptimWrapperDict) -> UpdateSchedule:
         """Make the schedule, and tell each wrapper where the run is.
@@ -245,12 +247,6 @@ class BaseGAN(BaseModel):
             schedule.generator_max_counts,
         )
         return schedule
-
-
-def _positive(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f'{name} must be an int >= 1, but got {value!r}')
-    return value
 
 
 def _build(name: str, network: dict | nn.Module) -> nn.Module:
@@ -307,11 +303,3 @@ def _mean_of(logs: list[dict]) -> dict[str, Tensor]:
         for key, value in log_vars.items():
             values[key].append(value.detach())
     return {key: torch.stack(v).mean() for key, v in values.items()}
-
-
-def _unwrapped(network: nn.Module) -> nn.Module:
-    return (
-        network.get_submodule('module')
-        if is_model_wrapper(network)
-        else network
-    )

@@ -1,12 +1,12 @@
 """Loss scale, skipped steps and gradient norm in the log."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.optim import OptimWrapperDict
 
 from mmamp.registry import HOOKS
+
+from .runner_access import logging_interval, named_wrappers
 
 
 @HOOKS.register_module()
@@ -47,15 +47,14 @@ class AmpMonitorHook(Hook):
 
     def before_train(self, runner: Any) -> None:
         """Take over the logger's interval, if none was given."""
-        for prefix, wrapper in _wrappers(runner.optim_wrapper):
+        for key, wrapper in named_wrappers(runner):
             if hasattr(wrapper, 'record'):
-                self._before[prefix] = (
+                self._before[key] = (
                     wrapper.record.windows,
                     wrapper.skipped_steps,
                 )
         if self.interval is None:
-            logger = runner.cfg.get('default_hooks', {}).get('logger') or {}
-            self.interval = logger.get('interval', 10)
+            self.interval = logging_interval(runner)
 
     def after_train_iter(
         self,
@@ -71,26 +70,18 @@ class AmpMonitorHook(Hook):
             or self.is_last_train_iter(runner)
         ):
             return
-        for prefix, wrapper in _wrappers(runner.optim_wrapper):
+        for key, wrapper in named_wrappers(runner):
             if not hasattr(wrapper, 'amp_scalars'):
                 continue
             scalars = wrapper.amp_scalars()
             now = wrapper.record.windows, int(scalars['skipped_steps'])
-            windows, skipped = self._before.get(prefix, (0, 0))
+            windows, skipped = self._before.get(key, (0, 0))
             if now[0] > windows:
                 rate = (now[1] - skipped) / (now[0] - windows)
                 scalars['skip_rate'] = rate
-            self._before[prefix] = now
+            self._before[key] = now
+            prefix = f'{key}.' if key else ''
             for name, value in scalars.items():
                 runner.message_hub.update_scalar(
                     f'train/{prefix}{name}', value
                 )
-
-
-def _wrappers(optim_wrapper: Any) -> Iterator[tuple[str, Any]]:
-    """Each wrapper with the prefix of its scalars."""
-    if isinstance(optim_wrapper, OptimWrapperDict):
-        for name, wrapper in optim_wrapper.items():
-            yield f'{name}.', wrapper
-    else:
-        yield '', optim_wrapper

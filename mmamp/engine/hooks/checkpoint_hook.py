@@ -13,12 +13,12 @@ from mmengine.dist import (
 )
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
-from mmengine.optim import OptimWrapperDict
 
 from mmamp.randomness import rng_state
 from mmamp.registry import HOOKS
 
 from ..file_backend import AtomicLocalBackend, remove_leftovers
+from .runner_access import named_wrappers
 
 
 @HOOKS.register_module()
@@ -105,7 +105,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         self, runner: Any, step: int, meta: dict
     ) -> None:
         # Here all ranks meet; what MMEngine does next, one rank does alone.
-        mine = rng_state(), _windows(runner.optim_wrapper)
+        mine = rng_state(), _windows(runner)
         self._of_ranks = all_gather_object(mine)
         with self._removing_last():
             super()._save_checkpoint_with_step(runner, step, meta)
@@ -137,18 +137,13 @@ class CheckpointHook(MMEngineCheckpointHook):
             self.file_backend = backend
 
 
-def _windows(optim_wrapper: Any) -> dict[str, Any]:
+def _windows(runner: Any) -> dict[str, Any]:
     """The accumulation windows that optimizers are inside of, by name."""
     if get_world_size() == 1:
         return {}  # the optimizers' own states hold them
-    named = (
-        list(optim_wrapper.items())
-        if isinstance(optim_wrapper, OptimWrapperDict)
-        else [('', optim_wrapper)]
-    )
     windows = {
         name: wrapper.window_state()
-        for name, wrapper in named
+        for name, wrapper in named_wrappers(runner)
         if hasattr(wrapper, 'window_state')
     }
     return {k: window for k, window in windows.items() if window is not None}

@@ -1,16 +1,16 @@
 """What to do about values that are not finite."""
 
 import logging
-import os
 from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.optim import OptimWrapperDict
 
+from mmamp.checks import check_int
 from mmamp.registry import HOOKS
 
 from ..nonfinite import Finding, NonFiniteTracer
+from .runner_access import logging_interval, named_wrappers, save_plainly
 
 
 class NonFiniteTrainingError(RuntimeError):
@@ -63,14 +63,7 @@ class OverflowHook(Hook):
             ('watch', watch, 0),
             ('interval', 1 if interval is None else interval, 1),
         ]:
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, int)
-                or value < low
-            ):
-                raise ValueError(
-                    f'{name} must be an int >= {low}, but got {value!r}'
-                )
+            check_int(name, value, low)
         self.patience = patience
         self.interval = interval
         self._watch_left = watch
@@ -90,8 +83,7 @@ class OverflowHook(Hook):
     def before_train(self, runner: Any) -> None:
         """Take over the logger's interval, if none was given."""
         if self.interval is None:
-            logger = runner.cfg.get('default_hooks', {}).get('logger') or {}
-            self.interval = logger.get('interval', 10)
+            self.interval = logging_interval(runner)
 
     def before_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None
@@ -122,7 +114,7 @@ class OverflowHook(Hook):
             self._stop_watching()
 
     def _look_for_suspects(self, runner: Any) -> None:
-        for name, wrapper in _wrappers(runner):
+        for name, wrapper in _counting_wrappers(runner).items():
             if wrapper.stuck_steps >= self.patience:
                 self._suspect = name, wrapper.skipped_steps
                 print_log(
@@ -136,7 +128,7 @@ class OverflowHook(Hook):
 
     def _judge(self, runner: Any, name: str, skipped: int) -> None:
         """End the run when a skipped window has been watched to its end."""
-        wrapper = dict(_wrappers(runner))[name]
+        wrapper = _counting_wrappers(runner)[name]
         if wrapper.stuck_steps == 0:
             print_log(
                 f'{name}: the gradients are finite again',
@@ -151,7 +143,11 @@ class OverflowHook(Hook):
             return
         stuck = wrapper.stuck_steps
         self._stop_watching()
-        path = _save_state(runner)
+        path = save_plainly(
+            # Not the name of one of the run's checkpoints.
+            runner,
+            f'last_finite_iter_{runner.iter + 1}.pth',
+        )
         what = (
             'no module makes it: look at the loss, and at what else touches '
             'the gradients'
@@ -182,7 +178,7 @@ class OverflowHook(Hook):
         self._said.add(finding)
         can_fall = [
             f'{name} ({wrapper.loss_scaler.get_scale():g})'
-            for name, wrapper in _wrappers(runner)
+            for name, wrapper in _counting_wrappers(runner).items()
             if finding.backward and not bool(wrapper.loss_scaler.at_minimum())
         ]
         if can_fall and finding.cause in ('overflow', 'between'):
@@ -205,15 +201,13 @@ class OverflowHook(Hook):
             self._tracer = None
 
 
-def _wrappers(runner: Any) -> list[tuple[str, Any]]:
+def _counting_wrappers(runner: Any) -> dict[str, Any]:
     """The optimizer wrappers that count skipped windows, by name."""
-    wrapper = runner.optim_wrapper
-    named = (
-        list(wrapper.items())
-        if isinstance(wrapper, OptimWrapperDict)
-        else [('optim_wrapper', wrapper)]
-    )
-    return [(name, w) for name, w in named if hasattr(w, 'stuck_steps')]
+    return {
+        name or 'optim_wrapper': wrapper
+        for name, wrapper in named_wrappers(runner)
+        if hasattr(wrapper, 'stuck_steps')
+    }
 
 
 def _at_scale(wrapper: Any) -> str:
@@ -222,16 +216,3 @@ def _at_scale(wrapper: Any) -> str:
         dtype = str(wrapper.cast_dtype).removeprefix('torch.')
         return f' in {dtype}'
     return f' at a loss scale of {scaler.get_scale():g}, which cannot fall'
-
-
-def _save_state(runner: Any) -> str:
-    """Save next to the run's checkpoints, without being one of them."""
-    iteration = runner.iter + 1
-    name = f'last_finite_iter_{iteration}.pth'
-    runner.save_checkpoint(
-        runner.work_dir,
-        name,
-        meta=dict(epoch=runner.epoch, iter=iteration),
-        by_epoch=False,
-    )
-    return os.path.join(runner.work_dir, name)

@@ -4,27 +4,26 @@ import difflib
 import io
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import BaseAveragedModel, is_model_wrapper
-from mmengine.optim import OptimWrapperDict
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from mmamp.module_names import named_modules
 from mmamp.registry import HOOKS
 
 from ..precision import (
     Island,
     float32_spectral_norm,
-    is_island,
     is_spectral_norm,
 )
+from .runner_access import named_wrappers
 
 _DTYPES = {
     name: getattr(torch, name) for name in ('float32', 'bfloat16', 'float16')
@@ -43,14 +42,6 @@ def _is_to_rgb(name: str, module: nn.Module) -> bool:
     return bool(re.fullmatch(r'to_?(rgb|img|image)s?_?\d*', last))
 
 
-RULE_SETS: dict[str, Callable[[str, nn.Module], bool]] = {
-    'normalisation': lambda name, module: isinstance(module, _NORMS),
-    'spectral_norm': lambda name, module: is_spectral_norm(module),
-    'to_rgb': _is_to_rgb,
-}
-"""Ready-made rules: which modules they put into float32."""
-
-
 @dataclass
 class Rule:
     """One rule, checked, and what it has matched."""
@@ -64,10 +55,27 @@ class Rule:
 
     def install(self, module: nn.Module) -> None:
         """Put a module under this rule."""
-        if self.label == 'spectral_norm':
-            float32_spectral_norm(module)
-        else:
-            Island(self.dtype, self.output_dtype, self.clamp).install(module)
+        Island(self.dtype, self.output_dtype, self.clamp).install(module)
+
+
+class SpectralNormRule(Rule):
+    """Puts the estimation of the norm into float32, not the layer."""
+
+    def install(self, module: nn.Module) -> None:
+        """Put a module under this rule, unless the optimizer has already."""
+        float32_spectral_norm(module)
+
+
+RULE_SETS: dict[str, Callable[[], Rule]] = {
+    'normalisation': lambda: Rule(
+        'normalisation', lambda name, module: isinstance(module, _NORMS)
+    ),
+    'spectral_norm': lambda: SpectralNormRule(
+        'spectral_norm', lambda name, module: is_spectral_norm(module)
+    ),
+    'to_rgb': lambda: Rule('to_rgb', _is_to_rgb),
+}
+"""Ready-made rules, which put modules into float32."""
 
 
 @HOOKS.register_module()
@@ -130,7 +138,7 @@ class PrecisionHook(Hook):
         if self._is_installed:
             return
         self._is_installed = True
-        modules = list(_named_modules(runner.model))
+        modules = list(named_modules(runner.model))
         chosen = [
             (rule, names[0], module)
             for names, module in modules
@@ -141,8 +149,7 @@ class PrecisionHook(Hook):
             if not rule.matched:
                 raise ValueError(_no_match(rule, modules))
         for rule, _, module in chosen:
-            if rule.label != 'spectral_norm' or not is_island(module):
-                rule.install(module)
+            rule.install(module)
         print_log(_table(self.rules), logger='current')
         self._warn_unscaled(runner)
 
@@ -158,12 +165,10 @@ class PrecisionHook(Hook):
         wrapper = runner.optim_wrapper
         if not half or isinstance(wrapper, dict) or wrapper is None:
             return  # nothing is trained here
-        wrappers = (
-            [w for _, w in wrapper.items()]
-            if isinstance(wrapper, OptimWrapperDict)
-            else [wrapper]
-        )
-        scalers = [getattr(w, 'loss_scaler', None) for w in wrappers]
+        scalers = [
+            getattr(wrapper, 'loss_scaler', None)
+            for _, wrapper in named_wrappers(runner)
+        ]
         if not any(s is not None and s.is_enabled() for s in scalers):
             print_log(
                 f'PrecisionHook: {", ".join(half)} in float16, but no '
@@ -184,7 +189,7 @@ def _parse(rule: dict | str) -> Rule:
                 f'{", ".join(map(repr, RULE_SETS))}. A regular expression is '
                 f'given as dict(pattern={rule!r})'
             )
-        return Rule(rule, RULE_SETS[rule])
+        return RULE_SETS[rule]()
     if not isinstance(rule, dict):
         raise TypeError(f'a rule must be a dict or a str, but got {rule!r}')
     keys = ('pattern', 'dtype', 'output_dtype', 'clamp')
@@ -234,30 +239,6 @@ def _dtype(rule: dict, key: str, value: Any, others: list) -> Any:
     raise ValueError(
         f'rule {rule!r}: {key}={value!r} must be one of {", ".join(valid)}'
     )
-
-
-def _named_modules(
-    model: nn.Module, names: Sequence[str] = ('',)
-) -> Iterator[tuple[list[str], nn.Module]]:
-    """Modules with the names that rules may call them by.
-
-    Model wrappers are left out; what an averaged model ``x_ema`` holds is
-    also called ``x``.
-    """
-    if is_model_wrapper(model):
-        yield from _named_modules(model.get_submodule('module'), names)
-        return
-    yield list(names), model
-    for child_name, child in model.named_children():
-        prefixes = [f'{name}.' if name else '' for name in names]
-        children = [prefix + child_name for prefix in prefixes]
-        if isinstance(model, BaseAveragedModel) and child_name == 'module':
-            children += [
-                name.removesuffix('_ema')
-                for name in names
-                if name.endswith('_ema')
-            ]
-        yield from _named_modules(child, children)
 
 
 def _no_match(rule: Rule, modules: list) -> str:

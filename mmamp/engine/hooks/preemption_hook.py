@@ -13,6 +13,8 @@ from torch import distributed
 
 from mmamp.registry import HOOKS
 
+from .runner_access import save_plainly
+
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
@@ -127,18 +129,10 @@ class PreemptionHook(Hook):
 
 def _save(runner: Any) -> str:
     """Save with the run's own hook, if that can; else plainly."""
-    iteration = runner.iter + 1
     for hook in runner.hooks:
         if hasattr(hook, 'save_now'):
             return hook.save_now(runner)
-    name = f'iter_{iteration}.pth'
-    runner.save_checkpoint(
-        runner.work_dir,
-        name,
-        meta=dict(epoch=runner.epoch, iter=iteration),
-        by_epoch=False,
-    )
-    path = os.path.join(runner.work_dir, name)
+    path = save_plainly(runner, f'iter_{runner.iter + 1}.pth')
     with open(os.path.join(runner.work_dir, 'last_checkpoint'), 'w') as file:
         file.write(path)
     return path

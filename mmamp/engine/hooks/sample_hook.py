@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
+from mmamp.module_names import unwrap
 from mmamp.registry import HOOKS
 from mmamp.visualization import image_grid
 
@@ -77,8 +77,7 @@ class SampleHook(Hook):
             runner.logger.info(f'Samples: {path}')
 
     def _grid(self, model: Any) -> Any:
-        if is_model_wrapper(model):
-            model = model.module
+        model = unwrap(model)
         labels = None
         if getattr(model, 'num_classes', None) is not None:
             # One column a class, as far as they go.

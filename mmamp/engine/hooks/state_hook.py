@@ -6,7 +6,6 @@ from typing import Any
 from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.optim import OptimWrapperDict
 
 from mmamp.randomness import rng_state, set_rng_state
 from mmamp.registry import HOOKS
@@ -18,6 +17,7 @@ from ..checkpoints import (
     plain_history,
 )
 from ..data_position import skip_seen
+from .runner_access import named_wrappers
 
 
 @HOOKS.register_module()
@@ -101,24 +101,22 @@ class StateHook(Hook):
         )
         hub['resumed_keys'] = dict(hub['resumed_keys'])
         checkpoint['meta'] = self._plain_dict(checkpoint['meta'], 'meta')
-        if get_world_size() == 1:
-            checkpoint.setdefault('rng_states', [rng_state()])
+        if get_world_size() == 1 and 'rng_states' not in checkpoint:
+            checkpoint['rng_states'] = [rng_state()]
         self._warn_of_open_windows(runner)
 
     def _warn_of_open_windows(self, runner: Any) -> None:
         """MMEngine's own wrapper cannot be stopped inside of a window."""
-        wrappers = runner.optim_wrapper
-        if not isinstance(wrappers, OptimWrapperDict):
-            wrappers = {'optim_wrapper': wrappers}
-        for name, wrapper in wrappers.items():
+        for name, wrapper in named_wrappers(runner):
             counts = wrapper._accumulative_counts
-            if hasattr(wrapper, 'amp_scalars') or not (
+            if hasattr(wrapper, 'window_state') or not (
                 wrapper.inner_count % counts
             ):
                 continue
             self._warn_once(
-                f'{name} ({type(wrapper).__name__}): this checkpoint is '
-                f'taken inside of a window of {counts} micro-batches, whose '
+                f'{name or "optim_wrapper"} ({type(wrapper).__name__}): this '
+                'checkpoint is taken inside of a window of '
+                f'{counts} micro-batches, whose '
                 'gradients it does not hold. Choose a checkpoint interval '
                 f"that is a multiple of {counts}, or type='mmamp."
                 "AmpOptimWrapper' (dtype='float32' for full precision)"

@@ -16,13 +16,14 @@ from mmengine.optim import (
 from mmengine.registry import Registry
 from torch import nn
 
+from mmamp.module_names import unwrap
 from mmamp.registry import (
     OPTIM_WRAPPER_CONSTRUCTORS,
     OPTIM_WRAPPERS,
     OPTIMIZERS,
 )
 
-from .param_matching import Claim, ParamMatcher, did_you_mean, unwrap
+from .param_matching import Claim, ParamMatcher, did_you_mean
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(

@@ -9,12 +9,12 @@ import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
-from mmengine.model import is_model_wrapper
 from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
+
+from mmamp.module_names import unwrap
 
 
 @dataclass(frozen=True)
@@ -184,17 +184,6 @@ class ParamMatcher:
                 + did_you_mean(pattern, self.modules)
             )
         return names
-
-
-def unwrap(module: nn.Module) -> nn.Module:
-    """Return the module inside of any number of model wrappers.
-
-    Args:
-        module (nn.Module): A module, wrapped (``MODEL_WRAPPERS``) or not.
-    """
-    while is_model_wrapper(module):
-        module = cast(nn.Module, module.module)
-    return module
 
 
 def did_you_mean(given: str, valid: Iterable[str]) -> str:

@@ -10,6 +10,8 @@ from mmengine.utils.dl_utils import has_batch_norm
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mmamp.checks import check_int
+
 from .accumulation import window
 from .buffer_guard import BufferGuard
 from .gradients import at_least_float32, check_clip_grad
@@ -36,15 +38,7 @@ class WindowedOptimWrapper(MMEngineAmpOptimWrapper):
         accumulative_counts: int = 1,
         clip_grad: dict | None = None,
     ) -> None:
-        if (
-            isinstance(accumulative_counts, bool)
-            or not isinstance(accumulative_counts, int)
-            or accumulative_counts < 1
-        ):
-            raise ValueError(
-                'accumulative_counts must be an int >= 1, '
-                f'but got {accumulative_counts!r}'
-            )
+        check_int('accumulative_counts', accumulative_counts)
         check_clip_grad(clip_grad)
         # MMEngine's constructor of its AMP wrapper, which is skipped here,
         # insists on a GPU.

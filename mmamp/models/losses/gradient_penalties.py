@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
+from mmamp.checks import check_int
 from mmamp.registry import MODELS
 
 Grad = Callable[..., tuple[Tensor, ...]]
@@ -40,16 +41,8 @@ class Regularizer(nn.Module):
         super().__init__()
         if not weight >= 0:
             raise ValueError(f'weight must be >= 0, but got {weight!r}')
-        if (
-            isinstance(interval, bool)
-            or not isinstance(interval, int)
-            or interval < 1
-        ):
-            raise ValueError(
-                f'interval must be an int >= 1, but got {interval!r}'
-            )
         self.weight = weight
-        self.interval = interval
+        self.interval = check_int('interval', interval)
         self.force_fp32 = force_fp32
 
     def is_due(self, update: int) -> bool:
@@ -72,7 +65,21 @@ class Regularizer(nn.Module):
 
 
 class DiscriminatorPenalty(Regularizer):
-    """A penalty on the discriminator's gradient with respect to images."""
+    """A penalty on the discriminator's gradient with respect to images.
+
+    Args:
+        weight (float): Of the term. Defaults to 10.
+        interval (int): As in :class:`Regularizer`. Defaults to 1.
+        force_fp32 (bool): As there. Defaults to False.
+    """
+
+    def __init__(
+        self,
+        weight: float = 10.0,
+        interval: int = 1,
+        force_fp32: bool = False,
+    ) -> None:
+        super().__init__(weight, interval, force_fp32)
 
     def forward(
         self,
@@ -150,14 +157,6 @@ class R1(_ZeroCentred):
         ...     dict(type='mmamp.R1', weight=10., interval=16)]
     """
 
-    def __init__(
-        self,
-        weight: float = 10.0,
-        interval: int = 1,
-        force_fp32: bool = False,
-    ) -> None:
-        super().__init__(weight, interval, force_fp32)
-
     def points(
         self,
         real: tuple[Tensor, ...],
@@ -201,14 +200,6 @@ class WGANGP(_OneCentred):
         >>> disc_regularizers = [dict(type='mmamp.WGANGP', weight=10.)]
     """
 
-    def __init__(
-        self,
-        weight: float = 10.0,
-        interval: int = 1,
-        force_fp32: bool = False,
-    ) -> None:
-        super().__init__(weight, interval, force_fp32)
-
     def points(
         self,
         real: tuple[Tensor, ...],
@@ -241,14 +232,6 @@ class DRAGAN(_OneCentred):
     Examples:
         >>> disc_regularizers = [dict(type='mmamp.DRAGAN', weight=10.)]
     """
-
-    def __init__(
-        self,
-        weight: float = 10.0,
-        interval: int = 1,
-        force_fp32: bool = False,
-    ) -> None:
-        super().__init__(weight, interval, force_fp32)
 
     def points(
         self,

@@ -248,7 +248,9 @@ class TestGoesOn:
             cfg.optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))
 
         given = {'custom_hooks': [dict(type='OverflowHook', interval=1)]}
-        build_runner(options=given, edit=plain).train()
+        runner = build_runner(options=given, edit=plain)
+        runner.train()
+        assert runner.iter == 4
 
 
 @pytest.mark.parametrize(

@@ -190,3 +190,12 @@ def test_float16_without_a_loss_scale_is_warned_about(build_runner, capfd):
 def test_what_to_rgb_is(name, expected):
     (rule,) = PrecisionHook(['to_rgb']).rules
     assert rule.matches(name, nn.Identity()) is expected
+
+
+def test_a_pattern_spelt_as_a_set_is_a_pattern():
+    """A module may be called `spectral_norm`."""
+    (rule,) = PrecisionHook([dict(pattern='spectral_norm', clamp=2.0)]).rules
+    layer = nn.Identity()
+    assert rule.matches('spectral_norm', layer)
+    rule.install(layer)
+    assert layer(torch.tensor([3.0])).tolist() == [2.0]

@@ -10,8 +10,8 @@ from mmamp.engine.optimizers.param_matching import (
     Claim,
     ParamMatcher,
     did_you_mean,
-    unwrap,
 )
+from mmamp.module_names import unwrap
 
 
 class Generator(nn.Module):

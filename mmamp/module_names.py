@@ -1,0 +1,43 @@
+"""Modules under the names that a config calls them by."""
+
+from collections.abc import Iterator, Sequence
+
+from mmengine.model import BaseAveragedModel, is_model_wrapper
+from torch import nn
+
+
+def unwrap(module: nn.Module) -> nn.Module:
+    """Return the module inside of any number of model wrappers.
+
+    Args:
+        module (nn.Module): A module, wrapped (``MODEL_WRAPPERS``) or not.
+    """
+    while is_model_wrapper(module):
+        module = module.get_submodule('module')
+    return module
+
+
+def named_modules(
+    model: nn.Module, names: Sequence[str] = ('',)
+) -> Iterator[tuple[list[str], nn.Module]]:
+    """Modules with their names, without those of model wrappers.
+
+    Args:
+        model (nn.Module): The model, inside of model wrappers or not.
+        names (Sequence[str]): Its own names. Defaults to none.
+
+    Yields:
+        tuple[list[str], nn.Module]: The first name is the module's; what an
+        averaged model ``x_ema`` holds is also called ``x``.
+    """
+    model = unwrap(model)
+    yield list(names), model
+    for child_name, child in model.named_children():
+        children = [f'{name}.' * bool(name) + child_name for name in names]
+        if isinstance(model, BaseAveragedModel) and child_name == 'module':
+            children += [
+                name.removesuffix('_ema')
+                for name in names
+                if name.endswith('_ema')
+            ]
+        yield from named_modules(child, children)

@@ -39,12 +39,16 @@ from .engine.optimizers import (  # noqa: E402
     AmpOptimWrapper,
     OptimWrapperConstructor,
 )
-from .models import BaseGAN  # noqa: E402
+from .models import (  # noqa: E402
+    BaseGAN,
+    SeparateDistributedDataParallel,
+)
 
 __all__ = [
     'AmpOptimWrapper',
     'BaseGAN',
     'OptimWrapperConstructor',
+    'SeparateDistributedDataParallel',
     '__version__',
     'enable_amp',
 ]

@@ -31,7 +31,10 @@ from mmamp.engine.checkpoints import (
 )
 from mmamp.engine.hooks.overflow_hook import NonFiniteTrainingError
 from mmamp.engine.hooks.preemption_hook import Preempted
+from mmamp.engine.model_wrapper import set_model_wrapper
 
+USAGE = 2
+"""Exit code for a mistake of the user's."""
 NOT_FINITE = 3
 """Exit code of a run whose gradients are not finite any more."""
 INTERRUPTED = 130
@@ -166,6 +169,7 @@ def config_from(args: argparse.Namespace) -> Config:
     _set_resume(cfg, args.resume)
     add_hooks(cfg)
     seed_data(cfg)
+    set_model_wrapper(cfg)
     return cfg
 
 
@@ -240,12 +244,27 @@ def resume_command(argv: list[str]) -> str:
 
 
 def _join_ranks(launcher: str) -> None:
-    """Join torchrun's other processes where there is no accelerator.
+    """Join the other processes where there is no accelerator.
 
     MMEngine would look for a GPU, whatever backend the config has.
     """
-    if launcher == 'pytorch' and get_device() == 'cpu':
+    if get_device() != 'cpu':
+        return
+    if launcher == 'pytorch':
         distributed.init_process_group('gloo')
+    elif launcher == 'slurm':
+        # Where they meet, tools/slurm_train.sh says.
+        distributed.init_process_group(
+            'gloo',
+            rank=int(os.environ['SLURM_PROCID']),
+            world_size=int(os.environ['SLURM_NTASKS']),
+        )
+
+
+def _is_first(launcher: str) -> bool:
+    """Whether this process speaks for all, before they have met."""
+    variable = dict(pytorch='RANK', slurm='SLURM_PROCID').get(launcher, '')
+    return os.environ.get(variable, '0') == '0'
 
 
 def _leave_ranks() -> None:
@@ -299,8 +318,10 @@ def main(argv: list[str] | None = None) -> int:
         with early:
             cfg = config_from(args)
     except UsageError as error:
-        early.replay(MMLogger.get_current_instance())
-        parser.error(str(error))
+        if _is_first(args.launcher):
+            early.replay(MMLogger.get_current_instance())
+            parser.error(str(error))
+        return USAGE
     try:
         _join_ranks(args.launcher)
         runner = Runner.from_cfg(cfg)
@@ -313,6 +334,8 @@ def main(argv: list[str] | None = None) -> int:
                 f'{resume_command(argv)}',
                 file=sys.stderr,
             )
+            if mark := os.environ.get('MMAMP_PREEMPTED'):
+                Path(mark).touch()
         _leave_ranks()
         return 0
     except NonFiniteTrainingError as error:

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import logging
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config, ConfigDict
@@ -189,3 +190,22 @@ def as_rank():
             distributed.destroy_process_group()
 
     return process_group
+
+
+@pytest.fixture
+def process_of_rank():
+    """``process_of_rank(launcher_pid, 1)``: found by its environment."""
+
+    def find(launcher, rank):
+        for path in Path('/proc').glob('[0-9]*'):
+            try:
+                stat = (path / 'stat').read_text()
+                variables = (path / 'environ').read_bytes().split(b'\0')
+            except OSError:
+                continue
+            parent = int(stat.rpartition(')')[2].split()[1])
+            if parent == launcher and b'RANK=%d' % rank in variables:
+                return int(path.name)
+        raise AssertionError(f'no process of rank {rank}')
+
+    return find

@@ -5,5 +5,11 @@ from .base_gan import BaseGAN
 from .data_preprocessor import GANDataPreprocessor
 from .image_gan import ImageGAN
 from .losses import *  # noqa: F403
+from .separate_distributed import SeparateDistributedDataParallel
 
-__all__ = ['BaseGAN', 'GANDataPreprocessor', 'ImageGAN']
+__all__ = [
+    'BaseGAN',
+    'GANDataPreprocessor',
+    'ImageGAN',
+    'SeparateDistributedDataParallel',
+]

@@ -4,7 +4,7 @@ import weakref
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -285,10 +285,13 @@ def _check_wrappers(optim_wrapper: OptimWrapper) -> None:
 def _frozen(network: nn.Module) -> Iterator[None]:
     """Let nothing leave a gradient in a network, and none be computed."""
     params = [p for p in network.parameters() if p.requires_grad]
+    # Under DDP, nor waits another rank for gradients that never come.
+    no_sync = getattr(network, 'no_sync', nullcontext)
     for param in params:
         param.requires_grad_(False)
     try:
-        yield
+        with no_sync():
+            yield
     finally:
         for param in params:
             param.requires_grad_(True)

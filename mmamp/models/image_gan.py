@@ -4,14 +4,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.dist import get_world_size
+from mmengine.logging import MessageHub
+from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmamp.module_names import unwrap
 from mmamp.registry import MODELS
 
 from .base_gan import BaseGAN
-from .latents import random_generator
-from .update_schedule import UpdateSchedule
+from .latents import SampleRandom
 
 DISCRIMINATOR, GENERATOR, SAMPLES, DISC_PENALTY, GEN_PENALTY = range(5)
 """Streams of random numbers, so that no two uses see the same."""
@@ -23,9 +25,10 @@ class ImageGAN(BaseGAN):
 
     The generator is called as ``generator(noise)`` or ``generator(noise,
     labels)``, the discriminator as ``discriminator(images)`` or
-    ``discriminator(images, labels)``. Latents are a function of (seed, rank,
-    network, micro-batch): ranks never share them, and a resumed run draws
-    those it would have drawn.
+    ``discriminator(images, labels)``. Latents are a function of (seed,
+    network, update, sample of the update): ranks never share them, any number
+    of ranks and micro-batches draws the same, and a resumed run draws those
+    it would have drawn.
 
     Args:
         generator (dict or nn.Module): The generator.
@@ -84,16 +87,6 @@ class ImageGAN(BaseGAN):
         self.gen_regularizers = _build_all(gen_regularizers)
         if len(self.gen_regularizers):
             _check_two_part(self.generator)
-        # Micro-batches of each network, as its latents count them.
-        self._drawn = [0, 0]
-
-    def _begin(self, optim_wrapper: OptimWrapperDict) -> UpdateSchedule:
-        schedule = super()._begin(optim_wrapper)
-        self._drawn = [
-            optim_wrapper['discriminator'].inner_count,
-            optim_wrapper['generator'].inner_count,
-        ]
-        return schedule
 
     def disc_loss(
         self,
@@ -103,8 +96,12 @@ class ImageGAN(BaseGAN):
     ) -> dict[str, Tensor]:
         """Real images should be told from generated ones."""
         real_labels = self._labels(data_samples)
+        num = len(inputs)
+        place = self._place('discriminator', num, optimizer_wrapper)
         with torch.no_grad():
-            fake, fake_labels = self._generate(len(inputs), DISCRIMINATOR)
+            fake, fake_labels = self._generate(
+                self._random(num, DISCRIMINATOR, place)
+            )
         pred_fake = self._discriminate(fake, fake_labels)
         pred_real = self._discriminate(inputs, real_labels)
         losses = dict(
@@ -117,7 +114,7 @@ class ImageGAN(BaseGAN):
                 _arguments(inputs, real_labels),
                 _arguments(fake, fake_labels),
                 grad=_grad_of(optimizer_wrapper),
-                random=self._random(DISC_PENALTY, optimizer_wrapper),
+                random=self._random(num, DISC_PENALTY, place),
             )
         return losses
 
@@ -128,40 +125,61 @@ class ImageGAN(BaseGAN):
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
         """Generated images should pass as real."""
-        generator: Any = self.generator
-        index = self._drawn[GENERATOR]
-        fake, labels = self._generate(len(inputs), GENERATOR)
+        place = self._place('generator', len(inputs), optimizer_wrapper)
+        fake, labels = self._generate(
+            self._random(len(inputs), GENERATOR, place)
+        )
         losses = dict(
             loss_gen=self.gan_loss(self._discriminate(fake, labels), True)
         )
         for regularizer in _due(self.gen_regularizers, optimizer_wrapper):
             num = max(len(inputs) // regularizer.batch_shrink, 1)
-            noise, labels = self.latents(num, GEN_PENALTY, index)
+            random = self._random(num, GEN_PENALTY, place)
+            noise, labels = self._latents(random)
+            # A model wrapper knows nothing of the two methods.
+            generator: Any = unwrap(self.generator)
             with regularizer.precision(noise):
                 latents = generator.mapping(*_arguments(noise, labels))
             losses[_name(regularizer)] = regularizer(
                 generator.synthesis,
                 latents,
                 grad=_grad_of(optimizer_wrapper),
-                random=self._random(GEN_PENALTY, optimizer_wrapper),
+                random=random,
             )
         return losses
 
-    def _random(
-        self, stream: int, optimizer_wrapper: OptimWrapper
-    ) -> torch.Generator:
-        """Random numbers of a penalty, a function of the micro-batch."""
-        return random_generator(
-            self.data_preprocessor.device,
-            stream,
-            optimizer_wrapper.inner_count,
-            1,
-        )
+    def _place(
+        self, network: str, num: int, optimizer_wrapper: OptimWrapper
+    ) -> tuple[int, int]:
+        """Where in the run a micro-batch is.
 
-    def _generate(self, num: int, stream: int) -> tuple[Tensor, Tensor | None]:
-        """Images for this network's next micro-batch, with their labels."""
-        noise, labels = self.latents(num, stream, self._drawn[stream])
-        self._drawn[stream] += 1
+        Returns:
+            tuple[int, int]: The index of its update, and how many samples of
+            all ranks the update had before.
+        """
+        count = optimizer_wrapper.inner_count
+        update = count // optimizer_wrapper._accumulative_counts
+        # In the hub, so that a checkpoint taken in a window holds it.
+        hub = MessageHub.get_current_instance()
+        key = f'{network}_samples'
+        last, last_update, before, after = hub.get_info(key, [-1, -1, 0, 0])
+        if last != count:
+            before = after if last_update == update else 0
+            after = before + num * get_world_size()
+            hub.update_info(key, [count, update, before, after])
+        return update, before
+
+    def _random(
+        self, num: int, stream: int, place: tuple[int, int]
+    ) -> SampleRandom:
+        """Random numbers for samples of a micro-batch."""
+        update, before = place
+        device = self.data_preprocessor.device
+        return SampleRandom(device, num, stream, update, before=before)
+
+    def _generate(self, random: SampleRandom) -> tuple[Tensor, Tensor | None]:
+        """Images and their labels."""
+        noise, labels = self._latents(random)
         return self._call(self.generator, noise, labels), labels
 
     def _discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
@@ -188,30 +206,20 @@ class ImageGAN(BaseGAN):
             )
         return labels
 
-    def latents(
-        self, num: int, stream: int, index: int
-    ) -> tuple[Tensor, Tensor | None]:
+    def _latents(self, random: SampleRandom) -> tuple[Tensor, Tensor | None]:
         """Draw latent vectors and labels.
 
         Args:
-            num (int): How many.
-            stream (int): Which use of them this is.
-            index (int): Position in that stream.
+            random (SampleRandom): The samples that they are for.
 
         Returns:
             tuple[Tensor, Tensor or None]: Noise of shape (num, noise_size),
             standard normal, and labels of shape (num, ), uniform.
         """
-        device = self.data_preprocessor.device
-        generator = random_generator(device, stream, index)
-        noise = torch.randn(
-            num, self.noise_size, generator=generator, device=device
-        )
+        noise = random.normal(self.noise_size)
         if self.num_classes is None:
             return noise, None
-        return noise, torch.randint(
-            self.num_classes, (num,), generator=generator, device=device
-        )
+        return noise, random.integers(self.num_classes)
 
     @torch.no_grad()
     def sample(
@@ -237,7 +245,7 @@ class ImageGAN(BaseGAN):
         network = self.generator
         if use_ema and self.generator_ema is not None:
             network = self.generator_ema
-        noise, drawn = self.latents(num, SAMPLES, index)
+        noise, drawn = self._latents(self._random(num, SAMPLES, (index, 0)))
         was_training = network.training
         network.eval()
         try:
@@ -270,7 +278,9 @@ class ImageGAN(BaseGAN):
         if mode not in ('tensor', 'predict'):
             raise ValueError(
                 f"mode={mode!r}: give 'tensor' or 'predict' "
-                '(a GAN is trained through train_step)'
+                '(a GAN is trained through train_step; in several processes '
+                "with model_wrapper_cfg=dict(type='mmamp."
+                "SeparateDistributedDataParallel'))"
             )
         labels = self._labels(data_samples) if data_samples else None
         images = self.sample(len(inputs), labels)

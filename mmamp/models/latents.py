@@ -1,9 +1,18 @@
-"""Random numbers as a function of where the run is."""
+"""Random numbers as a function of where in the run a sample is."""
+
+import math
+from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import get_dist_info
 from mmengine.logging import MessageHub
+from torch import Tensor
+
+# The constants of SplitMix64, as the signed integers that torch has: its
+# step, which is the golden ratio, and its two multipliers.
+_STEP = -0x61C8864680B583EB
+_MULTIPLY = (-0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15)
 
 
 def run_seed() -> int:
@@ -16,22 +25,122 @@ def run_seed() -> int:
     return torch.initial_seed() if seed is None else int(seed)
 
 
-def random_generator(
-    device: torch.device | str, *position: int
-) -> torch.Generator:
-    """A generator seeded by the run's seed, the rank and a position.
+class SampleRandom:
+    """Random numbers for each of some samples of an update.
 
-    Two ranks never draw the same numbers, whatever ``randomness`` says; a
-    resumed run draws what it would have drawn, with no state to save.
+    A sample's numbers are a function of the run's seed, of ``position`` and
+    of the sample's place among all that the update has, of every rank and
+    micro-batch: they do not depend on how many ranks or micro-batches share
+    the samples, two ranks never draw the same, and a resumed run draws what
+    it would have drawn, with no state to save. They are those of SplitMix64
+    (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators",
+    OOPSLA 2014), all computed at once on the device.
 
     Args:
         device (torch.device or str): Where the numbers are drawn.
-        *position (int): Any non-negative integers, such as which network is
-            being trained and the index of its micro-batch.
+        num (int): Samples of this rank.
+        *position (int): Non-negative integers, such as which network is being
+            trained and the index of its update.
+        before (int): Samples of all ranks that the update had before these.
+            Defaults to 0.
 
-    Returns:
-        torch.Generator: Fresh, to be passed on as ``generator=``.
+    Examples:
+        >>> random = SampleRandom('cpu', 4, 0, 17)
+        >>> random.normal(128).shape, random.integers(10).shape
+        (torch.Size([4, 128]), torch.Size([4]))
     """
-    entropy = (run_seed() % 2**63, get_rank(), *position)
-    seed = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
-    return torch.Generator(device).manual_seed(int(seed >> np.uint64(1)))
+
+    def __init__(
+        self,
+        device: torch.device | str,
+        num: int,
+        *position: int,
+        before: int = 0,
+    ) -> None:
+        rank, world_size = get_dist_info()
+        entropy = (run_seed() % 2**63, *position)
+        word = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
+        # As torch's samplers deal out a dataset, so that a generated image
+        # always meets the same real one.
+        places = torch.arange(num, device=device) * world_size + before + rank
+        self._keys = _mix(places * _STEP + int(word.view(np.int64)[0]))
+
+    def _draw(self, num: int) -> Tensor:
+        """64 random bits, ``num`` times for each sample."""
+        steps = torch.arange(1, num + 1, device=self._keys.device) * _STEP
+        drawn = _mix(self._keys[:, None] + steps)
+        # The next numbers are others.
+        self._keys = drawn[:, -1]
+        return drawn
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform numbers in [0, 1).
+
+        Args:
+            *shape (int): Of one sample.
+
+        Returns:
+            Tensor: float32, of shape (num, *shape).
+        """
+        bits = _shifted(self._draw(math.prod(shape)), 40)
+        return (bits.float() * 2.0**-24).view(-1, *shape)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers.
+
+        Args:
+            *shape (int): Of one sample.
+
+        Returns:
+            Tensor: float32, of shape (num, *shape).
+        """
+        size = math.prod(shape)
+        bits = self._draw(-(-size // 2))
+        # Box-Muller: two uniform numbers, the first of them not 0, make two
+        # normal ones.
+        first = (_shifted(bits, 32).float() + 0.5) * 2.0**-32
+        angle = (bits & 0xFFFFFF).float() * (math.tau * 2.0**-24)
+        radius = first.log().mul_(-2.0).sqrt_()
+        pairs = torch.cat([radius * angle.cos(), radius * angle.sin()], 1)
+        return pairs[:, :size].contiguous().view(-1, *shape)
+
+    def integers(self, high: int) -> Tensor:
+        """Uniform integers.
+
+        Args:
+            high (int): They are in [0, high), which is less than 2**31.
+
+        Returns:
+            Tensor: int64, of shape (num, ).
+        """
+        return (_shifted(self._draw(1)[:, 0], 32) * high) >> 32
+
+
+def uniform(
+    random: SampleRandom | None, shape: torch.Size | tuple, device: Any
+) -> Tensor:
+    """Uniform numbers of a shape, the samples' or torch's own."""
+    if random is None:
+        return torch.rand(shape, device=device)
+    return random.uniform(*shape[1:])
+
+
+def normal(
+    random: SampleRandom | None, shape: torch.Size | tuple, device: Any
+) -> Tensor:
+    """Standard normal numbers of a shape, the samples' or torch's own."""
+    if random is None:
+        return torch.randn(shape, device=device)
+    return random.normal(*shape[1:])
+
+
+def _shifted(bits: Tensor, by: int) -> Tensor:
+    """Bits shifted right, zeros moving in; torch's integers have a sign."""
+    return (bits >> by) & ((1 << (64 - by)) - 1)
+
+
+def _mix(bits: Tensor) -> Tensor:
+    """SplitMix64's output function."""
+    bits = (bits ^ _shifted(bits, 30)) * _MULTIPLY[0]
+    bits = (bits ^ _shifted(bits, 27)) * _MULTIPLY[1]
+    return bits ^ _shifted(bits, 31)

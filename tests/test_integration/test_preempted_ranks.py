@@ -47,7 +47,6 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', interval=10000, by_epoch=False))
 log_processor = dict(by_epoch=False)
 env_cfg = dict(dist_cfg=dict(backend='gloo'))
-model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
 randomness = dict(seed=0, diff_rank_seed=True)
 """
 
@@ -79,29 +78,15 @@ def finish(process):
     return out
 
 
-def child_of_rank(launcher, rank):
-    """The process of a rank, found by its environment."""
-    for path in Path('/proc').glob('[0-9]*'):
-        try:
-            stat = (path / 'stat').read_text()
-            variables = (path / 'environ').read_bytes().split(b'\0')
-        except OSError:
-            continue
-        parent = int(stat.rpartition(')')[2].split()[1])
-        if parent == launcher and b'RANK=%d' % rank in variables:
-            return int(path.name)
-    raise AssertionError(f'no process of rank {rank}')
-
-
 @pytest.mark.slow
-def test_all_ranks_leave_together_and_go_on_exactly(tmp_path):
+def test_all_ranks_leave_together_and_go_on_exactly(tmp_path, process_of_rank):
     (tmp_path / 'plain_model.py').write_text(MODEL)
     (tmp_path / 'config.py').write_text(CONFIG)
     finish(start(tmp_path, 'whole'))
     process = start(tmp_path, 'stopped')
     while 'Iter(train) [  40/2000]' not in (line := process.stdout.readline()):
         assert line, 'the run has ended'
-    os.kill(child_of_rank(process.pid, 1), signal.SIGTERM)
+    os.kill(process_of_rank(process.pid, 1), signal.SIGTERM)
     out = finish(process)
     assert re.search(r'saved .*iter_\d+\.pth after iteration', out)
     (saved,) = (tmp_path / 'stopped').glob('iter_*.pth')

@@ -11,6 +11,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from mmamp import AmpOptimWrapper, BaseGAN
 from mmamp.models.image_gan import ImageGAN
+from mmamp.models.latents import SampleRandom
 
 
 class Generator(nn.Module):
@@ -32,6 +33,10 @@ class Discriminator(nn.Module):
 
     def forward(self, images):
         return self.linear(self.norm(self.conv(images)).flatten(1))
+
+
+def latents(gan, stream, update):
+    return gan._latents(SampleRandom('cpu', 6, stream, update))[0]
 
 
 def make_gan(**kwargs):
@@ -175,7 +180,7 @@ class TestIsolation:
             """Forgets `no_grad` around the generator."""
 
             def disc_loss(self, inputs, data_samples, optimizer_wrapper):
-                fake, _ = self._generate(len(inputs), 0)
+                fake, _ = self._generate(self._random(len(inputs), 0, (0, 0)))
                 return dict(loss_disc=self.discriminator(fake).mean())
 
             def train_discriminator(self, *args):
@@ -308,14 +313,14 @@ class TestWrappers:
             )
             real = (real - 127.5) / 127.5
             with torch.no_grad():
-                fake = other.generator(other.latents(6, 0, i)[0])
+                fake = other.generator(latents(other, 0, i))
             fake_loss = other.gan_loss(other.discriminator(fake), False, True)
             real_loss = other.gan_loss(other.discriminator(real), True, True)
             disc.zero_grad()
             (fake_loss + real_loss).backward()
             disc.step()
             gen.zero_grad()
-            fake = other.generator(other.latents(6, 1, i)[0])
+            fake = other.generator(latents(other, 1, i))
             other.gan_loss(other.discriminator(fake), True).backward()
             gen.step()
         for name, param in model.named_parameters():

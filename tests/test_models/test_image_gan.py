@@ -10,6 +10,7 @@ from torch import nn
 from mmamp import AmpOptimWrapper
 from mmamp.models import GANLoss, ImageGAN
 from mmamp.models.image_gan import DISCRIMINATOR, GENERATOR, SAMPLES
+from mmamp.models.latents import SampleRandom
 from mmamp.registry import MODELS
 
 WRAPPER = OptimWrapper(torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1))
@@ -66,6 +67,12 @@ def batch(num=4, seed=0, num_classes=None):
     return dict(inputs=images, data_samples=dict(gt_label=labels))
 
 
+def latents(gan, num, stream, update, before=0):
+    return gan._latents(
+        SampleRandom('cpu', num, stream, update, before=before)
+    )
+
+
 def set_seed(seed=1):
     MessageHub.get_current_instance().update_info('seed', seed)
 
@@ -86,20 +93,20 @@ def wrappers(gan, cls=OptimWrapper, counts=1, **kwargs):
 class TestLatents:
     def test_shape_and_labels(self):
         set_seed()
-        noise, labels = make_gan(num_classes=3).latents(300, SAMPLES, 0)
+        noise, labels = latents(make_gan(num_classes=3), 300, SAMPLES, 0)
         assert noise.shape == (300, 6)
         assert noise.dtype is torch.float32
         assert labels.shape == (300,)
         assert set(labels.tolist()) == {0, 1, 2}
 
     def test_unconditional(self):
-        assert make_gan().latents(5, SAMPLES, 0)[1] is None
+        assert latents(make_gan(), 5, SAMPLES, 0)[1] is None
 
     def test_streams_and_positions_differ(self):
         set_seed()
         gan = make_gan()
         drawn = [
-            gan.latents(2, stream, index)[0]
+            latents(gan, 2, stream, index)[0]
             for stream in (DISCRIMINATOR, GENERATOR, SAMPLES)
             for index in range(5)
         ]
@@ -108,7 +115,9 @@ class TestLatents:
     def test_do_not_depend_on_the_model(self):
         set_seed()
         one, other = make_gan(seed=0), make_gan(seed=9)
-        assert torch.equal(one.latents(2, 0, 0)[0], other.latents(2, 0, 0)[0])
+        assert torch.equal(
+            latents(one, 2, 0, 0)[0], latents(other, 2, 0, 0)[0]
+        )
 
     def test_every_micro_batch_has_its_own(self):
         """Of each network, over accumulation and steps."""
@@ -128,10 +137,26 @@ class TestLatents:
             gan.train_step(batch(seed=i), optim_wrapper)
         assert len(seen['disc']) == 4
         assert len(seen['gen']) == 8
-        for i, noise in enumerate(seen['disc']):
-            assert torch.equal(noise, gan.latents(4, DISCRIMINATOR, i)[0])
-        for i, noise in enumerate(seen['gen']):
-            assert torch.equal(noise, gan.latents(4, GENERATOR, i)[0])
+        for name, stream in [('disc', DISCRIMINATOR), ('gen', GENERATOR)]:
+            for i, noise in enumerate(seen[name]):
+                expected, _ = latents(gan, 4, stream, i // 2, 4 * (i % 2))
+                assert torch.equal(noise, expected)
+
+    def test_short_batches_share_none(self):
+        """As at the end of an epoch without ``drop_last``."""
+        set_seed()
+        gan = make_gan()
+        seen = []
+        gan.generator.register_forward_pre_hook(
+            lambda network, args: seen.append(args[0])
+        )
+        optim_wrapper = wrappers(gan, counts=4)
+        hub = MessageHub.get_current_instance()
+        for i, num in enumerate([4, 2, 4, 1]):
+            hub.update_info('iter', i)
+            gan.train_step(batch(num, seed=i), optim_wrapper)
+        noise = torch.cat(seen[:4])
+        assert torch.equal(noise, latents(gan, 11, DISCRIMINATOR, 0)[0])
 
 
 class TestResume:
@@ -175,7 +200,7 @@ class TestLosses:
             num_classes, gan_loss=dict(type='mmamp.GANLoss', gan_type=gan_type)
         )
         data = gan.data_preprocessor(batch(num_classes=num_classes), True)
-        noise, fake_labels = gan.latents(4, DISCRIMINATOR, 0)
+        noise, fake_labels = latents(gan, 4, DISCRIMINATOR, 0)
         losses = gan.disc_loss(data['inputs'], data['data_samples'], WRAPPER)
         if num_classes is None:
             fake = gan.discriminator(gan.generator(noise))
@@ -203,7 +228,7 @@ class TestLosses:
             num_classes, gan_loss=GANLoss('logistic', loss_weight=0.5)
         )
         data = gan.data_preprocessor(batch(num_classes=num_classes), True)
-        noise, labels = gan.latents(4, GENERATOR, 0)
+        noise, labels = latents(gan, 4, GENERATOR, 0)
         losses = gan.gen_loss(data['inputs'], data['data_samples'], WRAPPER)
         arguments = () if labels is None else (labels,)
         pred = gan.discriminator(gan.generator(noise, *arguments), *arguments)
@@ -254,7 +279,7 @@ class TestSample:
     def test_is_the_generator_on_its_own_stream(self):
         set_seed()
         gan = make_gan()
-        noise, _ = gan.latents(5, SAMPLES, 2)
+        noise, _ = latents(gan, 5, SAMPLES, 2)
         with torch.no_grad():
             expected = gan.data_preprocessor.to_uint8(gan.generator(noise))
         assert torch.equal(gan.sample(5, index=2), expected)
@@ -296,7 +321,7 @@ class TestSample:
         gan = make_gan(ema_config=dict(momentum=0.5))
         with torch.no_grad():
             gan.generator.linear.weight.mul_(-1)
-        noise, _ = gan.latents(5, SAMPLES, 0)
+        noise, _ = latents(gan, 5, SAMPLES, 0)
         with torch.no_grad():
             average = gan.data_preprocessor.to_uint8(gan.generator_ema(noise))
             current = gan.data_preprocessor.to_uint8(gan.generator(noise))
@@ -307,7 +332,7 @@ class TestSample:
     def test_labels(self):
         set_seed()
         gan = make_gan(num_classes=3)
-        noise, drawn = gan.latents(6, SAMPLES, 0)
+        noise, drawn = latents(gan, 6, SAMPLES, 0)
         wanted = torch.tensor([0, 1, 2, 0, 1, 2])
         with torch.no_grad():
             expected = gan.generator(noise, wanted)
@@ -378,7 +403,7 @@ def test_ranks_never_share_latents(as_rank):
     for rank in range(2):
         with as_rank(rank):
             drawn += [
-                make_gan().latents(1, stream, index)[0]
+                latents(make_gan(), 1, stream, index)[0]
                 for stream in (DISCRIMINATOR, GENERATOR, SAMPLES)
                 for index in range(4)
             ]

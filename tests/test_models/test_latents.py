@@ -2,15 +2,15 @@ import pytest
 import torch
 from mmengine.logging import MessageHub
 
-from mmamp.models.latents import random_generator, run_seed
+from mmamp.models.latents import SampleRandom, _mix, run_seed
 
 
 def set_seed(seed):
     MessageHub.get_current_instance().update_info('seed', seed)
 
 
-def draw(*position, num=8):
-    return torch.randn(num, generator=random_generator('cpu', *position))
+def draw(*position, num=8, before=0):
+    return SampleRandom('cpu', num, *position, before=before).normal(5)
 
 
 class TestSeed:
@@ -52,16 +52,6 @@ class TestNumbers:
         set_seed(2)
         assert not torch.equal(draw(0, 0), first)
 
-    def test_of_two_ranks_differ_under_one_seed(self, as_rank):
-        set_seed(1)
-        drawn = {}
-        for rank in range(4):
-            with as_rank(rank):
-                drawn[rank] = draw(0, 0)
-        for rank in range(4):
-            for other in range(rank):
-                assert not torch.equal(drawn[rank], drawn[other])
-
     def test_of_two_ranks_differ_where_mmengine_seeds_them_apart(
         self, as_rank
     ):
@@ -71,13 +61,62 @@ class TestNumbers:
             with as_rank(rank):
                 set_seed(1 + rank)
                 drawn += [draw(0, i) for i in range(4)]
-        assert len({tuple(x.tolist()) for x in drawn}) == len(drawn)
+        assert len({tuple(x.flatten().tolist()) for x in drawn}) == len(drawn)
+
+    @pytest.mark.parametrize('world_size', [2, 4])
+    def test_ranks_deal_out_those_of_one_process(self, as_rank, world_size):
+        set_seed(1)
+        whole = draw(0, 0, num=12)
+        for rank in range(world_size):
+            with as_rank(rank, world_size):
+                mine = draw(0, 0, num=12 // world_size)
+            assert torch.equal(mine, whole[rank::world_size])
+
+    def test_micro_batches_are_parts_of_their_update(self):
+        set_seed(1)
+        parts = [draw(2, 7, num=3, before=3 * i) for i in range(4)]
+        assert torch.equal(torch.cat(parts), draw(2, 7, num=12))
+
+    def test_later_ones_of_a_sample_are_others(self):
+        set_seed(1)
+        random = SampleRandom('cpu', 3, 0, 0)
+        drawn = torch.cat([random.uniform(4), random.uniform(4)], 1)
+        assert len(drawn.unique()) == 24
+
+    @pytest.mark.parametrize('shape', [(), (1,), (7,), (3, 4, 4)])
+    def test_shape(self, shape):
+        random = SampleRandom('cpu', 5, 0, 0)
+        assert random.normal(*shape).shape == (5, *shape)
+        assert random.uniform(*shape).shape == (5, *shape)
+        assert random.normal(*shape).is_contiguous()
 
     def test_are_normal(self):
-        set_seed(3)
-        numbers = torch.cat([draw(0, i, num=100) for i in range(200)])
-        assert numbers.mean().abs() < 0.03
-        assert (numbers.std() - 1).abs() < 0.03
+        numbers = SampleRandom('cpu', 1000, 0, 3).normal(129)
+        assert numbers.mean().abs() < 0.01
+        assert (numbers.std() - 1).abs() < 0.01
+        assert (numbers.pow(4).mean() - 3).abs() < 0.1
+        for matrix in (numbers, numbers.T):
+            correlations = torch.corrcoef(matrix).fill_diagonal_(0)
+            assert correlations.abs().max() < 6 / matrix.shape[1] ** 0.5
+
+    def test_are_uniform(self):
+        numbers = SampleRandom('cpu', 1000, 0, 3).uniform(100)
+        assert 0 <= numbers.min() < 1e-4
+        assert 1 - 1e-4 < numbers.max() < 1
+        counts = numbers.histc(10, 0, 1)
+        assert (counts - 10_000).abs().max() < 500
+
+    def test_integers(self):
+        numbers = SampleRandom('cpu', 10_000, 0, 3).integers(7)
+        assert numbers.dtype is torch.int64
+        counts = numbers.bincount()
+        assert len(counts) == 7
+        assert (counts - 10_000 / 7).abs().max() < 200
+
+    def test_are_splitmix64s(self):
+        """The first output for the seed 0, as the published code has it."""
+        state = torch.tensor([-0x61C8864680B583EB])
+        assert int(_mix(state)) % 2**64 == 0xE220A8397B1DCDAF
 
     def test_leave_the_global_stream_alone(self):
         set_seed(1)
@@ -91,7 +130,3 @@ class TestNumbers:
     def test_any_seed_that_torch_takes(self, seed):
         torch.manual_seed(seed)
         assert draw(0, 0).isfinite().all()
-
-    def test_are_drawn_on_the_device_asked_for(self):
-        generator = random_generator(torch.device('cpu'), 1, 2)
-        assert generator.device == torch.device('cpu')

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from .autocast import (
 from .gradients import at_least_float32, total_norm
 from .higher_order import PenaltyScaler, scaled_grad
 from .loss_scaler import LossScaler, build_loss_scaler
+from .no_sync import no_sync
 from .windowed_optim_wrapper import WindowedOptimWrapper
 
 
@@ -151,7 +152,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         self._inside += 1
         try:
             with (
-                OptimWrapper.optim_context(self, model),
+                nullcontext() if self.should_sync() else no_sync(model),
                 autocast(self.device_type, self.cast_dtype),
             ):
                 yield

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from mmamp.checks import check_int
 from mmamp.registry import MODELS
 
+from ..latents import SampleRandom, uniform
+
 Grad = Callable[..., tuple[Tensor, ...]]
 
 
@@ -87,7 +89,7 @@ class DiscriminatorPenalty(Regularizer):
         real: tuple[Tensor, ...],
         fake: tuple[Tensor, ...],
         grad: Grad = torch.autograd.grad,
-        random: torch.Generator | None = None,
+        random: SampleRandom | None = None,
     ) -> Tensor:
         """The weighted penalty on one micro-batch.
 
@@ -99,7 +101,7 @@ class DiscriminatorPenalty(Regularizer):
             fake (tuple[Tensor]): The same for generated images.
             grad (Callable): With the signature of ``torch.autograd.grad``.
                 Defaults to it.
-            random (torch.Generator, optional): Where random numbers come
+            random (SampleRandom, optional): Where random numbers come
                 from. Defaults to None: torch's.
 
         Returns:
@@ -119,7 +121,7 @@ class DiscriminatorPenalty(Regularizer):
         self,
         real: tuple[Tensor, ...],
         fake: tuple[Tensor, ...],
-        random: torch.Generator | None,
+        random: SampleRandom | None,
     ) -> tuple[Tensor, ...]:
         """Where the gradient is taken: images, and what goes with them."""
 
@@ -161,7 +163,7 @@ class R1(_ZeroCentred):
         self,
         real: tuple[Tensor, ...],
         fake: tuple[Tensor, ...],
-        random: torch.Generator | None,
+        random: SampleRandom | None,
     ) -> tuple[Tensor, ...]:
         """Real images."""
         return real
@@ -175,7 +177,7 @@ class R2(R1):
         self,
         real: tuple[Tensor, ...],
         fake: tuple[Tensor, ...],
-        random: torch.Generator | None,
+        random: SampleRandom | None,
     ) -> tuple[Tensor, ...]:
         """Generated images."""
         return fake
@@ -204,7 +206,7 @@ class WGANGP(_OneCentred):
         self,
         real: tuple[Tensor, ...],
         fake: tuple[Tensor, ...],
-        random: torch.Generator | None,
+        random: SampleRandom | None,
     ) -> tuple[Tensor, ...]:
         """Between the two."""
         images, *others = real
@@ -237,19 +239,17 @@ class DRAGAN(_OneCentred):
         self,
         real: tuple[Tensor, ...],
         fake: tuple[Tensor, ...],
-        random: torch.Generator | None,
+        random: SampleRandom | None,
     ) -> tuple[Tensor, ...]:
         """Around real images."""
         images, *others = real
         images = images.float()
-        noise = torch.rand(
-            images.shape, generator=random, device=images.device
-        )
+        noise = uniform(random, images.shape, images.device)
         offset = 0.5 * images.std() * noise
         return (images + _mixing(images, random) * offset, *others)
 
 
-def _mixing(images: Tensor, random: torch.Generator | None) -> Tensor:
+def _mixing(images: Tensor, random: SampleRandom | None) -> Tensor:
     """One uniform number an image."""
     shape = (len(images), *[1] * (images.dim() - 1))
-    return torch.rand(shape, generator=random, device=images.device)
+    return uniform(random, shape, images.device)

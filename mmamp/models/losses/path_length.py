@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mmamp.registry import MODELS
 
+from ..latents import SampleRandom, normal
 from .gradient_penalties import Grad, Regularizer
 
 
@@ -62,7 +63,7 @@ class PathLength(Regularizer):
         synthesis: Callable[[Tensor], Tensor],
         latents: Tensor,
         grad: Grad = torch.autograd.grad,
-        random: torch.Generator | None = None,
+        random: SampleRandom | None = None,
     ) -> Tensor:
         """The weighted penalty on one micro-batch.
 
@@ -73,7 +74,7 @@ class PathLength(Regularizer):
                 here, inside of :meth:`precision`).
             grad (Callable): With the signature of ``torch.autograd.grad``.
                 Defaults to it.
-            random (torch.Generator, optional): Where random numbers come
+            random (SampleRandom, optional): Where random numbers come
                 from. Defaults to None: torch's.
 
         Returns:
@@ -83,9 +84,9 @@ class PathLength(Regularizer):
             latents = latents.float()
         with self.precision(latents):
             images = synthesis(latents)
-            noise = torch.randn(
-                images.shape, generator=random, device=images.device
-            ) / math.sqrt(images.shape[2] * images.shape[3])
+            noise = normal(random, images.shape, images.device) / math.sqrt(
+                images.shape[2] * images.shape[3]
+            )
             (gradient,) = grad(
                 (images.float() * noise).sum(), latents, create_graph=True
             )

@@ -3,11 +3,16 @@ import torch
 from torch import nn
 
 from mmamp.models import ImageGAN
+from mmamp.models.latents import SampleRandom
 from mmamp.models.losses import DRAGAN, R1, R2, WGANGP, PathLength
 from mmamp.registry import MODELS
 
 REAL = torch.linspace(-1, 1, 3 * 4).reshape(3, 1, 2, 2)
 FAKE = -REAL.roll(1)
+
+
+def numbers(num=3):
+    return SampleRandom('cpu', num, 0, 0)
 
 
 class Quadratic(nn.Module):
@@ -39,19 +44,17 @@ class TestFormulas:
         torch.testing.assert_close(found, expected)
 
     def test_wgan_gp_is_between_the_two(self):
-        random = torch.Generator().manual_seed(0)
-        found = WGANGP()(Quadratic(), (REAL,), (FAKE,), random=random)
-        t = torch.rand((3, 1, 1, 1), generator=random.manual_seed(0))
+        found = WGANGP()(Quadratic(), (REAL,), (FAKE,), random=numbers())
+        t = numbers().uniform(1, 1, 1)
         between = REAL * (1 - t) + FAKE * t
         expected = 10 * (norms(between) - 1).square().mean()
         torch.testing.assert_close(found, expected)
 
     def test_dragan_is_near_the_real(self):
-        random = torch.Generator().manual_seed(0)
-        found = DRAGAN()(Quadratic(), (REAL,), (FAKE,), random=random)
-        random.manual_seed(0)
-        noise = torch.rand(REAL.shape, generator=random)
-        t = torch.rand((3, 1, 1, 1), generator=random)
+        found = DRAGAN()(Quadratic(), (REAL,), (FAKE,), random=numbers())
+        random = numbers()
+        noise = random.uniform(*REAL.shape[1:])
+        t = random.uniform(1, 1, 1)
         near = REAL + t * 0.5 * REAL.std() * noise
         expected = 10 * (norms(near) - 1).square().mean()
         torch.testing.assert_close(found, expected)
@@ -61,11 +64,10 @@ class TestFormulas:
         linear = nn.Linear(3, 4, bias=False)
         w = torch.randn(2, 3, requires_grad=True)
         penalty = PathLength(weight=2, interval=3, decay=0.5)
-        random = torch.Generator().manual_seed(0)
         found = penalty(
-            lambda w: linear(w).view(-1, 1, 2, 2), w, random=random
+            lambda w: linear(w).view(-1, 1, 2, 2), w, random=numbers(2)
         )
-        noise = torch.randn((2, 1, 2, 2), generator=random.manual_seed(0)) / 2
+        noise = numbers(2).normal(1, 2, 2) / 2
         lengths = (noise.flatten(1) @ linear.weight).norm(dim=1)
         mean = lengths.mean() / 2
         torch.testing.assert_close(penalty.mean_length, mean.detach())

@@ -1,0 +1,34 @@
+"""Gradients that stay on their rank until the window ends."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from mmengine.dist import get_world_size
+from mmengine.model import MMSeparateDistributedDataParallel
+from torch import nn
+
+
+@contextmanager
+def no_sync(model: nn.Module) -> Iterator[None]:
+    """Have no model wrapper in a model average gradients over the ranks.
+
+    Args:
+        model (nn.Module): Wrapped itself, or holding networks that are.
+    """
+    with ExitStack() as stack:
+        if get_world_size() > 1:
+            for wrapper in _synchronising(model):
+                stack.enter_context(wrapper.no_sync())
+        yield
+
+
+def _synchronising(module: nn.Module) -> Iterator[Any]:
+    # That of MMEngine's separate wrapper covers its first network alone.
+    if hasattr(module, 'no_sync') and not isinstance(
+        module, MMSeparateDistributedDataParallel
+    ):
+        yield module
+    else:
+        for child in module.children():
+            yield from _synchronising(child)

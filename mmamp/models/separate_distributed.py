@@ -1,0 +1,73 @@
+"""Data-parallel training of several networks, each on its own."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from mmengine.model import MMSeparateDistributedDataParallel
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from mmamp.registry import MODEL_WRAPPERS
+
+
+@MODEL_WRAPPERS.register_module()
+class SeparateDistributedDataParallel(MMSeparateDistributedDataParallel):
+    """MMEngine's ``MMSeparateDistributedDataParallel``, put right.
+
+    Each trainable child of the model is wrapped in a
+    ``DistributedDataParallel`` of its own, and the model's ``train_step`` is
+    the one that runs. Beyond MMEngine's: it works on the CPU, ``no_sync``
+    covers all children, and parameters that no child holds, whose gradients
+    nothing would average, are an error.
+
+    Args:
+        module (nn.Module): The model.
+        broadcast_buffers (bool): Whether buffers are those of rank 0 in each
+            forward pass. Defaults to False.
+        find_unused_parameters (bool): Whether a network may have parameters
+            that a forward pass does not use. Defaults to False.
+        **kwargs: Other arguments of torch's ``DistributedDataParallel``.
+
+    Raises:
+        ValueError: If the model itself has trainable parameters.
+
+    Examples:
+        >>> model_wrapper_cfg = dict(
+        ...     type='mmamp.SeparateDistributedDataParallel')
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        broadcast_buffers: bool = False,
+        find_unused_parameters: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        own = [
+            name
+            for name, param in module.named_parameters(recurse=False)
+            if param.requires_grad
+        ]
+        if own:
+            raise ValueError(
+                f'{type(module).__name__} has parameters of its own '
+                f'({", ".join(own)}), which SeparateDistributedDataParallel '
+                'does not average over the ranks: move them into one of its '
+                f'networks ({", ".join(module._modules)})'
+            )
+        if all(param.device.type == 'cpu' for param in module.parameters()):
+            # MMEngine's Runner gives the number of a GPU.
+            kwargs['device_ids'] = None
+        super().__init__(
+            module, broadcast_buffers, find_unused_parameters, **kwargs
+        )
+
+    @contextmanager
+    def no_sync(self) -> Iterator[None]:
+        """Let no network average its gradients over the ranks."""
+        with ExitStack() as stack:
+            for network in self.module.children():
+                if isinstance(network, DistributedDataParallel):
+                    stack.enter_context(network.no_sync())
+            yield

@@ -1,0 +1,189 @@
+"""`tools/dist_train.sh`, as a user runs it, on the CPU."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+GAN = ROOT / 'configs/dcgan/dcgan_digits-32x32.py'
+SMALL = [
+    'train_dataloader.batch_size=4',
+    'train_dataloader.num_workers=0',
+    'model.generator.base_channels=8',
+    'model.discriminator.base_channels=8',
+    'default_hooks.logger.interval=1',
+]
+DEMO = """
+import torch
+from mmengine.model import BaseModel
+from mmengine.registry import MODELS
+
+
+@MODELS.register_module()
+class DemoModel(BaseModel):
+    def __init__(self):
+        super().__init__(dict(type='mmamp.GANDataPreprocessor'))
+        self.network = torch.nn.Linear(64, 1)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        raise AssertionError('the wrapper bypasses train_step')
+
+    def train_step(self, data, optim_wrapper):
+        data = self.data_preprocessor(data, True)
+        with optim_wrapper.optim_context(self.network):
+            prediction = self.network(data['inputs'].flatten(1))
+            losses = dict(loss=(prediction - 1).pow(2).mean())
+        loss, log_vars = self.parse_losses(losses)
+        optim_wrapper.update_params(loss)
+        return log_vars
+"""
+DEMO_CONFIG = """
+default_scope = 'mmamp'
+custom_imports = dict(imports=['demo_model'])
+model = dict(type='mmengine.DemoModel')
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=1e-3))
+train_cfg = dict(by_epoch=False, max_iters=3)
+train_dataloader = dict(
+    batch_size=4, num_workers=0,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    collate_fn=dict(type='default_collate'),
+    dataset=dict(type='DigitsDataset', pipeline=[dict(type='PackImage')]))
+default_hooks = dict(logger=dict(type='LoggerHook', interval=1))
+log_processor = dict(by_epoch=False)
+"""
+
+
+def command(*args):
+    return ['bash', str(ROOT / 'tools/dist_train.sh'), *map(str, args)]
+
+
+def environment(**kwargs):
+    return dict(
+        os.environ,
+        PYTHON=sys.executable,
+        PYTHONPATH=os.pathsep.join([str(ROOT), *sys.path[:1]]),
+        OMP_NUM_THREADS='1',
+        CUDA_VISIBLE_DEVICES='',
+        **kwargs,
+    )
+
+
+def run(*args, cwd=None, **kwargs):
+    return subprocess.run(
+        command(*args),
+        env=environment(**kwargs),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_a_gan(tmp_path):
+    work_dir = tmp_path / 'a folder'
+    done = run(
+        GAN,
+        2,
+        '--amp',
+        f'--work-dir={work_dir}',
+        '--cfg-options',
+        'train_cfg.max_iters=3',
+        *SMALL,
+    )
+    out = done.stdout + done.stderr
+    assert done.returncode == 0, out
+    assert 'SeparateDistributedDataParallel' in out
+    assert (work_dir / 'last_checkpoint').exists()
+    assert out.count('Iter(train) [3/3]') == 1
+    dumped = (work_dir / GAN.name).read_text()
+    assert 'mmamp.SeparateDistributedDataParallel' in dumped
+
+
+@pytest.fixture
+def demo(tmp_path):
+    (tmp_path / 'demo_model.py').write_text(DEMO)
+    (tmp_path / 'config.py').write_text(DEMO_CONFIG)
+    return tmp_path
+
+
+def run_demo(demo, *args, **kwargs):
+    env = dict(PYTHONPATH=f'{ROOT}:{demo}')
+    return subprocess.run(
+        command('config.py', 2, *args),
+        env=dict(environment(**kwargs), **env),
+        cwd=demo,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_a_model_with_its_own_train_step(demo):
+    """With a port from the environment, as for several machines."""
+    port = 20000 + os.getpid() % 10000
+    done = run_demo(demo, '--amp', PORT=str(port), NNODES='1')
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r'Iter\(train\) \[3/3\]', done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize(
+    'kind', ['MMDistributedDataParallel', 'DistributedDataParallel']
+)
+def test_a_wrapper_that_bypasses_it(demo, kind):
+    done = run_demo(demo, '--cfg-options', f'model_wrapper_cfg.type={kind}')
+    assert done.returncode != 0
+    message = f'{kind} would not run the train_step of mmengine.DemoModel'
+    assert done.stderr.count(message) == 1
+    assert "type='mmamp.SeparateDistributedDataParallel'" in done.stderr
+
+
+@pytest.mark.parametrize('args', [(), (GAN,), (GAN, '0'), (GAN, '--amp')])
+def test_usage(args):
+    done = run(*args)
+    assert done.returncode == 2
+    assert done.stderr.startswith('usage: bash tools/dist_train.sh CONFIG')
+
+
+def test_a_config_that_is_not_there_is_told_once():
+    done = run('configs/dcgan/dcgan.py', 2)
+    assert done.returncode != 0
+    assert done.stderr.count("'configs/dcgan/dcgan.py' does not exist") == 1
+
+
+@pytest.mark.slow
+def test_death_of_a_rank(tmp_path, process_of_rank):
+    """The others end within a minute, and the run goes on."""
+    args = [GAN, 2, '--amp', '--work-dir', tmp_path, '--cfg-options', *SMALL]
+    args += ['default_hooks.checkpoint.interval=5', 'train_cfg.max_iters=400']
+    process = subprocess.Popen(
+        command(*args),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while 'Iter(train) [ 20/400]' not in (line := process.stdout.readline()):
+        assert line, 'the run has ended'
+    os.kill(process_of_rank(process.pid, 1), signal.SIGKILL)
+    begin = time.monotonic()
+    out, _ = process.communicate(timeout=90)
+    assert time.monotonic() - begin < 60
+    assert process.returncode != 0
+    assert 'Signal 9 (SIGKILL)' in out
+    last = Path((tmp_path / 'last_checkpoint').read_text())
+    reached = torch.load(last, weights_only=True)['meta']['iter']
+    assert reached >= 15
+
+    args = [*args[:-1], f'train_cfg.max_iters={reached + 3}', '--resume']
+    done = run(*args)
+    out = done.stdout + done.stderr
+    assert done.returncode == 0, out
+    assert f'resumed epoch: 0, iter: {reached}' in out
+    assert f'Iter(train) [{reached + 3}/{reached + 3}]' in out

@@ -1,0 +1,167 @@
+"""`tools/slurm_train.sh` on a real Slurm of two nodes on this machine."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+GAN = ROOT / 'configs/dcgan/dcgan_digits-32x32.py'
+SCRIPT = str(ROOT / 'tools/slurm_train.sh')
+MISSING = [
+    name
+    for name in ('slurmctld', 'munged', 'sbatch')
+    if not shutil.which(name)
+]
+needs_slurm = pytest.mark.skipif(
+    bool(MISSING),
+    reason=f'not installed: {", ".join(MISSING)} '
+    '(apt-get install slurm-wlm munge)',
+)
+
+
+def environment(**kwargs):
+    env = {k: v for k, v in os.environ.items() if k[:6] != 'SLURM_'}
+    return dict(
+        env,
+        PYTHON=sys.executable,
+        PYTHONPATH=str(ROOT),
+        OMP_NUM_THREADS='1',
+        CUDA_VISIBLE_DEVICES='',
+        **kwargs,
+    )
+
+
+@pytest.fixture(scope='module')
+def slurm(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('slurm')
+    script = ROOT / 'tools/dev/local_slurm.sh'
+    subprocess.run(['bash', script, 'start', folder], check=True)
+    yield dict(SLURM_CONF=f'{folder}/slurm.conf')
+    subprocess.run(['bash', script, 'stop', folder], check=True)
+
+
+def wait_for(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    return found
+
+
+@pytest.mark.slurm
+@needs_slurm
+def test_preempted_requeued_and_finished(slurm, tmp_path):
+    work_dir = tmp_path / 'a folder'
+    env = environment(
+        GPUS='0',
+        GPUS_PER_NODE='1',
+        CPUS_PER_TASK='1',
+        SRUN_ARGS='--nodes=2 --ntasks=2',
+        **slurm,
+    )
+    process = subprocess.Popen(
+        [
+            *('bash', SCRIPT, 'test', 'my job', str(GAN), str(work_dir)),
+            *('--amp', '--cfg-options', 'train_cfg.max_iters=600'),
+            *(
+                'train_dataloader.batch_size=4',
+                'train_dataloader.num_workers=0',
+            ),
+            *('model.generator.base_channels=8',),
+            *('model.discriminator.base_channels=8',),
+            *('default_hooks.logger.interval=1',),
+        ],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    log = work_dir / 'slurm.log'
+    try:
+        wait_for(
+            lambda: log.exists() and 'Iter(train) [ 20/600]' in log.read_text()
+        )
+        job = subprocess.run(
+            ['squeue', '-h', '-o', '%i'],
+            env=env,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+        signal = ['scancel', '--signal=USR1', '--batch', job]
+        subprocess.run(signal, env=env, check=True)
+        out, _ = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    whole = log.read_text()
+    assert process.returncode == 0, whole
+    assert f'Preempted: requeueing job {job}' in whole
+    assert 'Iter(train) [600/600]' in whole
+    resumed = re.search(r'resumed epoch: 0, iter: (\d+)', whole)
+    assert 20 <= int(resumed[1]) < 600
+    # Each iteration once: it went on where it was.
+    done = re.findall(r'Iter\(train\) \[ *(\d+)/600\]', whole)
+    assert list(map(int, done)) == list(range(1, 601))
+    assert 'Distributed launcher: slurm' in whole
+    assert 'Iter(train) [600/600]' in out, 'the log is not followed'
+    states = torch.load(work_dir / 'iter_600.pth', weights_only=True)
+    assert len(states['rng_states']) == 2
+    assert not (work_dir / '.preempted').exists()
+
+
+@pytest.mark.slurm
+@needs_slurm
+def test_a_job_that_fails(slurm, tmp_path):
+    env = environment(GPUS='0', GPUS_PER_NODE='1', CPUS_PER_TASK='1', **slurm)
+    done = subprocess.run(
+        [
+            *('bash', SCRIPT, 'test', 'job', str(GAN), str(tmp_path)),
+            *('--cfg-options', 'model.type=Nonsense'),
+        ],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode != 0
+    assert 'Nonsense' in done.stdout
+
+
+@pytest.mark.parametrize(
+    ('args', 'message'),
+    [
+        ((), 'got: '),
+        (('p', 'j', str(GAN)), 'got: p j'),
+        (('p', 'j', 'no.py', 'w'), "config file 'no.py' does not exist"),
+    ],
+)
+def test_usage(args, message):
+    done = subprocess.run(
+        ['bash', SCRIPT, *args],
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith('usage: bash tools/slurm_train.sh PARTITION')
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('variable', 'value'), [('GPUS', 'two'), ('GPUS_PER_NODE', '0')]
+)
+def test_bad_numbers(tmp_path, variable, value):
+    done = subprocess.run(
+        ['bash', SCRIPT, 'p', 'j', str(GAN), str(tmp_path)],
+        env=environment(**{variable: value}),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert f'{variable}={value} is no number' in done.stderr

@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Train under Slurm:
+#     bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR \
+#         [arguments of tools/train.py]
+# GPUS (default 8; 0 for a training on CPUs, with as many tasks as
+# GPUS_PER_NODE says), GPUS_PER_NODE (default: GPUS, at most 8),
+# CPUS_PER_TASK (default 5) and SRUN_ARGS (options of sbatch and srun, such as
+# "--time=4:00:00 --nodelist=n1") come from the environment.
+# A batch job is submitted and its log followed. Told that it will be
+# preempted, it saves a checkpoint, requeues itself and goes on from there.
+set -euo pipefail
+
+usage() {
+    echo "usage: bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG" \
+         "WORK_DIR [arguments of tools/train.py]; $1" >&2
+    exit 2
+}
+
+submit() {
+    [[ $# -ge 4 ]] || usage "got: $*"
+    local partition=$1 name=$2 config=$3 work_dir=$4
+    shift 4
+    local gpus=${GPUS:-8}
+    [[ $gpus =~ ^[0-9]+$ ]] || usage "GPUS=$gpus is no number"
+    local per_node=${GPUS_PER_NODE:-$((gpus > 0 && gpus < 8 ? gpus : 8))}
+    [[ $per_node =~ ^[1-9][0-9]*$ ]] ||
+        usage "GPUS_PER_NODE=$per_node is no number >= 1"
+    [[ -f $config ]] || usage "config file '$config' does not exist"
+    command -v sbatch > /dev/null ||
+        usage "there is no sbatch here: run it where Slurm's commands are"
+    local tasks=(--ntasks="$gpus" --gres=gpu:"$per_node")
+    [[ $gpus -gt 0 ]] || tasks=(--ntasks="$per_node")
+
+    mkdir -p "$work_dir"
+    local log=$work_dir/slurm.log
+    touch "$log"
+    tail -n 0 -F "$log" 2> /dev/null &
+    local follower=$!
+    # shellcheck disable=SC2064
+    trap "kill $follower 2> /dev/null || true" EXIT
+    trap 'echo "The job goes on; its log is $log (squeue, scancel)" >&2
+          exit 130' INT
+    local code=0
+    # USR1 a minute and a half before a time limit, to the batch script;
+    # SRUN_ARGS may say otherwise.
+    # shellcheck disable=SC2086
+    sbatch --wait --requeue --open-mode=append --signal=B:USR1@90 \
+        --partition="$partition" --job-name="$name" --output="$log" \
+        "${tasks[@]}" --ntasks-per-node="$per_node" \
+        --cpus-per-task="${CPUS_PER_TASK:-5}" ${SRUN_ARGS:-} \
+        "$0" --in-job "$(cd "$(dirname "$0")" && pwd)" "$config" "$work_dir" \
+        "$@" &
+    wait $! || code=$?
+    sleep 1
+    exit $code
+}
+
+# In the job: train in all tasks, and requeue where they were preempted.
+in_job() {
+    local tools=$1 config=$2 work_dir=$3
+    shift 3
+    local first
+    first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+    MASTER_ADDR=$(scontrol show node "$first" --oneliner |
+        grep -o 'NodeAddr=[^ ]*' | cut -d= -f2)
+    export MASTER_ADDR
+    export MASTER_PORT=${PORT:-$((20000 + SLURM_JOB_ID % 10000))}
+    export MMAMP_PREEMPTED=$work_dir/.preempted
+    rm -f "$MMAMP_PREEMPTED"
+    [[ ${SLURM_RESTART_COUNT:-0} -eq 0 ]] || set -- "$@" --resume
+
+    srun --kill-on-bad-exit=1 "${PYTHON:-python}" -u "$tools/train.py" \
+        "$config" --work-dir "$work_dir" --launcher slurm "$@" &
+    local step=$!
+    # srun hands these on to its tasks, which save a checkpoint.
+    trap 'kill -USR1 $step' USR1
+    trap 'kill -TERM $step' TERM
+    local code=0
+    wait $step || code=$?
+    while kill -0 $step 2> /dev/null; do
+        code=0
+        wait $step || code=$?
+    done
+    if [[ $code -eq 0 && -f $MMAMP_PREEMPTED ]]; then
+        rm -f "$MMAMP_PREEMPTED"
+        echo "Preempted: requeueing job $SLURM_JOB_ID, which will resume"
+        scontrol requeue "$SLURM_JOB_ID"
+        # Slurm ends this script.
+        sleep 60
+    fi
+    exit $code
+}
+
+if [[ ${1:-} == --in-job ]]; then
+    shift
+    in_job "$@"
+else
+    submit "$@"
+fi

@@ -3,6 +3,8 @@
 import contextlib
 import itertools
 import logging
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -209,3 +211,52 @@ def process_of_rank():
         raise AssertionError(f'no process of rank {rank}')
 
     return find
+
+
+USER_MODEL = """
+import torch
+from mmengine.model import BaseModel
+from mmengine.registry import MODELS
+"""
+USER_CONFIG = """
+default_scope = 'mmamp'
+custom_imports = dict(imports=['user_model'])
+train_dataloader = dict(
+    batch_size=4, num_workers=0,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    collate_fn=dict(type='default_collate'),
+    dataset=dict(type='DigitsDataset', pipeline=[dict(type='PackImage')]))
+log_processor = dict(by_epoch=False)
+"""
+
+
+@pytest.fixture
+def user_project(tmp_path):
+    """Make a folder with a user's own model and a config on the digits."""
+
+    def make(model, config):
+        (tmp_path / 'user_model.py').write_text(USER_MODEL + model)
+        (tmp_path / 'config.py').write_text(USER_CONFIG + config)
+        return tmp_path
+
+    return make
+
+
+@pytest.fixture
+def environment():
+    """The environment of a process on the CPU that has this mmamp."""
+
+    def make(*folders, **variables):
+        # A job of Slurm's must not take itself for a part of another.
+        kept = {k: v for k, v in os.environ.items() if k[:6] != 'SLURM_'}
+        root = Path(__file__).parents[1]
+        return {
+            **kept,
+            'PYTHON': sys.executable,
+            'PYTHONPATH': os.pathsep.join(map(str, (root, *folders))),
+            'OMP_NUM_THREADS': '1',
+            'CUDA_VISIBLE_DEVICES': '',
+            **variables,
+        }
+
+    return make

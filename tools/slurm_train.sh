@@ -75,11 +75,12 @@ in_job() {
     # srun hands these on to its tasks, which save a checkpoint.
     trap 'kill -USR1 $step' USR1
     trap 'kill -TERM $step' TERM
-    local code=0
-    wait $step || code=$?
-    while kill -0 $step 2> /dev/null; do
+    local code
+    while :; do
         code=0
         wait $step || code=$?
+        # A signal to this script ends the wait, not the step.
+        kill -0 $step 2> /dev/null || break
     done
     if [[ $code -eq 0 && -f $MMAMP_PREEMPTED ]]; then
         rm -f "$MMAMP_PREEMPTED"

@@ -8,6 +8,7 @@ from mmengine.logging import print_log
 from mmengine.model import (
     BaseModel,
     MMDistributedDataParallel,
+    MMFullyShardedDataParallel,
     MMSeparateDistributedDataParallel,
 )
 from mmengine.registry import MODEL_WRAPPERS, MODELS, Registry
@@ -34,15 +35,28 @@ def set_model_wrapper(cfg: Config) -> None:
     """
     if cfg.get('launcher', 'none') == 'none':
         return
-    wrapper: Any = cfg.get('model_wrapper_cfg')
-    own_train_step = _has_own_train_step(cfg)
-    if wrapper is None:
-        chosen = _default(own_train_step, cfg)
-    else:
-        chosen = _corrected(wrapper, own_train_step, cfg)
-    if chosen is not None:
-        cfg.model_wrapper_cfg = chosen
-        print_log(f'model_wrapper_cfg: {chosen}', logger='current')
+    given: Any = cfg.get('model_wrapper_cfg')
+    overrides = _overrides_train_step(cfg)
+    if given is None and not overrides and get_device() != 'cpu':
+        return  # the Runner's own choice is right
+    wrapper = _default(overrides, cfg) if given is None else dict(given)
+    kind = wrapper.get('type', 'MMDistributedDataParallel')
+    wrapper_class = _class_of(kind, MODEL_WRAPPERS, cfg)
+    if wrapper_class is None:
+        return  # the Runner says what there is
+    if wrapper_class is MMSeparateDistributedDataParallel:
+        wrapper['type'] = SEPARATE
+    elif overrides and _bypasses(wrapper_class):
+        raise UsageError(
+            f'model_wrapper_cfg: {wrapper_class.__name__} would not run the '
+            f'train_step of {cfg.model.type}, which overrides it; give '
+            f'model_wrapper_cfg=dict(type={SEPARATE!r}), or leave it out'
+        )
+    elif get_device() == 'cpu' and _asks_for_a_gpu(wrapper_class):
+        wrapper.setdefault('device_ids', None)
+    if wrapper != given:
+        cfg.model_wrapper_cfg = wrapper
+        print_log(f'model_wrapper_cfg: {wrapper}', logger='current')
 
 
 def _class_of(kind: Any, registry: Registry, cfg: Config) -> Any:
@@ -55,7 +69,7 @@ def _class_of(kind: Any, registry: Registry, cfg: Config) -> Any:
         return scoped.get(kind)
 
 
-def _has_own_train_step(cfg: Config) -> bool:
+def _overrides_train_step(cfg: Config) -> bool:
     model: Any = cfg.get('model')
     kind = model.get('type') if hasattr(model, 'get') else None
     model_class = _class_of(kind, MODELS, cfg)
@@ -63,52 +77,27 @@ def _has_own_train_step(cfg: Config) -> bool:
     return train_step is not BaseModel.train_step
 
 
-def _default(own_train_step: bool, cfg: Config) -> dict | None:
-    """What the Runner would do, or should."""
-    settings = dict(
+def _default(overrides: bool, cfg: Config) -> dict[str, Any]:
+    """What the Runner should take, with the Runner's settings."""
+    return dict(
+        type=SEPARATE if overrides else 'MMDistributedDataParallel',
         broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False),
     )
-    if own_train_step:
-        return dict(type=SEPARATE, **settings)
-    if get_device() == 'cpu':
-        return dict(
-            type='MMDistributedDataParallel', device_ids=None, **settings
-        )
-    return None
 
 
-def _corrected(
-    wrapper: dict, own_train_step: bool, cfg: Config
-) -> dict | None:
-    """The user's wrapper, if something has to be changed in it."""
-    kind = wrapper.get('type', 'MMDistributedDataParallel')
-    found = _class_of(kind, MODEL_WRAPPERS, cfg)
-    if found is None:
-        return None  # the Runner says what there is
-    if found is MMSeparateDistributedDataParallel:
-        return dict(wrapper, type=SEPARATE)
-    if own_train_step and _bypasses(found):
-        raise UsageError(
-            f'model_wrapper_cfg: {found.__name__} would not run the '
-            f'train_step of {cfg.model.type}, which overrides it; give '
-            f'model_wrapper_cfg=dict(type={SEPARATE!r}), or leave it out'
-        )
-    if (
-        get_device() == 'cpu'
-        and issubclass(found, DistributedDataParallel)
-        and not issubclass(found, MMSeparateDistributedDataParallel)
-        and 'device_ids' not in wrapper
-    ):
-        return dict(wrapper, device_ids=None)
-    return None
-
-
-def _bypasses(wrapper: type) -> bool:
+def _bypasses(wrapper: Any) -> bool:
     """Whether a wrapper has not the model's ``train_step`` run."""
-    train_step = getattr(wrapper, 'train_step', None)
-    return train_step is None or (
-        # MMEngine's FSDP inherits nothing from its DDP, but does the same.
-        train_step is MMDistributedDataParallel.train_step
-        or wrapper.__name__ == 'MMFullyShardedDataParallel'
+    # MMEngine's FSDP inherits nothing from its DDP, but does the same.
+    return getattr(wrapper, 'train_step', None) in (
+        None,
+        MMDistributedDataParallel.train_step,
+        MMFullyShardedDataParallel.train_step,
+    )
+
+
+def _asks_for_a_gpu(wrapper: type) -> bool:
+    """Whether the Runner gives it the number of a GPU, which it minds."""
+    return issubclass(wrapper, DistributedDataParallel) and not issubclass(
+        wrapper, MMSeparateDistributedDataParallel
     )

@@ -4,7 +4,7 @@ import weakref
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mmamp.checks import check_int
 from mmamp.module_names import unwrap
+from mmamp.no_sync import no_sync
 from mmamp.registry import MODELS
 
 from .update_schedule import UpdateSchedule
@@ -285,12 +286,11 @@ def _check_wrappers(optim_wrapper: OptimWrapper) -> None:
 def _frozen(network: nn.Module) -> Iterator[None]:
     """Let nothing leave a gradient in a network, and none be computed."""
     params = [p for p in network.parameters() if p.requires_grad]
-    # Under DDP, nor waits another rank for gradients that never come.
-    no_sync = getattr(network, 'no_sync', nullcontext)
     for param in params:
         param.requires_grad_(False)
     try:
-        with no_sync():
+        # Nor has DDP anything to wait for.
+        with no_sync(network):
             yield
     finally:
         for param in params:

@@ -108,7 +108,7 @@ class ImageGAN(BaseGAN):
             loss_disc_fake=self.gan_loss(pred_fake, False, is_disc=True),
             loss_disc_real=self.gan_loss(pred_real, True, is_disc=True),
         )
-        for regularizer in _due(self.disc_regularizers, optimizer_wrapper):
+        for regularizer in _due(self.disc_regularizers, place):
             losses[_name(regularizer)] = regularizer(
                 self.discriminator,
                 _arguments(inputs, real_labels),
@@ -132,7 +132,7 @@ class ImageGAN(BaseGAN):
         losses = dict(
             loss_gen=self.gan_loss(self._discriminate(fake, labels), True)
         )
-        for regularizer in _due(self.gen_regularizers, optimizer_wrapper):
+        for regularizer in _due(self.gen_regularizers, place):
             num = max(len(inputs) // regularizer.batch_shrink, 1)
             random = self._random(num, GEN_PENALTY, place)
             noise, labels = self._latents(random)
@@ -312,14 +312,9 @@ def _arguments(x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
     return (x,) if labels is None else (x, labels)
 
 
-def _due(
-    regularizers: nn.ModuleList, optimizer_wrapper: OptimWrapper
-) -> Iterator[Any]:
+def _due(regularizers: nn.ModuleList, place: tuple[int, int]) -> Iterator[Any]:
     """Those whose turn it is: all of a window, or nothing of it."""
-    if not len(regularizers):
-        return
-    counts = optimizer_wrapper._accumulative_counts
-    update = optimizer_wrapper.inner_count // counts
+    update, _ = place
     regularizer: Any
     for regularizer in regularizers:
         if regularizer.is_due(update):

@@ -1,13 +1,13 @@
 """Data-parallel training of several networks, each on its own."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from mmengine.model import MMSeparateDistributedDataParallel
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
+from mmamp.no_sync import no_sync
 from mmamp.registry import MODEL_WRAPPERS
 
 
@@ -66,8 +66,5 @@ class SeparateDistributedDataParallel(MMSeparateDistributedDataParallel):
     @contextmanager
     def no_sync(self) -> Iterator[None]:
         """Let no network average its gradients over the ranks."""
-        with ExitStack() as stack:
-            for network in self.module.children():
-                if isinstance(network, DistributedDataParallel):
-                    stack.enter_context(network.no_sync())
+        with no_sync(self.module):
             yield

@@ -5,17 +5,11 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[2]
 MODEL = """
-import torch
-from mmengine.model import BaseModel
-from mmengine.registry import MODELS
-
 
 @MODELS.register_module()
 class Plain(BaseModel):
@@ -30,28 +24,20 @@ class Plain(BaseModel):
         return dict(loss=torch.nn.functional.cross_entropy(logits, labels))
 """
 CONFIG = """
-default_scope = 'mmamp'
-custom_imports = dict(imports=['plain_model'])
 model = dict(type='mmengine.Plain')
 optim_wrapper = dict(
     type='AmpOptimWrapper', accumulative_counts=3,
     optimizer=dict(type='Adam', lr=1e-3))
 train_cfg = dict(by_epoch=False, max_iters=2000)
-train_dataloader = dict(
-    batch_size=4, num_workers=0,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    collate_fn=dict(type='default_collate'),
-    dataset=dict(type='DigitsDataset', pipeline=[dict(type='PackImage')]))
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=20),
     checkpoint=dict(type='CheckpointHook', interval=10000, by_epoch=False))
-log_processor = dict(by_epoch=False)
 env_cfg = dict(dist_cfg=dict(backend='gloo'))
 randomness = dict(seed=0, diff_rank_seed=True)
 """
 
 
-def start(folder, work_dir, *args):
+def start(folder, env, work_dir, *args):
     return subprocess.Popen(
         [
             sys.executable,
@@ -61,11 +47,7 @@ def start(folder, work_dir, *args):
             *('--launcher', 'pytorch', '--work-dir', str(folder / work_dir)),
             *args,
         ],
-        env=dict(
-            os.environ,
-            PYTHONPATH=f'{ROOT}:{folder}',
-            OMP_NUM_THREADS='1',
-        ),
+        env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -79,25 +61,27 @@ def finish(process):
 
 
 @pytest.mark.slow
-def test_all_ranks_leave_together_and_go_on_exactly(tmp_path, process_of_rank):
-    (tmp_path / 'plain_model.py').write_text(MODEL)
-    (tmp_path / 'config.py').write_text(CONFIG)
-    finish(start(tmp_path, 'whole'))
-    process = start(tmp_path, 'stopped')
+def test_all_ranks_leave_together_and_go_on_exactly(
+    user_project, environment, process_of_rank
+):
+    folder = user_project(MODEL, CONFIG)
+    env = environment(folder)
+    finish(start(folder, env, 'whole'))
+    process = start(folder, env, 'stopped')
     while 'Iter(train) [  40/2000]' not in (line := process.stdout.readline()):
         assert line, 'the run has ended'
     os.kill(process_of_rank(process.pid, 1), signal.SIGTERM)
     out = finish(process)
     assert re.search(r'saved .*iter_\d+\.pth after iteration', out)
-    (saved,) = (tmp_path / 'stopped').glob('iter_*.pth')
+    (saved,) = (folder / 'stopped').glob('iter_*.pth')
     state = torch.load(saved, weights_only=True)
     assert state['meta']['iter'] < 2000
     first, second = state['rng_states']
     assert not torch.equal(first['torch'], second['torch'])
 
-    finish(start(tmp_path, 'stopped', '--resume'))
+    finish(start(folder, env, 'stopped', '--resume'))
     whole, stopped = (
-        torch.load(tmp_path / x / 'iter_2000.pth', weights_only=True)
+        torch.load(folder / x / 'iter_2000.pth', weights_only=True)
         for x in ('whole', 'stopped')
     )
     for name, value in whole['state_dict'].items():

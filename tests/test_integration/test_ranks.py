@@ -192,22 +192,3 @@ def test_a_window_of_the_whole_model(tmp_path):
     one, other = in_ranks(tmp_path, 2, own_train_step)
     assert not torch.equal(one[0], other[0])
     assert torch.equal(one[1], other[1])
-
-
-class TestWrapper:
-    def test_parameters_of_its_own(self, as_rank):
-        gan = make_gan()
-        gan.scale = nn.Parameter(torch.ones(()))
-        with (
-            as_rank(0),
-            pytest.raises(ValueError, match=r'\(scale\).*generator, discr'),
-        ):
-            SeparateDistributedDataParallel(gan)
-
-    def test_no_sync_covers_every_network(self, as_rank):
-        with as_rank(0):
-            model = SeparateDistributedDataParallel(make_gan())
-            networks = model.module.generator, model.module.discriminator
-            with model.no_sync():
-                assert not any(n.require_backward_grad_sync for n in networks)
-            assert all(n.require_backward_grad_sync for n in networks)

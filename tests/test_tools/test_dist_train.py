@@ -4,8 +4,8 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,10 +21,6 @@ SMALL = [
     'default_hooks.logger.interval=1',
 ]
 DEMO = """
-import torch
-from mmengine.model import BaseModel
-from mmengine.registry import MODELS
-
 
 @MODELS.register_module()
 class DemoModel(BaseModel):
@@ -45,18 +41,10 @@ class DemoModel(BaseModel):
         return log_vars
 """
 DEMO_CONFIG = """
-default_scope = 'mmamp'
-custom_imports = dict(imports=['demo_model'])
 model = dict(type='mmengine.DemoModel')
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=1e-3))
 train_cfg = dict(by_epoch=False, max_iters=3)
-train_dataloader = dict(
-    batch_size=4, num_workers=0,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    collate_fn=dict(type='default_collate'),
-    dataset=dict(type='DigitsDataset', pipeline=[dict(type='PackImage')]))
 default_hooks = dict(logger=dict(type='LoggerHook', interval=1))
-log_processor = dict(by_epoch=False)
 """
 
 
@@ -64,29 +52,24 @@ def command(*args):
     return ['bash', str(ROOT / 'tools/dist_train.sh'), *map(str, args)]
 
 
-def environment(**kwargs):
-    return dict(
-        os.environ,
-        PYTHON=sys.executable,
-        PYTHONPATH=os.pathsep.join([str(ROOT), *sys.path[:1]]),
-        OMP_NUM_THREADS='1',
-        CUDA_VISIBLE_DEVICES='',
-        **kwargs,
-    )
+@pytest.fixture
+def run(environment):
+    """Run the script to its end, with a project's folder or without."""
+
+    def run(*args, folder=ROOT, **variables):
+        return subprocess.run(
+            command(*args),
+            env=environment(folder, **variables),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run
 
 
-def run(*args, cwd=None, **kwargs):
-    return subprocess.run(
-        command(*args),
-        env=environment(**kwargs),
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-def test_a_gan(tmp_path):
+def test_a_gan(tmp_path, run):
     work_dir = tmp_path / 'a folder'
     done = run(
         GAN,
@@ -107,28 +90,16 @@ def test_a_gan(tmp_path):
 
 
 @pytest.fixture
-def demo(tmp_path):
-    (tmp_path / 'demo_model.py').write_text(DEMO)
-    (tmp_path / 'config.py').write_text(DEMO_CONFIG)
-    return tmp_path
+def run_demo(run, user_project):
+    """The same with the guide's model."""
+    folder = user_project(DEMO, DEMO_CONFIG)
+    return partial(run, 'config.py', 2, folder=folder)
 
 
-def run_demo(demo, *args, **kwargs):
-    env = dict(PYTHONPATH=f'{ROOT}:{demo}')
-    return subprocess.run(
-        command('config.py', 2, *args),
-        env=dict(environment(**kwargs), **env),
-        cwd=demo,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-def test_a_model_with_its_own_train_step(demo):
+def test_a_model_with_its_own_train_step(run_demo):
     """With a port from the environment, as for several machines."""
     port = 20000 + os.getpid() % 10000
-    done = run_demo(demo, '--amp', PORT=str(port), NNODES='1')
+    done = run_demo('--amp', PORT=str(port), NNODES='1')
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r'Iter\(train\) \[3/3\]', done.stdout + done.stderr)
 
@@ -136,8 +107,8 @@ def test_a_model_with_its_own_train_step(demo):
 @pytest.mark.parametrize(
     'kind', ['MMDistributedDataParallel', 'DistributedDataParallel']
 )
-def test_a_wrapper_that_bypasses_it(demo, kind):
-    done = run_demo(demo, '--cfg-options', f'model_wrapper_cfg.type={kind}')
+def test_a_wrapper_that_bypasses_it(run_demo, kind):
+    done = run_demo('--cfg-options', f'model_wrapper_cfg.type={kind}')
     assert done.returncode != 0
     message = f'{kind} would not run the train_step of mmengine.DemoModel'
     assert done.stderr.count(message) == 1
@@ -145,20 +116,20 @@ def test_a_wrapper_that_bypasses_it(demo, kind):
 
 
 @pytest.mark.parametrize('args', [(), (GAN,), (GAN, '0'), (GAN, '--amp')])
-def test_usage(args):
+def test_usage(args, run):
     done = run(*args)
     assert done.returncode == 2
     assert done.stderr.startswith('usage: bash tools/dist_train.sh CONFIG')
 
 
-def test_a_config_that_is_not_there_is_told_once():
+def test_a_config_that_is_not_there_is_told_once(run):
     done = run('configs/dcgan/dcgan.py', 2)
     assert done.returncode != 0
     assert done.stderr.count("'configs/dcgan/dcgan.py' does not exist") == 1
 
 
 @pytest.mark.slow
-def test_death_of_a_rank(tmp_path, process_of_rank):
+def test_death_of_a_rank(tmp_path, run, environment, process_of_rank):
     """The others end within a minute, and the run goes on."""
     args = [GAN, 2, '--amp', '--work-dir', tmp_path, '--cfg-options', *SMALL]
     args += ['default_hooks.checkpoint.interval=5', 'train_cfg.max_iters=400']

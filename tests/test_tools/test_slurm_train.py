@@ -1,10 +1,8 @@
 """`tools/slurm_train.sh` on a real Slurm of two nodes on this machine."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -26,18 +24,6 @@ needs_slurm = pytest.mark.skipif(
 )
 
 
-def environment(**kwargs):
-    env = {k: v for k, v in os.environ.items() if k[:6] != 'SLURM_'}
-    return dict(
-        env,
-        PYTHON=sys.executable,
-        PYTHONPATH=str(ROOT),
-        OMP_NUM_THREADS='1',
-        CUDA_VISIBLE_DEVICES='',
-        **kwargs,
-    )
-
-
 @pytest.fixture(scope='module')
 def slurm(tmp_path_factory):
     folder = tmp_path_factory.mktemp('slurm')
@@ -57,7 +43,7 @@ def wait_for(condition, seconds=120):
 
 @pytest.mark.slurm
 @needs_slurm
-def test_preempted_requeued_and_finished(slurm, tmp_path):
+def test_preempted_requeued_and_finished(slurm, tmp_path, environment):
     work_dir = tmp_path / 'a folder'
     env = environment(
         GPUS='0',
@@ -117,7 +103,7 @@ def test_preempted_requeued_and_finished(slurm, tmp_path):
 
 @pytest.mark.slurm
 @needs_slurm
-def test_a_job_that_fails(slurm, tmp_path):
+def test_a_job_that_fails(slurm, tmp_path, environment):
     env = environment(GPUS='0', GPUS_PER_NODE='1', CPUS_PER_TASK='1', **slurm)
     done = subprocess.run(
         [
@@ -141,7 +127,7 @@ def test_a_job_that_fails(slurm, tmp_path):
         (('p', 'j', 'no.py', 'w'), "config file 'no.py' does not exist"),
     ],
 )
-def test_usage(args, message):
+def test_usage(args, message, environment):
     done = subprocess.run(
         ['bash', SCRIPT, *args],
         env=environment(),
@@ -156,7 +142,7 @@ def test_usage(args, message):
 @pytest.mark.parametrize(
     ('variable', 'value'), [('GPUS', 'two'), ('GPUS_PER_NODE', '0')]
 )
-def test_bad_numbers(tmp_path, variable, value):
+def test_bad_numbers(tmp_path, variable, value, environment):
     done = subprocess.run(
         ['bash', SCRIPT, 'p', 'j', str(GAN), str(tmp_path)],
         env=environment(**{variable: value}),

@@ -10,6 +10,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mmamp.no_sync import no_sync
 from mmamp.registry import OPTIM_WRAPPERS
 
 from ..precision import protect_spectral_norm
@@ -23,7 +24,6 @@ from .autocast import (
 from .gradients import at_least_float32, total_norm
 from .higher_order import PenaltyScaler, scaled_grad
 from .loss_scaler import LossScaler, build_loss_scaler
-from .no_sync import no_sync
 from .windowed_optim_wrapper import WindowedOptimWrapper
 
 

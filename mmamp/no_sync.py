@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from mmengine.dist import get_world_size
+from mmengine.dist import is_distributed
 from mmengine.model import MMSeparateDistributedDataParallel
 from torch import nn
 
@@ -14,10 +14,11 @@ def no_sync(model: nn.Module) -> Iterator[None]:
     """Have no model wrapper in a model average gradients over the ranks.
 
     Args:
-        model (nn.Module): Wrapped itself, or holding networks that are.
+        model (nn.Module): Wrapped itself, holding networks that are, or
+            neither.
     """
     with ExitStack() as stack:
-        if get_world_size() > 1:
+        if is_distributed():
             for wrapper in _synchronising(model):
                 stack.enter_context(wrapper.no_sync())
         yield

@@ -41,12 +41,14 @@ from .engine.optimizers import (  # noqa: E402
 )
 from .models import (  # noqa: E402
     BaseGAN,
+    ImageGAN,
     SeparateDistributedDataParallel,
 )
 
 __all__ = [
     'AmpOptimWrapper',
     'BaseGAN',
+    'ImageGAN',
     'OptimWrapperConstructor',
     'SeparateDistributedDataParallel',
     '__version__',

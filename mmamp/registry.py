@@ -26,6 +26,7 @@ __all__ = [
     'OPTIM_WRAPPER_CONSTRUCTORS',
     'PARAM_SCHEDULERS',
     'RUNNERS',
+    'STRATEGIES',
     'TRANSFORMS',
     'VISBACKENDS',
     'VISUALIZERS',
@@ -56,6 +57,7 @@ OPTIM_WRAPPER_CONSTRUCTORS = _child(
 )
 PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS', 'mmamp.engine')
 RUNNERS = _child('RUNNERS', 'mmamp.engine')
+STRATEGIES = _child('STRATEGIES', 'mmamp.engine')
 VISBACKENDS = _child('VISBACKENDS', 'mmamp.engine')
 VISUALIZERS = _child('VISUALIZERS', 'mmamp.engine')
 

@@ -3,16 +3,16 @@
 import argparse
 import logging
 import os
-import shlex
 import sys
 from pathlib import Path
+from traceback import format_exception
+from typing import Any
 
 from mmengine.config import Config, DictAction
-from mmengine.device import get_device
 from mmengine.dist import is_main_process
-from mmengine.logging import MMLogger, print_log
-from mmengine.runner import Runner
-from torch import distributed
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+from mmengine.registry import RUNNERS
 
 import mmamp  # noqa: F401  (registers everything)
 from mmamp.config import enable_amp
@@ -24,14 +24,18 @@ from mmamp.config.launch import (
     merge_options,
     seed_data,
 )
-from mmamp.engine.checkpoints import (
-    check_checkpoint,
-    latest_checkpoint,
-    load_safely_only,
-)
+from mmamp.engine.checkpoints import load_safely_only
 from mmamp.engine.hooks.overflow_hook import NonFiniteTrainingError
 from mmamp.engine.hooks.preemption_hook import Preempted
 from mmamp.engine.model_wrapper import set_model_wrapper
+from mmamp.launcher.early_log import EarlyLog
+from mmamp.launcher.ranks import (
+    check_launcher,
+    is_first,
+    join_ranks,
+    leave_ranks,
+)
+from mmamp.launcher.resume import how_to_resume, resume_command, set_resume
 
 USAGE = 2
 """Exit code for a mistake of the user's."""
@@ -39,6 +43,11 @@ NOT_FINITE = 3
 """Exit code of a run whose gradients are not finite any more."""
 INTERRUPTED = 130
 """Exit code of a process that Ctrl-C ended."""
+MISTAKES = (
+    *(TypeError, ValueError, KeyError, AttributeError, AssertionError),
+    *(ImportError, OSError),
+)
+"""What building a run raises of a config that it cannot be built from."""
 
 
 class _Options(DictAction):
@@ -50,7 +59,7 @@ class _Options(DictAction):
         except Exception as error:
             raise argparse.ArgumentError(
                 self,
-                f'cannot read {" ".join(values)!r} as KEY=VALUE: {error}',
+                f'cannot read {" ".join(values)!r} as KEY=VALUE',
             ) from error
 
 
@@ -150,6 +159,7 @@ def config_from(args: argparse.Namespace) -> Config:
             if getattr(args, option) is not None:
                 name = option.replace('_', '-')
                 raise UsageError(f'--{name} has no effect without --amp')
+    check_launcher(args.launcher)
     cfg = load_config(args.config)
     merge_options(cfg, args.cfg_options or {})
     cfg.launcher = args.launcher
@@ -166,40 +176,11 @@ def config_from(args: argparse.Namespace) -> Config:
             raise UsageError(f'--amp: {error}') from error
     if args.auto_scale_lr:
         enable_auto_scale_lr(cfg)
-    _set_resume(cfg, args.resume)
+    set_resume(cfg, args.resume)
     add_hooks(cfg)
     seed_data(cfg)
     set_model_wrapper(cfg)
     return cfg
-
-
-def _set_resume(cfg: Config, resume: str | None) -> None:
-    """Where to go on from."""
-    if resume is None:
-        return
-    if resume == 'auto':
-        found = latest_checkpoint(cfg.work_dir)
-    else:
-        found = resume, check_checkpoint(resume)
-    cfg.resume = found is not None
-    cfg.load_from = found and found[0]
-    if found is None:
-        print_log(
-            f'--resume: no checkpoint in {cfg.work_dir!r} yet, so the run '
-            'starts from the beginning',
-            logger='current',
-            level=logging.WARNING,
-        )
-        return
-    # Before the Runner builds its data with a seed of its own.
-    seed = found[1].get('seed')
-    randomness = dict(cfg.get('randomness') or {})
-    if randomness.get('seed') is None and seed is not None:
-        cfg.randomness = dict(randomness, seed=seed)
-        print_log(
-            f'--resume: the seed is {seed}, as in {found[0]}',
-            logger='current',
-        )
 
 
 def _is_interrupt(error: BaseException | None) -> bool:
@@ -212,89 +193,6 @@ def _is_interrupt(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _how_to_resume(cfg: Config, argv: list[str]) -> str:
-    """What a user who pressed Ctrl-C wants to know."""
-    try:
-        latest = latest_checkpoint(cfg.work_dir)
-    except UsageError as error:
-        return f'Interrupted; {error}'
-    if latest is None:
-        return 'Interrupted before the first checkpoint was saved.'
-    return f'Interrupted. Go on from {latest[0]} with: {resume_command(argv)}'
-
-
-def resume_command(argv: list[str]) -> str:
-    """The command that goes on from the latest checkpoint.
-
-    Args:
-        argv (list[str]): Arguments of the run; a checkpoint that it resumed
-            from itself is not the latest any more.
-    """
-    kept = []
-    rest = iter(enumerate(argv))
-    for i, argument in rest:
-        if argument == '--resume':
-            if i + 1 < len(argv) and not argv[i + 1].startswith('-'):
-                next(rest)
-        elif not argument.startswith('--resume='):
-            kept.append(argument)
-    return shlex.join(['python', sys.argv[0], *kept, '--resume'])
-
-
-def _join_ranks(launcher: str) -> None:
-    """Join the other processes where there is no accelerator.
-
-    MMEngine would look for a GPU, whatever backend the config has.
-    """
-    if get_device() != 'cpu':
-        return
-    if launcher == 'pytorch':
-        distributed.init_process_group('gloo')
-    elif launcher == 'slurm':
-        # Where they meet, tools/slurm_train.sh says.
-        distributed.init_process_group(
-            'gloo',
-            rank=int(os.environ['SLURM_PROCID']),
-            world_size=int(os.environ['SLURM_NTASKS']),
-        )
-
-
-def _is_first(launcher: str) -> bool:
-    """Whether this process speaks for all, before they have met."""
-    variable = dict(pytorch='RANK', slurm='SLURM_PROCID').get(launcher, '')
-    return os.environ.get(variable, '0') == '0'
-
-
-def _leave_ranks() -> None:
-    """Part from the other processes when all of them are done."""
-    if distributed.is_initialized():
-        distributed.barrier()
-        distributed.destroy_process_group()
-
-
-class _EarlyLog(logging.Handler):
-    """Keeps what is logged before the Runner has opened its log file."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._records: list[logging.LogRecord] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._records.append(record)
-
-    def __enter__(self) -> None:
-        self._logger = MMLogger.get_current_instance()
-        self._kept, self._logger.handlers = self._logger.handlers, [self]
-
-    def __exit__(self, *_: object) -> None:
-        self._logger.handlers = self._kept
-
-    def replay(self, logger: logging.Logger) -> None:
-        """Log it now."""
-        for record in self._records:
-            logger.handle(record)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -313,20 +211,24 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     load_safely_only()
-    early = _EarlyLog()
+    early = EarlyLog()
     try:
         with early:
             cfg = config_from(args)
     except UsageError as error:
-        if _is_first(args.launcher):
+        if is_first(args.launcher):
             early.replay(MMLogger.get_current_instance())
-            parser.error(str(error))
+            _complain(error)
         return USAGE
+    phase = _Phase()
     try:
-        _join_ranks(args.launcher)
-        runner = Runner.from_cfg(cfg)
+        join_ranks(args.launcher)
+        runner = build_runner(cfg)
         early.replay(runner.logger)
+        runner.register_hook(phase, 'HIGHEST')
         runner.train()
+        if is_main_process() and not phase.trains:
+            _complain(f'nothing to do: the run is at iteration {runner.iter}')
     except Preempted as preempted:
         if is_main_process():
             print(
@@ -336,19 +238,61 @@ def main(argv: list[str] | None = None) -> int:
             )
             if mark := os.environ.get('MMAMP_PREEMPTED'):
                 Path(mark).touch()
-        _leave_ranks()
-        return 0
-    except NonFiniteTrainingError as error:
-        print(f'mmamp.train: error: {error}', file=sys.stderr)
+    except NonFiniteTrainingError:
+        # The log has said why.
+        leave_ranks()
         return NOT_FINITE
     except BaseException as error:
-        if not _is_interrupt(error):
+        if _is_interrupt(error):
+            if is_main_process():
+                print(how_to_resume(cfg, argv), file=sys.stderr)
+            return INTERRUPTED
+        if phase.trains or not isinstance(error, MISTAKES):
             raise
         if is_main_process():
-            print(_how_to_resume(cfg, argv), file=sys.stderr)
-        return INTERRUPTED
-    _leave_ranks()
+            _complain(error)
+        return USAGE
+    leave_ranks()
     return 0
+
+
+class _Phase(Hook):
+    """Knows whether training has begun."""
+
+    trains = False
+
+    def before_train_iter(self, *_: Any, **__: Any) -> None:
+        self.trains = True
+
+
+def build_runner(cfg: Config) -> Any:
+    """The runner of a config: the one it names, or MMEngine's.
+
+    Args:
+        cfg (Config): ``runner_type`` and ``strategy`` decide.
+    """
+    kind: Any = cfg.get('runner_type', 'Runner')
+    if isinstance(kind, str):
+        kind = RUNNERS.get(kind)
+    return kind.from_cfg(cfg)
+
+
+def _complain(error: BaseException | str) -> None:
+    """Tell a mistake in one line; where it was found out goes into the log."""
+    if isinstance(error, (UsageError, str)):
+        print(f'mmamp.train: error: {error}', file=sys.stderr)
+        return
+    text = ' '.join(str(error).split())
+    where = ''
+    for handler in MMLogger.get_current_instance().handlers:
+        if isinstance(handler, logging.FileHandler):
+            with open(handler.baseFilename, 'a') as file:
+                file.writelines(format_exception(error))
+            where = f' (more in {handler.baseFilename})'
+    print(
+        f'mmamp.train: error: {type(error).__name__}: {text}{where}',
+        file=sys.stderr,
+    )
 
 
 if __name__ == '__main__':

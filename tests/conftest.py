@@ -55,14 +55,15 @@ def mm_log():
 class TinyClassifier(BaseModel):
     """One optimizer; the loss is infinite at ``bad_iters``."""
 
-    def __init__(self, bad_iters=()):
+    def __init__(self, bad_iters=(), dropout=0.0):
         super().__init__(dict(type='mmamp.GANDataPreprocessor'))
         self.network = nn.Linear(64, 10)
+        self.dropout = nn.Dropout(dropout)
         self.bad_iters = bad_iters
         self.seen = 0
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
-        return self.network(inputs.flatten(1))
+        return self.network(self.dropout(inputs.flatten(1)))
 
     def train_step(self, data, optim_wrapper):
         batch = self.data_preprocessor(data, True)

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from mmengine.runner import Runner
 
 from mmamp.config.launch import HOOKS as LAUNCHER_HOOKS
 from mmamp.engine.hooks.preemption_hook import Preempted
-from mmamp.train import build_parser, config_from, main, resume_command
+from mmamp.launcher.resume import resume_command
+from mmamp.train import build_parser, config_from, main
 
 ROOT = Path(__file__).parents[1]
 DCGAN = str(ROOT / 'configs/dcgan/dcgan_digits-32x32.py')
@@ -88,9 +90,11 @@ def scalars_of(work_dir):
 
 def refused(args, capsys):
     """Exit code 2 and one line; returns the line."""
-    with pytest.raises(SystemExit) as exit_:
-        main([str(a) for a in args])
-    assert exit_.value.code == 2
+    try:
+        code = main([str(a) for a in args])
+    except SystemExit as exit_:  # from argparse
+        code = exit_.code
+    assert code == 2
     err = capsys.readouterr().err
     assert 'Traceback' not in err
     lines = [x for x in err.splitlines() if ': error: ' in x]
@@ -102,7 +106,7 @@ def refused(args, capsys):
 class TestAmp:
     def test_float32_and_amp_from_the_same_file(self, tmp_path):
         assert train(tmp_path / 'a') == 0
-        assert 'AmpOptimWrapper' not in log_of(tmp_path / 'a')
+        assert 'Mixed precision' not in log_of(tmp_path / 'a')
         assert train(tmp_path / 'b', '--amp') == 0
         log = log_of(tmp_path / 'b')
         for name in ('generator', 'discriminator'):
@@ -166,7 +170,8 @@ class TestAmp:
         assert 'in mixed precision already' in log_of(tmp_path)
         counters = torch.load(tmp_path / 'iter_9.pth', weights_only=True)
         for state in counters['optimizer'].values():
-            assert state['amp_counters'] == dict(windows=2, skipped=0)
+            counters = dict(windows=2, skipped=0, stuck=0)
+            assert state['amp_counters'] == counters
 
 
 class TestOutput:
@@ -312,6 +317,31 @@ class TestResume:
         for key, value in ends['a'].items():
             assert torch.equal(ends['b'][key], value), key
 
+    def test_a_copied_work_dir_goes_on_by_itself(self, tmp_path):
+        assert train(tmp_path / 'a', iters=2) == 0
+        shutil.copytree(tmp_path / 'a', tmp_path / 'b')
+        assert train(tmp_path / 'b', '--resume', iters=4) == 0
+        assert 'Load checkpoint from' in log_of(tmp_path / 'b')
+        loaded = re.findall(
+            r'Load checkpoint from (\S+)', log_of(tmp_path / 'b')
+        )
+        assert set(loaded) == {str(tmp_path / 'b/iter_2.pth')}
+
+    def test_a_run_that_is_over_says_so(self, tmp_path, capsys):
+        assert train(tmp_path, iters=2) == 0
+        assert train(tmp_path, '--resume', iters=2) == 0
+        assert 'nothing to do' in capsys.readouterr().err
+
+    def test_auto_keeps_the_weights_to_start_from(self, tmp_path):
+        """A scheduler's script always resumes, the first time too."""
+        assert train(tmp_path / 'a', iters=2) == 0
+        options = [*TINY_DCGAN, f'load_from={tmp_path}/a/iter_2.pth']
+        args = ('--resume',)
+        assert train(tmp_path / 'b', *args, iters=1, options=options) == 0
+        log = log_of(tmp_path / 'b')
+        assert 'starts from the beginning, with the weights of' in log
+        assert f'Load checkpoint from {tmp_path}/a/iter_2.pth' in log
+
     def test_auto_without_a_checkpoint_starts_anew_and_says_so(self, tmp_path):
         assert train(tmp_path, '--resume', 'auto', iters=1) == 0
         assert 'starts from the beginning' in log_of(tmp_path)
@@ -325,6 +355,9 @@ class TestMistakes:
         assert 'did you mean' in line
         assert 'dcgan_digits-32x32.py' in line
         assert 'nowhere' in refused(['nowhere/at/all.py'], capsys)
+
+    def test_a_folder(self, capsys):
+        assert 'is a folder' in refused([ROOT / 'configs'], capsys)
 
     def test_broken_config(self, tmp_path, capsys):
         config = tmp_path / 'broken.py'
@@ -343,10 +376,25 @@ class TestMistakes:
             (['--amp-dtype', 'float16'], 'without --amp'),
             (['--loss-scale', '2'], 'without --amp'),
             (['--cfg-options', 'train_cfg'], "'train_cfg' as KEY=VALUE"),
+            (['--resume', 'configs'], "'configs' is a folder"),
+            (['--resume', 'README.md'], 'was not written by torch.save'),
+            # What only building the run finds out.
+            (['--cfg-options', 'train_cfg.max_iter=3'], "argument 'max_iter'"),
+            (['--cfg-options', 'train_cfg.max_iters=ten'], "'ten'"),
+            (['--cfg-options', 'model.generator.chan=3'], "argument 'chan'"),
+            (
+                [
+                    '--cfg-options',
+                    'optim_wrapper.generator.optimizer.type=Adamm',
+                ],
+                "optim_wrapper['generator']",
+            ),
             (['--cfg-options', 'log_level.x=1'], '--cfg-options'),
             (['--auto-scale-lr'], 'base_batch_size'),
             (['--resume', 'gone.pth'], "'gone.pth' does not exist"),
             (['--launcher', 'ssh'], "'ssh'"),
+            (['--launcher', 'pytorch'], 'bash tools/dist_train.sh'),
+            (['--launcher', 'slurm'], 'bash tools/slurm_train.sh'),
         ],
     )
     def test_bad_option(self, tmp_path, capsys, args, match):
@@ -360,6 +408,32 @@ class TestMistakes:
         assert 'x.pth' in line
         torch.save(dict(state_dict={}), path)
         assert 'message_hub' in refused([DCGAN, '--resume', path], capsys)
+
+    def test_a_mistake_in_a_hook_and_where_it_was_found(
+        self, tmp_path, capsys
+    ):
+        config = tmp_path / 'c.py'
+        config.write_text(
+            f'_base_ = {DCGAN!r}\n'
+            "custom_hooks = [dict(type='PrecisionHook', rules=[dict("
+            "pattern='discriminator.nothing')])]\n"
+        )
+        args = [config, '--work-dir', tmp_path, '--cfg-options']
+        line = refused([*args, *TINY_DCGAN, 'experiment_name=x'], capsys)
+        assert 'matches no module' in line
+        (log,) = re.findall(r'\(more in (.*)\)$', line)
+        assert 'Traceback' in Path(log).read_text()
+
+    def test_a_checkpoint_of_another_model(self, tmp_path, capsys):
+        assert train(tmp_path, iters=2) == 0
+        options = [x for x in TINY_DCGAN if 'generator' not in x]
+        args = [DCGAN, '--work-dir', tmp_path / 'other', '--resume']
+        args += [tmp_path / 'iter_2.pth', '--cfg-options', *options]
+        args += [f'experiment_name=run{next(NUMBERS)}']
+        args += ['model.generator.image_size=16']
+        args += ['model.discriminator.image_size=16']
+        line = refused(args, capsys)
+        assert 'iter_2.pth is of another model or optimizer' in line
 
     def test_work_dir_is_a_file(self, tmp_path, capsys):
         file = tmp_path / 'f'
@@ -465,6 +539,13 @@ def test_the_command_resumes_from_the_latest(argv, monkeypatch):
     assert resume_command(argv) == command
 
 
+def test_the_command_of_several_processes(monkeypatch):
+    monkeypatch.setenv('MMAMP_COMMAND', 'bash tools/dist_train.sh C 2')
+    argv = ['C', '--launcher', 'pytorch', '--amp', '--resume', 'x.pth']
+    command = 'bash tools/dist_train.sh C 2 --amp --resume'
+    assert resume_command(argv) == command
+
+
 def test_a_run_that_cannot_go_on_ends_with_exit_code_3(tmp_path, capsys):
     config = tmp_path / 'c.py'
     config.write_text(
@@ -476,7 +557,7 @@ def test_a_run_that_cannot_go_on_ends_with_exit_code_3(tmp_path, capsys):
     code = train(tmp_path, '--amp', iters=20, config=str(config))
     assert code == 3
     err = capsys.readouterr().err
-    (line,) = [x for x in err.splitlines() if 'mmamp.train: error' in x]
+    assert 'Traceback' not in err
+    (line,) = [x for x in log_of(tmp_path).splitlines() if 'ERROR' in x]
     assert 'not finite' in line
     assert 'last_finite_iter_' in line
-    assert 'Traceback' not in err

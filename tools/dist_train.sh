@@ -14,6 +14,9 @@ fi
 config=$1
 gpus=$2
 shift 2
+# What the run says of how to go on begins with this.
+printf -v MMAMP_COMMAND 'bash %q %q %q' "$0" "$config" "$gpus"
+export MMAMP_COMMAND
 
 if [[ ${NNODES:-1} == 1 && -z ${PORT:-} ]]; then
     # Any free port.

@@ -29,6 +29,8 @@ def load_config(path: str) -> Config:
         UsageError: If there is no such file, or it cannot be parsed.
     """
     file = Path(path)
+    if file.is_dir():
+        raise UsageError(f'config file {path!r} is a folder')
     if not file.is_file():
         raise UsageError(f'config file {path!r} does not exist{_near(file)}')
     try:
@@ -46,7 +48,11 @@ def _near(file: Path) -> str:
     folder = file.parent
     while not folder.is_dir():
         folder = folder.parent
-    names = {str(p): p.name for p in sorted(folder.rglob('*.py'))[:2000]}
+    names = {
+        str(p): p.name
+        for p in sorted(folder.rglob('*.py'))[:5000]
+        if not any(x[0] == '.' or x == 'site-packages' for x in p.parts[:-1])
+    }
     close = difflib.get_close_matches(file.name, names.values(), n=3)
     paths = [path for path, name in names.items() if name in close][:3]
     return f'; did you mean {" or ".join(map(repr, paths))}?' if paths else ''

@@ -78,16 +78,19 @@ class SeededSampler:
     def _build(self) -> Any:
         return DATA_SAMPLERS.build(self._cfg, default_args=self._args)
 
-    def skip(self, num: int) -> None:
+    def skip_to(self, samples: int) -> None:
         """Leave samples out at the beginning of the next iteration over it.
 
         Args:
-            num (int): How many, of this rank.
+            samples (int): How many, of all ranks; they may have been another
+                number of ranks.
         """
         # A sampler may be its own iterator, part of which is used already.
         self.sampler = self._build()
         self.set_epoch(self._epoch)
-        self._skipped = num
+        rank, world_size = get_dist_info()
+        # This rank's are those at rank, rank + world_size, ...
+        self._skipped = max(-(-(samples - rank) // world_size), 0)
 
     def __iter__(self) -> Iterator[SeededIndex]:
         """Draw this rank's samples."""
@@ -148,11 +151,11 @@ class SeededDataset:
         once a batch, and in workers, whose generators nobody else uses, not
         at all.
         """
-        if not self._is_set_up:
+        is_worker = get_worker_info() is not None
+        if is_worker and not self._is_set_up:
             self._is_set_up = True
             outlive_signals()
         seeds = isinstance(indices[0], SeededIndex)
-        is_worker = get_worker_info() is not None
         with preserved() if seeds and not is_worker else nullcontext():
             return [self._load(index) for index in indices]
 

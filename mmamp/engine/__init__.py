@@ -1,4 +1,5 @@
-"""What MMEngine's Runner drives: optimizer wrappers and hooks."""
+"""What MMEngine drives: optimizer wrappers, hooks and strategies."""
 
 from .hooks import *  # noqa: F403
 from .optimizers import *  # noqa: F403
+from .strategies import *  # noqa: F403

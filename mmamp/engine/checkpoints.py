@@ -2,7 +2,7 @@
 
 import logging
 import os
-import re
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -128,8 +128,19 @@ def check_checkpoint(path: str) -> dict[str, Any]:
     Raises:
         UsageError: If it does not exist, cannot be read or is not complete.
     """
+    if os.path.isdir(path):
+        raise UsageError(
+            f'checkpoint {path!r} is a folder; --resume without a path goes '
+            'on from the latest checkpoint of --work-dir'
+        )
     if not os.path.isfile(path):
         raise UsageError(f'checkpoint {path!r} does not exist')
+    if not zipfile.is_zipfile(path):
+        raise UsageError(
+            f'checkpoint {path!r} cannot be read: it is cut short, or was '
+            'not written by torch.save; --resume without a path goes on from '
+            'the latest whole checkpoint of the work dir'
+        )
     try:
         checkpoint = torch.load(
             path, map_location='cpu', weights_only=True, mmap=True
@@ -145,6 +156,8 @@ def check_checkpoint(path: str) -> dict[str, Any]:
             f'checkpoint {path!r} cannot be read: {error}'
         ) from error
     needed = ('state_dict', 'meta', 'message_hub')
+    if not isinstance(checkpoint, dict):
+        checkpoint = {}
     missing = [key for key in needed if key not in checkpoint]
     if missing:
         raise UsageError(
@@ -155,7 +168,9 @@ def check_checkpoint(path: str) -> dict[str, Any]:
     return checkpoint['meta']
 
 
-def latest_checkpoint(work_dir: str) -> tuple[str, dict[str, Any]] | None:
+def latest_checkpoint(
+    work_dir: str, out_dir: str | None = None
+) -> tuple[str, dict[str, Any]] | None:
     """The latest checkpoint that a run can go on from.
 
     What ``last_checkpoint`` names comes first, then its neighbours, newest
@@ -163,6 +178,8 @@ def latest_checkpoint(work_dir: str) -> tuple[str, dict[str, Any]] | None:
 
     Args:
         work_dir (str): The work dir of the run.
+        out_dir (str, optional): Where its checkpoints go. Defaults to None:
+            the work dir.
 
     Returns:
         tuple[str, dict] or None: Its path and its ``meta``; None if there is
@@ -172,7 +189,7 @@ def latest_checkpoint(work_dir: str) -> tuple[str, dict[str, Any]] | None:
         UsageError: If there are checkpoints, but none that can be used.
     """
     broken = []
-    for path in _candidates(work_dir):
+    for path in _candidates(work_dir, out_dir or work_dir):
         try:
             meta = check_checkpoint(path)
         except UsageError as error:
@@ -192,20 +209,25 @@ def latest_checkpoint(work_dir: str) -> tuple[str, dict[str, Any]] | None:
     return None
 
 
-def _candidates(work_dir: str) -> list[str]:
+def _candidates(work_dir: str, out_dir: str) -> list[str]:
     """Checkpoints of a work dir, the one to go on from first."""
-    named = Path(work_dir, 'last_checkpoint')
-    last = named.read_text().strip() if named.is_file() else ''
-    folders = {Path(work_dir), Path(last).parent if last else Path(work_dir)}
+    file = Path(work_dir, 'last_checkpoint')
+    named = file.read_text().strip() if file.is_file() else ''
+    folders = {Path(work_dir), Path(out_dir)}
+    if named:
+        # The work dir may have been moved, or copied.
+        here = [f / Path(named).name for f in folders]
+        named = next((str(p) for p in here if p.is_file()), named)
+        folders.add(Path(named).parent)
     found = [
         path
         for folder in folders
         for path in folder.glob('*.pth')
-        if re.fullmatch(r'(iter|epoch)_\d+', path.stem)
+        if not path.name.startswith(('.', 'best_', 'last_finite_'))
     ]
     found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    names = [last] if last else []
-    return names + [str(p) for p in found if str(p) != last]
+    names = [named] if named else []
+    return names + [str(p) for p in found if str(p) != named]
 
 
 def _reason(error: UnpicklingError) -> str:

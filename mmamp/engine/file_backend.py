@@ -33,19 +33,33 @@ class AtomicLocalBackend(LocalBackend):
         """
         path = Path(filepath)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f'.{path.name}{TEMPORARY}')
-        with open(temporary, 'wb') as file:
-            file.write(obj)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
+        temporary = path.with_name(temporary_name(path.name))
+        temporary.write_bytes(obj)
+        replace_durably(temporary, path)
 
     def put_text(
         self, obj: str, filepath: str | Path, encoding: str = 'utf-8'
     ) -> None:
         """Write text to a file; see :meth:`put`."""
         self.put(obj.encode(encoding), filepath)
+
+
+def temporary_name(name: str) -> str:
+    """How a file is called while it is being written."""
+    return f'.{name}{TEMPORARY}'
+
+
+def replace_durably(written: Path, path: Path) -> None:
+    """Give a file that was written its name, once it is on the disk.
+
+    Args:
+        written (Path): The file.
+        path (Path): Its name in the same folder; what has it is replaced.
+    """
+    with open(written, 'rb') as file:
+        os.fsync(file.fileno())
+    os.replace(written, path)
+    _sync_folder(path.parent)
 
 
 def remove_leftovers(folder: str) -> None:

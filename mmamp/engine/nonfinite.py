@@ -54,8 +54,8 @@ class _Call:
         self, name: str, module: nn.Module, args: tuple, kwargs: dict
     ) -> None:
         self.name, self.module = name, module
-        # Detached, so as to hold no graph.
-        self.args, self.kwargs = tree_map(_detached, (args, kwargs))
+        # Copies, which hold no graph and which the module cannot change.
+        self.args, self.kwargs = tree_map(_copied, (args, kwargs))
         tensors = [*_floating((args, kwargs)), *module.parameters()]
         self.device = tensors[0].device.type if tensors else 'cpu'
         self.autocast: dict[str, Any] = dict(
@@ -312,7 +312,7 @@ class NonFiniteTracer:
             torch.no_grad(),
             torch.autocast(call.device, enabled=False),
         ):
-            outputs = _floating(call.module(*args, **kwargs))
+            outputs = _run_in_float32(call.module, args, kwargs)
         return all(_is_finite(tensor) for tensor in outputs)
 
     def _backward_is_finite(self, call: _Call, in_float32: bool) -> bool:
@@ -325,8 +325,9 @@ class NonFiniteTracer:
         if in_float32:
             autocast['enabled'] = False
         with self._aside(call.module), torch.enable_grad():
+            run = _run_in_float32 if in_float32 else _run
             with torch.autocast(**autocast):
-                outputs = _floating(call.module(*args, **kwargs))
+                outputs = run(call.module, args, kwargs)
             started = [
                 (out, call.grad_outputs[i].to(out.dtype))
                 for i, out in enumerate(outputs)
@@ -350,6 +351,27 @@ class NonFiniteTracer:
                     allow_unused=True,
                 )
         return all(grad is None or _is_finite(grad) for grad in grads)
+
+
+def _run(module: nn.Module, args: tuple, kwargs: dict) -> list[Tensor]:
+    return _floating(module(*args, **kwargs))
+
+
+def _run_in_float32(
+    module: nn.Module, args: tuple, kwargs: dict
+) -> list[Tensor]:
+    """Also where the module's own weights are of a lower precision."""
+    low = {
+        name: tensor.float()
+        for name, tensor in (
+            *module.named_parameters(),
+            *module.named_buffers(),
+        )
+        if tensor.dtype in (torch.float16, torch.bfloat16)
+    }
+    if not low:
+        return _run(module, args, kwargs)
+    return _floating(torch.func.functional_call(module, low, args, kwargs))
 
 
 def _describe(name: str, module: nn.Module) -> str:
@@ -376,8 +398,8 @@ def _is_finite(tensor: Tensor) -> bool:
     return bool(torch.isfinite(tensor).all())
 
 
-def _detached(value: Any) -> Any:
-    return value.detach() if isinstance(value, Tensor) else value
+def _copied(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, Tensor) else value
 
 
 def _same(value: Any) -> Any:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 
 class Island:
@@ -50,7 +50,7 @@ class Island:
     ) -> tuple[tuple, dict]:
         """Forward pre-hook: switch the precision, cast the inputs."""
         first = _first_floating(args, kwargs)
-        context = self._context(first)
+        context = self._context(module, args, kwargs)
         if context is not None:
             context.__enter__()
         self._open.append((context, None if first is None else first.dtype))
@@ -80,11 +80,11 @@ class Island:
 
         return tree_map(finish, output)
 
-    def _context(self, first: Tensor | None) -> Any:
+    def _context(self, module: nn.Module, args: tuple, kwargs: dict) -> Any:
         """The autocast state of the module, unless it holds already."""
         if self.dtype is None:
             return None
-        device = 'cpu' if first is None else first.device.type
+        device = _device_of(module, args, kwargs)
         enabled = self.dtype is not torch.float32
         if enabled == torch.is_autocast_enabled(device) and (
             not enabled or torch.get_autocast_dtype(device) is self.dtype
@@ -103,42 +103,33 @@ class Island:
         return value
 
 
-class _OldSpectralNorm(Island):
-    """An island around a ``torch.nn.utils.spectral_norm`` pre-hook.
+class _Float32SpectralNorm(SpectralNorm):
+    """The pre-hook of ``torch.nn.utils.spectral_norm``, out of autocast."""
 
-    That one normalises the weight in a forward pre-hook of the module whose
-    weight it is, and only this shall be in float32, not the module.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(torch.float32)
-
-    def install(self, module: nn.Module) -> None:
-        """Enter before the other pre-hooks and leave after them."""
-        module.register_forward_pre_hook(self._enter, prepend=True)
-        module.register_forward_pre_hook(self._leave)
-        # Where a pre-hook fails.
-        module.register_forward_hook(self.leave, always_call=True)
-
-    def _enter(self, module: nn.Module, args: tuple) -> None:
-        self.enter(module, args, {})
-
-    def _leave(self, module: nn.Module, args: tuple) -> None:
-        self.leave(module, args, None)
+    def __call__(self, module: nn.Module, inputs: Any) -> None:
+        """Normalise the weight."""
+        with torch.autocast(_device_of(module, (), {}), enabled=False):
+            super().__call__(module, inputs)
 
 
 def is_spectral_norm(module: nn.Module) -> bool:
     """Whether torch's spectral norm, of either kind, runs in a module."""
-    return isinstance(module, _SpectralNorm) or any(
-        isinstance(hook, SpectralNorm)
+    return isinstance(module, _SpectralNorm) or bool(_old_norms(module))
+
+
+def _old_norms(module: nn.Module) -> list[SpectralNorm]:
+    """Those of ``torch.nn.utils.spectral_norm``, which are pre-hooks."""
+    hooks = module._forward_pre_hooks.values()
+    return [hook for hook in hooks if isinstance(hook, SpectralNorm)]
+
+
+def islands(module: nn.Module) -> list[Island]:
+    """Those that are installed in a module itself."""
+    owners = [
+        getattr(hook, '__self__', None)
         for hook in module._forward_pre_hooks.values()
-    )
-
-
-def is_island(module: nn.Module) -> bool:
-    """Whether a module runs in a precision of its own already."""
-    hooks = [*module._forward_pre_hooks.values()]
-    return any(isinstance(getattr(h, '__self__', None), Island) for h in hooks)
+    ]
+    return [owner for owner in owners if isinstance(owner, Island)]
 
 
 def protect_spectral_norm(model: nn.Module) -> list[str]:
@@ -166,13 +157,19 @@ def float32_spectral_norm(module: nn.Module) -> bool:
     Returns:
         bool: Whether it was none before.
     """
-    if is_island(module):
-        return False
     if isinstance(module, _SpectralNorm):
+        if any(i.dtype is torch.float32 for i in islands(module)):
+            return False
         Island(torch.float32).install(module)
-    else:
-        _OldSpectralNorm().install(module)
-    return True
+        return True
+    unsafe = [
+        norm
+        for norm in _old_norms(module)
+        if not isinstance(norm, _Float32SpectralNorm)
+    ]
+    for norm in unsafe:
+        norm.__class__ = _Float32SpectralNorm
+    return bool(unsafe)
 
 
 def is_floating(value: Any) -> bool:
@@ -181,8 +178,16 @@ def is_floating(value: Any) -> bool:
 
 
 def _first_floating(args: tuple, kwargs: dict) -> Tensor | None:
-    """The first floating tensor among plain arguments."""
-    for value in (*args, *kwargs.values()):
+    """The first floating tensor among arguments, in containers too."""
+    for value in tree_leaves((args, kwargs)):
         if is_floating(value):
             return value
     return None
+
+
+def _device_of(module: nn.Module, args: tuple, kwargs: dict) -> str:
+    """The type of the device that a module computes on."""
+    for value in (*module.parameters(), *tree_leaves((args, kwargs))):
+        if isinstance(value, Tensor):
+            return value.device.type
+    return 'cpu'

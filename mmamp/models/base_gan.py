@@ -121,6 +121,20 @@ class BaseGAN(BaseModel):
     ) -> dict[str, Tensor]:
         """The generator's losses on one micro-batch, as :meth:`disc_loss`."""
 
+    def forward(
+        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
+    ) -> Any:
+        """Not needed for training; a subclass that is tested defines it.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            f'{type(self).__name__} has no forward(inputs, data_samples, '
+            f'mode={mode!r}); a GAN is trained through train_step, and what '
+            'validates or tests it has to define forward'
+        )
+
     def train_discriminator(
         self,
         inputs: Tensor,

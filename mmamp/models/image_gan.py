@@ -14,6 +14,7 @@ from mmamp.registry import MODELS
 
 from .base_gan import BaseGAN
 from .latents import SampleRandom
+from .losses import DiscriminatorPenalty, PathLength
 
 DISCRIMINATOR, GENERATOR, SAMPLES, DISC_PENALTY, GEN_PENALTY = range(5)
 """Streams of random numbers, so that no two uses see the same."""
@@ -85,6 +86,7 @@ class ImageGAN(BaseGAN):
         )
         self.disc_regularizers = _build_all(disc_regularizers)
         self.gen_regularizers = _build_all(gen_regularizers)
+        _check_kinds(self.disc_regularizers, self.gen_regularizers)
         if len(self.gen_regularizers):
             _check_two_part(self.generator)
 
@@ -138,7 +140,7 @@ class ImageGAN(BaseGAN):
             noise, labels = self._latents(random)
             # A model wrapper knows nothing of the two methods.
             generator: Any = unwrap(self.generator)
-            with regularizer.precision(noise):
+            with regularizer.precision(noise, generator):
                 latents = generator.mapping(*_arguments(noise, labels))
             losses[_name(regularizer)] = regularizer(
                 generator.synthesis,
@@ -293,6 +295,20 @@ def _build_all(modules: Sequence[dict | nn.Module]) -> nn.ModuleList:
     return nn.ModuleList(
         m if isinstance(m, nn.Module) else MODELS.build(m) for m in modules
     )
+
+
+def _check_kinds(of_disc: nn.ModuleList, of_gen: nn.ModuleList) -> None:
+    """Refuse a regularizer of the other network."""
+    for key, given, wrong, right in (
+        ('disc', of_disc, PathLength, 'gen'),
+        ('gen', of_gen, DiscriminatorPenalty, 'disc'),
+    ):
+        for regularizer in given:
+            if isinstance(regularizer, wrong):
+                raise ValueError(
+                    f'{key}_regularizers: {type(regularizer).__name__} '
+                    f'belongs into {right}_regularizers'
+                )
 
 
 def _check_two_part(generator: nn.Module) -> None:

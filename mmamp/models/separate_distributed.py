@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mmengine.model import MMSeparateDistributedDataParallel
+from mmengine.model import (
+    MMSeparateDistributedDataParallel,
+    is_model_wrapper,
+)
 from torch import nn
 
 from mmamp.no_sync import no_sync
@@ -18,7 +21,9 @@ class SeparateDistributedDataParallel(MMSeparateDistributedDataParallel):
     Each trainable child of the model is wrapped in a
     ``DistributedDataParallel`` of its own, and the model's ``train_step`` is
     the one that runs. Beyond MMEngine's: it works on the CPU, ``no_sync``
-    covers all children, and parameters that no child holds, whose gradients
+    covers all children, checkpoints have the names of a model that is not
+    wrapped (with MMEngine's none of the networks is loaded again), and
+    parameters that no child holds, whose gradients
     nothing would average, are an error.
 
     Args:
@@ -62,9 +67,31 @@ class SeparateDistributedDataParallel(MMSeparateDistributedDataParallel):
         super().__init__(
             module, broadcast_buffers, find_unused_parameters, **kwargs
         )
+        module.register_state_dict_post_hook(_without_wrappers)
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:
         """Let no network average its gradients over the ranks."""
         with no_sync(self.module):
             yield
+
+
+def _without_wrappers(
+    module: nn.Module, state_dict: Any, prefix: str, local_metadata: dict
+) -> None:
+    """Name a state's entries as the model without its wrappers would."""
+    wrapped = tuple(
+        f'{prefix}{name}.module.'
+        for name, child in module.named_children()
+        if is_model_wrapper(child)
+    )
+    for names in (state_dict, state_dict._metadata):
+        items = list(names.items())
+        names.clear()
+        for name, value in items:
+            # Versions of modules are under names without a last dot.
+            for start in wrapped:
+                if f'{name}.'.startswith(start):
+                    rest = name[len(start) - 1 :]
+                    name = start.removesuffix('.module.') + rest
+            names[name] = value

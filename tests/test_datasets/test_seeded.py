@@ -44,7 +44,7 @@ def draw(num, num_workers=0, skip=0, seed=3, sampler=INFINITE, epoch=0):
     dataset = SeededDataset(dict(type='mmamp.Noise'))
     sampler = SeededSampler(sampler, dataset, seed=seed)
     sampler.set_epoch(epoch)
-    sampler.skip(skip)
+    sampler.skip_to(skip)
     loader = DataLoader(dataset, 2, sampler=sampler, num_workers=num_workers)
     return [batch for batch, _ in zip(loader, range(num), strict=False)]
 

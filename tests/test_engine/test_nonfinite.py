@@ -124,6 +124,24 @@ class TestForward:
         assert re.fullmatch(pattern.replace('\\\\', '\\'), '2.main.1')
         assert "dtype='float32'" in finding.rule
 
+    def test_weights_that_are_in_low_precision_themselves(self):
+        """Such as a frozen network that a loss looks through."""
+        layer = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).eval().half()
+        with torch.no_grad():
+            for param in layer[0].parameters():
+                param.fill_(60000.0)
+        finding = trace(make(layer))
+        assert (finding.module, finding.cause) == ('2.main.1.0', 'overflow')
+        assert all(p.dtype is torch.float16 for p in layer.parameters())
+
+    def test_a_module_that_changes_its_input(self):
+        class InPlace(nn.Module):
+            def forward(self, x):
+                return x.mul_(1e6)
+
+        finding = trace(make(nn.Sequential(Scale(1.0), InPlace())))
+        assert (finding.module, finding.cause) == ('2.main.1.1', 'overflow')
+
     def test_nan(self):
         finding = trace(make(Log()))
         assert (finding.module, finding.cause) == ('2.main.1', 'nan')

@@ -10,7 +10,7 @@ from mmamp import AmpOptimWrapper
 from mmamp.engine.optimizers.autocast import autocast
 from mmamp.engine.precision import (
     Island,
-    is_island,
+    islands,
     protect_spectral_norm,
 )
 
@@ -53,6 +53,28 @@ class TestIsland:
         out = layer(torch.ones(2))
         assert out.dtype is torch.bfloat16
         assert not torch.is_autocast_enabled('cpu')
+
+    @pytest.mark.parametrize(
+        'given',
+        [
+            torch.zeros(1, dtype=torch.long, device='meta'),
+            [torch.ones(1, device='meta')],
+            dict(a=(torch.ones(1, device='meta'),)),
+        ],
+    )
+    def test_the_device_of_any_input_decides(self, given, monkeypatch):
+        """Lists of feature maps, indices of an embedding."""
+        seen = []
+        original = torch.is_autocast_enabled
+
+        def watched(device):
+            seen.append(device)
+            return original('cpu')
+
+        monkeypatch.setattr(torch, 'is_autocast_enabled', watched)
+        module = install(nn.Identity(), torch.float32)
+        module(given)
+        assert set(seen) == {'meta'}
 
     def test_keywords_nests_and_other_types(self):
         class Net(nn.Module):
@@ -207,6 +229,32 @@ class TestSpectralNorm:
         assert seen
         assert not any(seen)
 
+    @pytest.mark.parametrize('dtype', [None, torch.bfloat16])
+    def test_beside_a_rule_for_the_layer(self, dtype):
+        """A clamp, or a precision: neither is for the norm."""
+        torch.manual_seed(0)
+        layer = spectral_norm(nn.Linear(4, 4))
+        install(layer, dtype, clamp=0.01)
+        seen = []
+        assert protect_spectral_norm(nn.Sequential(layer)) == ['0']
+        (hook,) = [
+            h
+            for h in layer._forward_pre_hooks.values()
+            if hasattr(h, 'compute_weight')
+        ]
+        original = hook.compute_weight
+
+        def watched(*args, **kwargs):
+            seen.append(torch.is_autocast_enabled('cpu'))
+            return original(*args, **kwargs)
+
+        hook.compute_weight = watched
+        with low():
+            out = layer(torch.ones(1, 4))
+        assert seen == [False]
+        assert out.dtype is torch.bfloat16
+        assert out.abs().max() <= 0.0101
+
     def test_it_says_so(self, mm_log):
         net = nn.Sequential(spectral_norm(nn.Linear(2, 2)))
         wrapper = AmpOptimWrapper(torch.optim.SGD(net.parameters(), lr=0.1))
@@ -222,7 +270,7 @@ class TestSpectralNorm:
         )
         with wrapper.optim_context(net):
             net(torch.ones(1, 2))
-        assert not is_island(net[0])
+        assert not islands(net[0])
 
 
 class TestNormalize:

@@ -3,10 +3,14 @@
 from typing import Any
 
 from mmengine.hooks import Hook
+from mmengine.logging import HistoryBuffer, print_log
 
 from mmamp.registry import HOOKS
 
 from .runner_access import logging_interval, named_wrappers
+
+SCALARS = ('loss_scale', 'skipped_steps', 'skip_rate', 'grad_norm')
+"""What is reported of each optimizer."""
 
 
 @HOOKS.register_module()
@@ -16,9 +20,10 @@ class AmpMonitorHook(Hook):
     Writes ``train/loss_scale``, ``train/skipped_steps``, ``train/skip_rate``
     (the share of updates since the last report) and ``train/grad_norm`` (the
     last finite one) to the message hub, so to the log and every visualization
-    backend; with several optimizers ``train/<name>.loss_scale`` and so on. It
-    reads them when the log is written, not each step: no training step waits
-    for it.
+    backend; with several optimizers ``train/<name>.loss_scale`` and so on.
+    Each is what it is when the log is written, not an average, and only read
+    then: no training step waits for it. When training begins it logs what
+    precision each optimizer came to.
 
     Args:
         interval (int, optional): Iterations between two reports. Defaults to
@@ -46,7 +51,14 @@ class AmpMonitorHook(Hook):
         self._before: dict[str, tuple[int, int]] = {}
 
     def before_train(self, runner: Any) -> None:
-        """Take over the logger's interval, if none was given."""
+        """Say what the precision is, and begin to count."""
+        self._forget(runner)
+        for key, wrapper in named_wrappers(runner):
+            if hasattr(wrapper, 'precision'):
+                print_log(
+                    f'{key or "optim_wrapper"}: {wrapper.precision}',
+                    logger='current',
+                )
         for key, wrapper in named_wrappers(runner):
             if hasattr(wrapper, 'record'):
                 self._before[key] = (
@@ -82,6 +94,15 @@ class AmpMonitorHook(Hook):
             self._before[key] = now
             prefix = f'{key}.' if key else ''
             for name, value in scalars.items():
-                runner.message_hub.update_scalar(
-                    f'train/{prefix}{name}', value
+                # MMEngine would average what has `loss` in its name.
+                log_scalars = runner.message_hub.log_scalars
+                log_scalars[f'train/{prefix}{name}'] = HistoryBuffer(
+                    [value], [1]
                 )
+
+    def _forget(self, runner: Any) -> None:
+        """A checkpoint may bring figures of a run in another precision."""
+        scalars = runner.message_hub.log_scalars
+        for key in list(scalars):
+            if key.rpartition('/')[2].rpartition('.')[2] in SCALARS:
+                del scalars[key]

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.dist import (
     all_gather_object,
     get_rank,
@@ -14,11 +15,15 @@ from mmengine.dist import (
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 
-from mmamp.randomness import rng_state
 from mmamp.registry import HOOKS
 
-from ..file_backend import AtomicLocalBackend, remove_leftovers
-from .runner_access import named_wrappers
+from ..file_backend import (
+    AtomicLocalBackend,
+    remove_leftovers,
+    replace_durably,
+    temporary_name,
+)
+from .runner_access import named_wrappers, training_rng_state
 
 
 @HOOKS.register_module()
@@ -48,6 +53,7 @@ class CheckpointHook(MMEngineCheckpointHook):
     file_client_args: dict | None
     backend_args: dict | None
     out_dir: str | None
+    max_keep_ckpts: int
 
     def before_train(self, runner: Any) -> None:
         """Prepare the folder that checkpoints go to."""
@@ -59,6 +65,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         if is_main_process() and self._is_atomic():
             remove_leftovers(str(self.out_dir))
         self._of_ranks: list[tuple[dict, dict]] | None = None
+        # One that max_keep_ckpts does not know of.
+        self._extra = runner.message_hub.get_info('extra_checkpoint')
 
     def save_now(self, runner: Any) -> str:
         """Save at this very iteration, whatever the interval is.
@@ -70,50 +78,68 @@ class CheckpointHook(MMEngineCheckpointHook):
             str: Path of the checkpoint.
         """
         iteration = runner.iter + 1
-        by_epoch, template = self.by_epoch, self.filename_tmpl
-        if by_epoch:
-            # An epoch that is not over gives no name.
-            self.by_epoch, self.filename_tmpl = False, 'iter_{}.pth'
+        meta = dict(epoch=runner.epoch, iter=iteration)
+        if not self.by_epoch:
+            self._save_checkpoint_with_step(runner, iteration, meta)
+            return str(self.last_ckpt)
+        # An epoch that is not over gives no name, and is not counted.
+        kept = self.by_epoch, self.filename_tmpl, self.max_keep_ckpts
+        self.by_epoch, self.filename_tmpl = False, 'iter_{}.pth'
+        self.max_keep_ckpts = -1
+        name = self.filename_tmpl.format(iteration)
+        extra = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('extra_checkpoint', extra)
         try:
-            self._save_checkpoint_with_step(
-                runner,
-                iteration,
-                meta=dict(epoch=runner.epoch, iter=iteration),
-            )
+            self._save_checkpoint_with_step(runner, iteration, meta)
         finally:
-            self.by_epoch, self.filename_tmpl = by_epoch, template
+            self.by_epoch, self.filename_tmpl, self.max_keep_ckpts = kept
         return str(self.last_ckpt)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Add what each rank has of its own."""
         if self._of_ranks is not None:
-            rngs, windows = zip(*self._of_ranks, strict=True)
+            rngs, optimizers = zip(*self._of_ranks, strict=True)
             checkpoint['rng_states'] = list(rngs)
-            if len(windows) > 1 and any(windows):
-                checkpoint['rank_windows'] = list(windows)
+            if len(optimizers) > 1:
+                checkpoint['rank_states'] = list(optimizers)
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Give this rank its own window, not that of the rank that saved."""
-        windows = checkpoint.pop('rank_windows', None)
-        if windows is None or len(windows) != get_world_size():
+        """Give this rank its own, not that of the rank that saved."""
+        ranks = checkpoint.pop('rank_states', None)
+        if ranks is None or not runner._resume:
             return
         states = checkpoint.get('optimizer', {})
-        for name, window in windows[get_rank()].items():
-            (states[name] if name else states)['window'] = window
+        for name in ranks[0]:
+            mine = (
+                ranks[get_rank()][name]
+                if len(ranks) == get_world_size()
+                else _shared([rank[name] for rank in ranks])
+            )
+            (states[name] if name else states).update(mine)
 
     def _save_checkpoint_with_step(
         self, runner: Any, step: int, meta: dict
     ) -> None:
         # Here all ranks meet; what MMEngine does next, one rank does alone.
-        mine = rng_state(), _windows(runner)
+        mine = training_rng_state(runner), _of_optimizers(runner)
         self._of_ranks = all_gather_object(mine)
-        with self._removing_last():
+        with self._removing_last(), _written_aside(runner, self._is_atomic()):
             super()._save_checkpoint_with_step(runner, step, meta)
             if is_main_process() and self._is_atomic():
                 # MMEngine has just written it, but not atomically.
                 file = Path(runner.work_dir, 'last_checkpoint')
                 self.file_backend.put_text(str(self.last_ckpt), file)
+            self._remove_extra(runner)
         self._of_ranks = None
+
+    def _remove_extra(self, runner: Any) -> None:
+        """Remove what save_now left, where only so many are to be kept."""
+        extra = self._extra
+        if extra and self.max_keep_ckpts > 0 and extra != self.last_ckpt:
+            if is_main_process() and self.file_backend.isfile(extra):
+                self.file_backend.remove(extra)
+            self._extra = None
+            runner.message_hub.update_info('extra_checkpoint', None)
 
     def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
         with self._removing_last():
@@ -137,16 +163,56 @@ class CheckpointHook(MMEngineCheckpointHook):
             self.file_backend = backend
 
 
-def _windows(runner: Any) -> dict[str, Any]:
-    """The accumulation windows that optimizers are inside of, by name."""
+def _of_optimizers(runner: Any) -> dict[str, Any]:
+    """What each optimizer wrapper has on this rank alone, by name."""
     if get_world_size() == 1:
-        return {}  # the optimizers' own states hold them
-    windows = {
-        name: wrapper.window_state()
+        return {}  # the optimizers' own states hold it
+    return {
+        name: wrapper.rank_state()
         for name, wrapper in named_wrappers(runner)
-        if hasattr(wrapper, 'window_state')
+        if hasattr(wrapper, 'rank_state')
     }
-    return {k: window for k, window in windows.items() if window is not None}
+
+
+def _shared(of_ranks: list[dict]) -> dict:
+    """What another number of ranks goes on with.
+
+    Each with the mean of the gradients: their own mean, which is what they
+    step with, comes to the same.
+    """
+    state = dict(of_ranks[0])
+    if 'window' in state:
+        grads = zip(*(r['window']['grads'] for r in of_ranks), strict=True)
+        state['window'] = dict(
+            state['window'],
+            grads=[
+                None if given[0] is None else torch.stack(given).mean(0)
+                for given in grads
+            ],
+        )
+    return state
+
+
+@contextmanager
+def _written_aside(runner: Any, is_atomic: bool) -> Iterator[None]:
+    """Have a FlexibleRunner, whose strategies take no backend, be atomic."""
+    original = runner.save_checkpoint
+
+    def save(out_dir: str, filename: str, **kwargs: Any) -> None:
+        aside = temporary_name(filename)
+        original(out_dir, aside, **kwargs)
+        # DeepSpeed's is a folder, which it names itself elsewhere too.
+        if is_main_process() and Path(out_dir, aside).is_file():
+            replace_durably(Path(out_dir, aside), Path(out_dir, filename))
+
+    if not (is_atomic and hasattr(runner, 'strategy')):
+        yield
+        return
+    runner.save_checkpoint = save
+    try:
+        yield
+    finally:
+        del runner.save_checkpoint
 
 
 class _RemovingLast:

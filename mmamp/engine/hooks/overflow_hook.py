@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+from mmengine.dist import all_gather_object, barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
@@ -27,17 +28,18 @@ class OverflowHook(Hook):
     A loss scale that is too high makes gradients overflow now and then; the
     scaler lowers it, and that is its daily work. Where no lower scale helps
     (at its minimum, with a static one, or in bfloat16 and float32, which have
-    none) and ``patience`` windows in a row were skipped, this hook watches
-    every module until the next skipped window, saves a checkpoint of the
-    state, which is still the last finite one, and ends the run with an error:
-    it names the first module, forward or backward, whose output or gradient
-    is not finite, whether that is an overflow or a true nan, and the rule for
+    none) and ``patience`` windows were skipped (64 finite ones make up for
+    one), this hook watches every module until the next skipped window, saves
+    a checkpoint of the state, which is still the last finite one, and ends
+    the run with an error, on all ranks: it names the first module, forward or
+    backward, whose output or gradient is not finite, whether that is an
+    overflow or a true nan, and the rule for
     :class:`~mmamp.engine.hooks.precision_hook.PrecisionHook` that mends it.
 
     Costs nothing until then: the count is read when the log is written.
 
     Args:
-        patience (int): Windows skipped in a row, for one optimizer. Defaults
+        patience (int): Windows of one optimizer that are skipped. Defaults
             to 20.
         watch (int): Watch this many iterations from the run's first on, log
             what is found, and go on. Slow: each module waits for the device.
@@ -68,8 +70,9 @@ class OverflowHook(Hook):
         self.interval = interval
         self._watch_left = watch
         self._tracer: NonFiniteTracer | None = None
-        # The optimizer that is stuck, and the windows it had skipped then.
-        self._suspect: tuple[str, int] | None = None
+        # The optimizer that is stuck, and the windows that it had had, and had
+        # skipped, when that was seen.
+        self._suspect: tuple[str, int, int] | None = None
         self._said: set[Finding] = set()
 
     def watch_next(self, num: int) -> None:
@@ -84,6 +87,19 @@ class OverflowHook(Hook):
         """Take over the logger's interval, if none was given."""
         if self.interval is None:
             self.interval = logging_interval(runner)
+        unwatched = [
+            f'{name or "optim_wrapper"} ({type(wrapper).__name__})'
+            for name, wrapper in named_wrappers(runner)
+            if not hasattr(wrapper, 'stuck_steps')
+        ]
+        if unwatched:
+            print_log(
+                f'OverflowHook: {", ".join(unwatched)} would step with '
+                'gradients that are not finite, and is not watched; '
+                "type='mmamp.AmpOptimWrapper' (dtype='float32' for full "
+                'precision) skips such steps and counts them',
+                logger='current',
+            )
 
     def before_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None
@@ -108,7 +124,9 @@ class OverflowHook(Hook):
             self._report(runner)
         if self._suspect is not None:
             self._judge(runner, *self._suspect)
-        elif self.every_n_train_iters(runner, self.interval or 10):
+        elif self.every_n_train_iters(
+            runner, self.interval or 10
+        ) or self.is_last_train_iter(runner):
             self._look_for_suspects(runner)
         if not self._watch_left and self._suspect is None:
             self._stop_watching()
@@ -116,55 +134,53 @@ class OverflowHook(Hook):
     def _look_for_suspects(self, runner: Any) -> None:
         for name, wrapper in _counting_wrappers(runner).items():
             if wrapper.stuck_steps >= self.patience:
-                self._suspect = name, wrapper.skipped_steps
+                record = wrapper.record
+                self._suspect = name, record.windows, record.skipped
+                following = (
+                    'the run ends here, having learnt nothing in them'
+                    if self.is_last_train_iter(runner)
+                    else 'looking for the module behind it'
+                )
                 print_log(
-                    f'{name}: {wrapper.stuck_steps} windows in a row were '
-                    f'skipped{_at_scale(wrapper)}; looking for the module '
-                    'behind it',
+                    f'{name}: {wrapper.stuck_steps} windows were skipped'
+                    f'{_at_scale(wrapper)}; {following}',
                     logger='current',
                     level=logging.WARNING,
                 )
                 return
 
-    def _judge(self, runner: Any, name: str, skipped: int) -> None:
+    def _judge(
+        self, runner: Any, name: str, windows: int, skipped: int
+    ) -> None:
         """End the run when a skipped window has been watched to its end."""
         wrapper = _counting_wrappers(runner)[name]
-        if wrapper.stuck_steps == 0:
+        record = wrapper.record
+        if record.skipped == skipped and (
+            record.windows >= windows + 4 * self.patience
+        ):
             print_log(
                 f'{name}: the gradients are finite again',
                 logger='current',
             )
             self._suspect = None
             return
-        finding = self._tracer.finding if self._tracer else None
+        # Ranks that have another part of the data may have found nothing.
+        mine = self._tracer.finding if self._tracer else None
+        found = [f for f in all_gather_object(mine) if f is not None]
         # The first window may have been watched in part.
-        needed = 1 if finding is not None else 2
-        if wrapper.skipped_steps < skipped + needed:
+        if record.skipped < skipped + (1 if found else 2):
             return
-        stuck = wrapper.stuck_steps
         self._stop_watching()
         path = save_plainly(
             # Not the name of one of the run's checkpoints.
             runner,
             f'last_finite_iter_{runner.iter + 1}.pth',
         )
-        what = (
-            'no module makes it: look at the loss, and at what else touches '
-            'the gradients'
-            if finding is None
-            else finding.text
-        )
-        mend = (
-            f' Mend it with {finding.rule}'
-            if finding is not None and finding.rule
-            else ''
-        )
-        raise NonFiniteTrainingError(
-            f'{name}: {stuck} windows in a row had gradients that are not '
-            f'finite{_at_scale(wrapper)}, so that nothing is learnt any more. '
-            f'The first of it: {what}.{mend} The last finite state is in '
-            f'{path}'
-        )
+        text = _verdict(name, wrapper, found[0] if found else None, path)
+        if is_main_process():
+            runner.logger.error(text)
+        barrier()  # nobody leaves before the checkpoint is there
+        raise NonFiniteTrainingError(text)
 
     def _report(self, runner: Any) -> None:
         """Log a finding, the same one only once, and look for the next."""
@@ -199,6 +215,32 @@ class OverflowHook(Hook):
         if self._tracer is not None:
             self._tracer.detach()
             self._tracer = None
+
+
+def _verdict(
+    name: str, wrapper: Any, finding: Finding | None, path: str
+) -> str:
+    """What ends the run, in words."""
+    what = (
+        'no module makes it: look at the loss, and at what else touches the '
+        'gradients'
+        if finding is None
+        else finding.text
+    )
+    mend = ''
+    if finding is not None and finding.rule:
+        mend = f' Mend it with {finding.rule}'
+    scaler = wrapper.loss_scaler
+    if scaler.is_enabled() and not scaler.dynamic:
+        mend += (
+            f' The loss scale is static: a lower one than '
+            f"{scaler.get_scale():g}, or loss_scale='dynamic', may do."
+        )
+    return (
+        f'{name}: {wrapper.stuck_steps} windows had gradients that are not '
+        f'finite{_at_scale(wrapper)}, so that nothing is learnt any more. '
+        f'The first of it: {what}.{mend} The last finite state is in {path}'
+    )
 
 
 def _counting_wrappers(runner: Any) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class Rule:
     output_dtype: torch.dtype | str | None = None
     clamp: float | None = None
     matched: list[str] = field(default_factory=list)
+    beside_others = False
 
     def install(self, module: nn.Module) -> None:
         """Put a module under this rule."""
@@ -60,6 +61,8 @@ class Rule:
 
 class SpectralNormRule(Rule):
     """Puts the estimation of the norm into float32, not the layer."""
+
+    beside_others = True
 
     def install(self, module: nn.Module) -> None:
         """Put a module under this rule, unless the optimizer has already."""
@@ -142,22 +145,26 @@ class PrecisionHook(Hook):
         chosen = [
             (rule, names[0], module)
             for names, module in modules
-            if (rule := self._rule_for(names, module)) is not None
+            for rule in self._rules_for(names, module)
         ]
-        for rule in self.rules:
+        for i, rule in enumerate(self.rules):
             rule.matched = [name for r, name, _ in chosen if r is rule]
             if not rule.matched:
-                raise ValueError(_no_match(rule, modules))
+                raise ValueError(_no_match(rule, modules, is_first=i == 0))
         for rule, _, module in chosen:
             rule.install(module)
         print_log(_table(self.rules), logger='current')
         self._warn_unscaled(runner)
 
-    def _rule_for(self, names: list[str], module: nn.Module) -> Rule | None:
-        for rule in self.rules:
-            if any(rule.matches(name, module) for name in names):
-                return rule
-        return None
+    def _rules_for(self, names: list[str], module: nn.Module) -> list[Rule]:
+        """The rule of a module, and that of the norm of its weight."""
+        found = [
+            rule
+            for rule in self.rules
+            if any(rule.matches(name, module) for name in names)
+        ]
+        first = [rule for rule in found if not rule.beside_others][:1]
+        return first + [rule for rule in found if rule.beside_others][:1]
 
     def _warn_unscaled(self, runner: Any) -> None:
         """A float16 island needs a loss scale as much as any float16."""
@@ -241,7 +248,7 @@ def _dtype(rule: dict, key: str, value: Any, others: list) -> Any:
     )
 
 
-def _no_match(rule: Rule, modules: list) -> str:
+def _no_match(rule: Rule, modules: list, is_first: bool) -> str:
     """What to say of a rule that matches nothing."""
     names = [name for all_names, _ in modules for name in all_names if name]
     plain = rule.label.replace('\\', '').replace('.*', '')
@@ -249,9 +256,9 @@ def _no_match(rule: Rule, modules: list) -> str:
     top = [name for name in names if '.' not in name]
     return (
         f'PrecisionHook: rule {rule.label!r} matches no module'
-        + (' that is not under an earlier rule' if near else '')
-        + f'. Near it: {", ".join(near) or "none"}. '
-        f'The sub-modules of the model are {", ".join(top)}'
+        + ('' if is_first else ' that is not under an earlier rule')
+        + (f'. Near it: {", ".join(near)}' if near else '')
+        + f'. The sub-modules of the model are {", ".join(top)}'
     )
 
 

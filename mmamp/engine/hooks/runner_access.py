@@ -3,7 +3,10 @@
 import os
 from typing import Any
 
+from mmengine.hooks import LoggerHook
 from mmengine.optim import OptimWrapperDict
+
+from mmamp.randomness import rng_state
 
 
 def named_wrappers(runner: Any) -> list[tuple[str, Any]]:
@@ -24,8 +27,21 @@ def named_wrappers(runner: Any) -> list[tuple[str, Any]]:
 
 def logging_interval(runner: Any) -> int:
     """Iterations from one line of the log to the next."""
-    logger = runner.cfg.get('default_hooks', {}).get('logger') or {}
-    return logger.get('interval', 10)
+    for hook in runner.hooks:
+        if isinstance(hook, LoggerHook):
+            return hook.interval
+    return 10
+
+
+def training_rng_state(runner: Any) -> dict[str, Any]:
+    """The random-number states that training goes on with.
+
+    While validation runs these are not those of the moment.
+    """
+    for hook in runner.hooks:
+        if getattr(hook, 'rng_before_val', None) is not None:
+            return hook.rng_before_val
+    return rng_state()
 
 
 def save_plainly(runner: Any, name: str) -> str:

@@ -6,7 +6,9 @@ from typing import Any
 from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.runner.checkpoint import get_state_dict
 
+from mmamp.module_names import unwrap
 from mmamp.randomness import rng_state, set_rng_state
 from mmamp.registry import HOOKS
 
@@ -16,8 +18,8 @@ from ..checkpoints import (
     plain,
     plain_history,
 )
-from ..data_position import skip_seen
-from .runner_access import named_wrappers
+from ..data_position import DataPosition
+from .runner_access import named_wrappers, training_rng_state
 
 
 @HOOKS.register_module()
@@ -45,22 +47,23 @@ class StateHook(Hook):
     def __init__(self) -> None:
         self._said: set[str] = set()
         self._resumed_rng: dict[str, Any] | None = None
-        self._rng_before_val: dict[str, Any] | None = None
-        self._data_is_placed = False
-
-    def before_run(self, runner: Any) -> None:
-        """Allow what stock checkpoints hold."""
+        self.rng_before_val: dict[str, Any] | None = None
+        self._position = DataPosition()
+        # A FlexibleRunner loads before it calls `before_run`.
         allow_mmengine_globals()
 
     def before_train(self, runner: Any) -> None:
         """Place an iteration-based loop in its data."""
         if hasattr(runner.train_loop, 'dataloader_iterator'):
-            self._place_data(runner)
+            self._position.begin(runner.train_loop)
 
     def before_train_epoch(self, runner: Any) -> None:
         """Place an epoch-based loop in its data, which it reads from here."""
-        if not hasattr(runner.train_loop, 'dataloader_iterator'):
-            self._place_data(runner)
+        if hasattr(runner.train_loop, 'dataloader_iterator'):
+            return
+        if self._position.begin(runner.train_loop) == 0:
+            # Before the loader draws a seed for this epoch. A checkpoint of
+            # the middle of an epoch was taken after that.
             self._restore_rng()
 
     def before_train_iter(
@@ -71,18 +74,13 @@ class StateHook(Hook):
 
     def before_val(self, runner: Any) -> None:
         """Training shall not depend on when validation runs."""
-        self._rng_before_val = rng_state()
+        self.rng_before_val = rng_state()
 
     def after_val(self, runner: Any) -> None:
         """See above."""
-        if self._rng_before_val is not None:
-            set_rng_state(self._rng_before_val)
-            self._rng_before_val = None
-
-    def _place_data(self, runner: Any) -> None:
-        if not self._data_is_placed and runner.iter > 0:
-            skip_seen(runner.train_loop)
-        self._data_is_placed = True
+        if self.rng_before_val is not None:
+            set_rng_state(self.rng_before_val)
+            self.rng_before_val = None
 
     def _restore_rng(self) -> None:
         if self._resumed_rng is not None:
@@ -100,18 +98,49 @@ class StateHook(Hook):
             hub['runtime_info'], "message_hub['runtime_info']"
         )
         hub['resumed_keys'] = dict(hub['resumed_keys'])
-        checkpoint['meta'] = self._plain_dict(checkpoint['meta'], 'meta')
+        meta = self._plain_dict(checkpoint['meta'], 'meta')
+        checkpoint['meta'] = meta
+        if 'param_schedulers' in checkpoint:
+            checkpoint['param_schedulers'] = self._plain_schedulers(
+                checkpoint['param_schedulers']
+            )
+        position = self._position.state(runner.train_loop, meta)
+        if position is not None:
+            checkpoint['data_position'] = position
         if get_world_size() == 1 and 'rng_states' not in checkpoint:
-            checkpoint['rng_states'] = [rng_state()]
-        self._warn_of_open_windows(runner)
+            checkpoint['rng_states'] = [training_rng_state(runner)]
+        self._warn_of_open_windows(runner, checkpoint)
 
-    def _warn_of_open_windows(self, runner: Any) -> None:
-        """MMEngine's own wrapper cannot be stopped inside of a window."""
+    def _plain_schedulers(self, states: Any) -> Any:
+        """Without what a scheduler makes of its settings, such as methods."""
+        if isinstance(states, dict):
+            return {
+                name: self._plain_schedulers(state)
+                for name, state in states.items()
+            }
+        return [
+            self._plain_dict(state, f'param_schedulers[{i}]')
+            for i, state in enumerate(states)
+        ]
+
+    def _warn_of_open_windows(self, runner: Any, checkpoint: dict) -> None:
+        """Say where a checkpoint does not hold all of a window."""
         for name, wrapper in named_wrappers(runner):
             counts = wrapper._accumulative_counts
-            if hasattr(wrapper, 'window_state') or not (
-                wrapper.inner_count % counts
-            ):
+            if hasattr(wrapper, 'rank_state'):
+                if 'window' in wrapper.rank_state() and (
+                    get_world_size() > 1 and 'rank_states' not in checkpoint
+                ):
+                    self._warn_once(
+                        f'{name or "optim_wrapper"}: this checkpoint is taken '
+                        'inside of a window of micro-batches, and holds the '
+                        'gradients of the first of '
+                        f'{get_world_size()} ranks alone; default_hooks='
+                        "dict(checkpoint=dict(type='mmamp.CheckpointHook')) "
+                        'saves those of all'
+                    )
+                continue
+            if wrapper.inner_count % counts == 0:
                 continue
             self._warn_once(
                 f'{name or "optim_wrapper"} ({type(wrapper).__name__}): this '
@@ -128,7 +157,9 @@ class StateHook(Hook):
         for name, value in scalars.items():
             scalars[name] = history_from(value)
         if runner._resume:
+            _check_model(runner, checkpoint)
             self._take_rng(checkpoint.pop('rng_states', None))
+            self._position.load(checkpoint.pop('data_position', None))
 
     def _take_rng(self, states: list[dict[str, Any]] | None) -> None:
         if states is None or len(states) != get_world_size():
@@ -158,3 +189,37 @@ class StateHook(Hook):
                     f'a {error}, which could not be loaded again'
                 )
         return result
+
+
+def _check_model(runner: Any, checkpoint: dict) -> None:
+    """Refuse a checkpoint of another model, which MMEngine only warns of.
+
+    Raises:
+        ValueError: If it has nothing of one of the networks, or optimizers of
+            other parameters.
+    """
+    path = runner._load_from or 'the checkpoint'
+    saved = {name.partition('.')[0] for name in checkpoint['state_dict']}
+    own = {
+        name.partition('.')[0]: None
+        for name in get_state_dict(unwrap(runner.model))
+    }
+    missing = [name for name in own if name not in saved]
+    if missing:
+        raise ValueError(
+            f'{path} is of another model: it has nothing of '
+            f'{", ".join(missing)}, but {", ".join(sorted(saved))}'
+        )
+    states = checkpoint.get('optimizer', {})
+    for name, wrapper in named_wrappers(runner):
+        groups = (states.get(name, {}) if name else states).get('param_groups')
+        if groups is None:
+            continue
+        then = [len(group['params']) for group in groups]
+        now = [len(g['params']) for g in wrapper.optimizer.param_groups]
+        if then != now:
+            raise ValueError(
+                f'{path} is of another model or optimizer: '
+                f'{name or "optim_wrapper"} has groups of {now} parameters, '
+                f'and had groups of {then}'
+            )

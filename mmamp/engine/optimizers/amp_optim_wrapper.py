@@ -6,12 +6,15 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.utils._pytree import tree_map
 
 from mmamp.no_sync import no_sync
 from mmamp.registry import OPTIM_WRAPPERS
+from mmamp.sharding import is_sharded
 
 from ..precision import protect_spectral_norm
 from .autocast import (
@@ -21,7 +24,7 @@ from .autocast import (
     resolve_dtype,
     warn_slow_cpu,
 )
-from .gradients import at_least_float32, total_norm
+from .gradients import at_least_float32, clip_sharded_norm_, total_norm
 from .higher_order import PenaltyScaler, scaled_grad
 from .loss_scaler import LossScaler, build_loss_scaler
 from .windowed_optim_wrapper import WindowedOptimWrapper
@@ -111,7 +114,8 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             sharded=use_fsdp,
         )
         self._use_fsdp = use_fsdp
-        self._penalty_scaler: PenaltyScaler | None = None
+        self._penalty_scalers: list[PenaltyScaler] = []
+        self._grad_calls = 0
         self._context_entered = False
         self._inside = 0
         if self.cast_dtype is not torch.float16 and loss_scale != 'dynamic':
@@ -131,10 +135,10 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         if not is_new or self.cast_dtype is torch.float32:
             return is_new
         if names := protect_spectral_norm(model):
-            self._say_once(
-                f'torch.nn.utils spectral norm of {len(names)} layer(s) '
-                'estimates the norm in float32',
-                'spectral norm',
+            print_log(
+                f'torch.nn.utils spectral norm of {len(names)} layer(s), such '
+                f'as {names[0]!r}, estimates the norm in float32',
+                logger='current',
             )
         return True
 
@@ -159,35 +163,6 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         finally:
             self._inside -= 1
 
-    def update_params(
-        self,
-        loss: Tensor,
-        step_kwargs: dict | None = None,
-        zero_kwargs: dict | None = None,
-    ) -> None:
-        """Scale, backward, and at a window's end unscale, clip, step, update.
-
-        May be called inside or outside of :meth:`optim_context`.
-
-        Args:
-            loss (Tensor): Scalar loss of this micro-batch, not scaled.
-            step_kwargs (dict, optional): Arguments of ``optimizer.step``.
-                Defaults to None.
-            zero_kwargs (dict, optional): Arguments of
-                ``optimizer.zero_grad``. Defaults to None.
-        """
-        if not self._context_entered and (
-            self.cast_dtype is not torch.float32
-        ):
-            self._say_once(
-                'update_params() was called, but no forward pass has run '
-                'inside `with optim_wrapper.optim_context(model):`, so that '
-                'this training is in float32',
-                'context',
-                logging.WARNING,
-            )
-        super().update_params(loss, step_kwargs, zero_kwargs)
-
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
         """Backward of the scaled loss, with autocast off.
 
@@ -201,6 +176,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         with autocast_off(self.device_type):
             self.loss_scaler.scale(at_least_float32(loss)).backward(**kwargs)
         self._inner_count += 1
+        self._grad_calls = 0
 
     def zero_grad(self, **kwargs: Any) -> None:
         """Drop the gradients.
@@ -214,6 +190,16 @@ class AmpOptimWrapper(WindowedOptimWrapper):
 
     def _check_surroundings(self) -> None:
         """Warn, once, of what a user's own loop gets wrong."""
+        if not self._context_entered and (
+            self.cast_dtype is not torch.float32
+        ):
+            self._say_once(
+                'backward() was called, but no forward pass has run inside '
+                '`with optim_wrapper.optim_context(model):`, so that '
+                'this training is in float32',
+                'context',
+                logging.WARNING,
+            )
         if not self._inside and torch.is_autocast_enabled(self.device_type):
             self._say_once(
                 'backward() was called inside of a torch.autocast of your '
@@ -241,6 +227,8 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         outputs: Tensor | Sequence[Tensor],
         inputs: Tensor | Sequence[Tensor],
         grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
         **kwargs: Any,
     ) -> tuple[Tensor | None, ...]:
         """``torch.autograd.grad`` with true gradients in every dtype.
@@ -256,8 +244,11 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             grad_outputs (Tensor or Sequence[Tensor], optional): The vector in
                 the vector-Jacobian product. Defaults to None: ones, for
                 scalar outputs.
-            **kwargs: Other arguments of ``torch.autograd.grad``, such as
-                ``create_graph=True``.
+            retain_graph (bool, optional): As there. Defaults to None:
+                ``create_graph``.
+            create_graph (bool): Whether the result can be differentiated.
+                Defaults to False.
+            **kwargs: Other arguments of ``torch.autograd.grad``.
 
         Returns:
             tuple[Tensor or None]: Unscaled, and at least float32.
@@ -272,6 +263,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         """
         outputs = _as_tuple(outputs)
         inputs = _as_tuple(inputs)
+        kwargs.update(retain_graph=retain_graph, create_graph=create_graph)
         if grad_outputs is not None:
             kwargs['grad_outputs'] = _as_tuple(grad_outputs)
         with autocast_off(self.device_type):
@@ -288,9 +280,15 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             )
 
     def _penalty_scales(self, device: torch.device) -> PenaltyScaler:
-        if self._penalty_scaler is None:
-            self._penalty_scaler = PenaltyScaler(device)
-        return self._penalty_scaler
+        """Those of this call, the n-th for this micro-batch.
+
+        Penalties of other networks, or at other points, can differ in size by
+        more than one pair of scales has room for.
+        """
+        call, self._grad_calls = self._grad_calls, self._grad_calls + 1
+        while len(self._penalty_scalers) <= call:
+            self._penalty_scalers.append(PenaltyScaler(device))
+        return self._penalty_scalers[call]
 
     def step(self, **kwargs: Any) -> None:
         """Unscale and clip the gradients, step if all are finite.
@@ -313,13 +311,19 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             norm = self._clip(params)
             finite = self._all_finite(norm)
             at_minimum = self.loss_scaler.at_minimum()
-            if getattr(self.optimizer, '_step_supports_amp_scaling', False):
+            if self._can_step_on_device():
                 self._step_on_device(finite, kwargs)
                 self.record.add(norm, finite, at_minimum)
             else:
                 stepped = self._step_from_host(finite, kwargs)
                 self.record.add(norm, stepped, at_minimum)
             self.loss_scaler.end_window(self.optimizer)
+
+    def _can_step_on_device(self) -> bool:
+        # The fused kernels have no `found_inf` for sharded parameters.
+        return getattr(
+            self.optimizer, '_step_supports_amp_scaling', False
+        ) and not any(is_sharded(p) for p in self._params())
 
     def _step_from_host(self, finite: Tensor, kwargs: dict) -> bool:
         """Decide here: the one synchronisation that the decision needs."""
@@ -343,6 +347,8 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         """Clip the gradients; return their norm before clipping."""
         clip = self.clip_grad_kwargs
         if clip and self.grad_name == 'grad_norm':
+            if any(is_sharded(p) for p in params):
+                return clip_sharded_norm_(params, **clip)
             return self.clip_func(params, **clip).detach()
         norm = total_norm(params)
         if clip:
@@ -397,6 +403,16 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             scalars['loss_scale'] = self.loss_scaler.get_scale()
         return scalars
 
+    @property
+    def precision(self) -> str:
+        """str: What it trains in, in words."""
+        scaler = self.loss_scaler
+        scale = 'no loss scale'
+        if scaler.is_enabled():
+            kind = 'dynamic' if scaler.dynamic else 'static'
+            scale = f'loss scale {scaler.get_scale():g} ({kind})'
+        return f'{self._dtype_name()} on {self.device_type}, {scale}'
+
     def _dtype_name(self) -> str:
         return str(self.cast_dtype).removeprefix('torch.')
 
@@ -424,11 +440,31 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         state = OptimWrapper.state_dict(self)
         state['loss_scaler'] = self.loss_scaler.state_dict()
         state['amp_counters'] = self.record.state_dict()
+        return {**state, **self._own_state()}
+
+    def _own_state(self) -> dict[str, Any]:
+        state: dict[str, Any] = {}
         if (window := self.window_state()) is not None:
             state['window'] = window
-        if self._penalty_scaler is not None:
-            state['penalty_scaler'] = self._penalty_scaler.state_dict()
+        if self._penalty_scalers:
+            state['penalty_scalers'] = [
+                scaler.state_dict() for scaler in self._penalty_scalers
+            ]
         return state
+
+    def rank_state(self) -> dict[str, Any]:
+        """The part of the state that ranks do not have in common.
+
+        Returns:
+            dict: Of :meth:`state_dict`, on the CPU: ``window``, whose
+            gradients ranks average when it ends, unless FSDP2 has them
+            averaged and sharded already; ``penalty_scalers``.
+        """
+        keys = ['penalty_scalers']
+        if not any(is_sharded(p) for p in self._params()):
+            keys.append('window')
+        own = self._own_state()
+        return tree_map(_on_cpu, {k: own[k] for k in keys if k in own})
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Go on from a state that any optimizer wrapper saved.
@@ -441,20 +477,32 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         scaler_state = state.pop('loss_scaler', {})
         counters = state.pop('amp_counters', {})
         self._open_window = state.pop('window', None)
-        if penalty_state := state.pop('penalty_scaler', {}):
-            self._penalty_scales(self._params()[0].device).load_state_dict(
-                penalty_state
-            )
+        self._penalty_scalers = []
+        for penalty_state in state.pop('penalty_scalers', []):
+            scaler = PenaltyScaler(self._params()[0].device)
+            scaler.load_state_dict(penalty_state)
+            self._penalty_scalers.append(scaler)
         if self.loss_scaler.is_enabled() and not scaler_state:
             self._say_once(
                 'the checkpoint holds no loss scale; it starts at '
                 f'{self.loss_scaler.get_scale():g}',
                 'fresh scale',
             )
+        if scaler_state and not self.loss_scaler.is_enabled():
+            self._say_once(
+                'the checkpoint holds a loss scale '
+                f'({scaler_state.get("scale", 0):g}), which '
+                f'{self._dtype_name()} does not need',
+                'dropped scale',
+            )
         self.loss_scaler.load_state_dict(scaler_state)
         self.record.load_state_dict(counters)
         # MMEngine's version of this takes its keys out of the given dict.
         OptimWrapper.load_state_dict(self, state)
+
+
+def _on_cpu(value: Any) -> Any:
+    return value.cpu() if isinstance(value, Tensor) else value
 
 
 def _as_tuple(value: Any) -> tuple:

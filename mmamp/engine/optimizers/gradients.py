@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from mmamp import sharding
+
 
 def at_least_float32(loss: Tensor) -> Tensor:
     """A loss that a scale of 65536 cannot overflow."""
@@ -13,16 +15,43 @@ def at_least_float32(loss: Tensor) -> Tensor:
 
 def total_norm(params: list[nn.Parameter]) -> Tensor:
     """The 2-norm of all gradients, as one scalar on their device."""
-    grads = [
-        p.grad.coalesce().values() if p.grad.is_sparse else p.grad
-        for p in params
-        if p.grad is not None
-    ]
-    norms = torch._foreach_norm(grads)
-    device = norms[0].device
-    return torch.linalg.vector_norm(
-        torch.stack([norm.to(device) for norm in norms])
+    return sharding.total_norm(
+        [
+            p.grad.coalesce().values() if p.grad.is_sparse else p.grad
+            for p in params
+            if p.grad is not None
+        ]
     )
+
+
+def clip_sharded_norm_(
+    params: list[nn.Parameter],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """``torch.nn.utils.clip_grad_norm_`` for gradients that FSDP2 shards.
+
+    With one collective, and the norm as a plain tensor.
+
+    Args:
+        params (list[nn.Parameter]): With gradients.
+        max_norm (float): As there.
+        norm_type (float): As there. Defaults to 2.
+        error_if_nonfinite (bool): As there. Defaults to False.
+        foreach (bool, optional): Has no effect here. Defaults to None.
+
+    Returns:
+        Tensor: The norm before clipping, a scalar.
+    """
+    grads = [p.grad for p in params if p.grad is not None]
+    norm = sharding.total_norm(grads, float(norm_type))
+    if error_if_nonfinite and not torch.isfinite(norm):
+        raise RuntimeError(f'the norm of the gradients is {float(norm)}')
+    factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)
+    torch._foreach_mul_([sharding.local(g) for g in grads], factor)
+    return norm
 
 
 def check_clip_grad(clip_grad: dict | None) -> None:

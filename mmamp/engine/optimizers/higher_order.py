@@ -25,7 +25,8 @@ class PenaltyScaler:
     scale.
 
     - ``cotangent``: what the first pass is multiplied by. Adapted after each
-      call so that the largest element of the scaled ``g`` is near 1.
+      call so that the largest element of the scaled ``g`` is near 1, below a
+      bound that an overflow lowers and that comes back later.
     - ``tangent``: the largest element that the second pass starts at. Falls
       when a parameter gradient overflows and comes back later.
 
@@ -43,6 +44,7 @@ class PenaltyScaler:
     def __init__(self, device: torch.device) -> None:
         self.cotangent = torch.tensor(self._START[0], device=device)
         self.tangent = torch.tensor(self._START[1], device=device)
+        self._bound = torch.tensor(HIGHEST, device=device)
         self._good = torch.zeros((), device=device)
 
     def saw_gradient(self, grads: Sequence[Tensor]) -> None:
@@ -55,7 +57,14 @@ class PenaltyScaler:
             torch.where(largest > 0, wanted, self.cotangent),
             self.cotangent * self._BACKOFF,
         )
-        self.cotangent = scale.clamp(LOWEST, HIGHEST)
+        self._bound = torch.where(
+            torch.isfinite(largest),
+            self._bound * 2 ** (1 / self._GROWTH_INTERVAL),
+            scale,
+        ).clamp(LOWEST, HIGHEST)
+        self.cotangent = scale.clamp(LOWEST, HIGHEST).minimum(
+            _power_of_two(self._bound)
+        )
 
     def saw_second_order(self, grads: Sequence[Tensor]) -> None:
         """Adapt ``tangent`` to the parameter gradients that it led to."""
@@ -75,6 +84,7 @@ class PenaltyScaler:
             cotangent=float(self.cotangent),
             tangent=float(self.tangent),
             good=float(self._good),
+            bound=float(self._bound),
         )
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
@@ -82,6 +92,7 @@ class PenaltyScaler:
         self.cotangent.fill_(state_dict['cotangent'])
         self.tangent.fill_(state_dict['tangent'])
         self._good.fill_(state_dict['good'])
+        self._bound.fill_(state_dict['bound'])
 
 
 def scaled_grad(

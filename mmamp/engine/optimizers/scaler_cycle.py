@@ -29,9 +29,11 @@ class ScalerCycle:
         if not self.is_shared:
             return True
         self._ended[member] = self._ended.get(member, 0) + 1
-        if self._ended[member] >= self.PATIENCE:
-            return True
-        return self._ended.keys() >= set(self.members) and not self.open
+        if self.open:
+            return False  # gradients of this scale are being made
+        return self._ended[
+            member
+        ] >= self.PATIENCE or self._ended.keys() >= set(self.members)
 
     def restart(self) -> None:
         """Begin the next cycle."""

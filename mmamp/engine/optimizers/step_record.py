@@ -1,7 +1,15 @@
 """What happened to the windows of one optimizer."""
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor
+
+RECOVERY = 1 / 64
+"""What a finite window takes off the count of stuck ones: a penalty that is
+computed now and then, and is never finite, shall be noticed; a stray window
+now and then shall not add up."""
 
 
 class StepRecord:
@@ -15,7 +23,7 @@ class StepRecord:
         self.windows = 0
         self._skipped: int | Tensor = 0
         self._last_skipped: bool | Tensor = False
-        self._stuck: int | Tensor = 0
+        self._stuck: float | Tensor = 0.0
         self._grad_norm: Tensor | None = None
 
     def add(
@@ -41,17 +49,20 @@ class StepRecord:
             self._grad_norm = torch.where(finite, norm, last)
             self._last_skipped = ~finite
             self._skipped = self._skipped + self._last_skipped.long()
-            self._stuck = torch.where(
-                self._last_skipped & at_minimum, self._stuck + 1, 0
-            )
+            changes = torch.where(finite, -RECOVERY, 1.0)
+            counts = (self._stuck + changes).clamp(min=0.0)
+            self._stuck = counts * torch.as_tensor(at_minimum).to(norm.device)
         else:
             self._last_skipped = not finite
             if finite:
                 self._grad_norm = norm
-                self._stuck = 0
             else:
                 self._skipped = self._skipped + 1
-                self._stuck = self._stuck + 1 if bool(at_minimum) else 0
+            # Where nothing is stuck, nobody need ask the device.
+            if not finite or self._stuck:
+                change = -RECOVERY if finite else 1.0
+                count = max(float(self._stuck) + change, 0.0)
+                self._stuck = count if bool(at_minimum) else 0.0
 
     @property
     def last_was_skipped(self) -> bool:
@@ -65,19 +76,28 @@ class StepRecord:
 
     @property
     def stuck(self) -> int:
-        """int: Windows skipped in a row that no lower scale could mend."""
-        return int(self._stuck)
+        """int: Skipped windows that no lower scale could mend.
+
+        Sixty-four finite ones make up for one; a scale that is above its
+        minimum again, for all.
+        """
+        return math.ceil(float(self._stuck))
 
     @property
     def grad_norm(self) -> float | None:
         """float or None: The last finite norm, once there is one."""
         return None if self._grad_norm is None else float(self._grad_norm)
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict[str, float]:
         """The counters as plain numbers."""
-        return dict(windows=self.windows, skipped=self.skipped)
+        return dict(
+            windows=self.windows,
+            skipped=self.skipped,
+            stuck=float(self._stuck),
+        )
 
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on counting from a saved state."""
         self.windows = state_dict.get('windows', 0)
         self._skipped = state_dict.get('skipped', 0)
+        self._stuck = state_dict.get('stuck', 0.0)

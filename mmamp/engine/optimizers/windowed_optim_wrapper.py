@@ -6,8 +6,8 @@ from typing import Any
 from mmengine.logging import print_log
 from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
 from mmengine.optim import OptimWrapper
-from mmengine.utils.dl_utils import has_batch_norm
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from mmamp.checks import check_int
@@ -82,28 +82,41 @@ class WindowedOptimWrapper(MMEngineAmpOptimWrapper):
                 f'window has the {last - first} that are left of it',
                 'resume',
             )
-        if has_batch_norm(model) and self._accumulative_counts > 1:
+        if self._accumulative_counts > 1 and self._has_batch_norm(model):
             self._say_once(
                 'BatchNorm sees one micro-batch at a time, not the window of '
                 f'{self._accumulative_counts}',
                 'batch norm',
             )
 
+    def _has_batch_norm(self, model: nn.Module) -> bool:
+        """Whether there is one among what this wrapper trains."""
+        own = {id(param) for param in self._params()}
+        return any(
+            isinstance(module, _BatchNorm)
+            and any(id(param) in own for param in module.parameters())
+            for module in model.modules()
+        )
+
     def _resumes_window(self) -> bool:
         """Take up the window that the checkpoint was taken in, if any."""
         state, self._open_window = self._open_window, None
-        if state is None or state['inner_count'] != self._inner_count:
+        if state is None:
             return False
-        if state['accumulative_counts'] != self._accumulative_counts:
-            self._say_once(
-                'the checkpoint was taken inside of a window of '
-                f'{state["accumulative_counts"]} micro-batches, which is '
-                'dropped, since accumulative_counts is '
-                f'{self._accumulative_counts} now',
-                'dropped window',
-                logging.WARNING,
-            )
-            return False
+        for key, what in (
+            ('inner_count', 'the run is at micro-batch'),
+            ('accumulative_counts', 'accumulative_counts is'),
+        ):
+            now = getattr(self, f'_{key}')
+            if state[key] != now:
+                self._say_once(
+                    'the checkpoint was taken inside of a window of '
+                    f'{state["accumulative_counts"]} micro-batches, which is '
+                    f'dropped, since {what} {now} now and was {state[key]}',
+                    'dropped window',
+                    logging.WARNING,
+                )
+                return False
         restore_gradients(self._params(), state, self._scale())
         self._init_counts = self._guarded_window = state['first']
         self._guard.load_state(state['buffers'])
@@ -148,6 +161,10 @@ class WindowedOptimWrapper(MMEngineAmpOptimWrapper):
 
     def _enter_window(self) -> None:
         """Keep the buffers from before the window, at its beginning."""
+        if self._open_window is not None:
+            # Nobody has called initialize_count_status.
+            self._inner_count = self._open_window['inner_count']
+            self._resumes_window()
         first, _ = self._window(self._inner_count)
         if self._guarded_window != first:
             self._guard.save()
@@ -195,10 +212,11 @@ class WindowedOptimWrapper(MMEngineAmpOptimWrapper):
 
     @property
     def stuck_steps(self) -> int:
-        """int: Windows skipped in a row that no lower scale could mend.
+        """int: Skipped windows that no lower scale could mend.
 
         That is at the minimum of a dynamic loss scale, with a static one, or
-        with none. With a fused optimizer reading it waits for the device.
+        with none; a finite window takes 1/64 off it. With a fused optimizer
+        reading it waits for the device.
         """
         return self.record.stuck
 

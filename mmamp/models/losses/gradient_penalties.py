@@ -9,9 +9,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmamp.checks import check_int
+from mmamp.engine.precision import islands
 from mmamp.registry import MODELS
 
 from ..latents import SampleRandom, uniform
@@ -41,11 +44,19 @@ class Regularizer(nn.Module):
         self, weight: float, interval: int = 1, force_fp32: bool = False
     ) -> None:
         super().__init__()
-        if not weight >= 0:
-            raise ValueError(f'weight must be >= 0, but got {weight!r}')
+        name = type(self).__name__
+        if (
+            isinstance(weight, bool)
+            or not isinstance(weight, (int, float))
+            or not weight >= 0
+        ):
+            raise ValueError(
+                f'{name}: weight must be a number >= 0, but got {weight!r}'
+            )
         self.weight = weight
-        self.interval = check_int('interval', interval)
+        self.interval = check_int(f'{name}: interval', interval)
         self.force_fp32 = force_fp32
+        self._said_float32 = False
 
     def is_due(self, update: int) -> bool:
         """Whether the term belongs to an update.
@@ -59,11 +70,46 @@ class Regularizer(nn.Module):
         """The term as it enters the loss."""
         return penalty * (self.weight * self.interval)
 
-    def precision(self, like: Tensor) -> AbstractContextManager:
-        """The context that the network is run in."""
+    def precision(
+        self, like: Tensor, network: object
+    ) -> AbstractContextManager:
+        """The context that the network is run in.
+
+        Args:
+            like (Tensor): On the network's device.
+            network (object): If it is a module with BatchNorm that would run
+                in float16, it is run in float32 for the term, and that is
+                logged: BatchNorm's second derivative divides by the variance
+                of its input, and is then not finite at any scale.
+        """
+        device = like.device.type
         if self.force_fp32:
-            return torch.autocast(like.device.type, enabled=False)
+            return torch.autocast(device, enabled=False)
+        if (
+            torch.is_autocast_enabled(device)
+            and torch.get_autocast_dtype(device) is torch.float16
+            and _has_float16_batch_norm(network)
+        ):
+            if not self._said_float32:
+                self._said_float32 = True
+                print_log(
+                    f'{type(self).__name__}: {type(network).__name__} has '
+                    'BatchNorm, whose second derivative is not finite in '
+                    'float16, and is run in float32 for this penalty; with '
+                    "custom_hooks=[dict(type='mmamp.PrecisionHook', "
+                    "rules=['normalisation'])] BatchNorm alone would be",
+                    logger='current',
+                )
+            return torch.autocast(device, enabled=False)
         return nullcontext()
+
+
+def _has_float16_batch_norm(network: object) -> bool:
+    return isinstance(network, nn.Module) and any(
+        isinstance(module, _BatchNorm)
+        and not any(x.dtype is torch.float32 for x in islands(module))
+        for module in network.modules()
+    )
 
 
 class DiscriminatorPenalty(Regularizer):
@@ -109,7 +155,7 @@ class DiscriminatorPenalty(Regularizer):
         """
         images, *others = self.points(real, fake, random)
         images = images.detach().float().requires_grad_()
-        with self.precision(images):
+        with self.precision(images, discriminator):
             logits = discriminator(images, *others)
             (gradient,) = grad(logits.sum(), images, create_graph=True)
         # In float32 from here on, whatever the network's precision.

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 
 import torch
+from mmengine.dist import all_reduce
 from torch import Tensor
 
 from mmamp.registry import MODELS
@@ -49,10 +50,13 @@ class PathLength(Regularizer):
     ) -> None:
         super().__init__(weight, interval, force_fp32)
         if not 0 < decay <= 1:
-            raise ValueError(f'decay must be in (0, 1], but got {decay!r}')
+            raise ValueError(
+                f'PathLength: decay must be in (0, 1], but got {decay!r}'
+            )
         if not isinstance(batch_shrink, int) or batch_shrink < 1:
             raise ValueError(
-                f'batch_shrink must be an int >= 1, but got {batch_shrink!r}'
+                'PathLength: batch_shrink must be an int >= 1, but got '
+                f'{batch_shrink!r}'
             )
         self.decay = decay
         self.batch_shrink = batch_shrink
@@ -82,7 +86,7 @@ class PathLength(Regularizer):
         """
         if self.force_fp32:
             latents = latents.float()
-        with self.precision(latents):
+        with self.precision(latents, synthesis):
             images = synthesis(latents)
             noise = normal(random, images.shape, images.device) / math.sqrt(
                 images.shape[2] * images.shape[3]
@@ -95,5 +99,7 @@ class PathLength(Regularizer):
             if lengths.dim() > 1:  # a latent vector for each layer
                 lengths = lengths.mean(1)
             lengths = lengths.sqrt()
-            self.mean_length.lerp_(lengths.detach().mean(), self.decay)
+            mean = lengths.detach().mean()
+            all_reduce(mean, 'mean')  # the same on all ranks
+            self.mean_length.lerp_(mean, self.decay)
             return self.weighted((lengths - self.mean_length).square().mean())

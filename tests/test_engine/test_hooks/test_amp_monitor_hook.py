@@ -52,6 +52,7 @@ def test_wandb_gets_them_too(build_runner, monkeypatch):
     given['visualizer.vis_backends'] = [dict(type='WandbVisBackend')]
     runner = build_runner('gan', given)
     runner.train()
+    runner.visualizer.close()  # it writes in a process of its own
     (path,) = Path(runner.log_dir).rglob('*.wandb')
     sent = path.read_bytes()
     for network in (b'generator', b'discriminator'):
@@ -73,6 +74,44 @@ def test_skips_and_the_scale_they_halve(build_runner):
     assert last['skipped_steps'] == 1
 
 
+def test_the_present_scale_not_an_average(build_runner):
+    """MMEngine averages the last ten of whatever is called a loss."""
+    given = {'model.bad_iters': (0, 2), 'train_cfg.max_iters': 6, **options()}
+    runner = build_runner(
+        options={**given, 'default_hooks.logger.interval': 1}
+    )
+    runner.train()
+    scales = [line['loss_scale'] for line in scalars(runner)]
+    assert scales == [512, 512, 256, 256, 256, 256]
+
+
+def test_says_what_the_precision_is(build_runner, capfd):
+    given = {'log_level': 'INFO', **options()}
+    given['optim_wrapper.discriminator.dtype'] = 'bfloat16'
+    given['optim_wrapper.generator.loss_scale'] = 8
+    build_runner('gan', given).train()
+    text = ''.join(capfd.readouterr())
+    assert 'generator: float16 on cpu, loss scale 8 (static)' in text
+    assert 'discriminator: bfloat16 on cpu, no loss scale' in text
+
+
+def test_figures_of_another_precision_are_forgotten(build_runner):
+    first = build_runner(options=options())
+    first.train()
+    given = {
+        **options(),
+        'optim_wrapper': dict(
+            _delete_=True, optimizer=dict(type='Adam', lr=0.1)
+        ),
+        'resume': True,
+        'train_cfg.max_iters': 6,
+    }
+    given['custom_hooks'].append(dict(type='StateHook'))
+    second = build_runner(options=given, work_dir=first.work_dir)
+    second.train()
+    assert not {'loss_scale', 'skipped_steps'} & set(scalars(second)[-1])
+
+
 def test_its_own_interval_and_the_last_iteration(build_runner):
     runner = build_runner(
         options={
@@ -81,8 +120,9 @@ def test_its_own_interval_and_the_last_iteration(build_runner):
         }
     )
     runner.train()
-    written = runner.message_hub.get_scalar('train/grad_norm')
-    assert len(written.data[0]) == 2  # iterations 3 and 4
+    steps = [x['step'] for x in scalars(runner) if 'grad_norm' in x]
+    assert steps == [3, 4]
+    assert runner.message_hub.get_scalar('train/grad_norm').data[0].size == 1
 
 
 def test_optimizers_in_float32_are_left_alone(build_runner):

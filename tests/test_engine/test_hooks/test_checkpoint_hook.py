@@ -3,6 +3,7 @@ import os
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
 
 from mmamp.engine.file_backend import AtomicLocalBackend
 from mmamp.engine.hooks import CheckpointHook
@@ -89,6 +90,40 @@ def test_save_now(build_runner, by_epoch):
     assert os.path.basename(path) == 'iter_7.pth'
     assert torch.load(path, weights_only=False)['meta']['iter'] == 7
     assert hook_of(runner).by_epoch is by_epoch
+
+
+def test_save_now_leaves_nothing_behind(build_runner):
+    """A run by epochs that was preempted, and goes on."""
+
+    def edit(cfg):
+        cfg.train_cfg = dict(by_epoch=True, max_epochs=3)
+        cfg.train_dataloader.batch_size = 600
+        cfg.train_dataloader.sampler.type = 'DefaultSampler'
+
+    given = options(by_epoch=True, max_keep_ckpts=1)
+    given['custom_hooks'] = [dict(type='StateHook')]
+    first = build_runner(options=given, edit=edit)
+    saved = []
+
+    class Stop(Hook):
+        priority = 'LOWEST'
+
+        def after_train_iter(self, runner, batch_idx, **_):
+            if runner.iter == 3:
+                saved.append(hook_of(runner).save_now(runner))
+                raise Interrupt
+
+    first.register_hook(Stop())
+    with pytest.raises(Interrupt):
+        first.train()
+    assert checkpoints(first) == ['epoch_1.pth', 'iter_4.pth']
+    second = build_runner(
+        options={**given, 'load_from': saved[0], 'resume': True},
+        edit=edit,
+        work_dir=first.work_dir,
+    )
+    second.train()
+    assert checkpoints(second) == ['epoch_3.pth']
 
 
 @METRICS.register_module(force=True)

@@ -88,7 +88,7 @@ class TestEndsTheRun:
         # The generator's windows go through it too.
         assert text.startswith(('discriminator: ', 'generator: '))
         assert "'discriminator.fault' (Explode)" in text
-        assert 'windows in a row' in text
+        assert 'windows had gradients' in text
         scale = 'loss scale of 1,' if dtype == 'float16' else 'in bfloat16'
         assert scale in text
         self.check_state(runner, text)
@@ -169,7 +169,9 @@ class TestEndsTheRun:
     def test_patience(self, build_runner):
         given = options(dtype='bfloat16', patience=7)
         runner = build_runner('gan', given, edit=faulty('explode'))
-        with pytest.raises(NonFiniteTrainingError, match='8 windows in a row'):
+        with pytest.raises(
+            NonFiniteTrainingError, match='8 windows had gradients'
+        ):
             runner.train()
         assert runner.iter == 7
 
@@ -189,7 +191,7 @@ class TestGoesOn:
         given = {
             'model.bad_iters': tuple(range(4)),
             'optim_wrapper.dtype': 'bfloat16',
-            'train_cfg.max_iters': 8,
+            'train_cfg.max_iters': 22,
             'custom_hooks': [
                 dict(type='OverflowHook', patience=4, interval=1)
             ],
@@ -197,10 +199,60 @@ class TestGoesOn:
         }
         runner = build_runner(options=given)
         runner.train()
-        assert runner.iter == 8
+        assert runner.iter == 22
         text = ''.join(capfd.readouterr())
         assert 'looking for the module behind it' in text
         assert 'finite again' in text
+
+    def test_a_penalty_now_and_then_that_is_never_finite(self, build_runner):
+        given = {
+            'model.bad_iters': tuple(range(0, 400, 16)),
+            'optim_wrapper.dtype': 'float16',
+            'optim_wrapper.loss_scale': dict(init_scale=1.0),
+            'train_cfg.max_iters': 400,
+            'default_hooks.checkpoint.interval': 400,
+            'custom_hooks': [dict(type='OverflowHook', patience=5)],
+        }
+        runner = build_runner(options=given)
+        with pytest.raises(NonFiniteTrainingError, match='scale of 1, which'):
+            runner.train()
+        assert runner.iter < 200
+
+    def test_a_static_scale_that_is_too_high(self, build_runner):
+        given = {
+            'optim_wrapper.loss_scale': 1e9,
+            'train_cfg.max_iters': 40,
+            'custom_hooks': [dict(type='OverflowHook', interval=1)],
+        }
+        runner = build_runner(options=given)
+        with pytest.raises(NonFiniteTrainingError) as error:
+            runner.train()
+        assert "or loss_scale='dynamic', may do" in str(error.value)
+
+    def test_a_run_that_ends_before_it_was_watched(self, build_runner, capfd):
+        given = {
+            'model.bad_iters': tuple(range(9)),
+            'optim_wrapper.dtype': 'bfloat16',
+            'train_cfg.max_iters': 5,
+            'custom_hooks': [
+                dict(type='OverflowHook', patience=5, interval=50)
+            ],
+        }
+        build_runner(options=given).train()
+        text = ''.join(capfd.readouterr())
+        assert '5 windows were skipped in bfloat16; the run ends' in text
+
+    def test_a_wrapper_that_it_cannot_watch(self, build_runner, capfd):
+        given = {
+            'optim_wrapper': dict(
+                _delete_=True, optimizer=dict(type='SGD', lr=0.1)
+            ),
+            'custom_hooks': [dict(type='OverflowHook')],
+            'log_level': 'INFO',
+        }
+        build_runner(options=given).train()
+        text = ''.join(capfd.readouterr())
+        assert 'optim_wrapper (OptimWrapper) would step with' in text
 
     def test_watching_reports_once_and_goes_on(self, build_runner, capfd):
         given = options(watch=6, patience=100, iters=8)

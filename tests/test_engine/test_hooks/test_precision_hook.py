@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mmamp.engine.hooks import PrecisionHook
-from mmamp.engine.precision import is_island
+from mmamp.engine.precision import islands
 
 
 def hook(*rules):
@@ -89,7 +89,7 @@ def test_the_averaged_generator_follows(build_runner):
     runner.train()
     for name, module in runner.model.named_modules():
         inside = name.startswith(('generator.', 'generator_ema.module.'))
-        assert is_island(module) == inside, name
+        assert bool(islands(module)) == inside, name
 
 
 def test_in_evaluation_as_in_training(build_runner):
@@ -124,7 +124,7 @@ def test_names_are_without_those_of_model_wrappers(build_runner, tmp_path):
         model.generator = DistributedDataParallel(model.generator)
         runner.call_hook('before_run')
         first = next(model.generator.module.children())
-        assert is_island(first)
+        assert islands(first)
     finally:
         torch.distributed.destroy_process_group()
 

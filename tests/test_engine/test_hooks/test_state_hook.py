@@ -1,7 +1,13 @@
 import os
 
+import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
+
+from mmamp.config.launch import seed_data
+from mmamp.engine.hooks.preemption_hook import Preempted
+from mmamp.registry import HOOKS
 
 HOOK = dict(custom_hooks=[dict(type='StateHook')])
 
@@ -106,3 +112,166 @@ def test_mmengines_wrapper_inside_of_a_window_is_told_of(build_runner, capfd):
     text = ''.join(capfd.readouterr())
     assert text.count('inside of a window of 3 micro-batches') == 1
     assert "type='mmamp.AmpOptimWrapper'" in text
+
+
+def test_schedulers_that_hold_methods(build_runner, capfd):
+    given = {
+        **HOOK,
+        'param_scheduler': dict(
+            type='OneCycleLR', eta_max=0.1, total_steps=8, by_epoch=False
+        ),
+        'train_cfg.max_iters': 8,
+    }
+    whole = build_runner(options=given)
+    whole.train()
+    path = os.path.join(whole.work_dir, 'iter_2.pth')
+    saved = torch.load(path, weights_only=True)['param_schedulers']
+    assert saved[0]['last_step'] == 2
+    text = ''.join(capfd.readouterr())
+    assert "param_schedulers[0]['anneal_func'] is left out" in text
+    rest = build_runner(options=dict(given, load_from=path, resume=True))
+    rest.train()
+    assert_same_weights(rest, whole)
+
+
+def assert_same_weights(run, other):
+    expected = other.model.state_dict()
+    for name, value in run.model.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+
+
+@HOOKS.register_module(force=True)
+class SaveAndStop(Hook):
+    """Preempted after so many iterations; MMEngine's or mmamp's way."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, iters):
+        self.iters = iters
+
+    def after_train_iter(self, runner, batch_idx, **_):
+        if runner.iter + 1 == self.iters:
+            (hook,) = [h for h in runner.hooks if hasattr(h, 'save_now')]
+            raise Preempted(hook.save_now(runner))
+
+
+EPOCH = 5
+
+
+def epochs(seeded=True):
+    def edit(cfg):
+        cfg.train_cfg = dict(by_epoch=True, max_epochs=3)
+        cfg.default_hooks.checkpoint = dict(
+            type='CheckpointHook', interval=1, by_epoch=True
+        )
+        loader = cfg.train_dataloader
+        loader.batch_size = 1797 // EPOCH
+        loader.drop_last = True
+        loader.sampler = dict(type='DefaultSampler', shuffle=True)
+        if seeded:
+            seed_data(cfg)
+
+    return edit
+
+
+def with_dropout(**options):
+    return {
+        'custom_hooks': [dict(type='StateHook')],
+        'model.dropout': 0.5,
+        **options,
+    }
+
+
+class TestEpochs:
+    def run(self, build_runner, stop, capfd, seeded=True):
+        options = with_dropout()
+        whole = build_runner(options=options, edit=epochs(seeded))
+        whole.train()
+        stopping = with_dropout()
+        stopping['custom_hooks'].append(dict(type='SaveAndStop', iters=stop))
+        stopped = build_runner(options=stopping, edit=epochs(seeded))
+        with pytest.raises(Preempted) as preempted:
+            stopped.train()
+        options.update(load_from=preempted.value.checkpoint, resume=True)
+        resumed = build_runner(options=options, edit=epochs(seeded))
+        resumed.train()
+        return whole, resumed
+
+    @pytest.mark.parametrize('stop', [2, EPOCH, EPOCH + 1, 2 * EPOCH])
+    def test_goes_on_exactly(self, build_runner, stop, capfd):
+        """In the middle of an epoch, and after its last iteration."""
+        whole, resumed = self.run(build_runner, stop, capfd)
+        assert resumed.iter == whole.iter == 3 * EPOCH
+        assert resumed.epoch == 3
+        assert_same_weights(resumed, whole)
+
+    def test_between_epochs(self, build_runner):
+        whole = build_runner(options=with_dropout(), edit=epochs())
+        whole.train()
+        path = os.path.join(whole.work_dir, 'epoch_1.pth')
+        options = with_dropout(load_from=path, resume=True)
+        resumed = build_runner(options=options, edit=epochs())
+        resumed.train()
+        assert_same_weights(resumed, whole)
+
+    def test_a_sampler_that_cannot_skip_is_told_of(self, build_runner, capfd):
+        self.run(build_runner, 2, capfd, seeded=False)
+        text = ''.join(capfd.readouterr())
+        assert 'The run begins the epoch anew' in text
+
+
+def test_a_best_checkpoint_saves_the_last_one_again(build_runner):
+    """While validation has moved the random numbers."""
+
+    def evaluated(cfg):
+        cfg.val_dataloader = dict(
+            cfg.train_dataloader,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+        )
+        cfg.val_evaluator = dict(type='Falling')
+        cfg.val_cfg = dict()
+        cfg.train_cfg.val_interval = 2
+        seed_data(cfg)
+
+    options = with_dropout(**{'train_cfg.max_iters': 8})
+    options['default_hooks.checkpoint'] = dict(
+        type='CheckpointHook',
+        interval=2,
+        by_epoch=False,
+        save_best='distance',
+        rule='less',
+    )
+
+    def run(**more):
+        runner = build_runner(options={**options, **more}, edit=evaluated)
+        runner.model.val_step = lambda data: [torch.rand(1)]
+        runner.train()
+        return runner
+
+    whole = run()
+    path = os.path.join(whole.work_dir, 'iter_4.pth')
+    assert_same_weights(run(load_from=path, resume=True), whole)
+
+
+def test_a_checkpoint_of_another_model_is_refused(build_runner):
+    first = build_runner(options=HOOK)
+    first.train()
+    path = os.path.join(first.work_dir, 'iter_2.pth')
+    second = build_runner('gan', dict(HOOK, load_from=path, resume=True))
+    with pytest.raises(ValueError, match=r'iter_2.pth is of another model: '):
+        second.train()
+
+
+def test_a_foreign_runner_without_default_hooks(build_runner):
+    """The interval is the logger hook's, wherever that comes from."""
+
+    def edit(cfg):
+        cfg.default_hooks = None
+        cfg.custom_hooks.append(dict(type='AmpMonitorHook'))
+        cfg.custom_hooks.append(dict(type='OverflowHook'))
+
+    runner = build_runner(
+        options=dict(custom_hooks=[dict(type='StateHook')]), edit=edit
+    )
+    runner.train()
+    assert runner.iter == 4

@@ -172,8 +172,9 @@ class TestNonFiniteWindow:
         for key, value in results[0][0].items():
             torch.testing.assert_close(results[1][0][key], value)
         assert results[0][1] == pytest.approx(results[1][1])
-        assert results[0][2]['amp_counters'] == dict(windows=6, skipped=1)
-        assert results[1][2]['amp_counters'] == dict(windows=6, skipped=1)
+        for result in results:
+            counters = result[2]['amp_counters']
+            assert counters == dict(windows=6, skipped=1, stuck=0)
 
     def test_value_clipping_does_not_hide_an_inf(self):
         net = make_net()
@@ -367,6 +368,13 @@ class TestScope:
         log = mm_log()
         assert log.count('this training is in float32') == 1
         assert 'optim_context(model)' in log
+
+    def test_warns_in_a_loop_of_ones_own_too(self, mm_log):
+        net = make_net()
+        wrapper = AmpOptimWrapper(adam(net))
+        wrapper.backward(net(batches(1)[0]).mean())
+        wrapper.step()
+        assert 'this training is in float32' in mm_log(logging.WARNING)
 
     def test_no_gradient_is_a_logged_no_op(self, mm_log):
         net, other = make_net(), make_net()
@@ -563,6 +571,44 @@ class TestState:
         second.initialize_count_status(net, 2, 8)
         assert all(p.grad is None for p in net.parameters())
         assert 'window of 4 micro-batches, which is dropped' in mm_log()
+
+    def test_a_window_goes_on_though_nobody_says_where_the_run_is(self):
+        """As in a model of one's own with several optimizers."""
+        data = batches(4)
+        whole, part, rest = make_net(), make_net(), make_net()
+        for net in (whole, part, rest):
+            net.wrapper = AmpOptimWrapper(
+                adam(net), dtype='float32', accumulative_counts=4
+            )
+        train(whole, whole.wrapper, data)
+        train(part, part.wrapper, data[:2])
+        rest.load_state_dict(part.state_dict())
+        rest.wrapper.load_state_dict(part.wrapper.state_dict())
+        train(rest, rest.wrapper, data[2:])
+        assert rest.wrapper.inner_count == 4
+        assert_same(state_of(rest), state_of(whole))
+
+    def test_a_window_at_another_place_is_dropped_and_it_says_so(self, mm_log):
+        net = make_net()
+        wrapper = AmpOptimWrapper(
+            adam(net), dtype='float32', accumulative_counts=4
+        )
+        train(net, wrapper, batches(2))
+        other = AmpOptimWrapper(
+            adam(net), dtype='float32', accumulative_counts=4
+        )
+        other.load_state_dict(wrapper.state_dict())
+        other.initialize_count_status(net, 8, 16)
+        text = mm_log(logging.WARNING)
+        assert 'the run is at micro-batch 8 now and was 2' in text
+
+    def test_a_scale_that_is_not_needed_any_more(self, mm_log):
+        net = make_net()
+        before = AmpOptimWrapper(adam(net), dtype='float16', loss_scale=SMALL)
+        after = AmpOptimWrapper(adam(net), dtype='bfloat16')
+        after.load_state_dict(before.state_dict())
+        text = 'holds a loss scale (1024), which bfloat16 does not need'
+        assert text in mm_log()
 
     def test_between_windows_there_is_nothing_to_keep(self):
         net = make_net()

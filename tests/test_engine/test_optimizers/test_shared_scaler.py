@@ -156,3 +156,28 @@ class TestMistakes:
     def test_no_name(self, value):
         with pytest.raises(TypeError, match='loss_scaler must be None'):
             build(a=dict(loss_scaler=value), b={})
+
+
+def test_no_patience_inside_of_a_window_of_another():
+    """Its gradients would be of two scales."""
+    model = Model()
+    wrappers = build(
+        model,
+        a=dict(
+            loss_scaler='shared',
+            loss_scale=dict(init_scale=8.0, growth_interval=1),
+        ),
+        b=dict(
+            loss_scaler='shared',
+            loss_scale=dict(init_scale=8.0, growth_interval=1),
+            accumulative_counts=200,
+        ),
+    )
+    scales = set()
+    for _ in range(199):
+        step(model, wrappers, 'a')
+        step(model, wrappers, 'b')
+        scales.add(scale(wrappers))
+    assert scales == {8}
+    step(model, wrappers, 'b')
+    assert scale(wrappers) == 16

@@ -1,0 +1,305 @@
+"""Networks sharded over the ranks: ``torch.distributed.fsdp.fully_shard``."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine._strategy import DDPStrategy
+from mmengine.device import get_device
+from mmengine.dist import get_world_size, is_distributed
+from mmengine.logging import print_log
+from mmengine.model import BaseAveragedModel, BaseModel
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from torch import distributed, nn
+
+from mmamp.module_names import named_modules
+from mmamp.registry import STRATEGIES
+from mmamp.sharding import gathered, shard_like
+
+from .param_dtype import check_param_dtype, param_dtype_of
+
+
+@STRATEGIES.register_module()
+class FSDP2Strategy(DDPStrategy):
+    r"""Shard parameters, gradients and optimizer states over the ranks.
+
+    By FSDP2, torch's ``fully_shard``, for one network or several. A model
+    that overrides ``train_step``, such as a GAN, has each of its networks
+    sharded by itself, averages of them included; any other is sharded as a
+    whole. Parameters are gathered for a forward pass and again for backward,
+    and let go of in between; gradients are averaged over the ranks into
+    shards with every micro-batch. A checkpoint holds whole tensors, in
+    MMEngine's format: one process, or any other number of ranks, can go on
+    from it. In a single process nothing is sharded.
+
+    Args:
+        units (Sequence[str]): Regular expressions that match names of modules
+            in full, such as ``r'generator\.blocks\.\d+'``; each such module
+            is gathered and let go of by itself, so that no rank ever holds a
+            network whole. What is averaged follows the original. Defaults to
+            none: a network is one unit.
+        param_dtype (str): What parameters are gathered in (gradients are
+            reduced in float32). ``'auto'`` is the dtype of the network's
+            optimizer wrapper, half as much to send, where that changes
+            nothing but the rounding; and float32 in networks with BatchNorm,
+            with penalties on gradients, and beside
+            :class:`~mmamp.engine.hooks.precision_hook.PrecisionHook`.
+            ``'float32'`` is float32 everywhere: the forward pass casts.
+            Defaults to ``'auto'``.
+        sync_bn (str, optional): As in MMEngine's ``DDPStrategy``. Defaults to
+            None.
+        **kwargs: What ``FlexibleRunner`` gives a strategy.
+
+    Raises:
+        TypeError: If ``units`` is not a list of regular expressions.
+        ValueError: If ``param_dtype`` is another; if a pattern matches no
+            module; if the model, overriding ``train_step``, has parameters
+            outside of its networks.
+        RuntimeError: If torch is older than 2.6.
+
+    Examples:
+        >>> strategy = dict(
+        ...     type='mmamp.FSDP2Strategy',
+        ...     units=[r'generator\.blocks\.\d+'])
+    """
+
+    def __init__(
+        self,
+        *,
+        units: Sequence[str] = (),
+        param_dtype: str = 'auto',
+        sync_bn: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not hasattr(distributed.fsdp, 'fully_shard'):
+            raise RuntimeError(
+                'FSDP2Strategy needs torch >= 2.6, but '
+                f'{torch.__version__} is installed'
+            )
+        self.units = _check_units(units)
+        self.param_dtype = check_param_dtype(param_dtype)
+        self._saved: tuple[dict, dict] | None = None
+        self._optim_wrapper_cfg: Any = None
+        super().__init__(sync_bn=sync_bn, **kwargs)
+
+    def prepare(self, model: Any, **kwargs: Any) -> Any:
+        """Build what is trained; see MMEngine's ``SingleDeviceStrategy``."""
+        self._optim_wrapper_cfg = kwargs.get('optim_wrapper')
+        return super().prepare(model, **kwargs)
+
+    def _wrap_model(self, model: nn.Module) -> nn.Module:
+        """Move the model to the device, and shard it there."""
+        model = self.convert_model(model.to(get_device()))
+        if not is_distributed():
+            print_log(
+                'FSDP2Strategy: one process, so nothing is sharded',
+                logger='current',
+            )
+            return model
+        networks = _networks(model)
+        units = self._find_units(model)
+        mesh = distributed.device_mesh.init_device_mesh(
+            torch.device(get_device()).type, (get_world_size(),)
+        )
+        for name, network in networks.items():
+            dtype = param_dtype_of(
+                self.param_dtype,
+                name,
+                network,
+                model,
+                self._optim_wrapper_cfg,
+            )
+            inside = set(network.modules())
+            # From the inside out, as fully_shard wants it.
+            mine = [unit for unit in reversed(units) if unit in inside]
+            for module in [*mine, network]:
+                _shard(module, mesh, dtype)
+            print_log(
+                f'FSDP2Strategy: {name or "the model"} is sharded over '
+                f'{get_world_size()} ranks, in {len(mine) + 1} unit(s), '
+                f'gathered in {str(dtype).removeprefix("torch.")}',
+                logger='current',
+            )
+        return model
+
+    def _find_units(self, model: nn.Module) -> list[nn.Module]:
+        """The modules that patterns match, outer ones first."""
+        modules = list(named_modules(model))
+        for pattern in self.units:
+            if not any(
+                re.fullmatch(pattern, name)
+                for names, _ in modules
+                for name in names
+            ):
+                top = [n for names, _ in modules for n in names if n]
+                raise ValueError(
+                    f'FSDP2Strategy: units={pattern!r} matches no module; '
+                    f'there are {", ".join(top[:20])}'
+                )
+        return [
+            module
+            for names, module in modules
+            if any(
+                re.fullmatch(pattern, name)
+                for pattern in self.units
+                for name in names
+            )
+        ]
+
+    # ---- state: whole on the way out, dealt out on the way in --------------
+
+    def save_checkpoint(self, filename: str, **kwargs: Any) -> None:
+        """Gather on all ranks, and write on the main one.
+
+        Args:
+            filename (str): Path of the checkpoint.
+            **kwargs: As in MMEngine's ``DDPStrategy``.
+        """
+        optimizer = (
+            super().optim_state_dict()
+            if hasattr(self, 'optim_wrapper')
+            else {}
+        )
+        self._saved = gathered(self.model.state_dict()), gathered(optimizer)
+        try:
+            super().save_checkpoint(filename, **kwargs)  # of the main process
+        finally:
+            self._saved = None
+
+    def model_state_dict(self) -> dict:
+        """Whole tensors, on the CPU of the main process."""
+        if self._saved is not None:
+            return self._saved[0]
+        return gathered(self.model.state_dict())
+
+    def optim_state_dict(self) -> dict:
+        """See above."""
+        if self._saved is not None:
+            return self._saved[1]
+        return gathered(super().optim_state_dict())
+
+    def resume(
+        self, filename: str, *, map_location: Any = 'default', **kwargs: Any
+    ) -> dict:
+        """Go on from a checkpoint of any number of ranks.
+
+        Args:
+            filename (str): Its path.
+            map_location (Any): Defaults to the CPU: a device need not have
+                room for whole networks.
+            **kwargs: As in MMEngine's ``SingleDeviceStrategy``.
+        """
+        if map_location == 'default':
+            map_location = 'cpu'
+        return super().resume(filename, map_location=map_location, **kwargs)
+
+    def load_model_state_dict(
+        self,
+        state_dict: dict,
+        *,
+        strict: bool = False,
+        revise_keys: list = [(r'^module.', '')],  # noqa: B006
+    ) -> None:
+        """Load whole tensors.
+
+        Args:
+            state_dict (dict): Of the model, from anywhere.
+            strict (bool): Whether names that do not fit are an error.
+                Defaults to False.
+            revise_keys (list): Pairs of a pattern and its replacement in
+                names. Defaults to one that removes ``module.``.
+        """
+        own = self.model.state_dict()
+        dealt = {}
+        for name, value in state_dict.items():
+            for pattern, replacement in revise_keys:
+                name = re.sub(pattern, replacement, name)
+            dealt[name] = shard_like(value, own.get(name))
+        super().load_model_state_dict(dealt, strict=strict, revise_keys=[])
+
+    def load_optim_state_dict(self, state_dict: dict) -> None:
+        """Load whole tensors."""
+        wrapper = self.optim_wrapper
+        if isinstance(wrapper, OptimWrapperDict):
+            state_dict = {
+                name: _dealt_out(state_dict[name], one)
+                for name, one in wrapper.items()
+                if name in state_dict
+            }
+        else:
+            state_dict = _dealt_out(state_dict, wrapper)
+        super().load_optim_state_dict(state_dict)
+
+
+def _check_units(units: Any) -> list[str]:
+    if isinstance(units, str) or not isinstance(units, Sequence):
+        raise TypeError(
+            f'units must be a list of regular expressions, but got {units!r}'
+        )
+    for pattern in units:
+        try:
+            re.compile(pattern)
+        except (re.error, TypeError) as error:
+            raise TypeError(
+                f'units: {pattern!r} is no regular expression: {error}'
+            ) from error
+    return list(units)
+
+
+def _networks(model: nn.Module) -> dict[str, nn.Module]:
+    """What is sharded by itself, by name; the model's is empty."""
+    if type(model).train_step is BaseModel.train_step:  # type: ignore[attr-defined]
+        return {'': model}
+    own = [
+        name
+        for name, param in model.named_parameters(recurse=False)
+        if param.requires_grad
+    ]
+    if own:
+        raise ValueError(
+            f'{type(model).__name__} has parameters of its own '
+            f'({", ".join(own)}), which FSDP2Strategy does not shard: move '
+            f'them into one of its networks ({", ".join(model._modules)})'
+        )
+    return {
+        name: child
+        for name, child in model.named_children()
+        if any(p.requires_grad for p in child.parameters())
+        or isinstance(child, BaseAveragedModel)
+    }
+
+
+def _shard(module: nn.Module, mesh: Any, dtype: torch.dtype) -> None:
+    policy = distributed.fsdp.MixedPrecisionPolicy(
+        param_dtype=None if dtype is torch.float32 else dtype,
+        reduce_dtype=None if dtype is torch.float32 else torch.float32,
+        # Autocast decides on what comes in.
+        cast_forward_inputs=False,
+    )
+    distributed.fsdp.fully_shard(
+        module, mesh=mesh, mp_policy=policy, reshard_after_forward=True
+    )
+
+
+def _dealt_out(state: dict, wrapper: OptimWrapper) -> dict:
+    """An optimizer wrapper's state with this rank's parts of its tensors."""
+    params = [p for g in wrapper.optimizer.param_groups for p in g['params']]
+    state = dict(state)
+    state['state'] = {
+        index: {
+            key: shard_like(value, params[index])
+            for key, value in values.items()
+        }
+        for index, values in state['state'].items()
+        if index < len(params)
+    }
+    if window := state.get('window'):
+        state['window'] = dict(
+            window,
+            grads=[
+                shard_like(grad, param)
+                for grad, param in zip(window['grads'], params, strict=False)
+            ],
+        )
+    return state

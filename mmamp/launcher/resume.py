@@ -1,0 +1,89 @@
+"""From where a run goes on, and how to say so."""
+
+import logging
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from mmamp.config.launch import UsageError
+from mmamp.engine.checkpoints import check_checkpoint, latest_checkpoint
+
+
+def set_resume(cfg: Config, resume: str | None) -> None:
+    """Where to go on from."""
+    if resume is None:
+        return
+    if resume == 'auto':
+        found = latest_checkpoint(cfg.work_dir, _out_dir(cfg))
+    else:
+        found = resume, check_checkpoint(resume)
+    cfg.resume = found is not None
+    if found is None:
+        weights = cfg.get('load_from')
+        print_log(
+            f'--resume: no checkpoint in {cfg.work_dir!r} yet, so the run '
+            'starts from the beginning'
+            + (f', with the weights of {weights}' if weights else ''),
+            logger='current',
+            level=logging.WARNING,
+        )
+        return
+    cfg.load_from = found[0]
+    # Before the Runner builds its data with a seed of its own.
+    seed = found[1].get('seed')
+    randomness = dict(cfg.get('randomness') or {})
+    if randomness.get('seed') is None and seed is not None:
+        cfg.randomness = dict(randomness, seed=seed)
+        print_log(
+            f'--resume: the seed is {seed}, as in {found[0]}',
+            logger='current',
+        )
+
+
+def how_to_resume(cfg: Config, argv: list[str]) -> str:
+    """What a user who pressed Ctrl-C wants to know."""
+    try:
+        latest = latest_checkpoint(cfg.work_dir, _out_dir(cfg))
+    except UsageError as error:
+        return f'Interrupted; {error}'
+    if latest is None:
+        return 'Interrupted before the first checkpoint was saved.'
+    return f'Interrupted. Go on from {latest[0]} with: {resume_command(argv)}'
+
+
+def resume_command(argv: list[str]) -> str:
+    """The command that goes on from the latest checkpoint.
+
+    Args:
+        argv (list[str]): Arguments of the run; a checkpoint that it resumed
+            from itself is not the latest any more.
+    """
+    # What tools/dist_train.sh was called with stands for the first of them.
+    script = os.environ.get('MMAMP_COMMAND')
+    dropped = ['--resume', '--launcher'] if script else ['--resume']
+    rest = list(argv[1:] if script else argv)
+    kept = []
+    while rest:
+        argument = rest.pop(0)
+        name, _, value = argument.partition('=')
+        if name not in dropped:
+            kept.append(argument)
+        elif not value and rest and not rest[0].startswith('-'):
+            rest.pop(0)
+    command = script or shlex.join(['python', sys.argv[0]])
+    return f'{command} {shlex.join([*kept, "--resume"])}'
+
+
+def _out_dir(cfg: Config) -> str | None:
+    """Where checkpoints go, if that is not the work dir itself."""
+    hook: Any = (cfg.get('default_hooks') or {}).get('checkpoint')
+    out_dir = hook.get('out_dir') if isinstance(hook, dict) else None
+    if not out_dir:
+        return None
+    # As MMEngine's CheckpointHook has it.
+    return str(Path(out_dir, Path(cfg.work_dir).name))

@@ -20,6 +20,7 @@ from mmengine.runner import Runner
 from mmamp.config.launch import HOOKS as LAUNCHER_HOOKS
 from mmamp.engine.hooks.preemption_hook import Preempted
 from mmamp.launcher.resume import resume_command
+from mmamp.registry import HOOKS
 from mmamp.train import build_parser, config_from, main
 
 ROOT = Path(__file__).parents[1]
@@ -65,6 +66,17 @@ def train(tmp_path, *args, iters=3, options=TINY_DCGAN, config=DCGAN):
             f'experiment_name=run{next(NUMBERS)}',
         ]
     )
+
+
+@HOOKS.register_module(force=True)
+class KeepBeginning(Hook):
+    """The model as the run found it."""
+
+    state = None
+
+    def before_train(self, runner):
+        items = runner.model.state_dict().items()
+        type(self).state = {k: v.clone() for k, v in items}
 
 
 class StopAt(Hook):
@@ -256,6 +268,36 @@ class TestResume:
         path = str(tmp_path / 'iter_2.pth')
         assert train(tmp_path, *second, '--resume', path, iters=4) == 0
         assert 'iter: 2' in log_of(tmp_path)
+
+    @pytest.mark.parametrize(
+        'legs',
+        [
+            [[], ['float16'], []],
+            [['float16'], ['bfloat16'], ['float16']],
+        ],
+    )
+    def test_a_chain_of_precisions(self, tmp_path, legs):
+        """Weights and moments come along; what is not needed is dropped."""
+        config = tmp_path / 'c.py'
+        hooks = "custom_hooks = [dict(type='KeepBeginning')]"
+        config.write_text(f'_base_ = {DCGAN!r}\n{hooks}\n')
+        before = None
+        for i, leg in enumerate(legs):
+            amp = ['--amp', '--loss-scale=8', '--amp-dtype', *leg]
+            args = amp * bool(leg) + ['--resume'] * bool(i)
+            iters = 2 * (i + 1)
+            code = train(tmp_path, *args, iters=iters, config=str(config))
+            assert code == 0
+            if before is not None:
+                for name, value in KeepBeginning.state.items():
+                    assert torch.equal(value, before['state_dict'][name])
+            path = tmp_path / f'iter_{iters}.pth'
+            before = torch.load(path, weights_only=True)
+            optimizer = before['optimizer']['discriminator']
+            steps = {float(x['step']) for x in optimizer['state'].values()}
+            assert steps == {iters}
+            has_scale = bool(optimizer.get('loss_scaler'))
+            assert has_scale == (leg == ['float16'])
 
     def test_a_truncated_newest_falls_back(self, tmp_path):
         assert train(tmp_path, '--amp', iters=4) == 0

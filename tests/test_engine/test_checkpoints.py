@@ -115,21 +115,53 @@ class TestHostile:
 
 
 class TestStock:
-    """Checkpoints written by MMEngine without any hook of mmamp's."""
+    """Checkpoints written by MMEngine without anything of mmamp's."""
 
     def test_resumes(self, build_runner):
-        first = build_runner()
+        def stock(cfg):
+            cfg.optim_wrapper.type = 'mmengine.OptimWrapper'
+            for key in ('dtype', 'loss_scale'):
+                del cfg.optim_wrapper[key]
+            cfg.default_hooks.checkpoint.type = 'mmengine.CheckpointHook'
+            cfg.param_scheduler = scheduler
+
+        scheduler = dict(type='LinearLR', end=10, by_epoch=False)
+        first = build_runner(edit=stock)
         first.train()
+        kinds = {type(hook).__module__ for hook in first.hooks}
+        assert not any(kind.startswith('mmamp') for kind in kinds)
+        assert type(first.optim_wrapper).__module__.startswith('mmengine')
         path = os.path.join(first.work_dir, 'iter_4.pth')
         load_safely_only()
         check_checkpoint(path)
         second = build_runner(
-            options=dict(
-                load_from=path, resume=True, **{'train_cfg.max_iters': 6}
-            )
+            options={
+                'load_from': path,
+                'resume': True,
+                'train_cfg.max_iters': 6,
+                'custom_hooks': [dict(type='StateHook')],
+                'param_scheduler': scheduler,
+            }
         )
+        begin = []
+
+        @second.model.register_forward_pre_hook
+        def look(module, args):
+            if not begin:
+                begin.append({k: v.clone() for k, v in state(module).items()})
+
+        def state(module):
+            return module.network.state_dict()
+
         second.train()
         assert second.iter == 6
+        for name, value in state(first.model).items():
+            assert torch.equal(begin[0][name], value)
+        steps = [
+            x['step'] for x in second.optim_wrapper.optimizer.state.values()
+        ]
+        assert set(map(float, steps)) == {6}
+        assert second.param_schedulers[0].last_step == 6
         assert isinstance(
             second.message_hub.get_scalar('train/loss_cls'), HistoryBuffer
         )

@@ -3,6 +3,8 @@ import logging
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
 from mmengine.optim import OptimWrapper
 from torch import nn
@@ -199,6 +201,53 @@ class TestNonFiniteWindow:
             loss = model['d'](x).mean() + fake.mean()
         wrapper.update_params(loss)
         assert_same(state_of(model), before)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    outcomes=st.lists(
+        st.sampled_from([1.0, float('inf'), float('nan')]), max_size=24
+    ),
+    counts=st.integers(1, 3),
+    dtype=st.sampled_from(sorted(DTYPES)),
+    optimizer=st.sampled_from(['SGD', 'Adam']),
+    fused=st.booleans(),
+)
+def test_any_sequence_leaves_everything_finite(
+    outcomes, counts, dtype, optimizer, fused
+):
+    """And steps just for the windows that are finite."""
+    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
+    wrapper = AmpOptimWrapper(
+        getattr(torch.optim, optimizer)(
+            net.parameters(), lr=0.01, fused=fused or None
+        ),
+        dtype=dtype,
+        loss_scale=dict(
+            init_scale=8.0, growth_interval=1, min_scale=2.0, max_scale=32.0
+        ),
+        accumulative_counts=counts,
+    )
+    wrapper.initialize_count_status(net, 0, len(outcomes))
+    before = state_of(net)
+    scale, good = 8.0, 0
+    for i, factor in enumerate(outcomes):
+        with wrapper.optim_context(net):
+            loss = net(torch.randn(4, 2)).float().mean() * factor
+        wrapper.update_params(loss)
+        window = outcomes[i // counts * counts : i + 1]
+        if len(window) == counts or i + 1 == len(outcomes):
+            finite = all(x == 1.0 for x in window)
+            good += finite
+            scale = min(max(scale * (2 if finite else 0.5), 2.0), 32.0)
+            assert wrapper.step_was_skipped == (not finite)
+    for value in net.state_dict().values():
+        assert value.isfinite().all()
+    assert wrapper.record.windows - wrapper.skipped_steps == good
+    if dtype == 'float16':
+        assert wrapper.loss_scaler.get_scale() == scale
+    moved = not torch.equal(net[2].bias, before['2.bias'])
+    assert moved == (good > 0)
 
 
 class TestLossScale:

@@ -1,0 +1,142 @@
+"""A GAN in two processes, resumed there and elsewhere, as a user would."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+MODEL = """
+from torch import nn
+
+@MODELS.register_module()
+class Gen(nn.Sequential):
+    def __init__(self):
+        super().__init__(
+            nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 64),
+            nn.Unflatten(1, (1, 8, 8)))
+
+@MODELS.register_module()
+class Disc(nn.Sequential):
+    def __init__(self, bad_rank=None):
+        super().__init__(
+            nn.Flatten(), nn.Linear(64, 16), nn.LeakyReLU(0.2),
+            nn.Linear(16, 1))
+        self.bad_rank = bad_rank
+
+    def forward(self, x):
+        x = super().forward(x)
+        from mmengine.dist import get_rank
+        return x * float('nan') if get_rank() == self.bad_rank else x
+"""
+CONFIG = """
+model = dict(
+    type='ImageGAN', noise_size=6, generator=dict(type='mmengine.Gen'),
+    discriminator=dict(type='mmengine.Disc'), ema_config=dict(momentum=0.1),
+    disc_regularizers=[dict(type='R1', interval=2)])
+optim_wrapper = dict(
+    constructor='OptimWrapperConstructor',
+    generator=dict(
+        type='AmpOptimWrapper', optimizer=dict(type='Adam', lr=1e-3)),
+    discriminator=dict(
+        type='AmpOptimWrapper', accumulative_counts=2,
+        clip_grad=dict(max_norm=1.0), optimizer=dict(type='Adam', lr=1e-3)))
+train_cfg = dict(by_epoch=False, max_iters=8)
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=1),
+    checkpoint=dict(type='CheckpointHook', interval=3, by_epoch=False))
+randomness = dict(seed=0)
+"""
+
+
+@pytest.fixture
+def train(user_project, environment):
+    """``train(2, 'work_dir', ...)`` in so many processes."""
+    folder = user_project(MODEL, CONFIG)
+
+    def run(num, work_dir, *args, dtype='float32', code=0, batch=8, **more):
+        options = {
+            'train_dataloader.batch_size': batch // num,
+            'optim_wrapper.generator.dtype': dtype,
+            'optim_wrapper.discriminator.dtype': dtype,
+            **more,
+        }
+        launch = ['-m', 'torch.distributed.run', '--standalone']
+        launch += [f'--nproc-per-node={num}']
+        done = subprocess.run(
+            [
+                sys.executable,
+                *(launch if num > 1 else []),
+                *('-m', 'mmamp.train', 'config.py', '--work-dir', work_dir),
+                *('--launcher', 'pytorch' if num > 1 else 'none', *args),
+                '--cfg-options',
+                *(f'{key}={value}' for key, value in options.items()),
+            ],
+            cwd=folder,
+            env=environment(folder),
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+        text = done.stdout + done.stderr
+        assert done.returncode == code, text
+        return text
+
+    run.folder = folder
+    return run
+
+
+def weights(train, work_dir, iteration=8):
+    path = train.folder / work_dir / f'iter_{iteration}.pth'
+    return torch.load(path, weights_only=True)['state_dict']
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'float16'])
+def test_in_as_many_processes_exactly(train, dtype):
+    """From inside of a window of the discriminator's."""
+    train(2, 'whole', dtype=dtype)
+    whole = weights(train, 'whole')
+    assert not any('.module.' in name for name in whole if 'ema' not in name)
+    path = str(train.folder / 'whole/iter_3.pth')
+    text = train(2, 'rest', '--resume', path, dtype=dtype)
+    assert 'do not match' not in text
+    rest = weights(train, 'rest')
+    assert rest.keys() == whole.keys()
+    for name, value in whole.items():
+        assert torch.equal(rest[name], value), name
+
+
+@pytest.mark.parametrize(('first', 'second'), [(1, 2), (2, 1)])
+def test_in_another_number_of_processes(train, first, second):
+    """The same samples, in the same updates."""
+    train(first, 'whole')
+    whole = weights(train, 'whole')
+    path = str(train.folder / 'whole/iter_3.pth')
+    text = train(second, 'rest', '--resume', path)
+    assert 'holds no random-number states of' in text
+    rest, moved = weights(train, 'rest'), weights(train, 'whole', 3)
+    for name, value in whole.items():
+        torch.testing.assert_close(rest[name], value, rtol=1e-4, atol=1e-5)
+    name = 'discriminator.1.weight'
+    assert not torch.allclose(moved[name], whole[name], atol=1e-4)
+
+
+def test_a_nan_on_one_rank_ends_all_with_a_checkpoint(train):
+    config = train.folder / 'config.py'
+    config.write_text(
+        config.read_text()
+        + "\ncustom_hooks = [dict(type='OverflowHook', patience=2)]"
+    )
+    more = {
+        'model.discriminator.bad_rank': 1,
+        'train_cfg.max_iters': 60,
+        'default_hooks.checkpoint.interval': 100,
+    }
+    text = train(2, 'bad', dtype='bfloat16', code=1, **more)
+    assert text.count('windows had gradients that are not finite') == 1
+    # What torchrun says of each rank.
+    assert 'exitcode  : 3' in text
+    assert 'Connection closed' not in text
+    (saved,) = (train.folder / 'bad').glob('last_finite_iter_*.pth')
+    state = torch.load(saved, weights_only=True)['state_dict']
+    assert all(value.isfinite().all() for value in state.values())

@@ -286,12 +286,13 @@ class TestResume:
             amp = ['--amp', '--loss-scale=8', '--amp-dtype', *leg]
             args = amp * bool(leg) + ['--resume'] * bool(i)
             iters = 2 * (i + 1)
-            code = train(tmp_path, *args, iters=iters, config=str(config))
+            work_dir = tmp_path / 'run'  # it gets a copy of the config
+            code = train(work_dir, *args, iters=iters, config=str(config))
             assert code == 0
             if before is not None:
                 for name, value in KeepBeginning.state.items():
                     assert torch.equal(value, before['state_dict'][name])
-            path = tmp_path / f'iter_{iters}.pth'
+            path = work_dir / f'iter_{iters}.pth'
             before = torch.load(path, weights_only=True)
             optimizer = before['optimizer']['discriminator']
             steps = {float(x['step']) for x in optimizer['state'].values()}

@@ -28,6 +28,7 @@ from mmamp.engine.checkpoints import load_safely_only
 from mmamp.engine.hooks.overflow_hook import NonFiniteTrainingError
 from mmamp.engine.hooks.preemption_hook import Preempted
 from mmamp.engine.model_wrapper import set_model_wrapper
+from mmamp.engine.strategies.choice import set_strategy
 from mmamp.launcher.early_log import EarlyLog
 from mmamp.launcher.ranks import (
     check_launcher,
@@ -180,6 +181,7 @@ def config_from(args: argparse.Namespace) -> Config:
     add_hooks(cfg)
     seed_data(cfg)
     set_model_wrapper(cfg)
+    set_strategy(cfg)
     return cfg
 
 
@@ -282,13 +284,17 @@ def _complain(error: BaseException | str) -> None:
     if isinstance(error, (UsageError, str)):
         print(f'mmamp.train: error: {error}', file=sys.stderr)
         return
-    text = ' '.join(str(error).split())
+    # A KeyError would put its text into quotes.
+    text = error.args[0] if isinstance(error, KeyError) else error
+    text = ' '.join(str(text).split())
     where = ''
     for handler in MMLogger.get_current_instance().handlers:
         if isinstance(handler, logging.FileHandler):
             with open(handler.baseFilename, 'a') as file:
                 file.writelines(format_exception(error))
             where = f' (more in {handler.baseFilename})'
+    if not where:
+        print(''.join(format_exception(error)), file=sys.stderr)
     print(
         f'mmamp.train: error: {type(error).__name__}: {text}{where}',
         file=sys.stderr,

@@ -33,30 +33,48 @@ def set_model_wrapper(cfg: Config) -> None:
         UsageError: If the config's own wrapper would bypass the model's
             ``train_step``.
     """
-    if cfg.get('launcher', 'none') == 'none':
+    if cfg.get('launcher', 'none') == 'none' or cfg.get('strategy'):
         return
     given: Any = cfg.get('model_wrapper_cfg')
-    overrides = _overrides_train_step(cfg)
+    wrapper = wrapper_for(cfg, given, 'model_wrapper_cfg')
+    if wrapper != given:
+        cfg.model_wrapper_cfg = wrapper
+        print_log(f'model_wrapper_cfg: {wrapper}', logger='current')
+
+
+def wrapper_for(cfg: Config, given: Any, key: str) -> Any:
+    """The wrapper that a model needs.
+
+    Args:
+        cfg (Config): The config.
+        given (dict, optional): What it has.
+        key (str): Where it has it, for messages.
+
+    Returns:
+        dict or None: ``given`` itself where it will do.
+
+    Raises:
+        UsageError: If ``given`` would bypass the model's ``train_step``.
+    """
+    overrides = overrides_train_step(cfg)
     if given is None and not overrides and get_device() != 'cpu':
-        return  # the Runner's own choice is right
+        return None  # the Runner's own choice is right
     wrapper = _default(overrides, cfg) if given is None else dict(given)
     kind = wrapper.get('type', 'MMDistributedDataParallel')
     wrapper_class = _class_of(kind, MODEL_WRAPPERS, cfg)
     if wrapper_class is None:
-        return  # the Runner says what there is
+        return given  # the Runner says what there is
     if wrapper_class is MMSeparateDistributedDataParallel:
         wrapper['type'] = SEPARATE
     elif overrides and _bypasses(wrapper_class):
         raise UsageError(
-            f'model_wrapper_cfg: {wrapper_class.__name__} would not run the '
+            f'{key}: {wrapper_class.__name__} would not run the '
             f'train_step of {cfg.model.type}, which overrides it; give '
-            f'model_wrapper_cfg=dict(type={SEPARATE!r}), or leave it out'
+            f'{key}=dict(type={SEPARATE!r}), or leave it out'
         )
     elif get_device() == 'cpu' and _asks_for_a_gpu(wrapper_class):
         wrapper.setdefault('device_ids', None)
-    if wrapper != given:
-        cfg.model_wrapper_cfg = wrapper
-        print_log(f'model_wrapper_cfg: {wrapper}', logger='current')
+    return wrapper
 
 
 def _class_of(kind: Any, registry: Registry, cfg: Config) -> Any:
@@ -69,7 +87,8 @@ def _class_of(kind: Any, registry: Registry, cfg: Config) -> Any:
         return scoped.get(kind)
 
 
-def _overrides_train_step(cfg: Config) -> bool:
+def overrides_train_step(cfg: Config) -> bool:
+    """Whether the config's model has a ``train_step`` of its own."""
     model: Any = cfg.get('model')
     kind = model.get('type') if hasattr(model, 'get') else None
     model_class = _class_of(kind, MODELS, cfg)

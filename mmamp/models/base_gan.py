@@ -4,7 +4,7 @@ import weakref
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from mmamp.checks import check_int
 from mmamp.module_names import unwrap
 from mmamp.no_sync import no_sync
 from mmamp.registry import MODELS
+from mmamp.sharding import whole
 
 from .update_schedule import UpdateSchedule
 
@@ -172,6 +173,14 @@ class BaseGAN(BaseModel):
         optimizer_wrapper.update_params(loss)
         return log_vars
 
+    @property
+    def higher_order_networks(self) -> tuple[str, ...]:
+        """tuple[str]: Networks whose losses have gradients in them.
+
+        FSDP2 keeps the parameters of these gathered while they are trained.
+        """
+        return ()
+
     # ---- the loop ----------------------------------------------------------
 
     def train_step(
@@ -223,7 +232,13 @@ class BaseGAN(BaseModel):
             self.generator if name == 'discriminator' else (self.discriminator)
         )
         train = getattr(self, f'train_{name}')
-        with _frozen(other), wrapper.optim_context(network):
+        with (
+            _frozen(other),
+            whole(network, wrapper.optimizer)
+            if name in self.higher_order_networks
+            else nullcontext(),
+            wrapper.optim_context(network),
+        ):
             log_vars = train(
                 batch['inputs'], batch.get('data_samples'), wrapper
             )

@@ -90,6 +90,15 @@ class ImageGAN(BaseGAN):
         if len(self.gen_regularizers):
             _check_two_part(self.generator)
 
+    @property
+    def higher_order_networks(self) -> tuple[str, ...]:
+        """tuple[str]: Those that have regularizers."""
+        regularizers = dict(
+            discriminator=self.disc_regularizers,
+            generator=self.gen_regularizers,
+        )
+        return tuple(name for name, found in regularizers.items() if found)
+
     def disc_loss(
         self,
         inputs: Tensor,

@@ -13,14 +13,14 @@ from torch import nn
 class Gen(nn.Sequential):
     def __init__(self):
         super().__init__(
-            nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 64),
-            nn.Unflatten(1, (1, 8, 8)))
+            nn.Sequential(nn.Linear(6, 16), nn.Tanh()), nn.Linear(16, 64),
+            nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 1, 1))
 
 @MODELS.register_module()
 class Disc(nn.Sequential):
     def __init__(self, bad_rank=None):
         super().__init__(
-            nn.Flatten(), nn.Linear(64, 16), nn.LeakyReLU(0.2),
+            nn.Flatten(), nn.Sequential(nn.Linear(64, 16), nn.LeakyReLU(0.2)),
             nn.Linear(16, 1))
         self.bad_rank = bad_rank
 
@@ -54,9 +54,9 @@ def train(user_project, environment):
     """``train(2, 'work_dir', ...)`` in so many processes."""
     folder = user_project(MODEL, CONFIG)
 
-    def run(num, work_dir, *args, dtype='float32', code=0, batch=8, **more):
+    def run(num, work_dir, *args, dtype='float32', code=0, **more):
         options = {
-            'train_dataloader.batch_size': batch // num,
+            'train_dataloader.batch_size': 8 // num,
             'optim_wrapper.generator.dtype': dtype,
             'optim_wrapper.discriminator.dtype': dtype,
             **more,
@@ -91,14 +91,34 @@ def weights(train, work_dir, iteration=8):
     return torch.load(path, weights_only=True)['state_dict']
 
 
-@pytest.mark.parametrize('dtype', ['float32', 'float16'])
-def test_in_as_many_processes_exactly(train, dtype):
+STRATEGY = dict(
+    ddp={},
+    fsdp={'strategy.type': 'FSDP2Strategy'},
+    units={
+        'strategy.type': 'FSDP2Strategy',
+        'strategy.units': r'[(generator|discriminator)\.[01]]',
+    },
+)
+"""One DDP for each network; each sharded; each sharded in several units."""
+
+
+@pytest.mark.parametrize(
+    ('strategy', 'dtype'),
+    [
+        ('ddp', 'float32'),
+        ('ddp', 'float16'),
+        ('fsdp', 'float16'),
+        ('units', 'float32'),
+    ],
+)
+def test_in_as_many_processes_exactly(train, strategy, dtype):
     """From inside of a window of the discriminator's."""
-    train(2, 'whole', dtype=dtype)
+    more = dict(STRATEGY[strategy], dtype=dtype)
+    train(2, 'whole', **more)
     whole = weights(train, 'whole')
     assert not any('.module.' in name for name in whole if 'ema' not in name)
     path = str(train.folder / 'whole/iter_3.pth')
-    text = train(2, 'rest', '--resume', path, dtype=dtype)
+    text = train(2, 'rest', '--resume', path, **more)
     assert 'do not match' not in text
     rest = weights(train, 'rest')
     assert rest.keys() == whole.keys()
@@ -106,18 +126,25 @@ def test_in_as_many_processes_exactly(train, dtype):
         assert torch.equal(rest[name], value), name
 
 
-@pytest.mark.parametrize(('first', 'second'), [(1, 2), (2, 1)])
+@pytest.mark.parametrize(
+    ('first', 'second'),
+    [((1, 'ddp'), (2, 'ddp')), ((2, 'ddp'), (1, 'ddp'))]
+    + [((1, 'ddp'), (2, 'units')), ((2, 'fsdp'), (1, 'fsdp'))],
+)
 def test_in_another_number_of_processes(train, first, second):
     """The same samples, in the same updates."""
-    train(first, 'whole')
+    num, strategy = first
+    train(num, 'whole', **STRATEGY[strategy])
     whole = weights(train, 'whole')
     path = str(train.folder / 'whole/iter_3.pth')
-    text = train(second, 'rest', '--resume', path)
+    num, strategy = second
+    text = train(num, 'rest', '--resume', path, **STRATEGY[strategy])
     assert 'holds no random-number states of' in text
     rest, moved = weights(train, 'rest'), weights(train, 'whole', 3)
+    assert rest.keys() == whole.keys()
     for name, value in whole.items():
         torch.testing.assert_close(rest[name], value, rtol=1e-4, atol=1e-5)
-    name = 'discriminator.1.weight'
+    name = 'discriminator.1.0.weight'
     assert not torch.allclose(moved[name], whole[name], atol=1e-4)
 
 

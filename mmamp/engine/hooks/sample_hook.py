@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import master_only
+from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import Hook
 
 from mmamp.module_names import unwrap
 from mmamp.registry import HOOKS
+from mmamp.sharding import sharded_modules
 from mmamp.visualization import image_grid
 
 
@@ -53,7 +54,6 @@ class SampleHook(Hook):
         self.num_samples = num_samples
         self.columns = columns
 
-    @master_only
     def after_train_iter(
         self,
         runner: Any,
@@ -65,9 +65,14 @@ class SampleHook(Hook):
         if self.every_n_train_iters(
             runner, self.interval
         ) or self.is_last_train_iter(runner):
-            runner.visualizer.add_image(
-                'samples', self._grid(runner.model), step=runner.iter + 1
-            )
+            # A generator that is sharded runs on all ranks or on none.
+            if not (is_main_process() or sharded_modules(runner.model)):
+                return
+            grid = self._grid(runner.model)
+            if is_main_process():
+                runner.visualizer.add_image(
+                    'samples', grid, step=runner.iter + 1
+                )
 
     @master_only
     def after_train(self, runner: Any) -> None:

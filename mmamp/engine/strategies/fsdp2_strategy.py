@@ -1,6 +1,7 @@
 """Networks sharded over the ranks: ``torch.distributed.fsdp.fully_shard``."""
 
 import re
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -115,6 +116,11 @@ class FSDP2Strategy(DDPStrategy):
             mine = [unit for unit in reversed(units) if unit in inside]
             for module in [*mine, network]:
                 _shard(module, mesh, dtype)
+            # Else FSDP2 would ask what is trainable when the network first
+            # runs, in a GAN maybe while it is frozen.
+            network._get_fsdp_state()._lazy_init()  # type: ignore[operator]
+            if isinstance(network, BaseAveragedModel):
+                _average_shards(network)
             print_log(
                 f'FSDP2Strategy: {name or "the model"} is sharded over '
                 f'{get_world_size()} ranks, in {len(mine) + 1} unit(s), '
@@ -211,7 +217,8 @@ class FSDP2Strategy(DDPStrategy):
                 names. Defaults to one that removes ``module.``.
         """
         own = self.model.state_dict()
-        dealt = {}
+        dealt: Any = OrderedDict()
+        dealt._metadata = getattr(state_dict, '_metadata', OrderedDict())
         for name, value in state_dict.items():
             for pattern, replacement in revise_keys:
                 name = re.sub(pattern, replacement, name)
@@ -279,6 +286,15 @@ def _shard(module: nn.Module, mesh: Any, dtype: torch.dtype) -> None:
     )
     distributed.fsdp.fully_shard(
         module, mesh=mesh, mp_policy=policy, reshard_after_forward=True
+    )
+
+
+def _average_shards(network: Any) -> None:
+    """Have an average go on with the parameters that it has now."""
+    network.avg_parameters = (
+        network.module.state_dict(keep_vars=True)
+        if network.update_buffers
+        else dict(network.module.named_parameters())
     )
 
 

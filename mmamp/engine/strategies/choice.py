@@ -1,0 +1,103 @@
+"""What a config's ``strategy`` needs, and what of it is refused."""
+
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from mmamp.config.launch import UsageError
+
+from ..model_wrapper import overrides_train_step, wrapper_for
+
+REFUSED = dict(
+    FSDPStrategy='it shards by FSDP1, which keeps no network of several '
+    'apart and needs a GPU',
+    ColossalAIStrategy='its optimizer wrapper sets the precision and saves '
+    'checkpoints that mmamp cannot resume from',
+)
+"""Strategies of MMEngine's that mmamp's launcher does not run, and why."""
+
+
+def set_strategy(cfg: Config) -> None:
+    """Have a config with ``strategy`` built as it has to be, and say so.
+
+    Args:
+        cfg (Config): The config, changed in place.
+
+    Raises:
+        UsageError: If the strategy is refused, or does not fit the model or
+            the way that the run was started.
+    """
+    strategy: Any = cfg.get('strategy')
+    if strategy is None:
+        return
+    if not isinstance(strategy, dict) or 'type' not in strategy:
+        raise UsageError(
+            "strategy must be a dict such as dict(type='mmamp.FSDP2Strategy')"
+            f', but is {strategy!r}'
+        )
+    if cfg.get('runner_type', 'Runner') == 'Runner':
+        cfg.runner_type = 'FlexibleRunner'
+        print_log(
+            "runner_type: 'FlexibleRunner', which strategies need",
+            logger='current',
+        )
+    if cfg.get('env_cfg') is None:
+        cfg.env_cfg = dict()  # a FlexibleRunner insists on it
+    kind: Any = strategy['type']
+    name = kind if isinstance(kind, str) else kind.__name__
+    name = name.rpartition('.')[2]
+    alone = cfg.get('launcher', 'none') == 'none'
+    if name in REFUSED:
+        raise UsageError(
+            f'strategy {name}: {REFUSED[name]}. Give strategy=dict(type='
+            "'mmamp.FSDP2Strategy') to shard, or leave it out for DDP"
+        )
+    if name == 'SingleDeviceStrategy' and not alone:
+        raise UsageError(
+            'strategy SingleDeviceStrategy trains in one process, but this '
+            'run has several: leave it out'
+        )
+    if name == 'DeepSpeedStrategy' and overrides_train_step(cfg):
+        raise UsageError(
+            'strategy DeepSpeedStrategy: DeepSpeed has one engine and one '
+            f'optimizer, and would not run the train_step of {cfg.model.type}'
+            ", which overrides it; strategy=dict(type='mmamp.FSDP2Strategy') "
+            'shards several networks'
+        )
+    if name == 'DDPStrategy':
+        if alone:
+            raise UsageError(
+                'strategy DDPStrategy needs several processes: start the run '
+                'with `bash tools/dist_train.sh`, or leave it out'
+            )
+        _set_wrapper(cfg, strategy)
+    if name == 'FSDP2Strategy':
+        # A FlexibleRunner builds it before it knows of any default scope.
+        strategy['type'] = 'mmamp.FSDP2Strategy'
+        _leave_islands(cfg, strategy)
+
+
+def _set_wrapper(cfg: Config, strategy: Any) -> None:
+    given = strategy.get('model_wrapper')
+    wrapper = wrapper_for(cfg, given, 'strategy.model_wrapper')
+    if wrapper != given:
+        strategy['model_wrapper'] = wrapper
+        print_log(f'strategy.model_wrapper: {wrapper}', logger='current')
+
+
+def _leave_islands(cfg: Config, strategy: Any) -> None:
+    """A float32 module needs parameters that were not rounded on the way."""
+    has_rules = any(
+        str(hook.get('type')).rpartition('.')[2].startswith('PrecisionHook')
+        for hook in cfg.get('custom_hooks') or []
+        if isinstance(hook, dict)
+    )
+    if has_rules and strategy.setdefault('param_dtype', 'float32') == (
+        'float32'
+    ):
+        print_log(
+            "strategy.param_dtype: 'float32', since PrecisionHook has rules "
+            'for single modules',
+            logger='current',
+        )

@@ -240,8 +240,10 @@ def main(argv: list[str] | None = None) -> int:
             )
             if mark := os.environ.get('MMAMP_PREEMPTED'):
                 Path(mark).touch()
+        runner.call_hook('after_run')
     except NonFiniteTrainingError:
         # The log has said why.
+        runner.call_hook('after_run')
         leave_ranks()
         return NOT_FINITE
     except BaseException as error:

@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
-from torch import distributed, nn
+from torch import distributed, multiprocessing, nn
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from mmamp.registry import MODELS
@@ -193,6 +194,40 @@ def as_rank():
             distributed.destroy_process_group()
 
     return process_group
+
+
+def _one_rank(rank, world_size, store, path, task, args):
+    torch.set_num_threads(1)
+    os.environ['LOCAL_RANK'] = str(rank)
+    distributed.init_process_group(
+        'gloo', init_method=f'file://{store}', rank=rank, world_size=world_size
+    )
+    torch.save(task(rank, world_size, *args), f'{path}{rank}')
+    distributed.barrier()
+    # Without a tear-down, in which gloo sometimes waits for a rank that left.
+    os._exit(0)
+
+
+@pytest.fixture
+def in_ranks(tmp_path):
+    """``in_ranks(2, task, *args)``: what a task returns in real ranks.
+
+    It is called as ``task(rank, world_size, *args)``.
+    """
+    numbers = itertools.count()
+
+    def run(world_size, task, *args):
+        number = next(numbers)
+        path, store = tmp_path / f'rank{number}_', tmp_path / f'store{number}'
+        multiprocessing.spawn(
+            _one_rank, (world_size, store, path, task, args), world_size
+        )
+        return [
+            torch.load(f'{path}{rank}', weights_only=True)
+            for rank in range(world_size)
+        ]
+
+    return run
 
 
 @pytest.fixture

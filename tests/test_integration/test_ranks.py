@@ -1,13 +1,10 @@
 """GANs in real process groups: what all ranks together have to be."""
 
-import os
-
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.logging import MessageHub
 from mmengine.runner.checkpoint import get_state_dict
-from torch import distributed, nn
+from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from mmamp import SeparateDistributedDataParallel
@@ -90,33 +87,12 @@ def train(rank, world_size, counts, dtype='float32', poison=None):
     return dict(state=state, skipped=skipped, scales=scales)
 
 
-def one_rank(rank, world_size, store, path, task, args):
-    torch.set_num_threads(1)
-    distributed.init_process_group(
-        'gloo', init_method=f'file://{store}', rank=rank, world_size=world_size
-    )
-    torch.save(task(rank, world_size, *args), f'{path}{rank}')
-    distributed.barrier()
-    # Without a tear-down, in which gloo sometimes waits for a rank that left.
-    os._exit(0)
-
-
-def in_ranks(tmp_path, world_size, task, *args):
-    path = tmp_path / f'rank{world_size}_'
-    store = tmp_path / f'store{world_size}'
-    mp.spawn(one_rank, (world_size, store, path, task, args), world_size)
-    return [
-        torch.load(f'{path}{rank}', weights_only=True)
-        for rank in range(world_size)
-    ]
-
-
 @pytest.mark.parametrize('world_size', [2, 4])
-def test_ranks_equal_one_process(tmp_path, world_size):
+def test_ranks_equal_one_process(in_ranks, world_size):
     """With accumulation, without, and as ranks: the same sixteen images."""
     whole = train(0, 1, 1)['state']
     accumulated = train(0, 1, 2)['state']
-    ranks = in_ranks(tmp_path, world_size, train, 1)
+    ranks = in_ranks(world_size, train, 1)
     moved = make_gan().state_dict()
     assert not torch.allclose(
         whole['generator.0.weight'], moved['generator.0.weight'], atol=1e-3
@@ -130,9 +106,9 @@ def test_ranks_equal_one_process(tmp_path, world_size):
 
 
 @pytest.mark.parametrize('dtype', ['float16', 'bfloat16'])
-def test_non_finite_on_one_rank_skips_on_all(tmp_path, dtype):
+def test_non_finite_on_one_rank_skips_on_all(in_ranks, dtype):
     """In a micro-batch that is not synchronised itself."""
-    one, other = in_ranks(tmp_path, 2, train, 2, dtype, (1, 2))
+    one, other = in_ranks(2, train, 2, dtype, (1, 2))
     assert one['skipped'] == other['skipped'] == [0, 0, 0, 1, 1, 1, 1, 1]
     assert one['scales'] == other['scales']
     if dtype == 'float16':
@@ -164,9 +140,9 @@ def count_collectives(rank, world_size, counts):
 
 
 @pytest.mark.parametrize('counts', [1, 4])
-def test_each_network_synchronises_once_a_window(tmp_path, counts):
+def test_each_network_synchronises_once_a_window(in_ranks, counts):
     """One all-reduce each; these networks fit into one bucket."""
-    for found in in_ranks(tmp_path, 2, count_collectives, counts):
+    for found in in_ranks(2, count_collectives, counts):
         # After the first window DDP rebuilds its buckets.
         assert found[2 * counts :] == [0] * (counts - 1) + [2]
         assert found[: counts - 1] == [0] * (counts - 1)
@@ -188,7 +164,7 @@ def own_train_step(rank, world_size):
     return norms
 
 
-def test_a_window_of_the_whole_model(tmp_path):
-    one, other = in_ranks(tmp_path, 2, own_train_step)
+def test_a_window_of_the_whole_model(in_ranks):
+    one, other = in_ranks(2, own_train_step)
     assert not torch.equal(one[0], other[0])
     assert torch.equal(one[1], other[1])

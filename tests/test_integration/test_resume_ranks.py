@@ -93,13 +93,14 @@ def weights(train, work_dir, iteration=8):
 
 STRATEGY = dict(
     ddp={},
+    flexible={'strategy.type': 'DDPStrategy'},
     fsdp={'strategy.type': 'FSDP2Strategy'},
     units={
         'strategy.type': 'FSDP2Strategy',
         'strategy.units': r'[(generator|discriminator)\.[01]]',
     },
 )
-"""One DDP for each network; each sharded; each sharded in several units."""
+"""One DDP for each network, by either runner; each sharded, in several units."""
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_in_as_many_processes_exactly(train, strategy, dtype):
 
 @pytest.mark.parametrize(
     ('first', 'second'),
-    [((1, 'ddp'), (2, 'ddp')), ((2, 'ddp'), (1, 'ddp'))]
+    [((1, 'ddp'), (2, 'ddp')), ((2, 'flexible'), (1, 'ddp'))]
     + [((1, 'ddp'), (2, 'units')), ((2, 'fsdp'), (1, 'fsdp'))],
 )
 def test_in_another_number_of_processes(train, first, second):

@@ -141,6 +141,15 @@ class PrecisionHook(Hook):
         if self._is_installed:
             return
         self._is_installed = True
+        strategy = getattr(runner, 'strategy', None)
+        if getattr(strategy, 'param_dtype', None) == 'auto' and any(
+            rule.dtype is torch.float32 for rule in self.rules
+        ):
+            raise ValueError(
+                'PrecisionHook: a float32 module needs parameters that FSDP2 '
+                "has not rounded: strategy=dict(type='mmamp.FSDP2Strategy', "
+                "param_dtype='float32')"
+            )
         modules = list(named_modules(runner.model))
         chosen = [
             (rule, names[0], module)

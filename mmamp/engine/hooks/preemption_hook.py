@@ -75,6 +75,10 @@ class PreemptionHook(Hook):
 
     def after_train(self, runner: Any) -> None:
         """Listen no more."""
+        self.after_run(runner)
+
+    def after_run(self, runner: Any) -> None:
+        """Listen no more, where training was broken off too."""
         if self._pending is not None:
             self._pending[0].wait()  # the other ranks' last question
             self._pending = None

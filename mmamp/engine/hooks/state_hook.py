@@ -1,6 +1,7 @@
 """Checkpoints that can be loaded again."""
 
 import logging
+from collections import OrderedDict
 from typing import Any
 
 from mmengine.dist import get_rank, get_world_size
@@ -89,6 +90,7 @@ class StateHook(Hook):
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Make the message hub and the meta information plain."""
+        checkpoint['state_dict'] = _without_wrapper(checkpoint['state_dict'])
         hub = checkpoint['message_hub']
         hub['log_scalars'] = {
             name: plain_history(buffer)
@@ -191,6 +193,23 @@ class StateHook(Hook):
         return result
 
 
+def _without_wrapper(state: Any) -> Any:
+    """A model's state under the model's own names.
+
+    MMEngine's strategies save that of the model wrapper.
+    """
+    if not all(name.startswith('module.') for name in state):
+        return state
+    found: Any = OrderedDict(
+        (name.removeprefix('module.'), value) for name, value in state.items()
+    )
+    found._metadata = OrderedDict(
+        (name.removeprefix('module').removeprefix('.'), value)
+        for name, value in getattr(state, '_metadata', {}).items()
+    )
+    return found
+
+
 def _check_model(runner: Any, checkpoint: dict) -> None:
     """Refuse a checkpoint of another model, which MMEngine only warns of.
 
@@ -199,7 +218,8 @@ def _check_model(runner: Any, checkpoint: dict) -> None:
             other parameters.
     """
     path = runner._load_from or 'the checkpoint'
-    saved = {name.partition('.')[0] for name in checkpoint['state_dict']}
+    names = _without_wrapper(checkpoint['state_dict'])
+    saved = {name.partition('.')[0] for name in names}
     own = {
         name.partition('.')[0]: None
         for name in get_state_dict(unwrap(runner.model))

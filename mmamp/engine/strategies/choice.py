@@ -93,9 +93,8 @@ def _leave_islands(cfg: Config, strategy: Any) -> None:
         for hook in cfg.get('custom_hooks') or []
         if isinstance(hook, dict)
     )
-    if has_rules and strategy.setdefault('param_dtype', 'float32') == (
-        'float32'
-    ):
+    if has_rules and strategy.get('param_dtype', 'auto') == 'auto':
+        strategy['param_dtype'] = 'float32'
         print_log(
             "strategy.param_dtype: 'float32', since PrecisionHook has rules "
             'for single modules',

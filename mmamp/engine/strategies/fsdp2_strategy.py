@@ -73,6 +73,11 @@ class FSDP2Strategy(DDPStrategy):
         sync_bn: str | None = None,
         **kwargs: Any,
     ) -> None:
+        if 'model_wrapper' in kwargs:
+            raise TypeError(
+                'FSDP2Strategy has no model_wrapper: fully_shard changes the '
+                'networks themselves; it takes units, param_dtype and sync_bn'
+            )
         if not hasattr(distributed.fsdp, 'fully_shard'):
             raise RuntimeError(
                 'FSDP2Strategy needs torch >= 2.6, but '
@@ -99,6 +104,7 @@ class FSDP2Strategy(DDPStrategy):
             )
             return model
         networks = _networks(model)
+        _make_contiguous(model)
         units = self._find_units(model)
         mesh = distributed.device_mesh.init_device_mesh(
             torch.device(get_device()).type, (get_world_size(),)
@@ -275,6 +281,19 @@ def _networks(model: nn.Module) -> dict[str, nn.Module]:
         if any(p.requires_grad for p in child.parameters())
         or isinstance(child, BaseAveragedModel)
     }
+
+
+def _make_contiguous(model: nn.Module) -> None:
+    """Store weights as FSDP2 can shard them, and say so."""
+    others = [p for p in model.parameters() if not p.is_contiguous()]
+    for param in others:
+        param.data = param.data.contiguous()
+    if others:
+        print_log(
+            f'FSDP2Strategy: {len(others)} parameters in channels-last memory '
+            'format are stored contiguously; images stay as they are',
+            logger='current',
+        )
 
 
 def _shard(module: nn.Module, mesh: Any, dtype: torch.dtype) -> None:

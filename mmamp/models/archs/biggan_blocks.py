@@ -121,7 +121,7 @@ class SelfAttention(nn.Module):
         self.phi = _conv(channels, channels // 8, 1, bias=False)
         self.g = _conv(channels, channels // 2, 1, bias=False)
         self.out = _conv(channels // 2, channels, 1, bias=False)
-        self.gamma = nn.Parameter(torch.zeros(()))
+        self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape."""

@@ -1,0 +1,356 @@
+"""Networks sharded over real ranks; resuming: tests/test_integration."""
+
+import os
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dist import get_rank
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapperDict
+from mmengine.runner import FlexibleRunner
+from torch import nn
+from torch.distributed.tensor import DTensor
+from torch.profiler import ProfilerActivity, profile
+
+from mmamp.engine.strategies import FSDP2Strategy
+from mmamp.registry import MODELS
+from mmamp.sharding import gathered
+
+
+@MODELS.register_module(force=True)
+class SmallGenerator(nn.Sequential):
+    def __init__(self):
+        super().__init__(
+            nn.Linear(4, 16),
+            nn.Sequential(nn.Tanh(), nn.Linear(16, 64)),
+            nn.Unflatten(1, (1, 8, 8)),
+            nn.Conv2d(1, 1, 1),
+        )
+
+
+@MODELS.register_module(force=True)
+class SmallDiscriminator(nn.Sequential):
+    """Infinite on one rank in one of its forward passes."""
+
+    def __init__(self, poison=None, norm=False):
+        super().__init__(
+            nn.Flatten(),
+            nn.Linear(64, 8),
+            nn.BatchNorm1d(8) if norm else nn.Identity(),
+            nn.Linear(8, 1),
+        )
+        self.poison, self.calls = poison, 0
+
+    def forward(self, x):
+        self.calls += 1
+        bad = [get_rank(), self.calls] == self.poison
+        return super().forward(x) * (float('inf') if bad else 1.0)
+
+
+@MODELS.register_module(force=True)
+class WholeModel(BaseModel):
+    """MMEngine's usual kind, which does not override ``train_step``."""
+
+    def __init__(self):
+        super().__init__(dict(type='mmamp.GANDataPreprocessor'))
+        self.body, self.head = nn.Linear(64, 16), nn.Linear(16, 10)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        logits = self.head(self.body(inputs.flatten(1)).relu())
+        if mode != 'loss':
+            return logits
+        labels = data_samples['gt_label']
+        return dict(loss=nn.functional.cross_entropy(logits.float(), labels))
+
+
+def amp(dtype, **kwargs):
+    return dict(
+        type='mmamp.AmpOptimWrapper',
+        dtype=dtype,
+        optimizer=dict(type='Adam', lr=1e-3),
+        **kwargs,
+    )
+
+
+def gan(dtype='float32', counts=1, **disc):
+    return dict(
+        model=dict(
+            type='mmamp.ImageGAN',
+            noise_size=4,
+            generator=dict(type='mmamp.SmallGenerator'),
+            discriminator=dict(type='mmamp.SmallDiscriminator', **disc),
+        ),
+        optim_wrapper=dict(
+            constructor='mmamp.OptimWrapperConstructor',
+            generator=amp(dtype),
+            discriminator=amp(dtype, accumulative_counts=counts),
+        ),
+    )
+
+
+def whole_model(dtype):
+    return dict(model=dict(type='mmamp.WholeModel'), optim_wrapper=amp(dtype))
+
+
+def runner_of(cfg, work_dir, rank=0, world_size=1, iters=4, **strategy):
+    return FlexibleRunner.from_cfg(
+        Config(
+            dict(
+                default_scope='mmamp',
+                work_dir=str(work_dir),
+                launcher='pytorch' if world_size > 1 else 'none',
+                env_cfg=dict(),
+                train_dataloader=dict(
+                    batch_size=8 // world_size,
+                    num_workers=0,
+                    sampler=dict(type='InfiniteSampler', shuffle=True),
+                    collate_fn=dict(type='default_collate'),
+                    dataset=dict(
+                        type='DigitsDataset', pipeline=[dict(type='PackImage')]
+                    ),
+                ),
+                train_cfg=dict(by_epoch=False, max_iters=iters),
+                strategy=dict(type='mmamp.FSDP2Strategy', **strategy),
+                custom_hooks=[dict(type='StateHook')],
+                default_hooks=dict(
+                    checkpoint=dict(
+                        type='CheckpointHook', interval=2, by_epoch=False
+                    )
+                ),
+                log_level='ERROR',
+                randomness=dict(seed=0),
+                **cfg,
+            )
+        )
+    )
+
+
+def wrappers_of(runner):
+    wrapper = runner.optim_wrapper
+    if isinstance(wrapper, OptimWrapperDict):
+        return list(wrapper.values())
+    return [wrapper]
+
+
+def train(rank, world_size, work_dir, cfg, strategy):
+    runner = runner_of(cfg, work_dir, rank, world_size, **strategy)
+    runner.train()
+    wrappers = wrappers_of(runner)
+    params = list(runner.model.parameters())
+    moments = [
+        value
+        for wrapper in wrappers
+        for values in wrapper.optimizer.state.values()
+        for key, value in values.items()
+        if key == 'exp_avg'
+    ]
+    whole = gathered(runner.model.state_dict())
+    return dict(
+        # Only the main process has them.
+        state={k: v for k, v in whole.items() if v is not None},
+        skipped=[wrapper.skipped_steps for wrapper in wrappers],
+        scales=[wrapper.loss_scaler.get_scale() for wrapper in wrappers],
+        norms=[wrapper.record.grad_norm for wrapper in wrappers],
+        sharded=all(isinstance(p, DTensor) for p in [*params, *moments]),
+        numbers=[
+            sum(p.numel() for p in params),
+            sum(p.to_local().numel() for p in params),
+            sum(m.to_local().numel() for m in moments),
+        ],
+    )
+
+
+@pytest.mark.parametrize('kind', [gan, whole_model])
+@pytest.mark.parametrize('dtype', ['float32', 'float16'])
+def test_two_ranks_train_as_one_process(in_ranks, tmp_path, kind, dtype):
+    cfg = kind(dtype)
+    one, other = in_ranks(2, train, tmp_path / 'ranks', cfg, {})
+    runner = runner_of(cfg, tmp_path / 'alone')
+    runner.train()
+    tolerance = (
+        dict(rtol=1e-4, atol=1e-5)
+        if dtype == 'float32'
+        else dict(rtol=1e-2, atol=2e-3)
+    )
+    for name, value in runner.model.state_dict().items():
+        torch.testing.assert_close(one['state'][name], value, **tolerance)
+    assert one['scales'] == other['scales']
+    assert one['norms'] == other['norms']
+    assert one['sharded']
+    # Each rank holds its part of parameters and moments.
+    total, *mine = one['numbers']
+    theirs = other['numbers'][1:]
+    assert [a + b for a, b in zip(mine, theirs, strict=True)] == [total] * 2
+    assert total * 0.4 < mine[0] < total * 0.6
+
+
+@pytest.mark.parametrize(
+    ('dtype', 'clip'),
+    [('float16', None), ('bfloat16', 'value'), ('float32', 'norm')],
+)
+def test_non_finite_on_one_rank_skips_on_all(in_ranks, tmp_path, dtype, clip):
+    """In the second micro-batch of the second window."""
+    cfg = gan(dtype, counts=2, poison=[1, 8])
+    kinds = dict(
+        norm=dict(max_norm=1.0), value=dict(type='value', clip_value=0.1)
+    )
+    cfg['optim_wrapper']['discriminator']['clip_grad'] = kinds.get(clip)
+    cfg['optim_wrapper']['discriminator']['loss_scale'] = dict(init_scale=64.0)
+    ranks = in_ranks(2, train, tmp_path / 'run', cfg, {})
+    for rank in ranks:
+        assert rank['skipped'] == [0, 1]
+        assert rank['norms'] == ranks[0]['norms']
+        if dtype == 'float16':
+            assert rank['scales'][1] == 32
+    for value in ranks[0]['state'].values():
+        assert value.isfinite().all()
+
+
+def checkpoint_of(rank, world_size, work_dir, cfg, strategy):
+    train(rank, world_size, work_dir, cfg, strategy)
+    return sorted(x for x in os.listdir(work_dir) if x.endswith('.pth'))
+
+
+def test_one_file_of_plain_whole_tensors(in_ranks, tmp_path):
+    """Not one for each rank; any process can load it."""
+    found, _ = in_ranks(2, checkpoint_of, tmp_path / 'run', gan(), {})
+    assert found == ['iter_2.pth', 'iter_4.pth']
+    path = tmp_path / 'run/iter_4.pth'
+    checkpoint = torch.load(path, weights_only=True)
+    model = MODELS.build(gan()['model'])
+    model.load_state_dict(checkpoint['state_dict'])
+    for name in ('generator', 'discriminator'):
+        network = getattr(model, name)
+        optimizer = torch.optim.Adam(network.parameters())
+        optimizer.load_state_dict(
+            {
+                key: checkpoint['optimizer'][name][key]
+                for key in ('state', 'param_groups')
+            }
+        )
+        for param, state in optimizer.state.items():
+            assert type(state['exp_avg']) is torch.Tensor
+            assert state['exp_avg'].shape == param.shape
+
+
+def dtypes_in_forward(rank, world_size, work_dir, cfg, strategy):
+    runner = runner_of(cfg, work_dir, rank, world_size, **strategy)
+    seen = {}
+
+    def look(name):
+        def hook(module, args):
+            seen.setdefault(name, str(module.weight.dtype))
+
+        return hook
+
+    original = runner.strategy._wrap_model
+
+    def wrap(model):
+        model = original(model)
+        model.generator[0].register_forward_pre_hook(look('generator'))
+        model.discriminator[1].register_forward_pre_hook(look('discriminator'))
+        return model
+
+    runner.strategy._wrap_model = wrap
+    runner.train()
+    assert {p.dtype for p in runner.model.parameters()} == {torch.float32}
+    return seen
+
+
+@pytest.mark.parametrize(
+    ('given', 'strategy', 'disc'),
+    [
+        (dict(), {}, 'bfloat16'),
+        (dict(norm=True), {}, 'float32'),
+        (dict(), dict(param_dtype='float32'), 'float32'),
+    ],
+)
+def test_what_parameters_are_gathered_in(
+    in_ranks, tmp_path, given, strategy, disc
+):
+    cfg = gan('bfloat16', **given)
+    for seen in in_ranks(2, dtypes_in_forward, tmp_path, cfg, strategy):
+        assert seen['discriminator'] == f'torch.{disc}'
+        gen = 'float32' if strategy else 'bfloat16'
+        assert seen['generator'] == f'torch.{gen}'
+
+
+def count_collectives(rank, world_size, work_dir, cfg, strategy):
+    runner = runner_of(cfg, work_dir, rank, world_size, iters=6, **strategy)
+    found = []
+
+    def counted(data, optim_wrapper):
+        with profile(activities=[ProfilerActivity.CPU]) as profiler:
+            result = original(data, optim_wrapper)
+        found.append(
+            {
+                event.key: event.count
+                for event in profiler.key_averages()
+                if event.key.startswith('gloo:')
+            }
+        )
+        return result
+
+    original = None
+    wrap = runner.strategy._wrap_model
+
+    def wrap_and_count(model):
+        nonlocal original
+        model = wrap(model)
+        original = model.train_step
+        model.train_step = counted
+        return model
+
+    runner.strategy._wrap_model = wrap_and_count
+    runner.train()
+    return found[-1]
+
+
+def test_collectives_of_an_update(in_ranks, tmp_path):
+    """What the documentation says of the cost.
+
+    Each forward and each backward pass gathers the parameters of the network
+    that it goes through: in the discriminator's turn the generator's once and
+    its own twice and once; in the generator's its own and the discriminator's
+    once and once. gloo reduces and scatters by an all-reduce. The norm of the
+    gradients is a number.
+    """
+    cfg = gan('bfloat16')
+    for found in in_ranks(2, count_collectives, tmp_path, cfg, {}):
+        assert found == {'gloo:all_gather': 8, 'gloo:all_reduce': 2 + 2}
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ('args', 'error', 'match'),
+        [
+            (dict(units='generator'), TypeError, "but got 'generator'"),
+            (dict(units=['(']), TypeError, "'\\(' is no regular expression"),
+            (dict(param_dtype='half'), ValueError, "'auto', 'float32'"),
+            (dict(model_wrapper=dict()), TypeError, 'model_wrapper'),
+        ],
+    )
+    def test_arguments(self, args, error, match, tmp_path):
+        with pytest.raises(error, match=match):
+            FSDP2Strategy(work_dir=str(tmp_path), **args)
+
+    def test_units_that_match_nothing(self, as_rank, tmp_path):
+        with as_rank(0, 2):
+            runner = runner_of(gan(), tmp_path, 0, 2, units=['gen.*', 'x.y'])
+            with pytest.raises(ValueError, match="units='x.y' matches no"):
+                runner.train()
+
+    def test_parameters_outside_of_networks(self, as_rank, tmp_path):
+        with as_rank(0, 2):
+            runner = runner_of(gan(), tmp_path, 0, 2)
+            model = MODELS.build(gan()['model'])
+            model.extra = nn.Parameter(torch.zeros(2))
+            with pytest.raises(ValueError, match=r'\(extra\), which FSDP2'):
+                runner.strategy._wrap_model(model)
+
+
+def test_one_process_is_not_sharded(tmp_path, mm_log):
+    runner = runner_of(gan(), tmp_path, iters=2)
+    runner.train()
+    assert not any(isinstance(p, DTensor) for p in runner.model.parameters())

@@ -100,7 +100,7 @@ STRATEGY = dict(
         'strategy.units': r'[(generator|discriminator)\.[01]]',
     },
 )
-"""One DDP for each network, by either runner; each sharded, in several units."""
+"""One DDP for each network, by either runner; sharded; in several units."""
 
 
 @pytest.mark.parametrize(

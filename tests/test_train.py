@@ -436,6 +436,13 @@ class TestMistakes:
             (['--auto-scale-lr'], 'base_batch_size'),
             (['--resume', 'gone.pth'], "'gone.pth' does not exist"),
             (['--launcher', 'ssh'], "'ssh'"),
+            (
+                [
+                    *('--resume', '--cfg-options'),
+                    'strategy.type=DeepSpeedStrategy',
+                ],
+                'DeepSpeed saves folders of pickles',
+            ),
             (['--launcher', 'pytorch'], 'bash tools/dist_train.sh'),
             (['--launcher', 'slurm'], 'bash tools/slurm_train.sh'),
         ],

@@ -73,16 +73,18 @@ in_job() {
         "$config" --work-dir "$work_dir" --launcher slurm "$@" &
     local step=$!
     # srun hands these on to its tasks, which save a checkpoint.
-    trap 'kill -USR1 $step' USR1
-    trap 'kill -TERM $step' TERM
-    local code
+    local code told=
+    trap 'told=1; kill -USR1 $step 2> /dev/null || true' USR1
+    trap 'told=1; kill -TERM $step 2> /dev/null || true' TERM
     while :; do
         code=0
         wait $step || code=$?
         # A signal to this script ends the wait, not the step.
         kill -0 $step 2> /dev/null || break
     done
-    if [[ $code -eq 0 && -f $MMAMP_PREEMPTED ]]; then
+    # Told before it could listen, it has died of the signal: exit codes that
+    # are none of its own.
+    if [[ -f $MMAMP_PREEMPTED || (-n $told && ! $code =~ ^[0-3]$) ]]; then
         rm -f "$MMAMP_PREEMPTED"
         echo "Preempted: requeueing job $SLURM_JOB_ID, which will resume"
         scontrol requeue "$SLURM_JOB_ID"

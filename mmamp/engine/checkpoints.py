@@ -213,12 +213,12 @@ def _candidates(work_dir: str, out_dir: str) -> list[str]:
     """Checkpoints of a work dir, the one to go on from first."""
     file = Path(work_dir, 'last_checkpoint')
     named = file.read_text().strip() if file.is_file() else ''
-    folders = {Path(work_dir), Path(out_dir)}
+    folders = {Path(work_dir).absolute(), Path(out_dir).absolute()}
     if named:
         # The work dir may have been moved, or copied.
         here = [f / Path(named).name for f in folders]
         named = next((str(p) for p in here if p.is_file()), named)
-        folders.add(Path(named).parent)
+        folders.add(Path(named).absolute().parent)
     found = [
         path
         for folder in folders
@@ -226,8 +226,8 @@ def _candidates(work_dir: str, out_dir: str) -> list[str]:
         if not path.name.startswith(('.', 'best_', 'last_finite_'))
     ]
     found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    names = [named] if named else []
-    return names + [str(p) for p in found if str(p) != named]
+    names = [str(Path(named).absolute())] if named else []
+    return names + [str(p) for p in found if str(p) not in names]
 
 
 def _reason(error: UnpicklingError) -> str:

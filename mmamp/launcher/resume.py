@@ -18,6 +18,13 @@ def set_resume(cfg: Config, resume: str | None) -> None:
     """Where to go on from."""
     if resume is None:
         return
+    strategy = cfg.get('strategy') or {}
+    if 'DeepSpeedStrategy' in str(strategy.get('type')):
+        raise UsageError(
+            '--resume: DeepSpeed saves folders of pickles, which cannot be '
+            'loaded with weights_only=True; a DeepSpeed run is resumed under '
+            "MMEngine's own train.py, without mmamp's launcher"
+        )
     if resume == 'auto':
         found = latest_checkpoint(cfg.work_dir, _out_dir(cfg))
     else:

@@ -41,10 +41,9 @@ def wait_for(condition, seconds=120):
     return found
 
 
-@pytest.mark.slurm
-@needs_slurm
-def test_preempted_requeued_and_finished(slurm, tmp_path, environment):
-    work_dir = tmp_path / 'a folder'
+@pytest.fixture
+def submit(slurm, tmp_path, environment):
+    """Submit a small run on two tasks; tell it to go when it is time."""
     env = environment(
         GPUS='0',
         GPUS_PER_NODE='1',
@@ -52,53 +51,79 @@ def test_preempted_requeued_and_finished(slurm, tmp_path, environment):
         SRUN_ARGS='--nodes=2 --ntasks=2',
         **slurm,
     )
-    process = subprocess.Popen(
-        [
-            *('bash', SCRIPT, 'test', 'my job', str(GAN), str(work_dir)),
-            *('--amp', '--cfg-options', 'train_cfg.max_iters=600'),
-            *(
-                'train_dataloader.batch_size=4',
-                'train_dataloader.num_workers=0',
-            ),
-            *('model.generator.base_channels=8',),
-            *('model.discriminator.base_channels=8',),
-            *('default_hooks.logger.interval=1',),
-        ],
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    log = work_dir / 'slurm.log'
-    try:
-        wait_for(
-            lambda: log.exists() and 'Iter(train) [ 20/600]' in log.read_text()
+    work_dir = tmp_path / 'a folder'
+
+    def say(*command):
+        done = subprocess.run(
+            command, env=env, capture_output=True, text=True, check=True
         )
-        job = subprocess.run(
-            ['squeue', '-h', '-o', '%i'],
+        return done.stdout.split()
+
+    def run(iters, is_time):
+        process = subprocess.Popen(
+            [
+                *('bash', SCRIPT, 'test', 'my job', str(GAN), str(work_dir)),
+                *('--amp', '--cfg-options', f'train_cfg.max_iters={iters}'),
+                *(
+                    'train_dataloader.batch_size=4',
+                    'train_dataloader.num_workers=0',
+                ),
+                *('model.generator.base_channels=8',),
+                *('model.discriminator.base_channels=8',),
+                *('default_hooks.logger.interval=1',),
+            ],
             env=env,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-        ).stdout.strip()
-        signal = ['scancel', '--signal=USR1', '--batch', job]
-        subprocess.run(signal, env=env, check=True)
-        out, _ = process.communicate(timeout=300)
-    finally:
-        process.kill()
-    whole = log.read_text()
-    assert process.returncode == 0, whole
-    assert f'Preempted: requeueing job {job}' in whole
-    assert 'Iter(train) [600/600]' in whole
+        )
+        log = work_dir / 'slurm.log'
+        try:
+            wait_for(lambda: is_time(log.exists() and log.read_text(), say))
+            (job,) = say('squeue', '-h', '-o', '%i')
+            say('scancel', '--signal=USR1', '--batch', job)
+            out, _ = process.communicate(timeout=300)
+        finally:
+            process.kill()
+        whole = log.read_text()
+        assert process.returncode == 0, whole
+        assert f'Preempted: requeueing job {job}' in whole
+        assert f'Iter(train) [{iters}/{iters}]' in whole
+        assert f'Iter(train) [{iters}/{iters}]' in out, 'not followed'
+        assert not (work_dir / '.preempted').exists()
+        return work_dir, whole
+
+    return run
+
+
+@pytest.mark.slurm
+@needs_slurm
+def test_preempted_requeued_and_finished(submit):
+    work_dir, whole = submit(
+        600, lambda text, say: text and 'Iter(train) [ 20/600]' in text
+    )
     resumed = re.search(r'resumed epoch: 0, iter: (\d+)', whole)
     assert 20 <= int(resumed[1]) < 600
     # Each iteration once: it went on where it was.
     done = re.findall(r'Iter\(train\) \[ *(\d+)/600\]', whole)
     assert list(map(int, done)) == list(range(1, 601))
     assert 'Distributed launcher: slurm' in whole
-    assert 'Iter(train) [600/600]' in out, 'the log is not followed'
     states = torch.load(work_dir / 'iter_600.pth', weights_only=True)
     assert len(states['rng_states']) == 2
-    assert not (work_dir / '.preempted').exists()
+
+
+@pytest.mark.slurm
+@needs_slurm
+def test_preempted_before_it_could_listen(submit):
+    """While Python imports; there is no checkpoint yet."""
+
+    def has_tasks(text, say):
+        return [x for x in say('squeue', '-h', '-s', '-o', '%i') if '.0' in x]
+
+    _, whole = submit(30, has_tasks)
+    assert 'no checkpoint in' in whole
+    done = re.findall(r'Iter\(train\) \[ *(\d+)/30\]', whole)
+    assert list(map(int, done)) == list(range(1, 31))
 
 
 @pytest.mark.slurm

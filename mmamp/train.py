@@ -19,6 +19,7 @@ from mmamp.config import enable_amp
 from mmamp.config.launch import (
     UsageError,
     add_hooks,
+    check_constructor,
     enable_auto_scale_lr,
     load_config,
     merge_options,
@@ -170,6 +171,7 @@ def config_from(args: argparse.Namespace) -> Config:
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     if Path(cfg.work_dir).is_file():
         raise UsageError(f'work dir {cfg.work_dir!r} is a file')
+    check_constructor(cfg)
     if args.amp:
         try:
             cfg = enable_amp(cfg, args.amp_dtype, args.loss_scale)

@@ -116,6 +116,31 @@ def enable_auto_scale_lr(cfg: Config) -> None:
     cfg.auto_scale_lr.enable = True
 
 
+def check_constructor(cfg: Config) -> None:
+    """Refuse several optimizers that nothing would build.
+
+    Args:
+        cfg (Config): The config.
+
+    Raises:
+        UsageError: If there is an entry for each network, but no constructor.
+    """
+    wrapper = cfg.get('optim_wrapper')
+    if not isinstance(wrapper, dict) or 'constructor' in wrapper:
+        return
+    entries = [
+        name
+        for name, entry in wrapper.items()
+        if isinstance(entry, dict) and 'optimizer' in entry
+    ]
+    if entries and 'optimizer' not in wrapper:
+        raise UsageError(
+            f'optim_wrapper has an entry for {" and ".join(entries)}, but no '
+            'constructor that builds one optimizer for each: add '
+            "constructor='mmamp.OptimWrapperConstructor'"
+        )
+
+
 def add_hooks(cfg: Config) -> None:
     """Add the hooks of mmamp's that the config lacks, and say so.
 
@@ -132,11 +157,22 @@ def add_hooks(cfg: Config) -> None:
         print_log(
             f'Added to custom_hooks: {", ".join(missing)}', logger='current'
         )
+    scope = cfg.get('default_scope')
+    if any(
+        _is_stock(hook, 'EMAHook', 'ema_hook')
+        and not (hook['type'] == 'EMAHook' and scope == 'mmamp')
+        for hook in hooks
+    ):
+        print_log(
+            "custom_hooks: MMEngine's EMAHook also advances where an update "
+            "was skipped; type='mmamp.EMAHook' does not",
+            logger='current',
+        )
     if cfg.get('default_hooks') is None:
         cfg.default_hooks = dict()
     default_hooks = cfg.default_hooks
     checkpoint = default_hooks.get('checkpoint', dict(type='CheckpointHook'))
-    if isinstance(checkpoint, dict) and _is_stock_checkpoint_hook(checkpoint):
+    if _is_stock(checkpoint, 'CheckpointHook', 'checkpoint_hook'):
         default_hooks.checkpoint = dict(
             checkpoint, type='mmamp.CheckpointHook'
         )
@@ -146,12 +182,15 @@ def add_hooks(cfg: Config) -> None:
         )
 
 
-def _is_stock_checkpoint_hook(hook: dict) -> bool:
+def _is_stock(hook: Any, name: str, module: str) -> bool:
+    """Whether a config of a hook means MMEngine's own."""
+    if not isinstance(hook, dict):
+        return False
     kind: Any = hook.get('type', '')
     if isinstance(kind, str):
-        return kind in ('CheckpointHook', 'mmengine.CheckpointHook')
+        return kind in (name, f'mmengine.{name}')
     return f'{kind.__module__}.{kind.__name__}' == (
-        'mmengine.hooks.checkpoint_hook.CheckpointHook'
+        f'mmengine.hooks.{module}.{name}'
     )
 
 

@@ -1,11 +1,12 @@
 import pytest
 from mmengine.config import Config
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import CheckpointHook, EMAHook, Hook
 
 from mmamp.config.launch import (
     HOOKS,
     UsageError,
     add_hooks,
+    check_constructor,
     enable_auto_scale_lr,
     load_config,
     merge_options,
@@ -155,3 +156,37 @@ class TestSeedData:
         before = cfg.pretty_text
         seed_data(cfg)
         assert cfg.pretty_text == before
+
+
+@pytest.mark.parametrize(
+    ('kind', 'scope', 'is_told'),
+    [
+        ('EMAHook', 'mmdet', True),
+        ('mmengine.EMAHook', 'mmamp', True),
+        (EMAHook, 'mmamp', True),
+        ('EMAHook', 'mmamp', False),
+        ('mmamp.EMAHook', 'mmdet', False),
+    ],
+)
+def test_mmengines_average_is_told_of(kind, scope, is_told, mm_log):
+    cfg = Config(dict(default_scope=scope, custom_hooks=[dict(type=kind)]))
+    add_hooks(cfg)
+    assert cfg.custom_hooks[0].type is kind or cfg.custom_hooks[0].type == kind
+    assert ("type='mmamp.EMAHook' does not" in mm_log()) == is_told
+
+
+def test_several_optimizers_without_a_constructor():
+    adam = dict(type='Adam', lr=1e-4)
+    entries = dict(
+        generator=dict(optimizer=adam), discriminator=dict(optimizer=adam)
+    )
+    text = 'for generator and discriminator, but no constructor'
+    with pytest.raises(UsageError, match=text):
+        check_constructor(Config(dict(optim_wrapper=entries)))
+    for fine in (
+        dict(entries, constructor='MultiOptimWrapperConstructor'),
+        dict(optimizer=adam),
+        dict(optimizer=adam, paramwise_cfg=dict(optimizer=1)),
+        None,
+    ):
+        check_constructor(Config(dict(optim_wrapper=fine)))

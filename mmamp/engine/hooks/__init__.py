@@ -2,6 +2,7 @@
 
 from .amp_monitor_hook import AmpMonitorHook
 from .checkpoint_hook import CheckpointHook
+from .ema_hook import EMAHook
 from .overflow_hook import OverflowHook
 from .precision_hook import PrecisionHook
 from .preemption_hook import PreemptionHook
@@ -11,6 +12,7 @@ from .state_hook import StateHook
 __all__ = [
     'AmpMonitorHook',
     'CheckpointHook',
+    'EMAHook',
     'OverflowHook',
     'PrecisionHook',
     'PreemptionHook',

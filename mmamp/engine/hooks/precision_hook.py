@@ -163,7 +163,7 @@ class PrecisionHook(Hook):
         for rule, _, module in chosen:
             rule.install(module)
         print_log(_table(self.rules), logger='current')
-        self._warn_unscaled(runner)
+        self._check_surroundings(runner)
 
     def _rules_for(self, names: list[str], module: nn.Module) -> list[Rule]:
         """The rule of a module, and that of the norm of its weight."""
@@ -175,17 +175,15 @@ class PrecisionHook(Hook):
         first = [rule for rule in found if not rule.beside_others][:1]
         return first + [rule for rule in found if rule.beside_others][:1]
 
-    def _warn_unscaled(self, runner: Any) -> None:
-        """A float16 island needs a loss scale as much as any float16."""
-        half = [r.label for r in self.rules if r.dtype is torch.float16]
+    def _check_surroundings(self, runner: Any) -> None:
+        """float16 islands need a loss scale; float32 ones low precision."""
         wrapper = runner.optim_wrapper
-        if not half or isinstance(wrapper, dict) or wrapper is None:
+        if isinstance(wrapper, dict) or wrapper is None:
             return  # nothing is trained here
-        scalers = [
-            getattr(wrapper, 'loss_scaler', None)
-            for _, wrapper in named_wrappers(runner)
-        ]
-        if not any(s is not None and s.is_enabled() for s in scalers):
+        wrappers = [wrapper for _, wrapper in named_wrappers(runner)]
+        half = [r.label for r in self.rules if r.dtype is torch.float16]
+        scalers = [getattr(w, 'loss_scaler', None) for w in wrappers]
+        if half and not any(s and s.is_enabled() for s in scalers):
             print_log(
                 f'PrecisionHook: {", ".join(half)} in float16, but no '
                 'optimizer has a loss scale, so that small gradients are '
@@ -193,6 +191,14 @@ class PrecisionHook(Hook):
                 "dtype='float16', or the rules dtype='bfloat16'",
                 logger='current',
                 level=logging.WARNING,
+            )
+        full = [r.label for r in self.rules if r.dtype is torch.float32]
+        dtypes = {getattr(w, 'cast_dtype', torch.float32) for w in wrappers}
+        if full and dtypes == {torch.float32}:
+            print_log(
+                f'PrecisionHook: {", ".join(full)} would be in float32 '
+                'anyway, as everything is in this run (no --amp)',
+                logger='current',
             )
 
 

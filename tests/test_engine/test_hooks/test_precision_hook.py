@@ -199,3 +199,41 @@ def test_a_pattern_spelt_as_a_set_is_a_pattern():
     assert rule.matches('spectral_norm', layer)
     rule.install(layer)
     assert layer(torch.tensor([3.0])).tolist() == [2.0]
+
+
+def test_in_a_float32_run_it_says_that_it_changes_nothing(build_runner, capfd):
+    given = {**hook('normalisation'), 'log_level': 'INFO'}
+    for name in ('generator', 'discriminator'):
+        given[f'optim_wrapper.{name}.dtype'] = 'float32'
+    build_runner('gan', given).train()
+    text = ''.join(capfd.readouterr())
+    assert 'normalisation would be in float32 anyway' in text
+
+
+def test_a_rule_beside_that_of_the_spectral_norm(build_runner):
+    """On the layer whose weight it is: both hold."""
+
+    given = hook(
+        'spectral_norm', dict(pattern=r'discriminator\..*', clamp=0.5)
+    )
+    runner = build_runner('gan', given)
+    conv = next(
+        module
+        for module in runner.model.discriminator.modules()
+        if isinstance(module, nn.Conv2d)
+    )
+    nn.utils.spectral_norm(conv)
+    runner.train()
+    found = next(h for h in runner.hooks if isinstance(h, PrecisionHook))
+    by_norm, by_pattern = (set(rule.matched) for rule in found.rules)
+    assert len(by_norm) == 1
+    assert by_norm < by_pattern
+
+
+def test_a_pattern_that_matches_nothing_says_why(build_runner):
+    first = build_runner('gan', hook('to_rgb'))
+    with pytest.raises(ValueError, match=r"'to_rgb' matches no module\."):
+        first.train()
+    second = build_runner('gan', hook(dict(pattern='.*'), 'normalisation'))
+    with pytest.raises(ValueError, match='not under an earlier rule'):
+        second.train()

@@ -1,0 +1,36 @@
+"""An average of the weights that waits where they do not move."""
+
+from typing import Any
+
+from mmengine.hooks import EMAHook as MMEngineEMAHook
+
+from mmamp.registry import HOOKS
+
+from .runner_access import named_wrappers
+
+
+@HOOKS.register_module()
+class EMAHook(MMEngineEMAHook):
+    """MMEngine's ``EMAHook``, which does not advance for a skipped update.
+
+    For models with one optimizer; a ``BaseGAN`` keeps its own average
+    (``ema_config``).
+
+    Args:
+        *args: Arguments of MMEngine's hook.
+        **kwargs: Arguments of MMEngine's hook.
+
+    Examples:
+        >>> custom_hooks = [
+        ...     dict(type='mmamp.EMAHook', momentum=0.0002, priority=49)]
+    """
+
+    def after_train_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
+        """Advance, unless this iteration's update was skipped."""
+        skipped = any(
+            wrapper.should_update()
+            and getattr(wrapper, 'step_was_skipped', False)
+            for _, wrapper in named_wrappers(runner)
+        )
+        if not skipped:
+            super().after_train_iter(runner, *args, **kwargs)

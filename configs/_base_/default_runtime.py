@@ -26,8 +26,9 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl'),
 )
 
-# PNG pictures and JSON scalars in the work dir; add
-# dict(type='TensorboardVisBackend') or dict(type='WandbVisBackend') for more.
+# PNG pictures and JSON scalars in the work dir. A config of yours that wants
+# TensorBoard or W&B too: visualizer=dict(vis_backends=[
+#     dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='Visualizer', vis_backends=vis_backends)
 log_processor = dict(by_epoch=False)

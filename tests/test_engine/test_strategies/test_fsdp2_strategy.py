@@ -304,7 +304,7 @@ def count_collectives(rank, world_size, work_dir, cfg, strategy):
 
     runner.strategy._wrap_model = wrap_and_count
     runner.train()
-    return found[-1]
+    return found[-2:]
 
 
 def test_collectives_of_an_update(in_ranks, tmp_path):
@@ -316,9 +316,10 @@ def test_collectives_of_an_update(in_ranks, tmp_path):
     once and once. gloo reduces and scatters by an all-reduce. The norm of the
     gradients is a number.
     """
-    cfg = gan('bfloat16')
-    for found in in_ranks(2, count_collectives, tmp_path, cfg, {}):
-        assert found == {'gloo:all_gather': 8, 'gloo:all_reduce': 2 + 2}
+    cfg = gan('bfloat16', counts=2)
+    for micro, last in in_ranks(2, count_collectives, tmp_path, cfg, {}):
+        assert micro == {'gloo:all_gather': 4, 'gloo:all_reduce': 1}
+        assert last == {'gloo:all_gather': 8, 'gloo:all_reduce': 2 + 2}
 
 
 class TestMistakes:

@@ -13,7 +13,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
-from mmengine.runner import Runner
+from mmengine.runner import FlexibleRunner, Runner
 from mmengine.visualization import Visualizer
 from torch import distributed, multiprocessing, nn
 from torch.testing._internal.distributed.fake_pg import FakeStore
@@ -174,7 +174,8 @@ def build_runner(tmp_path):
         # Two runs in one second would share what MMEngine keeps by name.
         cfg.experiment_name = f'{tmp_path.name}_{number}'
         assert isinstance(cfg.train_cfg, ConfigDict)
-        return Runner.from_cfg(cfg)
+        runner = FlexibleRunner if 'strategy' in cfg else Runner
+        return runner.from_cfg(cfg)
 
     return build
 

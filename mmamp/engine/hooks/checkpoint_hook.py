@@ -123,7 +123,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         # Here all ranks meet; what MMEngine does next, one rank does alone.
         mine = training_rng_state(runner), _of_optimizers(runner)
         self._of_ranks = all_gather_object(mine)
-        with self._removing_last(), _written_aside(runner, self._is_atomic()):
+        with _written_aside(runner, self._is_atomic()), self._removing_last():
             super()._save_checkpoint_with_step(runner, step, meta)
             if is_main_process() and self._is_atomic():
                 # MMEngine has just written it, but not atomically.
@@ -198,9 +198,9 @@ def _written_aside(runner: Any, is_atomic: bool) -> Iterator[None]:
     """Have a FlexibleRunner, whose strategies take no backend, be atomic."""
     original = runner.save_checkpoint
 
-    def save(out_dir: str, filename: str, **kwargs: Any) -> None:
+    def save(out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
         aside = temporary_name(filename)
-        original(out_dir, aside, **kwargs)
+        original(out_dir, aside, *args, **kwargs)
         # DeepSpeed's is a folder, which it names itself elsewhere too.
         if is_main_process() and Path(out_dir, aside).is_file():
             replace_durably(Path(out_dir, aside), Path(out_dir, filename))

@@ -6,7 +6,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 
 from mmamp.engine.file_backend import AtomicLocalBackend
-from mmamp.engine.hooks import CheckpointHook
+from mmamp.engine.hooks import CheckpointHook, checkpoint_hook
 from mmamp.registry import METRICS
 
 
@@ -53,6 +53,43 @@ def test_the_old_one_goes_when_the_new_one_is_there(
     last = os.path.join(runner.work_dir, 'last_checkpoint')
     with open(last) as file:
         assert file.read() == os.path.join(runner.work_dir, 'iter_2.pth')
+
+
+def test_a_flexible_runner_too(build_runner, monkeypatch):
+    """Whose strategies write without a backend."""
+    calls = []
+    original = torch.save
+
+    def save(obj, file, *args, **kwargs):
+        calls.append(file)
+        original(obj, file, *args, **kwargs)
+        if len(calls) == 3:
+            # After it is written, before it has its name.
+            monkeypatch.setattr(checkpoint_hook, 'replace_durably', fail)
+
+    def fail(*args):
+        raise Interrupt
+
+    monkeypatch.setattr(torch, 'save', save)
+    given = options(max_keep_ckpts=1)
+    given['strategy'] = dict(type='SingleDeviceStrategy')
+    given['launcher'] = 'none'
+    given['env_cfg'] = dict()
+    runner = build_runner(options=given)
+    with pytest.raises(Interrupt):
+        runner.train()
+    assert checkpoints(runner) == ['iter_2.pth']
+    last = os.path.join(runner.work_dir, 'last_checkpoint')
+    with open(last) as file:
+        assert file.read() == os.path.join(runner.work_dir, 'iter_2.pth')
+    leftovers = [x for x in os.listdir(runner.work_dir) if x[0] == '.']
+    assert leftovers == ['.iter_3.pth.tmp']
+    given['custom_hooks'] = [dict(type='StateHook')]
+    monkeypatch.undo()
+    again = build_runner(options=given, work_dir=runner.work_dir)
+    again.train()
+    assert checkpoints(again) == ['iter_4.pth']
+    assert not [x for x in os.listdir(runner.work_dir) if x[0] == '.']
 
 
 @pytest.mark.parametrize('keep', [1, 2])

@@ -158,7 +158,7 @@ def _over_ranks(norm: Tensor, norm_type: float, mesh: Any) -> Tensor:
     from torch.distributed import ReduceOp, all_reduce
 
     if norm_type == float('inf'):
-        norm = norm.nan_to_num(nan=torch.inf)  # a maximum may drop a nan
+        norm = norm.where(~norm.isnan(), torch.inf)  # a maximum may drop it
         all_reduce(norm, ReduceOp.MAX, group=mesh.get_group())
         return norm
     power = norm**norm_type

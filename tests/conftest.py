@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.evaluator import BaseMetric
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
@@ -18,7 +19,7 @@ from mmengine.visualization import Visualizer
 from torch import distributed, multiprocessing, nn
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
-from mmamp.registry import MODELS
+from mmamp.registry import METRICS, MODELS
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +80,19 @@ class TinyClassifier(BaseModel):
         total, log_vars = self.parse_losses(dict(loss_cls=loss))
         optim_wrapper.update_params(total)
         return log_vars
+
+
+@METRICS.register_module(force=True)
+class Falling(BaseMetric):
+    """A better score each time."""
+
+    scores = itertools.count(0, -1)
+
+    def process(self, data_batch, data_samples):
+        self.results.append(0)
+
+    def compute_metrics(self, results):
+        return dict(distance=next(self.scores))
 
 
 def _base(work_dir):

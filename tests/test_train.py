@@ -19,7 +19,6 @@ from mmengine.runner import Runner
 
 from mmamp.config.launch import HOOKS as LAUNCHER_HOOKS
 from mmamp.engine.hooks.preemption_hook import Preempted
-from mmamp.launcher.resume import resume_command
 from mmamp.registry import HOOKS
 from mmamp.train import build_parser, config_from, main
 
@@ -571,29 +570,6 @@ def test_ctrl_c_before_training_began():
     assert process.returncode == 130
     assert 'Traceback' not in err
     assert 'Interrupted before training began.' in err
-
-
-@pytest.mark.parametrize(
-    'argv',
-    [
-        ['C', '--amp'],
-        ['C', '--resume', '--amp'],
-        ['C', '--resume', 'old dir/iter_5.pth', '--amp'],
-        ['C', '--resume=iter_5.pth', '--amp'],
-        ['C', '--amp', '--resume', 'auto'],
-    ],
-)
-def test_the_command_resumes_from_the_latest(argv, monkeypatch):
-    monkeypatch.setattr(sys, 'argv', ['tools/train.py'])
-    command = 'python tools/train.py C --amp --resume'
-    assert resume_command(argv) == command
-
-
-def test_the_command_of_several_processes(monkeypatch):
-    monkeypatch.setenv('MMAMP_COMMAND', 'bash tools/dist_train.sh C 2')
-    argv = ['C', '--launcher', 'pytorch', '--amp', '--resume', 'x.pth']
-    command = 'bash tools/dist_train.sh C 2 --amp --resume'
-    assert resume_command(argv) == command
 
 
 def test_a_run_that_cannot_go_on_ends_with_exit_code_3(tmp_path, capsys):

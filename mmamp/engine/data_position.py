@@ -18,8 +18,9 @@ class DataPosition:
     """
 
     def __init__(self) -> None:
-        # Where the count stood at some iteration of this process.
-        self._iter, self._samples = 0, 0
+        # Where the count stood at some iteration of this process, in which
+        # epoch.
+        self._iter, self._samples, self._epoch = 0, 0, 0
         self._resumed: dict[str, int] | None = None
 
     def state(self, loop: Any, meta: dict) -> dict[str, int] | None:
@@ -37,7 +38,7 @@ class DataPosition:
         batch_size = loop.dataloader.batch_size
         if batch_size is None:
             return None
-        if _has_epochs(loop) and meta['epoch'] > loop.epoch:
+        if _has_epochs(loop) and meta['epoch'] > self._epoch:
             return dict(samples=0)  # the next epoch's
         steps = meta['iter'] - self._iter
         return dict(
@@ -58,7 +59,7 @@ class DataPosition:
             int: Samples of all ranks that are left out.
         """
         resumed, self._resumed = self._resumed, None
-        self._iter, self._samples = loop.iter, 0
+        self._iter, self._samples, self._epoch = loop.iter, 0, loop.epoch
         if loop.iter == 0:
             return 0
         loader = loop.dataloader

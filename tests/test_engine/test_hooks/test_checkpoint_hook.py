@@ -2,12 +2,10 @@ import os
 
 import pytest
 import torch
-from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 
 from mmamp.engine.file_backend import AtomicLocalBackend
 from mmamp.engine.hooks import CheckpointHook, checkpoint_hook
-from mmamp.registry import METRICS
 
 
 def options(**hook):
@@ -161,19 +159,6 @@ def test_save_now_leaves_nothing_behind(build_runner):
     )
     second.train()
     assert checkpoints(second) == ['epoch_3.pth']
-
-
-@METRICS.register_module(force=True)
-class Falling(BaseMetric):
-    """A better score each time."""
-
-    scores = iter(range(100, 0, -1))
-
-    def process(self, data_batch, data_samples):
-        self.results.append(0)
-
-    def compute_metrics(self, results):
-        return dict(distance=next(self.scores))
 
 
 def test_the_best_one_too(build_runner):

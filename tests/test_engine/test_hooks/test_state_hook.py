@@ -214,22 +214,52 @@ class TestEpochs:
         resumed.train()
         assert_same_weights(resumed, whole)
 
+    @pytest.mark.parametrize('epoch', [1, 2])
+    def test_after_a_validation(self, build_runner, epoch):
+        """A best score has the last checkpoint written again."""
+
+        def edit(cfg):
+            epochs()(cfg)
+            validated(cfg)
+            cfg.default_hooks.checkpoint.update(
+                save_best='distance', rule='less'
+            )
+
+        def run(**more):
+            runner = build_runner(options=with_dropout(**more), edit=edit)
+            runner.model.val_step = lambda data: [torch.rand(1)]
+            runner.train()
+            return runner
+
+        whole = run()
+        path = os.path.join(whole.work_dir, f'epoch_{epoch}.pth')
+        resumed = run(load_from=path, resume=True)
+        assert resumed.iter == 3 * EPOCH
+        assert_same_weights(resumed, whole)
+
     def test_a_sampler_that_cannot_skip_is_told_of(self, build_runner, capfd):
         self.run(build_runner, 2, capfd, seeded=False)
         text = ''.join(capfd.readouterr())
         assert 'The run begins the epoch anew' in text
 
 
+def validated(cfg):
+    cfg.val_dataloader = dict(
+        batch_size=4,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        collate_fn=dict(type='default_collate'),
+        dataset=dict(type='DigitsDataset', pipeline=[dict(type='PackImage')]),
+    )
+    cfg.val_evaluator = dict(type='Falling')
+    cfg.val_cfg = dict()
+
+
 def test_a_best_checkpoint_saves_the_last_one_again(build_runner):
     """While validation has moved the random numbers."""
 
     def evaluated(cfg):
-        cfg.val_dataloader = dict(
-            cfg.train_dataloader,
-            sampler=dict(type='DefaultSampler', shuffle=False),
-        )
-        cfg.val_evaluator = dict(type='Falling')
-        cfg.val_cfg = dict()
+        validated(cfg)
         cfg.train_cfg.val_interval = 2
         seed_data(cfg)
 

@@ -1,0 +1,110 @@
+import sys
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmamp.config.launch import UsageError
+from mmamp.launcher.resume import how_to_resume, resume_command, set_resume
+
+
+def save(path, **meta):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(dict(state_dict={}, meta=meta, message_hub={}), path)
+
+
+def config(work_dir, **kwargs):
+    return Config(dict(work_dir=str(work_dir), **kwargs))
+
+
+class TestWhere:
+    def test_not_asked_for(self, tmp_path):
+        save(tmp_path / 'iter_1.pth')
+        cfg = config(tmp_path, load_from='a.pth')
+        set_resume(cfg, None)
+        assert cfg.to_dict() == config(tmp_path, load_from='a.pth').to_dict()
+
+    def test_the_latest(self, tmp_path, mm_log):
+        save(tmp_path / 'iter_1.pth', seed=7)
+        cfg = config(tmp_path)
+        set_resume(cfg, 'auto')
+        assert cfg.resume is True
+        assert cfg.load_from == str(tmp_path / 'iter_1.pth')
+        assert cfg.randomness.seed == 7
+        assert 'the seed is 7' in mm_log()
+
+    def test_a_seed_in_the_config_stays(self, tmp_path):
+        save(tmp_path / 'iter_1.pth', seed=7)
+        cfg = config(tmp_path, randomness=dict(seed=1))
+        set_resume(cfg, 'auto')
+        assert cfg.randomness.seed == 1
+
+    def test_checkpoints_that_go_elsewhere(self, tmp_path):
+        """The way that MMEngine's hook names the folder."""
+        hook = dict(type='CheckpointHook', out_dir=str(tmp_path / 'out'))
+        cfg = config(tmp_path / 'run', default_hooks=dict(checkpoint=hook))
+        save(tmp_path / 'out/run/iter_3.pth')
+        set_resume(cfg, 'auto')
+        assert cfg.load_from == str(tmp_path / 'out/run/iter_3.pth')
+        # Killed while MMEngine wrote it.
+        (tmp_path / 'run').mkdir()
+        (tmp_path / 'run/last_checkpoint').touch()
+        set_resume(cfg, 'auto')
+        assert cfg.load_from == str(tmp_path / 'out/run/iter_3.pth')
+
+    @pytest.mark.parametrize('weights', [None, 'w.pth'])
+    def test_none_yet(self, tmp_path, mm_log, weights):
+        cfg = config(tmp_path, load_from=weights)
+        set_resume(cfg, 'auto')
+        assert cfg.resume is False
+        assert cfg.load_from == weights
+        text = mm_log()
+        assert 'starts from the beginning' in text
+        assert ('with the weights of w.pth' in text) == bool(weights)
+
+    def test_deepspeed(self, tmp_path):
+        strategy = dict(type='mmengine.DeepSpeedStrategy')
+        with pytest.raises(UsageError, match='folders of pickles'):
+            set_resume(config(tmp_path, strategy=strategy), 'auto')
+
+
+class TestHow:
+    def test_after_a_checkpoint(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(sys, 'argv', ['tools/train.py'])
+        save(tmp_path / 'iter_1.pth')
+        text = how_to_resume(config(tmp_path), ['C', '--amp'])
+        path = tmp_path / 'iter_1.pth'
+        command = 'python tools/train.py C --amp --resume'
+        assert text == f'Interrupted. Go on from {path} with: {command}'
+
+    def test_before_the_first(self, tmp_path):
+        text = how_to_resume(config(tmp_path), ['C'])
+        assert text == 'Interrupted before the first checkpoint was saved.'
+
+    def test_when_none_is_whole(self, tmp_path):
+        (tmp_path / 'iter_1.pth').write_bytes(b'x')
+        text = how_to_resume(config(tmp_path), ['C'])
+        assert text.startswith('Interrupted; none of the checkpoints in')
+
+
+@pytest.mark.parametrize(
+    'argv',
+    [
+        ['C', '--amp'],
+        ['C', '--resume', '--amp'],
+        ['C', '--resume', 'old dir/iter_5.pth', '--amp'],
+        ['C', '--resume=iter_5.pth', '--amp'],
+        ['C', '--amp', '--resume', 'auto'],
+    ],
+)
+def test_the_command_resumes_from_the_latest(argv, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['tools/train.py'])
+    command = 'python tools/train.py C --amp --resume'
+    assert resume_command(argv) == command
+
+
+def test_the_command_of_several_processes(monkeypatch):
+    monkeypatch.setenv('MMAMP_COMMAND', 'bash tools/dist_train.sh C 2')
+    argv = ['C', '--launcher', 'pytorch', '--amp', '--resume', 'x.pth']
+    command = 'bash tools/dist_train.sh C 2 --amp --resume'
+    assert resume_command(argv) == command

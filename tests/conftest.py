@@ -67,6 +67,9 @@ class TinyClassifier(BaseModel):
     def forward(self, inputs, data_samples=None, mode='tensor'):
         return self.network(self.dropout(inputs.flatten(1)))
 
+    def val_step(self, data):
+        return [torch.rand(1)]
+
     def train_step(self, data, optim_wrapper):
         batch = self.data_preprocessor(data, True)
         with optim_wrapper.optim_context(self):

@@ -7,7 +7,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
-from mmamp import sharding
+from mmamp import AmpOptimWrapper, sharding
 from mmamp.engine.optimizers.gradients import clip_sharded_norm_
 
 INF = float('inf')
@@ -159,3 +159,24 @@ def test_a_network_that_is_not_sharded_is_left_alone():
     with sharding.whole(net, optimizer):
         net(data()).sum().backward()
     assert not optimizer._optimizer_step_post_hooks
+
+
+def own_penalty(rank, world_size):
+    net = shard(make_net(), world_size)
+    wrapper = AmpOptimWrapper(
+        torch.optim.SGD(net.parameters(), lr=0.1), dtype='float32'
+    )
+    x = data(rank, world_size).requires_grad_()
+    with wrapper.optim_context(net):
+        out = net(x).sum()
+        wrapper.grad(out, x, retain_graph=True)
+        try:
+            wrapper.grad(out, x, create_graph=True)
+        except RuntimeError as error:
+            return str(error)
+    return ''
+
+
+def test_a_penalty_of_ones_own_is_told_what_it_needs(in_ranks):
+    for text in in_ranks(2, own_penalty):
+        assert 'mmamp.sharding.whole(' in text

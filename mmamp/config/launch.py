@@ -157,12 +157,7 @@ def add_hooks(cfg: Config) -> None:
         print_log(
             f'Added to custom_hooks: {", ".join(missing)}', logger='current'
         )
-    scope = cfg.get('default_scope')
-    if any(
-        _is_stock(hook, 'EMAHook', 'ema_hook')
-        and not (hook['type'] == 'EMAHook' and scope == 'mmamp')
-        for hook in hooks
-    ):
+    if has_stock_ema_hook(cfg):
         print_log(
             "custom_hooks: MMEngine's EMAHook also advances where an update "
             "was skipped; type='mmamp.EMAHook' does not",
@@ -180,6 +175,16 @@ def add_hooks(cfg: Config) -> None:
             'default_hooks.checkpoint: CheckpointHook -> mmamp.CheckpointHook',
             logger='current',
         )
+
+
+def has_stock_ema_hook(cfg: Config) -> bool:
+    """Whether a config has MMEngine's ``EMAHook``, not mmamp's."""
+    scope = cfg.get('default_scope')
+    return any(
+        _is_stock(hook, 'EMAHook', 'ema_hook')
+        and not (hook['type'] == 'EMAHook' and scope == 'mmamp')
+        for hook in cfg.get('custom_hooks') or []
+    )
 
 
 def _is_stock(hook: Any, name: str, module: str) -> bool:

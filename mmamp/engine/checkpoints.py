@@ -3,6 +3,7 @@
 import logging
 import os
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -114,6 +115,26 @@ def history_from(value: Any) -> Any:
     if not (isinstance(value, dict) and _HISTORY in value):
         return value
     return HistoryBuffer(value[_HISTORY], value['count'], value['max_length'])
+
+
+def without_wrapper(state: Any) -> Any:
+    """A model's state under the model's own names.
+
+    MMEngine's strategies save that of the model wrapper.
+
+    Args:
+        state (dict): Of a model, or of one in a model wrapper.
+    """
+    if not all(name.startswith('module.') for name in state):
+        return state
+    found: Any = OrderedDict(
+        (name.removeprefix('module.'), value) for name, value in state.items()
+    )
+    found._metadata = OrderedDict(
+        (name.removeprefix('module').removeprefix('.'), value)
+        for name, value in getattr(state, '_metadata', {}).items()
+    )
+    return found
 
 
 def check_checkpoint(path: str) -> dict[str, Any]:

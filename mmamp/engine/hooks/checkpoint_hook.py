@@ -16,6 +16,7 @@ from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 
 from mmamp.registry import HOOKS
+from mmamp.sharding import is_sharded
 
 from ..file_backend import (
     AtomicLocalBackend,
@@ -65,6 +66,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         if is_main_process() and self._is_atomic():
             remove_leftovers(str(self.out_dir))
         self._of_ranks: list[tuple[dict, dict]] | None = None
+        self._meta: dict[str, int] = {}
         # One that max_keep_ckpts does not know of.
         self._extra = runner.message_hub.get_info('extra_checkpoint')
 
@@ -97,6 +99,9 @@ class CheckpointHook(MMEngineCheckpointHook):
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Add what each rank has of its own."""
+        # A FlexibleRunner puts its own into it, which after a validation is
+        # that of the iteration, or epoch, that comes next.
+        checkpoint['meta'].update(self._meta)
         if self._of_ranks is not None:
             rngs, optimizers = zip(*self._of_ranks, strict=True)
             checkpoint['rng_states'] = list(rngs)
@@ -109,10 +114,18 @@ class CheckpointHook(MMEngineCheckpointHook):
         if ranks is None or not runner._resume:
             return
         states = checkpoint.get('optimizer', {})
-        for name in ranks[0]:
+        for name, wrapper in named_wrappers(runner):
+            if name not in ranks[0]:
+                continue
+            # FSDP2 deals out what it takes for the gradient of all.
+            is_own = len(ranks) == get_world_size() and not any(
+                is_sharded(param)
+                for group in wrapper.optimizer.param_groups
+                for param in group['params']
+            )
             mine = (
                 ranks[get_rank()][name]
-                if len(ranks) == get_world_size()
+                if is_own
                 else _shared([rank[name] for rank in ranks])
             )
             (states[name] if name else states).update(mine)
@@ -123,7 +136,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         # Here all ranks meet; what MMEngine does next, one rank does alone.
         mine = training_rng_state(runner), _of_optimizers(runner)
         self._of_ranks = all_gather_object(mine)
-        with _written_aside(runner, self._is_atomic()), self._removing_last():
+        with self._flexible(runner), self._removing_last():
             super()._save_checkpoint_with_step(runner, step, meta)
             if is_main_process() and self._is_atomic():
                 # MMEngine has just written it, but not atomically.
@@ -142,11 +155,42 @@ class CheckpointHook(MMEngineCheckpointHook):
             runner.message_hub.update_info('extra_checkpoint', None)
 
     def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
-        with self._removing_last():
+        with self._flexible(runner), self._removing_last():
             super()._save_best_checkpoint(runner, metrics)
 
     def _is_atomic(self) -> bool:
         return isinstance(self.file_backend, AtomicLocalBackend)
+
+    @contextmanager
+    def _flexible(self, runner: Any) -> Iterator[None]:
+        """Have a FlexibleRunner save as a Runner does.
+
+        It heeds neither the ``meta`` nor the backend that it is given.
+        """
+        if not hasattr(runner, 'strategy') or 'save_checkpoint' in vars(
+            runner
+        ):
+            yield
+            return
+        original, is_atomic = runner.save_checkpoint, self._is_atomic()
+
+        def save(
+            out_dir: str, filename: str, *args: Any, meta: dict, **kwargs: Any
+        ) -> None:
+            self._meta = {key: meta[key] for key in ('epoch', 'iter')}
+            name = temporary_name(filename) if is_atomic else filename
+            original(out_dir, name, *args, meta=meta, **kwargs)
+            self._meta = {}
+            # DeepSpeed's is a folder, which knows its own name.
+            aside = Path(out_dir, name)
+            if is_atomic and is_main_process() and aside.is_file():
+                replace_durably(aside, Path(out_dir, filename))
+
+        runner.save_checkpoint = save
+        try:
+            yield
+        finally:
+            del runner.save_checkpoint
 
     @contextmanager
     def _removing_last(self) -> Iterator[None]:
@@ -191,28 +235,6 @@ def _shared(of_ranks: list[dict]) -> dict:
             ],
         )
     return state
-
-
-@contextmanager
-def _written_aside(runner: Any, is_atomic: bool) -> Iterator[None]:
-    """Have a FlexibleRunner, whose strategies take no backend, be atomic."""
-    original = runner.save_checkpoint
-
-    def save(out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
-        aside = temporary_name(filename)
-        original(out_dir, aside, *args, **kwargs)
-        # DeepSpeed's is a folder, which it names itself elsewhere too.
-        if is_main_process() and Path(out_dir, aside).is_file():
-            replace_durably(Path(out_dir, aside), Path(out_dir, filename))
-
-    if not (is_atomic and hasattr(runner, 'strategy')):
-        yield
-        return
-    runner.save_checkpoint = save
-    try:
-        yield
-    finally:
-        del runner.save_checkpoint
 
 
 class _RemovingLast:

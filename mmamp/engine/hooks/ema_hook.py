@@ -6,6 +6,7 @@ from mmengine.hooks import EMAHook as MMEngineEMAHook
 
 from mmamp.registry import HOOKS
 
+from ..checkpoints import without_wrapper
 from .runner_access import named_wrappers
 
 
@@ -13,8 +14,9 @@ from .runner_access import named_wrappers
 class EMAHook(MMEngineEMAHook):
     """MMEngine's ``EMAHook``, which does not advance for a skipped update.
 
-    For models with one optimizer; a ``BaseGAN`` keeps its own average
-    (``ema_config``).
+    It also works under a ``FlexibleRunner``, except with ``FSDP2Strategy``:
+    a model that is sharded cannot be copied. For models with one optimizer; a
+    ``BaseGAN`` keeps its own average (``ema_config``).
 
     Args:
         *args: Arguments of MMEngine's hook.
@@ -24,6 +26,21 @@ class EMAHook(MMEngineEMAHook):
         >>> custom_hooks = [
         ...     dict(type='mmamp.EMAHook', momentum=0.0002, priority=49)]
     """
+
+    def before_run(self, runner: Any) -> None:
+        """Make the average, once."""
+        if not hasattr(self, 'ema_model'):
+            super().before_run(runner)
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        """Take over a checkpoint's, which may come before the run begins."""
+        self.before_run(runner)
+        super().after_load_checkpoint(runner, checkpoint)
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        """Save the average as the model; see MMEngine's hook."""
+        checkpoint['state_dict'] = without_wrapper(checkpoint['state_dict'])
+        super().before_save_checkpoint(runner, checkpoint)
 
     def after_train_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
         """Advance, unless this iteration's update was skipped."""

@@ -1,7 +1,6 @@
 """Checkpoints that can be loaded again."""
 
 import logging
-from collections import OrderedDict
 from typing import Any
 
 from mmengine.dist import get_rank, get_world_size
@@ -18,6 +17,7 @@ from ..checkpoints import (
     history_from,
     plain,
     plain_history,
+    without_wrapper,
 )
 from ..data_position import DataPosition
 from .runner_access import named_wrappers, training_rng_state
@@ -90,7 +90,7 @@ class StateHook(Hook):
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Make the message hub and the meta information plain."""
-        checkpoint['state_dict'] = _without_wrapper(checkpoint['state_dict'])
+        checkpoint['state_dict'] = without_wrapper(checkpoint['state_dict'])
         hub = checkpoint['message_hub']
         hub['log_scalars'] = {
             name: plain_history(buffer)
@@ -193,23 +193,6 @@ class StateHook(Hook):
         return result
 
 
-def _without_wrapper(state: Any) -> Any:
-    """A model's state under the model's own names.
-
-    MMEngine's strategies save that of the model wrapper.
-    """
-    if not all(name.startswith('module.') for name in state):
-        return state
-    found: Any = OrderedDict(
-        (name.removeprefix('module.'), value) for name, value in state.items()
-    )
-    found._metadata = OrderedDict(
-        (name.removeprefix('module').removeprefix('.'), value)
-        for name, value in getattr(state, '_metadata', {}).items()
-    )
-    return found
-
-
 def _check_model(runner: Any, checkpoint: dict) -> None:
     """Refuse a checkpoint of another model, which MMEngine only warns of.
 
@@ -218,7 +201,7 @@ def _check_model(runner: Any, checkpoint: dict) -> None:
             other parameters.
     """
     path = runner._load_from or 'the checkpoint'
-    names = _without_wrapper(checkpoint['state_dict'])
+    names = without_wrapper(checkpoint['state_dict'])
     saved = {name.partition('.')[0] for name in names}
     own = {
         name.partition('.')[0]: None

@@ -253,6 +253,10 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         Returns:
             tuple[Tensor or None]: Unscaled, and at least float32.
 
+        Raises:
+            RuntimeError: If the network is sharded by FSDP2, and the result
+                is to be differentiated, but it is not kept gathered.
+
         Examples:
             >>> with optim_wrapper.optim_context(self):
             ...     real.requires_grad_()
@@ -266,6 +270,14 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         kwargs.update(retain_graph=retain_graph, create_graph=create_graph)
         if grad_outputs is not None:
             kwargs['grad_outputs'] = _as_tuple(grad_outputs)
+        if create_graph and self._guard.holds_sharded(self._params()):
+            raise RuntimeError(
+                f'{self.name or "optim_wrapper"}: a gradient that is '
+                'differentiated again needs a network that FSDP2 keeps '
+                'gathered: name it in the property `higher_order_networks` '
+                'of a BaseGAN, or run the update `with mmamp.sharding.whole('
+                'network, optim_wrapper.optimizer):`'
+            )
         with autocast_off(self.device_type):
             if self.cast_dtype is torch.float16:
                 return scaled_grad(

@@ -1,10 +1,12 @@
 """Running statistics and the like, kept safe from a skipped window."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
+
+from mmamp.sharding import is_sharded
 
 Slot = tuple[dict[str, Tensor | None], str]
 
@@ -47,6 +49,20 @@ class BufferGuard:
                 known.add(slot)
                 self._slots.append((child._buffers, name))
         return True
+
+    def holds_sharded(self, params: Iterable[nn.Parameter]) -> bool:
+        """Whether some of these are parameters of the modules as they are.
+
+        Args:
+            params (Iterable[nn.Parameter]): An optimizer's. Those that FSDP2
+                shards are not the module's while it is gathered.
+        """
+        sharded = {id(param) for param in params if is_sharded(param)}
+        return bool(sharded) and any(
+            id(param) in sharded
+            for root in self._roots
+            for param in root.parameters()
+        )
 
     def save(self) -> None:
         """Copy the watched buffers as they are now."""

@@ -5,7 +5,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from mmamp.config.launch import UsageError
+from mmamp.config.launch import UsageError, has_stock_ema_hook
 
 from ..model_wrapper import overrides_train_step, wrapper_for
 
@@ -42,6 +42,11 @@ def set_strategy(cfg: Config) -> None:
             "runner_type: 'FlexibleRunner', which strategies need",
             logger='current',
         )
+    if has_stock_ema_hook(cfg):
+        raise UsageError(
+            "strategy: MMEngine's EMAHook cannot resume under the "
+            "FlexibleRunner that strategies need; type='mmamp.EMAHook' can"
+        )
     if cfg.get('env_cfg') is None:
         cfg.env_cfg = dict()  # a FlexibleRunner insists on it
     kind: Any = strategy['type']
@@ -75,6 +80,12 @@ def set_strategy(cfg: Config) -> None:
     if name == 'FSDP2Strategy':
         # A FlexibleRunner builds it before it knows of any default scope.
         strategy['type'] = 'mmamp.FSDP2Strategy'
+        if _has_hook(cfg, 'EMAHook'):
+            raise UsageError(
+                'strategy FSDP2Strategy: EMAHook copies the model, and one '
+                'that is sharded cannot be copied. An average that is a part '
+                "of the model is sharded with it (a GAN's ema_config)"
+            )
         _leave_islands(cfg, strategy)
 
 
@@ -88,11 +99,7 @@ def _set_wrapper(cfg: Config, strategy: Any) -> None:
 
 def _leave_islands(cfg: Config, strategy: Any) -> None:
     """A float32 module needs parameters that were not rounded on the way."""
-    has_rules = any(
-        str(hook.get('type')).rpartition('.')[2].startswith('PrecisionHook')
-        for hook in cfg.get('custom_hooks') or []
-        if isinstance(hook, dict)
-    )
+    has_rules = _has_hook(cfg, 'PrecisionHook')
     if has_rules and strategy.get('param_dtype', 'auto') == 'auto':
         strategy['param_dtype'] = 'float32'
         print_log(
@@ -100,3 +107,13 @@ def _leave_islands(cfg: Config, strategy: Any) -> None:
             'for single modules',
             logger='current',
         )
+
+
+def _has_hook(cfg: Config, name: str) -> bool:
+    kinds = [
+        hook.get('type')
+        for hook in cfg.get('custom_hooks') or []
+        if isinstance(hook, dict)
+    ]
+    names = [k if isinstance(k, str) else k.__name__ for k in kinds if k]
+    return any(n.rpartition('.')[2] == name for n in names)

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 
@@ -19,3 +21,33 @@ def test_waits_for_updates_that_were_not_skipped(build_runner, counts):
     assert hook.ema_model.steps == 6 * counts - 2
     for value in hook.ema_model.state_dict().values():
         assert torch.isfinite(value).all()
+
+
+@pytest.mark.parametrize('flexible', [False, True])
+def test_resumed(build_runner, flexible):
+    """A FlexibleRunner loads before it tells hooks that a run begins."""
+    given = {
+        'train_cfg.max_iters': 6,
+        'custom_hooks': [
+            dict(type='EMAHook', momentum=0.5),
+            dict(type='StateHook'),
+        ],
+    }
+    if flexible:
+        given['strategy'] = dict(type='SingleDeviceStrategy')
+        given['env_cfg'] = dict()
+    ends = []
+    for start in (None, 'iter_2.pth'):
+        if start is not None:
+            given['load_from'] = os.path.join(ends[0].work_dir, start)
+            given['resume'] = True
+        ends.append(build_runner(options=given))
+        ends[-1].train()
+    states = [
+        next(
+            h for h in runner.hooks if hasattr(h, 'ema_model')
+        ).ema_model.state_dict()
+        for runner in ends
+    ]
+    for name, value in states[0].items():
+        assert torch.equal(states[1][name], value), name

@@ -214,8 +214,8 @@ class TestEpochs:
         resumed.train()
         assert_same_weights(resumed, whole)
 
-    @pytest.mark.parametrize('epoch', [1, 2])
-    def test_after_a_validation(self, build_runner, epoch):
+    @pytest.mark.parametrize('flexible', [False, True])
+    def test_after_a_validation(self, build_runner, flexible):
         """A best score has the last checkpoint written again."""
 
         def edit(cfg):
@@ -224,23 +224,30 @@ class TestEpochs:
             cfg.default_hooks.checkpoint.update(
                 save_best='distance', rule='less'
             )
+            if flexible:
+                make_flexible(cfg)
 
         def run(**more):
             runner = build_runner(options=with_dropout(**more), edit=edit)
-            runner.model.val_step = lambda data: [torch.rand(1)]
             runner.train()
             return runner
 
         whole = run()
-        path = os.path.join(whole.work_dir, f'epoch_{epoch}.pth')
-        resumed = run(load_from=path, resume=True)
-        assert resumed.iter == 3 * EPOCH
-        assert_same_weights(resumed, whole)
+        for epoch in (1, 2):
+            path = os.path.join(whole.work_dir, f'epoch_{epoch}.pth')
+            resumed = run(load_from=path, resume=True)
+            assert resumed.iter == 3 * EPOCH
+            assert_same_weights(resumed, whole)
 
     def test_a_sampler_that_cannot_skip_is_told_of(self, build_runner, capfd):
         self.run(build_runner, 2, capfd, seeded=False)
         text = ''.join(capfd.readouterr())
         assert 'The run begins the epoch anew' in text
+
+
+def make_flexible(cfg):
+    cfg.strategy = dict(type='SingleDeviceStrategy')
+    cfg.env_cfg = dict()
 
 
 def validated(cfg):
@@ -255,11 +262,14 @@ def validated(cfg):
     cfg.val_cfg = dict()
 
 
-def test_a_best_checkpoint_saves_the_last_one_again(build_runner):
+@pytest.mark.parametrize('flexible', [False, True])
+def test_a_best_checkpoint_saves_the_last_one_again(build_runner, flexible):
     """While validation has moved the random numbers."""
 
     def evaluated(cfg):
         validated(cfg)
+        if flexible:
+            make_flexible(cfg)
         cfg.train_cfg.val_interval = 2
         seed_data(cfg)
 
@@ -274,7 +284,6 @@ def test_a_best_checkpoint_saves_the_last_one_again(build_runner):
 
     def run(**more):
         runner = build_runner(options={**options, **more}, edit=evaluated)
-        runner.model.val_step = lambda data: [torch.rand(1)]
         runner.train()
         return runner
 

@@ -86,6 +86,16 @@ def test_single_modules_rules_need_float32(mm_log, param_dtype):
         ),
         (dict(type='SingleDeviceStrategy'), {}, 'in one process'),
         (
+            dict(type='FSDP2Strategy'),
+            dict(custom_hooks=[dict(type='mmamp.EMAHook')]),
+            'EMAHook copies the model',
+        ),
+        (
+            dict(type='DDPStrategy'),
+            dict(custom_hooks=[dict(type='mmengine.EMAHook')]),
+            "type='mmamp.EMAHook' can",
+        ),
+        (
             dict(type='DDPStrategy'),
             dict(launcher='none'),
             'bash tools/dist_train.sh',

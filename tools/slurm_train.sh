@@ -86,6 +86,13 @@ in_job() {
     # are none of its own.
     if [[ -f $MMAMP_PREEMPTED || (-n $told && ! $code =~ ^[0-3]$) ]]; then
         rm -f "$MMAMP_PREEMPTED"
+        local state
+        state=$(scontrol show job "$SLURM_JOB_ID" --oneliner |
+            grep -o 'JobState=[^ ]*' | cut -d= -f2)
+        if [[ ! $state =~ ^(RUNNING|PREEMPTED|SUSPENDED)$ ]]; then
+            echo "Job $SLURM_JOB_ID is $state: it is not requeued"
+            exit "$code"
+        fi
         echo "Preempted: requeueing job $SLURM_JOB_ID, which will resume"
         scontrol requeue "$SLURM_JOB_ID"
         # Slurm ends this script.

@@ -72,6 +72,9 @@ def wrapper_for(cfg: Config, given: Any, key: str) -> Any:
             f'train_step of {cfg.model.type}, which overrides it; give '
             f'{key}=dict(type={SEPARATE!r}), or leave it out'
         )
+    elif wrapper_class is _class_of(SEPARATE, MODEL_WRAPPERS, cfg):
+        # The Runner does not look where the default scope does.
+        wrapper['type'] = SEPARATE
     elif get_device() == 'cpu' and _asks_for_a_gpu(wrapper_class):
         wrapper.setdefault('device_ids', None)
     return wrapper

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from mmamp.module_names import named_modules
+from mmamp.sharding import is_sharded, local, sharded_modules
 
 from .precision import is_floating
 
@@ -24,9 +25,11 @@ class Finding:
             empty for code outside of any.
         backward (bool): Whether it is a gradient.
         cause (str): ``'overflow'``: finite in float32; ``'nan'``: not finite
-            in float32 either; ``'parameter'``: a parameter or buffer is not
-            finite; ``'data'``: the input of the first module is not;
-            ``'between'``: made by code outside of modules.
+            in float32 either; ``'sharded'``: nobody can tell, since FSDP2
+            has the module's parameters on other ranks; ``'parameter'``: a
+            parameter or buffer is not finite; ``'data'``: the input of the
+            first module is not; ``'between'``: made by code outside of
+            modules.
         text (str): What happened, in words.
     """
 
@@ -208,7 +211,9 @@ class NonFiniteTracer:
         # The innermost comes last; of several, one whose own pass shows it.
         takers.reverse()
         for call in takers:
-            if not self._backward_is_finite(call, in_float32=False):
+            if _can_run(call.module) and not self._backward_is_finite(
+                call, in_float32=False
+            ):
                 self._found(call, backward=True)
                 return
         maker = self._makers.get(key)
@@ -270,6 +275,14 @@ class NonFiniteTracer:
         if bad := _non_finite_state(call.module):
             text = f'{where}: {bad} is not finite, and so {what} is not'
             self.finding = Finding(call.name, backward, 'parameter', text)
+            return
+        if not _can_run(call.module):
+            text = (
+                f'{where}: {given}, {what} is not; whether it would be in '
+                'float32 cannot be tried, since its parameters are on other '
+                'ranks'
+            )
+            self.finding = Finding(call.name, backward, 'sharded', text)
             return
         is_finite = (
             self._backward_is_finite(call, in_float32=True)
@@ -353,6 +366,13 @@ class NonFiniteTracer:
         return all(grad is None or _is_finite(grad) for grad in grads)
 
 
+def _can_run(module: nn.Module) -> bool:
+    """Whether this rank can run a module again without the others."""
+    return not sharded_modules(module) and not any(
+        is_sharded(param) for param in module.parameters()
+    )
+
+
 def _run(module: nn.Module, args: tuple, kwargs: dict) -> list[Tensor]:
     return _floating(module(*args, **kwargs))
 
@@ -395,7 +415,7 @@ def _floating(nest: Any) -> list[Tensor]:
 
 
 def _is_finite(tensor: Tensor) -> bool:
-    return bool(torch.isfinite(tensor).all())
+    return bool(torch.isfinite(local(tensor.detach())).all())
 
 
 def _copied(value: Any) -> Any:

@@ -253,7 +253,8 @@ class ImageGAN(BaseGAN):
         Returns:
             Tensor: uint8 images of shape (num, C, H, W).
         """
-        network = self.generator
+        # Without its model wrapper, in which ranks would wait for each other.
+        network = unwrap(self.generator)
         if use_ema and self.generator_ema is not None:
             network = self.generator_ema
         noise, drawn = self._latents(self._random(num, SAMPLES, (index, 0)))

@@ -116,3 +116,9 @@ def test_what_is_not_registered_is_the_runners_to_tell(wrapper_of):
     given = dict(type='Nonsense')
     assert wrapper_of('ImageGAN', given) == given
     assert wrapper_of('Nonsense', device='cuda') is None
+
+
+def test_mmamps_own_without_its_scope(wrapper_of):
+    """The Runner would not find it under the default scope."""
+    given = dict(type='SeparateDistributedDataParallel')
+    assert wrapper_of('ImageGAN', given) == dict(type=SEPARATE)

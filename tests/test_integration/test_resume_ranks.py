@@ -151,7 +151,8 @@ def test_in_other_processes(train, first, second):
     assert not torch.allclose(moved[name], whole[name], atol=1e-4)
 
 
-def test_a_nan_on_one_rank_ends_all_with_a_checkpoint(train):
+@pytest.mark.parametrize('strategy', ['ddp', 'fsdp'])
+def test_a_nan_on_one_rank_ends_all_with_a_checkpoint(train, strategy):
     config = train.folder / 'config.py'
     config.write_text(
         config.read_text()
@@ -161,6 +162,7 @@ def test_a_nan_on_one_rank_ends_all_with_a_checkpoint(train):
         'model.discriminator.bad_rank': 1,
         'train_cfg.max_iters': 60,
         'default_hooks.checkpoint.interval': 100,
+        **STRATEGY[strategy],
     }
     text = train(2, 'bad', dtype='bfloat16', code=1, **more)
     assert text.count('windows had gradients that are not finite') == 1

@@ -128,6 +128,43 @@ def test_preempted_before_it_could_listen(submit):
 
 @pytest.mark.slurm
 @needs_slurm
+def test_cancelled_is_not_preempted(slurm, tmp_path, environment):
+    """`scancel JOB` saves a checkpoint, and that is the end of it."""
+    env = environment(GPUS='0', GPUS_PER_NODE='1', CPUS_PER_TASK='1', **slurm)
+    command = ['bash', SCRIPT, 'test', 'job', str(GAN), str(tmp_path)]
+    command += ['--cfg-options', 'default_hooks.logger.interval=1']
+    process = subprocess.Popen(
+        command,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    log = tmp_path / 'slurm.log'
+    wait_for(
+        lambda: log.exists() and 'Iter(train) [ 3/500]' in log.read_text()
+    )
+
+    def jobs():
+        done = subprocess.run(
+            ['squeue', '-h', '-o', '%i'],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.split()
+
+    subprocess.run(['scancel', *jobs()], env=env, check=True)
+    process.communicate(timeout=100)
+    assert process.returncode != 0
+    wait_for(lambda: not jobs())
+    assert 'it is not requeued' in log.read_text()
+    assert list(tmp_path.glob('iter_*.pth'))
+
+
+@pytest.mark.slurm
+@needs_slurm
 def test_a_job_that_fails(slurm, tmp_path, environment):
     env = environment(GPUS='0', GPUS_PER_NODE='1', CPUS_PER_TASK='1', **slurm)
     done = subprocess.run(

@@ -4,12 +4,13 @@ import argparse
 import logging
 import os
 import sys
+import time
 from pathlib import Path
 from traceback import format_exception
 from typing import Any
 
 from mmengine.config import Config, DictAction
-from mmengine.dist import is_main_process
+from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
@@ -37,7 +38,12 @@ from mmamp.launcher.ranks import (
     join_ranks,
     leave_ranks,
 )
-from mmamp.launcher.resume import how_to_resume, resume_command, set_resume
+from mmamp.launcher.resume import (
+    check_same_start,
+    how_to_resume,
+    resume_command,
+    set_resume,
+)
 
 USAGE = 2
 """Exit code for a mistake of the user's."""
@@ -45,6 +51,8 @@ NOT_FINITE = 3
 """Exit code of a run whose gradients are not finite any more."""
 INTERRUPTED = 130
 """Exit code of a process that Ctrl-C ended."""
+SECONDS = 3.0
+"""How long a rank waits with what the first one may say too."""
 MISTAKES = (
     *(TypeError, ValueError, KeyError, AttributeError, AssertionError),
     *(ImportError, OSError),
@@ -228,6 +236,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         join_ranks(args.launcher)
         runner = build_runner(cfg)
+        check_same_start(cfg)
         early.replay(runner.logger)
         runner.register_hook(phase, 'HIGHEST')
         runner.train()
@@ -255,8 +264,11 @@ def main(argv: list[str] | None = None) -> int:
             return INTERRUPTED
         if phase.trains or not isinstance(error, MISTAKES):
             raise
-        if is_main_process():
-            _complain(error)
+        if not is_main_process():
+            # Where all have met the same, the first one tells it and torchrun
+            # ends this one meanwhile.
+            time.sleep(SECONDS)
+        _complain(error)
         return USAGE
     leave_ranks()
     return 0
@@ -299,8 +311,9 @@ def _complain(error: BaseException | str) -> None:
             where = f' (more in {handler.baseFilename})'
     if not where:
         print(''.join(format_exception(error)), file=sys.stderr)
+    rank = '' if is_main_process() else f'rank {get_rank()}: '
     print(
-        f'mmamp.train: error: {type(error).__name__}: {text}{where}',
+        f'mmamp.train: error: {rank}{type(error).__name__}: {text}{where}',
         file=sys.stderr,
     )
 

@@ -67,7 +67,11 @@ in_job() {
     export MASTER_PORT=${PORT:-$((20000 + SLURM_JOB_ID % 10000))}
     export MMAMP_PREEMPTED=$work_dir/.preempted
     rm -f "$MMAMP_PREEMPTED"
-    [[ ${SLURM_RESTART_COUNT:-0} -eq 0 ]] || set -- "$@" --resume
+    # Before its first checkpoint it begins as it was told to.
+    if [[ ${SLURM_RESTART_COUNT:-0} -gt 0 && -e $work_dir/last_checkpoint ]]
+    then
+        set -- "$@" --resume
+    fi
 
     srun --kill-on-bad-exit=1 "${PYTHON:-python}" -u "$tools/train.py" \
         "$config" --work-dir "$work_dir" --launcher slurm "$@" &

@@ -1,8 +1,10 @@
 """Where in the data a run is, and where a resumed one goes on."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
+from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 
@@ -49,11 +51,13 @@ class DataPosition:
         """Take over a checkpoint's, before :meth:`begin`."""
         self._resumed = state
 
-    def begin(self, loop: Any) -> int:
+    def begin(self, loop: Any, then: Callable[[], None]) -> int:
         """Have an epoch, or an iteration-based loop, begin where it should.
 
         Args:
             loop (BaseLoop): About to begin it.
+            then (Callable): Called when an iteration-based loop has advanced
+                its data, before it takes the first that is new.
 
         Returns:
             int: Samples of all ranks that are left out.
@@ -67,27 +71,30 @@ class DataPosition:
         if _has_epochs(loop):
             in_epoch -= loop.epoch * len(loader)
         batch = (loader.batch_size or 0) * get_world_size()
-        samples = in_epoch * batch if resumed is None else resumed['samples']
-        if samples <= 0:
-            return 0
-        self._samples = samples
-        sampler = _skipping_sampler(loader)
-        if sampler is None or loader.batch_size is None:
-            _warn_of_repeats(loop, samples != in_epoch * batch)
-            return samples
-        if _has_epochs(loop):
-            sampler.skip_to(samples)
+        taken = in_epoch * batch
+        samples = taken if resumed is None else resumed['samples']
+        self._samples = max(samples, 0)
+        sampler = _skipping_sampler(loop)
+        if sampler is not None:
+            sampler.skip_to(self._samples)
+        if not _has_epochs(loop):
+            iterator = loop.dataloader_iterator
+            if sampler is not None:
+                iterator = type(iterator)(loader)
+            loop.dataloader_iterator = _AdvancedIterator(
+                iterator, loop.iter, sampler is None, then
+            )
+            if sampler is None and samples != taken:
+                _warn_of_repeats('goes on at another place of the data')
+        elif samples > 0 and sampler is None:
+            _warn_of_repeats('begins the epoch anew')
+        elif samples > 0:
             print_log(
                 f'{samples} samples of epoch {loop.epoch + 1} were taken '
                 'already and are left out',
                 logger='current',
             )
-        else:
-            sampler.skip_to(samples)
-            loop.dataloader_iterator = _SkippedIterator(
-                type(loop.dataloader_iterator)(loader), loop.iter
-            )
-        return samples
+        return self._samples
 
 
 def _has_epochs(loop: Any) -> bool:
@@ -95,14 +102,7 @@ def _has_epochs(loop: Any) -> bool:
     return not hasattr(loop, 'dataloader_iterator')
 
 
-def _warn_of_repeats(loop: Any, has_other_batches: bool) -> None:
-    if not _has_epochs(loop) and not has_other_batches:
-        return  # MMEngine loads and discards just what was taken
-    what = (
-        'begins the epoch anew'
-        if _has_epochs(loop)
-        else 'goes on at another place of the data'
-    )
+def _warn_of_repeats(what: str) -> None:
     print_log(
         f'The run {what}, since its sampler cannot leave out what was taken '
         "already: train_dataloader=dict(sampler=dict(type='mmamp."
@@ -112,26 +112,52 @@ def _warn_of_repeats(loop: Any, has_other_batches: bool) -> None:
     )
 
 
-def _skipping_sampler(loader: Any) -> Any:
+def _skipping_sampler(loop: Any) -> Any:
+    """The sampler that can leave out what was taken, if there is one."""
+    loader = loop.dataloader
+    if loader.batch_size is None:
+        return None
     for owner in (loader, getattr(loader, 'batch_sampler', None)):
-        sampler = getattr(owner, 'sampler', None)
-        if hasattr(sampler, 'skip_to'):
+        sampler: Any = getattr(owner, 'sampler', None)
+        # One that ends is begun again by MMEngine, which counts how often.
+        if hasattr(sampler, 'skip_to') and (
+            _has_epochs(loop) or isinstance(sampler.sampler, InfiniteSampler)
+        ):
             return sampler
     return None
 
 
-class _SkippedIterator:
-    """Answers the loop's requests for what was seen, without loading it."""
+class _AdvancedIterator:
+    """Goes through the loop's requests for what was taken already.
 
-    def __init__(self, iterator: Any, seen: int) -> None:
-        self._iterator = iterator
-        self._seen = seen
+    Args:
+        iterator (Iterator): The loop's.
+        taken (int): Batches that were.
+        loads (bool): Whether they are loaded and dropped, as MMEngine does.
+        then (Callable): Called before the first that is new.
+    """
 
-    def __iter__(self) -> '_SkippedIterator':
+    def __init__(
+        self,
+        iterator: Any,
+        taken: int,
+        loads: bool,
+        then: Callable[[], None],
+    ) -> None:
+        self._iterator, self._taken = iterator, taken
+        self._loads, self._then = loads, then
+
+    def __iter__(self) -> '_AdvancedIterator':
         return self
 
     def __next__(self) -> Any:
-        if self._seen:
-            self._seen -= 1
-            return None
+        if self._taken:
+            self._taken -= 1
+            return next(self._iterator) if self._loads else None
+        self._then()
+        self._then = _nothing
         return next(self._iterator)
+
+
+def _nothing() -> None:
+    pass

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.dist import all_gather_object
 from mmengine.logging import print_log
 
 from mmamp.config.launch import UsageError
@@ -49,6 +50,28 @@ def set_resume(cfg: Config, resume: str | None) -> None:
         print_log(
             f'--resume: the seed is {seed}, as in {found[0]}',
             logger='current',
+        )
+
+
+def check_same_start(cfg: Config) -> None:
+    """Make sure that all ranks go on from one checkpoint.
+
+    Each has looked for it by itself: where the work dir is not on a file
+    system that all machines share, not all have found it.
+
+    Args:
+        cfg (Config): Of this rank; the ranks have met.
+
+    Raises:
+        UsageError: If they found others.
+    """
+    mine = cfg.get('load_from') if cfg.get('resume') else None
+    found = all_gather_object(mine)
+    if len(set(found)) > 1:
+        each = ', '.join(f'{i}: {path}' for i, path in enumerate(found))
+        raise UsageError(
+            f'--resume: ranks go on from different checkpoints ({each}); the '
+            'work dir has to be on a file system that all machines share'
         )
 
 

@@ -19,6 +19,7 @@ from mmamp.no_sync import no_sync
 from mmamp.registry import MODELS
 from mmamp.sharding import whole
 
+from .latents import agree_on_seed
 from .update_schedule import UpdateSchedule
 
 NETWORKS = ('discriminator', 'generator')
@@ -260,6 +261,7 @@ class BaseGAN(BaseModel):
         MMEngine's ``OptimWrapperDict`` leaves the latter to the model.
         """
         _check_wrappers(optim_wrapper)
+        agree_on_seed()
         hub = MessageHub.get_current_instance()
         iteration = hub.get_info('iter', self._iteration)
         disc, gen = (optim_wrapper[name] for name in NETWORKS)

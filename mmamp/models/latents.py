@@ -5,24 +5,41 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import get_dist_info
+from mmengine.dist import broadcast, get_dist_info
 from mmengine.logging import MessageHub
 from torch import Tensor
 
 # The constants of SplitMix64, as the signed integers that torch has: its
 # step, which is the golden ratio, and its two multipliers.
 _STEP = -0x61C8864680B583EB
+_AGREED = 'latents_seed'
 _MULTIPLY = (-0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15)
 
 
 def run_seed() -> int:
     """The seed of the run that is going on.
 
-    MMEngine's Runner leaves it in the message hub; outside of a Runner it is
-    torch's.
+    What :func:`agree_on_seed` left in the message hub, else what MMEngine's
+    Runner did; outside of a Runner it is torch's.
     """
-    seed = MessageHub.get_current_instance().get_info('seed')
-    return torch.initial_seed() if seed is None else int(seed)
+    hub = MessageHub.get_current_instance()
+    for key in (_AGREED, 'seed'):
+        if (seed := hub.get_info(key)) is not None:
+            return int(seed)
+    return torch.initial_seed()
+
+
+def agree_on_seed() -> None:
+    """Have all ranks take the first one's seed, for good.
+
+    With ``diff_rank_seed`` MMEngine gives each rank another. All ranks have to
+    call this; a checkpoint holds what they agreed on.
+    """
+    hub = MessageHub.get_current_instance()
+    if hub.get_info(_AGREED) is None:
+        seed = torch.tensor(run_seed() % 2**63)
+        broadcast(seed)
+        hub.update_info(_AGREED, int(seed))
 
 
 class SampleRandom:

@@ -121,7 +121,6 @@ def test_preempted_before_it_could_listen(submit):
         return [x for x in say('squeue', '-h', '-s', '-o', '%i') if '.0' in x]
 
     _, whole = submit(30, has_tasks)
-    assert 'no checkpoint in' in whole
     done = re.findall(r'Iter\(train\) \[ *(\d+)/30\]', whole)
     assert list(map(int, done)) == list(range(1, 31))
 
@@ -142,7 +141,7 @@ def test_cancelled_is_not_preempted(slurm, tmp_path, environment):
     )
     log = tmp_path / 'slurm.log'
     wait_for(
-        lambda: log.exists() and 'Iter(train) [ 3/500]' in log.read_text()
+        lambda: log.exists() and 'Iter(train) [  3/500]' in log.read_text()
     )
 
     def jobs():

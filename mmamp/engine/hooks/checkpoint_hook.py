@@ -95,6 +95,8 @@ class CheckpointHook(MMEngineCheckpointHook):
             self._save_checkpoint_with_step(runner, iteration, meta)
         finally:
             self.by_epoch, self.filename_tmpl, self.max_keep_ckpts = kept
+        self._remove_extra(runner)
+        self._extra = extra
         return str(self.last_ckpt)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
@@ -152,7 +154,6 @@ class CheckpointHook(MMEngineCheckpointHook):
             if is_main_process() and self.file_backend.isfile(extra):
                 self.file_backend.remove(extra)
             self._extra = None
-            runner.message_hub.update_info('extra_checkpoint', None)
 
     def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
         with self._flexible(runner), self._removing_last():
@@ -229,12 +230,17 @@ def _shared(of_ranks: list[dict]) -> dict:
         grads = zip(*(r['window']['grads'] for r in of_ranks), strict=True)
         state['window'] = dict(
             state['window'],
-            grads=[
-                None if given[0] is None else torch.stack(given).mean(0)
-                for given in grads
-            ],
+            grads=[_mean_of(given) for given in grads],
         )
     return state
+
+
+def _mean_of(grads: tuple[torch.Tensor | None, ...]) -> torch.Tensor | None:
+    """Where a rank has none, it is zero, as it is to DDP."""
+    present = [grad for grad in grads if grad is not None]
+    if not present:
+        return None
+    return torch.stack(present).sum(0) / len(grads)
 
 
 class _RemovingLast:

@@ -56,13 +56,14 @@ class StateHook(Hook):
     def before_train(self, runner: Any) -> None:
         """Place an iteration-based loop in its data."""
         if hasattr(runner.train_loop, 'dataloader_iterator'):
-            self._position.begin(runner.train_loop)
+            # Another epoch of a sampler that ends draws random numbers.
+            self._position.begin(runner.train_loop, self._restore_rng)
 
     def before_train_epoch(self, runner: Any) -> None:
         """Place an epoch-based loop in its data, which it reads from here."""
         if hasattr(runner.train_loop, 'dataloader_iterator'):
             return
-        if self._position.begin(runner.train_loop) == 0:
+        if not self._position.begin(runner.train_loop, self._restore_rng):
             # Before the loader draws a seed for this epoch. A checkpoint of
             # the middle of an epoch was taken after that.
             self._restore_rng()

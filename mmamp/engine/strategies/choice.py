@@ -70,6 +70,7 @@ def set_strategy(cfg: Config) -> None:
             ", which overrides it; strategy=dict(type='mmamp.FSDP2Strategy') "
             'shards several networks'
         )
+    _move_settings(cfg, strategy, name)
     if name == 'DDPStrategy':
         if alone:
             raise UsageError(
@@ -87,6 +88,35 @@ def set_strategy(cfg: Config) -> None:
                 "of the model is sharded with it (a GAN's ema_config)"
             )
         _leave_islands(cfg, strategy)
+
+
+def _move_settings(cfg: Config, strategy: Any, name: str) -> None:
+    """What a FlexibleRunner would not look at beside a strategy."""
+    places = dict(sync_bn='sync_bn')
+    if name == 'DDPStrategy':
+        places['model_wrapper_cfg'] = 'model_wrapper'
+    for key, place in places.items():
+        given = cfg.get(key)
+        if given is None or name not in ('DDPStrategy', 'FSDP2Strategy'):
+            continue
+        strategy.setdefault(place, given)
+        cfg.pop(key)
+        print_log(
+            f'strategy.{place}: {strategy[place]!r}, which the config has as '
+            f'{key}',
+            logger='current',
+        )
+    for key in ('model_wrapper_cfg', 'sync_bn'):
+        if cfg.get(key) is not None:
+            raise UsageError(
+                f'{key} has no effect beside strategy {name}: leave it out'
+            )
+    if cfg.get('find_unused_parameters') and name == 'FSDP2Strategy':
+        print_log(
+            'find_unused_parameters: has no effect under FSDP2Strategy, which '
+            'does not wait for gradients that do not come',
+            logger='current',
+        )
 
 
 def _set_wrapper(cfg: Config, strategy: Any) -> None:

@@ -18,7 +18,11 @@ from mmamp.module_names import named_modules
 from mmamp.registry import STRATEGIES
 from mmamp.sharding import gathered, shard_like
 
-from .param_dtype import check_param_dtype, param_dtype_of
+from .param_dtype import (
+    LowPrecisionForward,
+    check_param_dtype,
+    param_dtype_of,
+)
 
 
 @STRATEGIES.register_module()
@@ -125,6 +129,8 @@ class FSDP2Strategy(DDPStrategy):
             # Else FSDP2 would ask what is trainable when the network first
             # runs, in a GAN maybe while it is frozen.
             network._get_fsdp_state()._lazy_init()  # type: ignore[operator]
+            if dtype is not torch.float32:
+                LowPrecisionForward(dtype).install(network)
             if isinstance(network, BaseAveragedModel):
                 _average_shards(network)
             print_log(

@@ -6,8 +6,10 @@ import torch
 from mmengine.logging import print_log
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils._pytree import tree_map
 
 from ..optimizers.autocast import resolve_dtype
+from ..precision import is_floating
 
 VALID = ('auto', 'float32')
 
@@ -57,6 +59,45 @@ def param_dtype_of(
         logger='current',
     )
     return torch.float32
+
+
+class LowPrecisionForward:
+    """Runs a network whose parameters are gathered in low precision.
+
+    In training autocast is on already. A forward pass outside of it, such as
+    one that validates, would meet inputs in float32; it runs in autocast too,
+    and its outputs are float32.
+
+    Args:
+        dtype (torch.dtype): Of the parameters.
+    """
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self._dtype = dtype
+        self._open: list[Any] = []
+
+    def install(self, network: nn.Module) -> None:
+        """Make it so, by forward hooks."""
+        self._device_type = next(network.parameters()).device.type
+        network.register_forward_pre_hook(self._enter)
+        network.register_forward_hook(self._leave, always_call=True)
+
+    def _enter(self, network: nn.Module, args: tuple) -> None:
+        context = None
+        if not torch.is_autocast_enabled(self._device_type):
+            context = torch.autocast(self._device_type, dtype=self._dtype)
+            context.__enter__()
+        self._open.append(context)
+
+    def _leave(self, network: nn.Module, args: tuple, output: Any) -> Any:
+        context = self._open.pop() if self._open else None
+        if context is None:
+            return output
+        context.__exit__(None, None, None)
+        return tree_map(
+            lambda value: value.float() if is_floating(value) else value,
+            output,
+        )
 
 
 def _cast_dtype(

@@ -143,20 +143,29 @@ def test_save_now_leaves_nothing_behind(build_runner):
     class Stop(Hook):
         priority = 'LOWEST'
 
+        def __init__(self, iters):
+            self.iters = iters
+
         def after_train_iter(self, runner, batch_idx, **_):
-            if runner.iter == 3:
+            if runner.iter == self.iters:
                 saved.append(hook_of(runner).save_now(runner))
                 raise Interrupt
 
-    first.register_hook(Stop())
-    with pytest.raises(Interrupt):
-        first.train()
-    assert checkpoints(first) == ['epoch_1.pth', 'iter_4.pth']
-    second = build_runner(
-        options={**given, 'load_from': saved[0], 'resume': True},
-        edit=edit,
-        work_dir=first.work_dir,
-    )
+    def resumed():
+        return build_runner(
+            options={**given, 'load_from': saved[-1], 'resume': True},
+            edit=edit,
+            work_dir=first.work_dir,
+        )
+
+    for iters, runner in ((3, first), (4, None)):
+        runner = runner or resumed()
+        runner.register_hook(Stop(iters))
+        with pytest.raises(Interrupt):
+            runner.train()
+        names = ['epoch_1.pth', f'iter_{iters + 1}.pth']
+        assert checkpoints(first) == names
+    second = resumed()
     second.train()
     assert checkpoints(second) == ['epoch_3.pth']
 

@@ -245,6 +245,27 @@ class TestEpochs:
         assert 'The run begins the epoch anew' in text
 
 
+def test_iterations_over_a_sampler_that_ends(build_runner, monkeypatch):
+    """Beyond the end of its first epoch, and in the middle of a later one."""
+
+    monkeypatch.setattr('mmengine.runner.loops.time.sleep', lambda _: None)
+
+    def edit(cfg):
+        cfg.train_dataloader.batch_size = 600
+        cfg.train_dataloader.sampler.type = 'DefaultSampler'
+        seed_data(cfg)
+
+    options = with_dropout(**{'train_cfg.max_iters': 10})
+    whole = build_runner(options=options, edit=edit)
+    whole.train()
+    for start in (2, 4, 6):
+        path = os.path.join(whole.work_dir, f'iter_{start}.pth')
+        options.update(load_from=path, resume=True)
+        resumed = build_runner(options=options, edit=edit)
+        resumed.train()
+        assert_same_weights(resumed, whole)
+
+
 def make_flexible(cfg):
     cfg.strategy = dict(type='SingleDeviceStrategy')
     cfg.env_cfg = dict()

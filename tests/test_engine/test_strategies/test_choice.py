@@ -60,6 +60,19 @@ def test_ddp_gets_the_wrapper_that_the_model_needs(mm_log):
     assert wrapper.device_ids is None  # on a CPU
 
 
+def test_settings_that_a_flexible_runner_would_not_see(mm_log):
+    wrapper = dict(type=SEPARATE, find_unused_parameters=True)
+    cfg = config(
+        dict(type='DDPStrategy'), model_wrapper_cfg=wrapper, sync_bn='torch'
+    )
+    assert cfg.strategy.model_wrapper == wrapper
+    assert cfg.strategy.sync_bn == 'torch'
+    assert cfg.get('model_wrapper_cfg') is cfg.get('sync_bn') is None
+    assert "strategy.sync_bn: 'torch'" in mm_log()
+    config(dict(type='FSDP2Strategy'), find_unused_parameters=True)
+    assert 'find_unused_parameters: has no effect' in mm_log()
+
+
 @pytest.mark.parametrize('param_dtype', [None, 'auto', 'float32'])
 def test_single_modules_rules_need_float32(mm_log, param_dtype):
     given = dict(param_dtype=param_dtype) if param_dtype else {}
@@ -85,6 +98,11 @@ def test_single_modules_rules_need_float32(mm_log, param_dtype):
             'would not run the train_step of ImageGAN',
         ),
         (dict(type='SingleDeviceStrategy'), {}, 'in one process'),
+        (
+            dict(type='FSDP2Strategy'),
+            dict(model_wrapper_cfg=dict(type=SEPARATE)),
+            'model_wrapper_cfg has no effect beside strategy FSDP2Strategy',
+        ),
         (
             dict(type='FSDP2Strategy'),
             dict(custom_hooks=[dict(type='mmamp.EMAHook')]),

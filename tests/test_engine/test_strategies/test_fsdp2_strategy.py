@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dist import get_rank
+from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import FlexibleRunner
@@ -14,7 +15,7 @@ from torch.distributed.tensor import DTensor
 from torch.profiler import ProfilerActivity, profile
 
 from mmamp.engine.strategies import FSDP2Strategy
-from mmamp.registry import MODELS
+from mmamp.registry import HOOKS, METRICS, MODELS
 from mmamp.sharding import gathered
 
 
@@ -274,6 +275,60 @@ def test_what_parameters_are_gathered_in(
         assert seen['discriminator'] == f'torch.{disc}'
         gen = 'float32' if strategy else 'bfloat16'
         assert seen['generator'] == f'torch.{gen}'
+
+
+def evaluate(rank, world_size, work_dir, cfg, strategy):
+    """Train with validation, and with samples where there is a generator."""
+    extra = dict(
+        val_dataloader=dict(
+            batch_size=4,
+            num_workers=0,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            collate_fn=dict(type='default_collate'),
+            dataset=dict(
+                type='DigitsDataset', pipeline=[dict(type='PackImage')]
+            ),
+        ),
+        val_cfg=dict(),
+        val_evaluator=dict(type='Dtypes'),
+    )
+    is_gan = 'ImageGAN' in cfg['model']['type']
+    runner = runner_of(
+        {**cfg, **({} if is_gan else extra)},
+        work_dir,
+        rank,
+        world_size,
+        **strategy,
+    )
+    if is_gan:
+        hook = dict(type='SampleHook', interval=2, num_samples=4, columns=2)
+        runner.register_hook(HOOKS.build(hook))
+    runner.train()
+    return sorted(Dtypes.seen)
+
+
+@METRICS.register_module(force=True)
+class Dtypes(BaseMetric):
+    """What predictions come in."""
+
+    seen: set = set()
+
+    def process(self, data_batch, data_samples):
+        self.seen |= {str(x.dtype) for x in data_samples}
+        self.results.append(0)
+
+    def compute_metrics(self, results):
+        return dict(count=len(results))
+
+
+@pytest.mark.parametrize('kind', [gan, whole_model])
+def test_validation_and_samples(in_ranks, tmp_path, kind):
+    """Outside of autocast, with parameters in low precision."""
+    cfg = kind('bfloat16')
+    for seen in in_ranks(2, evaluate, tmp_path / 'run', cfg, {}):
+        assert seen == ([] if kind is gan else ['torch.float32'])
+    if kind is gan:
+        assert len(list((tmp_path / 'run').rglob('samples_*.png'))) == 2
 
 
 def count_collectives(rank, world_size, work_dir, cfg, strategy):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from torch import nn
+
 
 def check_int(name: str, value: Any, low: int = 1) -> int:
     """Refuse what is no integer, or too small.
@@ -20,3 +22,26 @@ def check_int(name: str, value: Any, low: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
         raise ValueError(f'{name} must be an int >= {low}, but got {value!r}')
     return value
+
+
+def check_networks_hold_all(model: nn.Module, does: str) -> None:
+    """Refuse a model of several networks with parameters outside of them.
+
+    Args:
+        model (nn.Module): The model.
+        does (str): What is not done with such parameters, and by what.
+
+    Raises:
+        ValueError: If it has trainable ones.
+    """
+    own = [
+        name
+        for name, param in model.named_parameters(recurse=False)
+        if param.requires_grad
+    ]
+    if own:
+        raise ValueError(
+            f'{type(model).__name__} has parameters of its own '
+            f'({", ".join(own)}), which {does}: move them into one of its '
+            f'networks ({", ".join(model._modules)})'
+        )

@@ -19,8 +19,9 @@ from mmengine.runner import Runner
 
 from mmamp.config.launch import HOOKS as LAUNCHER_HOOKS
 from mmamp.engine.hooks.preemption_hook import Preempted
+from mmamp.launcher.arguments import build_parser
 from mmamp.registry import HOOKS
-from mmamp.train import build_parser, config_from, main
+from mmamp.train import config_from, main
 
 ROOT = Path(__file__).parents[1]
 DCGAN = str(ROOT / 'configs/dcgan/dcgan_digits-32x32.py')

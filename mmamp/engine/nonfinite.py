@@ -1,19 +1,15 @@
 """Which module makes the first value that is not finite."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map
 
 from mmamp.module_names import named_modules
-from mmamp.sharding import is_sharded, local, sharded_modules
 
-from .precision import is_floating
+from .module_call import ModuleCall, can_run, floating, is_finite
 
 
 @dataclass(frozen=True)
@@ -50,25 +46,6 @@ class Finding:
         )
 
 
-class _Call:
-    """One call of a module: what went in, and the gradient that came back."""
-
-    def __init__(
-        self, name: str, module: nn.Module, args: tuple, kwargs: dict
-    ) -> None:
-        self.name, self.module = name, module
-        # Copies, which hold no graph and which the module cannot change.
-        self.args, self.kwargs = tree_map(_copied, (args, kwargs))
-        tensors = [*_floating((args, kwargs)), *module.parameters()]
-        self.device = tensors[0].device.type if tensors else 'cpu'
-        self.autocast: dict[str, Any] = dict(
-            device_type=self.device,
-            dtype=torch.get_autocast_dtype(self.device),
-            enabled=torch.is_autocast_enabled(self.device),
-        )
-        self.grad_outputs: dict[int, Tensor] = {}
-
-
 class NonFiniteTracer:
     """Watches every module of a model for the first non-finite value.
 
@@ -91,10 +68,10 @@ class NonFiniteTracer:
         """Forget what was found, and look for the next."""
         self.finding: Finding | None = None
         self._last = ''
-        self._stack: list[_Call] = []
+        self._stack: list[ModuleCall] = []
         # Of each tensor: the call that made it, and those that took it.
-        self._makers: dict[Any, _Call] = {}
-        self._takers: dict[Any, list[_Call]] = {}
+        self._makers: dict[Any, ModuleCall] = {}
+        self._takers: dict[Any, list[ModuleCall]] = {}
 
     def attach(self) -> None:
         """Begin to watch."""
@@ -130,10 +107,10 @@ class NonFiniteTracer:
     def _before(self, module: nn.Module, args: tuple, kwargs: dict) -> None:
         if self._is_busy or self.finding is not None:
             return
-        call = _Call(self._names[module], module, args, kwargs)
+        call = ModuleCall(self._names[module], module, args, kwargs)
         self._stack.append(call)
-        for tensor in _floating((args, kwargs)):
-            if not _is_finite(tensor):
+        for tensor in floating((args, kwargs)):
+            if not is_finite(tensor):
                 self._found_input(call)
                 return
             self._watch_gradient(tensor, taker=call)
@@ -142,15 +119,15 @@ class NonFiniteTracer:
         if self._is_busy or self.finding is not None:
             return
         call = self._stack.pop()
-        outputs = _floating(output)
-        if all(_is_finite(tensor) for tensor in outputs):
+        outputs = floating(output)
+        if all(is_finite(tensor) for tensor in outputs):
             self._last = call.name
             for i, tensor in enumerate(outputs):
                 self._watch_gradient(tensor, maker=call, index=i)
             return
         self._found(call, backward=False)
 
-    def _found_input(self, call: _Call) -> None:
+    def _found_input(self, call: ModuleCall) -> None:
         where = _describe(call.name, call.module)
         if self._last:
             text = (
@@ -171,8 +148,8 @@ class NonFiniteTracer:
     def _watch_gradient(
         self,
         tensor: Tensor,
-        maker: _Call | None = None,
-        taker: _Call | None = None,
+        maker: ModuleCall | None = None,
+        taker: ModuleCall | None = None,
         index: int = 0,
     ) -> None:
         """Look at the gradient of a tensor when it comes."""
@@ -196,7 +173,7 @@ class NonFiniteTracer:
         return not self._is_busy and self.finding is None and grad is not None
 
     def _output_hook(
-        self, call: _Call, index: int
+        self, call: ModuleCall, index: int
     ) -> Callable[[Tensor], None]:
         def hook(grad: Tensor) -> None:
             if self._is_looking(grad):
@@ -205,14 +182,14 @@ class NonFiniteTracer:
         return hook
 
     def _gradient(self, key: Any, grad: Tensor) -> None:
-        if not self._is_looking(grad) or _is_finite(grad):
+        if not self._is_looking(grad) or is_finite(grad):
             return
         takers = [call for call in self._takers[key] if call.grad_outputs]
         # The innermost comes last; of several, one whose own pass shows it.
         takers.reverse()
         for call in takers:
-            if _can_run(call.module) and not self._backward_is_finite(
-                call, in_float32=False
+            if can_run(call.module) and not self._run_again(
+                call.backward_is_finite, False
             ):
                 self._found(call, backward=True)
                 return
@@ -238,7 +215,7 @@ class NonFiniteTracer:
         self, name: str, module: nn.Module, key: str
     ) -> Callable[[Tensor], None]:
         def hook(grad: Tensor) -> None:
-            if not self._is_looking(grad) or _is_finite(grad):
+            if not self._is_looking(grad) or is_finite(grad):
                 return
             calls = [
                 call
@@ -258,7 +235,17 @@ class NonFiniteTracer:
 
     # ---- diagnosis ---------------------------------------------------------
 
-    def _found(self, call: _Call, backward: bool, param: str = '') -> None:
+    def _run_again(self, check: Callable[..., bool], *args: bool) -> bool:
+        """Run a module on the side, not looking at what it does."""
+        self._is_busy = True
+        try:
+            return check(*args)
+        finally:
+            self._is_busy = False
+
+    def _found(
+        self, call: ModuleCall, backward: bool, param: str = ''
+    ) -> None:
         where = _describe(call.name, call.module)
         what = (
             f'the gradient of its {param!r}'
@@ -276,7 +263,7 @@ class NonFiniteTracer:
             text = f'{where}: {bad} is not finite, and so {what} is not'
             self.finding = Finding(call.name, backward, 'parameter', text)
             return
-        if not _can_run(call.module):
+        if not can_run(call.module):
             text = (
                 f'{where}: {given}, {what} is not; whether it would be in '
                 'float32 cannot be tried, since its parameters are on other '
@@ -285,9 +272,9 @@ class NonFiniteTracer:
             self.finding = Finding(call.name, backward, 'sharded', text)
             return
         is_finite = (
-            self._backward_is_finite(call, in_float32=True)
+            self._run_again(call.backward_is_finite, True)
             if backward
-            else self._forward_is_finite(call)
+            else self._run_again(call.forward_is_finite)
         )
         if is_finite:
             text = (
@@ -303,96 +290,6 @@ class NonFiniteTracer:
             )
             self.finding = Finding(call.name, backward, 'nan', text)
 
-    @contextmanager
-    def _aside(self, module: nn.Module) -> Iterator[None]:
-        """Run a module again without a trace in buffers or random numbers."""
-        self._is_busy = True
-        buffers = [(b, b.clone()) for b in module.buffers()]
-        try:
-            with torch.random.fork_rng():
-                yield
-        finally:
-            with torch.no_grad():
-                for buffer, kept in buffers:
-                    buffer.copy_(kept)
-            self._is_busy = False
-
-    def _forward_is_finite(self, call: _Call) -> bool:
-        """Whether the module's output is, in float32."""
-        args, kwargs = tree_map(_float32, (call.args, call.kwargs))
-        with (
-            self._aside(call.module),
-            torch.no_grad(),
-            torch.autocast(call.device, enabled=False),
-        ):
-            outputs = _run_in_float32(call.module, args, kwargs)
-        return all(_is_finite(tensor) for tensor in outputs)
-
-    def _backward_is_finite(self, call: _Call, in_float32: bool) -> bool:
-        """Whether the module's own backward pass is, from a finite start."""
-        cast = _float32 if in_float32 else _same
-        args, kwargs = tree_map(
-            lambda value: _leaf(cast(value)), (call.args, call.kwargs)
-        )
-        autocast = dict(call.autocast)
-        if in_float32:
-            autocast['enabled'] = False
-        with self._aside(call.module), torch.enable_grad():
-            run = _run_in_float32 if in_float32 else _run
-            with torch.autocast(**autocast):
-                outputs = run(call.module, args, kwargs)
-            started = [
-                (out, call.grad_outputs[i].to(out.dtype))
-                for i, out in enumerate(outputs)
-                if i in call.grad_outputs and out.requires_grad
-            ]
-            reached = [
-                tensor
-                for tensor in (
-                    *_floating((args, kwargs)),
-                    *call.module.parameters(),
-                )
-                if tensor.requires_grad
-            ]
-            if not started or not reached:
-                return True
-            with torch.autocast(call.device, enabled=False):
-                grads = torch.autograd.grad(
-                    [out for out, _ in started],
-                    reached,
-                    [grad for _, grad in started],
-                    allow_unused=True,
-                )
-        return all(grad is None or _is_finite(grad) for grad in grads)
-
-
-def _can_run(module: nn.Module) -> bool:
-    """Whether this rank can run a module again without the others."""
-    return not sharded_modules(module) and not any(
-        is_sharded(param) for param in module.parameters()
-    )
-
-
-def _run(module: nn.Module, args: tuple, kwargs: dict) -> list[Tensor]:
-    return _floating(module(*args, **kwargs))
-
-
-def _run_in_float32(
-    module: nn.Module, args: tuple, kwargs: dict
-) -> list[Tensor]:
-    """Also where the module's own weights are of a lower precision."""
-    low = {
-        name: tensor.float()
-        for name, tensor in (
-            *module.named_parameters(),
-            *module.named_buffers(),
-        )
-        if tensor.dtype in (torch.float16, torch.bfloat16)
-    }
-    if not low:
-        return _run(module, args, kwargs)
-    return _floating(torch.func.functional_call(module, low, args, kwargs))
-
 
 def _describe(name: str, module: nn.Module) -> str:
     return f'{name or "the model"!r} ({type(module).__name__})'
@@ -405,33 +302,6 @@ def _non_finite_state(module: nn.Module) -> str | None:
         ('buffer', module.named_buffers()),
     ):
         for name, tensor in tensors:
-            if tensor.is_floating_point() and not _is_finite(tensor):
+            if tensor.is_floating_point() and not is_finite(tensor):
                 return f'its {kind} {name!r}'
     return None
-
-
-def _floating(nest: Any) -> list[Tensor]:
-    return [value for value in tree_leaves(nest) if is_floating(value)]
-
-
-def _is_finite(tensor: Tensor) -> bool:
-    return bool(torch.isfinite(local(tensor.detach())).all())
-
-
-def _copied(value: Any) -> Any:
-    return value.detach().clone() if isinstance(value, Tensor) else value
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _float32(value: Any) -> Any:
-    return value.float() if is_floating(value) else value
-
-
-def _leaf(value: Any) -> Any:
-    """A copy that gradients end at."""
-    if is_floating(value):
-        return value.detach().clone().requires_grad_()
-    return value

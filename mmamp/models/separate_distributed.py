@@ -10,6 +10,7 @@ from mmengine.model import (
 )
 from torch import nn
 
+from mmamp.checks import check_networks_hold_all
 from mmamp.no_sync import no_sync
 from mmamp.registry import MODEL_WRAPPERS
 
@@ -49,18 +50,10 @@ class SeparateDistributedDataParallel(MMSeparateDistributedDataParallel):
         find_unused_parameters: bool = False,
         **kwargs: Any,
     ) -> None:
-        own = [
-            name
-            for name, param in module.named_parameters(recurse=False)
-            if param.requires_grad
-        ]
-        if own:
-            raise ValueError(
-                f'{type(module).__name__} has parameters of its own '
-                f'({", ".join(own)}), which SeparateDistributedDataParallel '
-                'does not average over the ranks: move them into one of its '
-                f'networks ({", ".join(module._modules)})'
-            )
+        check_networks_hold_all(
+            module,
+            'SeparateDistributedDataParallel does not average over the ranks',
+        )
         if all(param.device.type == 'cpu' for param in module.parameters()):
             # MMEngine's Runner gives the number of a GPU.
             kwargs['device_ids'] = None

@@ -10,14 +10,21 @@ from mmengine._strategy import DDPStrategy
 from mmengine.device import get_device
 from mmengine.dist import get_world_size, is_distributed
 from mmengine.logging import print_log
-from mmengine.model import BaseAveragedModel, BaseModel
+from mmengine.model import BaseAveragedModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import distributed, nn
 
-from mmamp.module_names import named_modules
 from mmamp.registry import STRATEGIES
 from mmamp.sharding import gathered, shard_like
 
+from .networks import (
+    average_shards,
+    check_units,
+    find_units,
+    make_contiguous,
+    networks,
+    shard,
+)
 from .param_dtype import (
     LowPrecisionForward,
     check_param_dtype,
@@ -87,7 +94,7 @@ class FSDP2Strategy(DDPStrategy):
                 'FSDP2Strategy needs torch >= 2.6, but '
                 f'{torch.__version__} is installed'
             )
-        self.units = _check_units(units)
+        self.units = check_units(units)
         self.param_dtype = check_param_dtype(param_dtype)
         self._saved: tuple[dict, dict] | None = None
         self._optim_wrapper_cfg: Any = None
@@ -107,13 +114,13 @@ class FSDP2Strategy(DDPStrategy):
                 logger='current',
             )
             return model
-        networks = _networks(model)
-        _make_contiguous(model)
-        units = self._find_units(model)
+        found = networks(model)
+        make_contiguous(model)
+        units = find_units(model, self.units)
         mesh = distributed.device_mesh.init_device_mesh(
             torch.device(get_device()).type, (get_world_size(),)
         )
-        for name, network in networks.items():
+        for name, network in found.items():
             dtype = param_dtype_of(
                 self.param_dtype,
                 name,
@@ -125,14 +132,15 @@ class FSDP2Strategy(DDPStrategy):
             # From the inside out, as fully_shard wants it.
             mine = [unit for unit in reversed(units) if unit in inside]
             for module in [*mine, network]:
-                _shard(module, mesh, dtype)
+                shard(module, mesh, dtype)
             # Else FSDP2 would ask what is trainable when the network first
             # runs, in a GAN maybe while it is frozen.
-            network._get_fsdp_state()._lazy_init()  # type: ignore[operator]
+            sharded: Any = network
+            sharded._get_fsdp_state()._lazy_init()
             if dtype is not torch.float32:
                 LowPrecisionForward(dtype).install(network)
             if isinstance(network, BaseAveragedModel):
-                _average_shards(network)
+                average_shards(network)
             print_log(
                 f'FSDP2Strategy: {name or "the model"} is sharded over '
                 f'{get_world_size()} ranks, in {len(mine) + 1} unit(s), '
@@ -140,30 +148,6 @@ class FSDP2Strategy(DDPStrategy):
                 logger='current',
             )
         return model
-
-    def _find_units(self, model: nn.Module) -> list[nn.Module]:
-        """The modules that patterns match, outer ones first."""
-        modules = list(named_modules(model))
-        for pattern in self.units:
-            if not any(
-                re.fullmatch(pattern, name)
-                for names, _ in modules
-                for name in names
-            ):
-                top = [n for names, _ in modules for n in names if n]
-                raise ValueError(
-                    f'FSDP2Strategy: units={pattern!r} matches no module; '
-                    f'there are {", ".join(top[:20])}'
-                )
-        return [
-            module
-            for names, module in modules
-            if any(
-                re.fullmatch(pattern, name)
-                for pattern in self.units
-                for name in names
-            )
-        ]
 
     # ---- state: whole on the way out, dealt out on the way in --------------
 
@@ -249,78 +233,6 @@ class FSDP2Strategy(DDPStrategy):
         else:
             state_dict = _dealt_out(state_dict, wrapper)
         super().load_optim_state_dict(state_dict)
-
-
-def _check_units(units: Any) -> list[str]:
-    if isinstance(units, str) or not isinstance(units, Sequence):
-        raise TypeError(
-            f'units must be a list of regular expressions, but got {units!r}'
-        )
-    for pattern in units:
-        try:
-            re.compile(pattern)
-        except (re.error, TypeError) as error:
-            raise TypeError(
-                f'units: {pattern!r} is no regular expression: {error}'
-            ) from error
-    return list(units)
-
-
-def _networks(model: nn.Module) -> dict[str, nn.Module]:
-    """What is sharded by itself, by name; the model's is empty."""
-    if type(model).train_step is BaseModel.train_step:  # type: ignore[attr-defined]
-        return {'': model}
-    own = [
-        name
-        for name, param in model.named_parameters(recurse=False)
-        if param.requires_grad
-    ]
-    if own:
-        raise ValueError(
-            f'{type(model).__name__} has parameters of its own '
-            f'({", ".join(own)}), which FSDP2Strategy does not shard: move '
-            f'them into one of its networks ({", ".join(model._modules)})'
-        )
-    return {
-        name: child
-        for name, child in model.named_children()
-        if any(p.requires_grad for p in child.parameters())
-        or isinstance(child, BaseAveragedModel)
-    }
-
-
-def _make_contiguous(model: nn.Module) -> None:
-    """Store weights as FSDP2 can shard them, and say so."""
-    others = [p for p in model.parameters() if not p.is_contiguous()]
-    for param in others:
-        param.data = param.data.contiguous()
-    if others:
-        print_log(
-            f'FSDP2Strategy: {len(others)} parameters in channels-last memory '
-            'format are stored contiguously; images stay as they are',
-            logger='current',
-        )
-
-
-def _shard(module: nn.Module, mesh: Any, dtype: torch.dtype) -> None:
-    policy = distributed.fsdp.MixedPrecisionPolicy(
-        param_dtype=None if dtype is torch.float32 else dtype,
-        reduce_dtype=None if dtype is torch.float32 else torch.float32,
-        # Autocast decides on what comes in.
-        cast_forward_inputs=False,
-    )
-    distributed.fsdp.fully_shard(
-        module, mesh=mesh, mp_policy=policy, reshard_after_forward=True
-    )
-
-
-def _average_shards(network: Any) -> None:
-    """Have an average go on with the parameters that it has now."""
-    network.avg_parameters = (
-        network.module.state_dict(keep_vars=True)
-        if network.update_buffers
-        else dict(network.module.named_parameters())
-    )
 
 
 def _dealt_out(state: dict, wrapper: OptimWrapper) -> dict:

@@ -12,9 +12,9 @@ class _Options(DictAction):
         try:
             super().__call__(parser, namespace, values, option_string)
         except Exception as error:
+            bad = [x for x in values if '=' not in x] or values
             raise argparse.ArgumentError(
-                self,
-                f'cannot read {" ".join(values)!r} as KEY=VALUE',
+                self, f'cannot read {" ".join(bad)!r} as KEY=VALUE'
             ) from error
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine._strategy import SingleDeviceStrategy
 from mmengine.dist import (
     all_gather_object,
     get_rank,
@@ -160,7 +161,10 @@ class CheckpointHook(MMEngineCheckpointHook):
             super()._save_best_checkpoint(runner, metrics)
 
     def _is_atomic(self) -> bool:
-        return isinstance(self.file_backend, AtomicLocalBackend)
+        backend = self.file_backend
+        if isinstance(backend, _RemovingLast):
+            backend = backend.backend
+        return isinstance(backend, AtomicLocalBackend)
 
     @contextmanager
     def _flexible(self, runner: Any) -> Iterator[None]:
@@ -173,7 +177,11 @@ class CheckpointHook(MMEngineCheckpointHook):
         ):
             yield
             return
-        original, is_atomic = runner.save_checkpoint, self._is_atomic()
+        original = runner.save_checkpoint
+        # DeepSpeed's and its like are folders of their own making.
+        is_atomic = self._is_atomic() and isinstance(
+            runner.strategy, SingleDeviceStrategy
+        )
 
         def save(
             out_dir: str, filename: str, *args: Any, meta: dict, **kwargs: Any
@@ -182,10 +190,8 @@ class CheckpointHook(MMEngineCheckpointHook):
             name = temporary_name(filename) if is_atomic else filename
             original(out_dir, name, *args, meta=meta, **kwargs)
             self._meta = {}
-            # DeepSpeed's is a folder, which knows its own name.
-            aside = Path(out_dir, name)
-            if is_atomic and is_main_process() and aside.is_file():
-                replace_durably(aside, Path(out_dir, filename))
+            if is_atomic and is_main_process():
+                replace_durably(Path(out_dir, name), Path(out_dir, filename))
 
         runner.save_checkpoint = save
         try:
@@ -247,17 +253,17 @@ class _RemovingLast:
     """A file backend that puts off what it is told to remove."""
 
     def __init__(self, backend: Any) -> None:
-        self._backend = backend
+        self.backend = backend
         self._removals: list[tuple[Any, Any]] = []
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
+        return getattr(self.backend, name)
 
     def remove(self, path: Any) -> None:
-        self._removals.append((self._backend.remove, path))
+        self._removals.append((self.backend.remove, path))
 
     def rmtree(self, path: Any) -> None:
-        self._removals.append((self._backend.rmtree, path))
+        self._removals.append((self.backend.rmtree, path))
 
     def remove_now(self) -> None:
         for remove, path in self._removals:

@@ -32,6 +32,13 @@ from .param_dtype import (
 )
 
 
+_FROM_RUNNER = (
+    *('work_dir', 'experiment_name', 'auto_scale_lr'),
+    *('env_kwargs', 'log_kwargs'),
+)
+"""What a ``FlexibleRunner`` gives a strategy."""
+
+
 @STRATEGIES.register_module()
 class FSDP2Strategy(DDPStrategy):
     r"""Shard parameters, gradients and optimizer states over the ranks.
@@ -84,10 +91,10 @@ class FSDP2Strategy(DDPStrategy):
         sync_bn: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if 'model_wrapper' in kwargs:
+        if unknown := sorted(set(kwargs) - set(_FROM_RUNNER)):
             raise TypeError(
-                'FSDP2Strategy has no model_wrapper: fully_shard changes the '
-                'networks themselves; it takes units, param_dtype and sync_bn'
+                f'FSDP2Strategy has no argument {", ".join(unknown)}; it '
+                'takes units, param_dtype and sync_bn'
             )
         if not hasattr(distributed.fsdp, 'fully_shard'):
             raise RuntimeError(

@@ -53,6 +53,23 @@ def test_the_old_one_goes_when_the_new_one_is_there(
         assert file.read() == os.path.join(runner.work_dir, 'iter_2.pth')
 
 
+def test_the_name_of_the_last_is_written_atomically(build_runner, monkeypatch):
+    """MMEngine writes it too, but a kill could leave it empty."""
+    written = []
+    original = AtomicLocalBackend.put
+
+    def put(self, obj, filepath):
+        written.append(os.path.basename(filepath))
+        original(self, obj, filepath)
+
+    monkeypatch.setattr(AtomicLocalBackend, 'put', put)
+    build_runner(options=options(interval=2)).train()
+    assert written == ['iter_2.pth', 'last_checkpoint'] + [
+        'iter_4.pth',
+        'last_checkpoint',
+    ]
+
+
 def test_a_flexible_runner_too(build_runner, monkeypatch):
     """Whose strategies write without a backend."""
     calls = []

@@ -384,7 +384,8 @@ class TestMistakes:
             (dict(units='generator'), TypeError, "but got 'generator'"),
             (dict(units=['(']), TypeError, "'\\(' is no regular expression"),
             (dict(param_dtype='half'), ValueError, "'auto', 'float32'"),
-            (dict(model_wrapper=dict()), TypeError, 'model_wrapper'),
+            (dict(model_wrapper=dict()), TypeError, 'model_wrapper; it'),
+            (dict(unit=[]), TypeError, 'no argument unit; it takes units'),
         ],
     )
     def test_arguments(self, args, error, match, tmp_path):

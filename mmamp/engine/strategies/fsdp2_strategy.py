@@ -31,7 +31,6 @@ from .param_dtype import (
     param_dtype_of,
 )
 
-
 _FROM_RUNNER = (
     *('work_dir', 'experiment_name', 'auto_scale_lr'),
     *('env_kwargs', 'log_kwargs'),

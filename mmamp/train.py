@@ -150,7 +150,11 @@ def main(argv: list[str] | None = None) -> int:
         runner.register_hook(phase, 'HIGHEST')
         runner.train()
         if is_main_process() and not phase.trains:
-            _complain(f'nothing to do: the run is at iteration {runner.iter}')
+            print(
+                f'Nothing to do: the run is at iteration {runner.iter} of '
+                f'{runner.max_iters} already',
+                file=sys.stderr,
+            )
     except Preempted as preempted:
         if is_main_process():
             print(

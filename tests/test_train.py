@@ -373,7 +373,10 @@ class TestResume:
     def test_a_run_that_is_over_says_so(self, tmp_path, capsys):
         assert train(tmp_path, iters=2) == 0
         assert train(tmp_path, '--resume', iters=2) == 0
-        assert 'nothing to do' in capsys.readouterr().err
+        assert (
+            'Nothing to do: the run is at iteration 2 of 2'
+            in capsys.readouterr().err
+        )
 
     def test_auto_keeps_the_weights_to_start_from(self, tmp_path):
         """A scheduler's script always resumes, the first time too."""

@@ -262,6 +262,12 @@ class BaseGAN(BaseModel):
         """
         _check_wrappers(optim_wrapper)
         agree_on_seed()
+        unknown = [x for x in self.higher_order_networks if x not in NETWORKS]
+        if unknown:
+            raise ValueError(
+                f'higher_order_networks names {", ".join(unknown)}, but the '
+                f'networks are {" and ".join(NETWORKS)}'
+            )
         hub = MessageHub.get_current_instance()
         iteration = hub.get_info('iter', self._iteration)
         disc, gen = (optim_wrapper[name] for name in NETWORKS)

@@ -385,3 +385,13 @@ class TestSubclass:
         assert model.data_preprocessor.memory_format is torch.channels_last
         weight = model.discriminator.layers[0].conv.weight
         assert weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_wrong_name_among_higher_order_networks():
+    class Misspelt(ImageGAN):
+        higher_order_networks = ('disc',)
+
+    gan = make_gan()
+    gan.__class__ = Misspelt
+    with pytest.raises(ValueError, match='names disc, but the networks are'):
+        run(gan, make_wrappers(gan), 1)

@@ -54,6 +54,17 @@ class SampleHook(Hook):
         self.num_samples = num_samples
         self.columns = columns
 
+    def before_train(self, runner: Any) -> None:
+        """Find out now whether the model can be asked for samples."""
+        model = unwrap(runner.model)
+        if not hasattr(model, 'sample'):
+            raise TypeError(
+                f'SampleHook: {type(model).__name__} has no method '
+                'sample(num, labels) that returns uint8 images of shape '
+                '(num, C, H, W): define it, or leave the hook out of '
+                'custom_hooks'
+            )
+
     def after_train_iter(
         self,
         runner: Any,

@@ -178,7 +178,8 @@ class WindowedOptimWrapper(MMEngineAmpOptimWrapper):
             of the others until the window ends. None between windows.
         """
         first, _ = self._window(self._inner_count)
-        if first == self._inner_count:
+        # The end of the run closes a window too.
+        if first == self._inner_count or self.should_update():
             return None
         return window_state(
             self._params(),

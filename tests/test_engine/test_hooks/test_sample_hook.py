@@ -37,3 +37,11 @@ def test_always_the_same_latents(build_runner):
 def test_bad_numbers(name, value):
     with pytest.raises(ValueError, match=f'{name} must be an int >= 1'):
         SampleHook(**{name: value})
+
+
+def test_a_model_that_makes_no_samples_is_refused_at_once(build_runner):
+    runner = build_runner(options=dict(custom_hooks=[dict(type='SampleHook')]))
+    text = r'TinyClassifier has no method sample\(num, labels\)'
+    with pytest.raises(TypeError, match=text):
+        runner.train()
+    assert runner.iter == 0

@@ -651,6 +651,23 @@ class TestState:
         text = mm_log(logging.WARNING)
         assert 'the run is at micro-batch 8 now and was 2' in text
 
+    def test_a_window_that_the_end_of_the_run_has_closed(self, mm_log):
+        """A longer run goes on with a window of its own."""
+        net = make_net()
+        wrapper = AmpOptimWrapper(
+            adam(net), dtype='float32', accumulative_counts=4
+        )
+        train(net, wrapper, batches(6), max_counts=6)
+        assert wrapper.record.windows == 2
+        assert 'window' not in wrapper.state_dict()
+        longer = AmpOptimWrapper(
+            adam(net), dtype='float32', accumulative_counts=4
+        )
+        longer.load_state_dict(wrapper.state_dict())
+        longer.initialize_count_status(net, 6, 12)
+        assert longer.scale_loss(torch.tensor(2.0)) == 1
+        assert 'is dropped' not in mm_log()
+
     def test_a_scale_that_is_not_needed_any_more(self, mm_log):
         net = make_net()
         before = AmpOptimWrapper(adam(net), dtype='float16', loss_scale=SMALL)

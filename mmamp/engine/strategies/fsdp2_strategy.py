@@ -61,7 +61,7 @@ class FSDP2Strategy(DDPStrategy):
             reduced in float32). ``'auto'`` is the dtype of the network's
             optimizer wrapper, half as much to send, where that changes
             nothing but the rounding; and float32 in networks with BatchNorm,
-            with penalties on gradients, and beside
+            with spectral norm, with penalties on gradients, and beside
             :class:`~mmamp.engine.hooks.precision_hook.PrecisionHook`.
             ``'float32'`` is float32 everywhere: the forward pass casts.
             Defaults to ``'auto'``.

@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_map
 
 from ..optimizers.autocast import resolve_dtype
-from ..precision import is_floating
+from ..precision import is_floating, is_spectral_norm
 
 VALID = ('auto', 'float32')
 
@@ -49,6 +49,8 @@ def param_dtype_of(
     reason = None
     if any(isinstance(module, _BatchNorm) for module in network.modules()):
         reason = 'it has BatchNorm'
+    elif any(is_spectral_norm(module) for module in network.modules()):
+        reason = 'it has spectral norm'
     elif name in getattr(model, 'higher_order_networks', ()):
         reason = 'there are penalties on its gradients'
     if reason is None:

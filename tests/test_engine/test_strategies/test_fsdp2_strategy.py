@@ -12,6 +12,7 @@ from mmengine.optim import OptimWrapperDict
 from mmengine.runner import FlexibleRunner
 from torch import nn
 from torch.distributed.tensor import DTensor
+from torch.nn.utils.parametrizations import spectral_norm
 from torch.profiler import ProfilerActivity, profile
 
 from mmamp.engine.strategies import FSDP2Strategy
@@ -34,12 +35,14 @@ class SmallGenerator(nn.Sequential):
 class SmallDiscriminator(nn.Sequential):
     """Infinite on one rank in one of its forward passes."""
 
-    def __init__(self, poison=None, norm=False):
+    def __init__(self, poison=None, norm=None):
         super().__init__(
             nn.Flatten(),
             nn.Linear(64, 8),
-            nn.BatchNorm1d(8) if norm else nn.Identity(),
-            nn.Linear(8, 1),
+            nn.BatchNorm1d(8) if norm == 'batch' else nn.Identity(),
+            spectral_norm(nn.Linear(8, 1))
+            if norm == 'spectral'
+            else nn.Linear(8, 1),
         )
         self.poison, self.calls = poison, 0
 
@@ -263,7 +266,8 @@ def dtypes_in_forward(rank, world_size, work_dir, cfg, strategy):
     ('given', 'strategy', 'disc'),
     [
         (dict(), {}, 'bfloat16'),
-        (dict(norm=True), {}, 'float32'),
+        (dict(norm='batch'), {}, 'float32'),
+        (dict(norm='spectral'), {}, 'float32'),
         (dict(), dict(param_dtype='float32'), 'float32'),
     ],
 )

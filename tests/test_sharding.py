@@ -95,7 +95,9 @@ def norms(rank, world_size, poison):
     return dict(found=found, clipped=clipped, after=after)
 
 
-@pytest.mark.parametrize('world_size', [2, 3])
+@pytest.mark.parametrize(
+    'world_size', [2, pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_norms_span_the_ranks(in_ranks, world_size):
     net = make_net()
     losses = [
@@ -114,7 +116,9 @@ def test_norms_span_the_ranks(in_ranks, world_size):
     torch.testing.assert_close(sharding.total_norm(grads), expected[1])
 
 
-@pytest.mark.parametrize('poison', [INF, float('nan')])
+@pytest.mark.parametrize(
+    'poison', [INF, pytest.param(float('nan'), marks=pytest.mark.slow)]
+)
 def test_all_ranks_see_what_is_not_finite(in_ranks, poison):
     for rank in in_ranks(2, norms, poison):
         assert not any(norm.isfinite() for norm in rank['found'])

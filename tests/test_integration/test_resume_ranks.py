@@ -106,10 +106,10 @@ STRATEGY = dict(
 @pytest.mark.parametrize(
     ('strategy', 'dtype'),
     [
-        ('ddp', 'float32'),
+        pytest.param('ddp', 'float32', marks=pytest.mark.slow),
         ('ddp', 'float16'),
         ('fsdp', 'float16'),
-        ('units', 'float32'),
+        pytest.param('units', 'float32', marks=pytest.mark.slow),
     ],
 )
 def test_in_as_many_processes_exactly(train, strategy, dtype):
@@ -131,9 +131,19 @@ def test_in_as_many_processes_exactly(train, strategy, dtype):
 
 @pytest.mark.parametrize(
     ('first', 'second'),
-    [((1, 'ddp'), (2, 'ddp')), ((2, 'flexible'), (1, 'ddp'))]
-    + [((1, 'ddp'), (2, 'units')), ((2, 'fsdp'), (1, 'fsdp'))]
-    + [((2, 'ddp'), (2, 'fsdp')), ((2, 'units'), (2, 'ddp'))],
+    [
+        ((2, 'flexible'), (1, 'ddp')),
+        ((1, 'ddp'), (2, 'units')),
+        *(
+            pytest.param(*pair, marks=pytest.mark.slow)
+            for pair in [
+                ((1, 'ddp'), (2, 'ddp')),
+                ((2, 'fsdp'), (1, 'fsdp')),
+                ((2, 'ddp'), (2, 'fsdp')),
+                ((2, 'units'), (2, 'ddp')),
+            ]
+        ),
+    ],
 )
 def test_in_other_processes(train, first, second):
     """The same samples, in the same updates."""
@@ -153,7 +163,9 @@ def test_in_other_processes(train, first, second):
     assert not torch.allclose(moved[name], whole[name], atol=1e-4)
 
 
-@pytest.mark.parametrize('strategy', ['ddp', 'fsdp'])
+@pytest.mark.parametrize(
+    'strategy', ['ddp', pytest.param('fsdp', marks=pytest.mark.slow)]
+)
 def test_a_nan_on_one_rank_ends_all_with_a_checkpoint(train, strategy):
     config = train.folder / 'config.py'
     config.write_text(

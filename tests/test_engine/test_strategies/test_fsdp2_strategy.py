@@ -165,8 +165,15 @@ def train(rank, world_size, work_dir, cfg, strategy):
     )
 
 
-@pytest.mark.parametrize('kind', [gan, whole_model])
-@pytest.mark.parametrize('dtype', ['float32', 'float16'])
+@pytest.mark.parametrize(
+    ('kind', 'dtype'),
+    [
+        (gan, 'float16'),
+        (whole_model, 'float32'),
+        pytest.param(gan, 'float32', marks=pytest.mark.slow),
+        pytest.param(whole_model, 'float16', marks=pytest.mark.slow),
+    ],
+)
 def test_two_ranks_train_as_one_process(in_ranks, tmp_path, kind, dtype):
     cfg = kind(dtype)
     one, other = in_ranks(2, train, tmp_path / 'ranks', cfg, {})
@@ -191,7 +198,11 @@ def test_two_ranks_train_as_one_process(in_ranks, tmp_path, kind, dtype):
 
 @pytest.mark.parametrize(
     ('dtype', 'clip'),
-    [('float16', None), ('bfloat16', 'value'), ('float32', 'norm')],
+    [
+        ('float16', None),
+        pytest.param('bfloat16', 'value', marks=pytest.mark.slow),
+        pytest.param('float32', 'norm', marks=pytest.mark.slow),
+    ],
 )
 def test_non_finite_on_one_rank_skips_on_all(in_ranks, tmp_path, dtype, clip):
     """In the second micro-batch of the second window."""
@@ -266,9 +277,14 @@ def dtypes_in_forward(rank, world_size, work_dir, cfg, strategy):
     ('given', 'strategy', 'disc'),
     [
         (dict(), {}, 'bfloat16'),
-        (dict(norm='batch'), {}, 'float32'),
-        (dict(norm='spectral'), {}, 'float32'),
-        (dict(), dict(param_dtype='float32'), 'float32'),
+        *(
+            pytest.param(*case, 'float32', marks=pytest.mark.slow)
+            for case in [
+                (dict(norm='batch'), {}),
+                (dict(norm='spectral'), {}),
+                (dict(), dict(param_dtype='float32')),
+            ]
+        ),
     ],
 )
 def test_what_parameters_are_gathered_in(
@@ -325,7 +341,9 @@ class Dtypes(BaseMetric):
         return dict(count=len(results))
 
 
-@pytest.mark.parametrize('kind', [gan, whole_model])
+@pytest.mark.parametrize(
+    'kind', [gan, pytest.param(whole_model, marks=pytest.mark.slow)]
+)
 def test_validation_and_samples(in_ranks, tmp_path, kind):
     """Outside of autocast, with parameters in low precision."""
     cfg = kind('bfloat16')

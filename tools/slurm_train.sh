@@ -95,7 +95,7 @@ in_job() {
             grep -o 'JobState=[^ ]*' | cut -d= -f2)
         if [[ ! $state =~ ^(RUNNING|PREEMPTED|SUSPENDED)$ ]]; then
             echo "Job $SLURM_JOB_ID is $state: it is not requeued"
-            exit "$code"
+            exit 143  # it has not completed
         fi
         echo "Preempted: requeueing job $SLURM_JOB_ID, which will resume"
         scontrol requeue "$SLURM_JOB_ID"

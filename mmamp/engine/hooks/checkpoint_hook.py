@@ -17,7 +17,6 @@ from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 
 from mmamp.registry import HOOKS
-from mmamp.sharding import is_sharded
 
 from ..file_backend import (
     AtomicLocalBackend,
@@ -121,10 +120,8 @@ class CheckpointHook(MMEngineCheckpointHook):
             if name not in ranks[0]:
                 continue
             # FSDP2 deals out what it takes for the gradient of all.
-            is_own = len(ranks) == get_world_size() and not any(
-                is_sharded(param)
-                for group in wrapper.optimizer.param_groups
-                for param in group['params']
+            is_own = len(ranks) == get_world_size() and not getattr(
+                wrapper, 'is_sharded', False
             )
             mine = (
                 ranks[get_rank()][name]

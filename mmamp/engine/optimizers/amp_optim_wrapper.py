@@ -68,6 +68,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
     Attributes:
         loss_scaler (LossScaler): Disabled where the dtype needs no scale.
         cast_dtype (torch.dtype): What ``dtype`` came to on this device.
+        is_sharded (bool): Whether FSDP2 shards its parameters.
         name (str): The optimizer's name in the config, for messages; empty
             where there is only one.
 
@@ -105,6 +106,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             )
         super().__init__(optimizer, accumulative_counts, clip_grad)
         self.scaler_group = loss_scaler
+        self.is_sharded = any(is_sharded(p) for p in self._params())
         self.device_type = self._params()[0].device.type
         self.cast_dtype = resolve_dtype(dtype, self.device_type)
         self.loss_scaler: LossScaler = build_loss_scaler(
@@ -270,7 +272,11 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         kwargs.update(retain_graph=retain_graph, create_graph=create_graph)
         if grad_outputs is not None:
             kwargs['grad_outputs'] = _as_tuple(grad_outputs)
-        if create_graph and self._guard.holds_sharded(self._params()):
+        if (
+            create_graph
+            and self.is_sharded
+            and self._guard.holds(self._params())
+        ):
             raise RuntimeError(
                 f'{self.name or "optim_wrapper"}: a gradient that is '
                 'differentiated again needs a network that FSDP2 keeps '
@@ -333,9 +339,10 @@ class AmpOptimWrapper(WindowedOptimWrapper):
 
     def _can_step_on_device(self) -> bool:
         # The fused kernels have no `found_inf` for sharded parameters.
-        return getattr(
-            self.optimizer, '_step_supports_amp_scaling', False
-        ) and not any(is_sharded(p) for p in self._params())
+        return (
+            getattr(self.optimizer, '_step_supports_amp_scaling', False)
+            and not self.is_sharded
+        )
 
     def _step_from_host(self, finite: Tensor, kwargs: dict) -> bool:
         """Decide here: the one synchronisation that the decision needs."""
@@ -359,7 +366,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         """Clip the gradients; return their norm before clipping."""
         clip = self.clip_grad_kwargs
         if clip and self.grad_name == 'grad_norm':
-            if any(is_sharded(p) for p in params):
+            if self.is_sharded:
                 return clip_sharded_norm_(params, **clip)
             return self.clip_func(params, **clip).detach()
         norm = total_norm(params)
@@ -473,7 +480,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             averaged and sharded already; ``penalty_scalers``.
         """
         keys = ['penalty_scalers']
-        if not any(is_sharded(p) for p in self._params()):
+        if not self.is_sharded:
             keys.append('window')
         own = self._own_state()
         return tree_map(_on_cpu, {k: own[k] for k in keys if k in own})

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
-from mmamp.sharding import is_sharded
-
 Slot = tuple[dict[str, Tensor | None], str]
 
 
@@ -50,16 +48,16 @@ class BufferGuard:
                 self._slots.append((child._buffers, name))
         return True
 
-    def holds_sharded(self, params: Iterable[nn.Parameter]) -> bool:
+    def holds(self, params: Iterable[nn.Parameter]) -> bool:
         """Whether some of these are parameters of the modules as they are.
 
         Args:
             params (Iterable[nn.Parameter]): An optimizer's. Those that FSDP2
                 shards are not the module's while it is gathered.
         """
-        sharded = {id(param) for param in params if is_sharded(param)}
-        return bool(sharded) and any(
-            id(param) in sharded
+        asked = {id(param) for param in params}
+        return any(
+            id(param) in asked
             for root in self._roots
             for param in root.parameters()
         )

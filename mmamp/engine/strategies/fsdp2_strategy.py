@@ -157,21 +157,27 @@ class FSDP2Strategy(DDPStrategy):
 
     # ---- state: whole on the way out, dealt out on the way in --------------
 
-    def save_checkpoint(self, filename: str, **kwargs: Any) -> None:
+    def save_checkpoint(
+        self, filename: str, *, save_optimizer: bool = True, **kwargs: Any
+    ) -> None:
         """Gather on all ranks, and write on the main one.
 
         Args:
             filename (str): Path of the checkpoint.
+            save_optimizer (bool): Whether the optimizers' state is in it.
+                Defaults to True.
             **kwargs: As in MMEngine's ``DDPStrategy``.
         """
-        optimizer = (
-            super().optim_state_dict()
-            if hasattr(self, 'optim_wrapper')
-            else {}
+        has_optimizer = save_optimizer and hasattr(self, 'optim_wrapper')
+        self._saved = (
+            self.model_state_dict(),
+            self.optim_state_dict() if has_optimizer else {},
         )
-        self._saved = gathered(self.model.state_dict()), gathered(optimizer)
         try:
-            super().save_checkpoint(filename, **kwargs)  # of the main process
+            # Of the main process.
+            super().save_checkpoint(
+                filename, save_optimizer=save_optimizer, **kwargs
+            )
         finally:
             self._saved = None
 

@@ -21,6 +21,11 @@ def checkpoints(runner):
     return sorted(x for x in os.listdir(runner.work_dir) if x.endswith('.pth'))
 
 
+def last_named(runner):
+    with open(os.path.join(runner.work_dir, 'last_checkpoint')) as file:
+        return file.read()
+
+
 class Interrupt(Exception):
     pass
 
@@ -48,9 +53,7 @@ def test_the_old_one_goes_when_the_new_one_is_there(
     with pytest.raises(Interrupt):
         runner.train()
     assert checkpoints(runner) == ['iter_2.pth']
-    last = os.path.join(runner.work_dir, 'last_checkpoint')
-    with open(last) as file:
-        assert file.read() == os.path.join(runner.work_dir, 'iter_2.pth')
+    assert last_named(runner) == os.path.join(runner.work_dir, 'iter_2.pth')
 
 
 def test_the_name_of_the_last_is_written_atomically(build_runner, monkeypatch):
@@ -94,9 +97,7 @@ def test_a_flexible_runner_too(build_runner, monkeypatch):
     with pytest.raises(Interrupt):
         runner.train()
     assert checkpoints(runner) == ['iter_2.pth']
-    last = os.path.join(runner.work_dir, 'last_checkpoint')
-    with open(last) as file:
-        assert file.read() == os.path.join(runner.work_dir, 'iter_2.pth')
+    assert last_named(runner) == os.path.join(runner.work_dir, 'iter_2.pth')
     leftovers = [x for x in os.listdir(runner.work_dir) if x[0] == '.']
     assert leftovers == ['.iter_3.pth.tmp']
     given['custom_hooks'] = [dict(type='StateHook')]

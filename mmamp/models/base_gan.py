@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from mmengine.logging import MessageHub
@@ -22,7 +22,8 @@ from mmamp.sharding import whole
 from .latents import agree_on_seed
 from .update_schedule import UpdateSchedule
 
-NETWORKS = ('discriminator', 'generator')
+ROLES = ('discriminator', 'generator')
+"""The two sides, by the names that their optimizers have."""
 
 
 class BaseGAN(BaseModel):
@@ -34,6 +35,11 @@ class BaseGAN(BaseModel):
     one that wants more overrides :meth:`train_discriminator` or
     :meth:`train_generator`. Nothing in here knows of mixed precision: the
     optimizer wrappers bring it.
+
+    A side may be several networks under one optimizer, such as the two
+    generators of CycleGAN: a subclass names them in :attr:`networks`, each is
+    built from the one config, and the optimizer's entry has
+    ``modules=[...]``.
 
     Args:
         generator (dict or nn.Module): The generator.
@@ -52,10 +58,22 @@ class BaseGAN(BaseModel):
         init_cfg (dict, optional): As in MMEngine's ``BaseModule``. Defaults
             to None.
 
+    Attributes:
+        networks (dict[str, tuple[str, ...]]): Names of the networks of each
+            side. Those of the generator have an average ``NAME_ema`` each,
+            which is None without ``ema_config``.
+
     Raises:
         TypeError: If a network is neither a dict nor a module.
         ValueError: If a number of steps is not a positive int.
     """
+
+    networks: ClassVar[dict[str, tuple[str, ...]]] = dict(
+        discriminator=('discriminator',), generator=('generator',)
+    )
+    generator: nn.Module
+    discriminator: nn.Module
+    generator_ema: Any
 
     def __init__(
         self,
@@ -77,20 +95,40 @@ class BaseGAN(BaseModel):
             'discriminator_steps', discriminator_steps
         )
         self.generator_steps = check_int('generator_steps', generator_steps)
-        self.generator = _build('generator', generator)
-        self.discriminator = _build('discriminator', discriminator)
+        for role, cfg in (
+            ('generator', generator),
+            ('discriminator', discriminator),
+        ):
+            self._build_networks(role, cfg)
         if channels_last:
             self.to(memory_format=torch.channels_last)
-        self.generator_ema: Any = None
-        if ema_config is not None:
-            ema_cfg = {'type': 'ExponentialMovingAverage', **ema_config}
-            self.generator_ema = MODELS.build(
-                ema_cfg, default_args=dict(model=self.generator)
-            )
+        for name in self.networks['generator']:
+            self._average(name, ema_config)
+        self._sides: dict[str, nn.Module] = {}
         self._schedule: UpdateSchedule | None = None
         # Weak, so that a copy of the model does not copy optimizers.
         self._scheduled_for: weakref.ref | None = None
         self._iteration = 0
+
+    def _build_networks(self, role: str, cfg: dict | nn.Module) -> None:
+        names = self.networks[role]
+        if len(names) > 1 and not isinstance(cfg, dict):
+            raise TypeError(
+                f'{role} must be a dict, from which each of '
+                f'{", ".join(names)} is built, but got {type(cfg).__name__}'
+            )
+        for name in names:
+            setattr(self, name, _build(role, cfg))
+
+    def _average(self, name: str, ema_config: dict | None) -> None:
+        """Keep an average of a network, if there is to be one."""
+        average = None
+        if ema_config is not None:
+            average = MODELS.build(
+                {'type': 'ExponentialMovingAverage', **ema_config},
+                default_args=dict(model=getattr(self, name)),
+            )
+        setattr(self, f'{name}_ema', average)
 
     # ---- what a subclass says ----------------------------------------------
 
@@ -176,7 +214,7 @@ class BaseGAN(BaseModel):
 
     @property
     def higher_order_networks(self) -> tuple[str, ...]:
-        """tuple[str]: Networks whose losses have gradients in them.
+        """tuple[str]: Sides whose losses have gradients in them.
 
         FSDP2 keeps the parameters of these gathered while they are trained.
         """
@@ -226,12 +264,10 @@ class BaseGAN(BaseModel):
     def _train(
         self, name: str, batch: dict, optim_wrapper: OptimWrapperDict
     ) -> dict:
-        """One micro-batch of one network, while the other is frozen."""
-        network = getattr(self, name)
+        """One micro-batch of one side, while the other is frozen."""
+        network = self._sides[name]
         wrapper = optim_wrapper[name]
-        other = (
-            self.generator if name == 'discriminator' else (self.discriminator)
-        )
+        (other,) = (side for x, side in self._sides.items() if x != name)
         train = getattr(self, f'train_{name}')
         with (
             _frozen(other),
@@ -245,15 +281,17 @@ class BaseGAN(BaseModel):
             )
         if name == 'generator' and wrapper.should_update():
             self._update_ema(wrapper)
-        # Both networks have a sum of losses; one key cannot hold the two.
+        # Both sides have a sum of losses; one key cannot hold the two.
         return {k: v for k, v in log_vars.items() if k != 'loss'}
 
     def _update_ema(self, wrapper: OptimWrapper) -> None:
-        """Advance the average, unless this update was skipped."""
-        if self.generator_ema is not None and not getattr(
-            wrapper, 'step_was_skipped', False
-        ):
-            self.generator_ema.update_parameters(unwrap(self.generator))
+        """Advance the averages, unless this update was skipped."""
+        if getattr(wrapper, 'step_was_skipped', False):
+            return
+        for name in self.networks['generator']:
+            average = getattr(self, f'{name}_ema')
+            if average is not None:
+                average.update_parameters(unwrap(getattr(self, name)))
 
     def _begin(self, optim_wrapper: OptimWrapperDict) -> UpdateSchedule:
         """Make the schedule, and tell each wrapper where the run is.
@@ -262,15 +300,17 @@ class BaseGAN(BaseModel):
         """
         _check_wrappers(optim_wrapper)
         agree_on_seed()
-        unknown = [x for x in self.higher_order_networks if x not in NETWORKS]
+        unknown = [x for x in self.higher_order_networks if x not in ROLES]
         if unknown:
             raise ValueError(
                 f'higher_order_networks names {", ".join(unknown)}, but the '
-                f'networks are {" and ".join(NETWORKS)}'
+                f'networks are {" and ".join(ROLES)}'
             )
+        # Now, since model wrappers have taken the places of networks.
+        self._sides = {role: self._side(role) for role in ROLES}
         hub = MessageHub.get_current_instance()
         iteration = hub.get_info('iter', self._iteration)
-        disc, gen = (optim_wrapper[name] for name in NETWORKS)
+        disc, gen = (optim_wrapper[name] for name in ROLES)
         schedule = UpdateSchedule(
             self.discriminator_steps,
             disc._accumulative_counts,
@@ -285,6 +325,11 @@ class BaseGAN(BaseModel):
             schedule.generator_max_counts,
         )
         return schedule
+
+    def _side(self, role: str) -> nn.Module:
+        """The network of a side, or all of them as one module."""
+        found = [getattr(self, name) for name in self.networks[role]]
+        return found[0] if len(found) == 1 else nn.ModuleList(found)
 
 
 def _build(name: str, network: dict | nn.Module) -> nn.Module:
@@ -311,7 +356,7 @@ def _check_wrappers(optim_wrapper: OptimWrapper) -> None:
             f'but got one {type(optim_wrapper).__name__}: '
             f'give {example}'
         )
-    missing = [name for name in NETWORKS if name not in optim_wrapper]
+    missing = [name for name in ROLES if name not in optim_wrapper]
     if missing:
         raise ValueError(
             f'no optimizer for {" and ".join(missing)} among '

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from mmamp.engine.optimizers.autocast import autocast, has_native
+from mmamp.engine.autocast import autocast, has_native
 from mmamp.models.archs import DCGANDiscriminator, DCGANGenerator
 from mmamp.models.losses import GANLoss
 

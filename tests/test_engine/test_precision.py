@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, spectral_norm
 
 from mmamp import AmpOptimWrapper
-from mmamp.engine.optimizers.autocast import autocast
+from mmamp.engine.autocast import autocast
 from mmamp.engine.precision import (
     Island,
     islands,

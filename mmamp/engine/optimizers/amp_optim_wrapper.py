@@ -16,14 +16,14 @@ from mmamp.no_sync import no_sync
 from mmamp.registry import OPTIM_WRAPPERS
 from mmamp.sharding import is_sharded
 
-from ..precision import protect_spectral_norm
-from .autocast import (
+from ..autocast import (
     autocast,
     autocast_off,
     needs_rounding,
     resolve_dtype,
     warn_slow_cpu,
 )
+from ..precision import protect_spectral_norm
 from .gradients import at_least_float32, clip_sharded_norm_, total_norm
 from .higher_order import PenaltyScaler, scaled_grad
 from .loss_scaler import LossScaler, build_loss_scaler

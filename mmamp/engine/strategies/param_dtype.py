@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_map
 
-from ..optimizers.autocast import resolve_dtype
+from ..autocast import resolve_dtype
 from ..precision import is_floating, is_spectral_norm
 
 VALID = ('auto', 'float32')

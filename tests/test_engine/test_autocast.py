@@ -3,8 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmamp.engine.optimizers import autocast as module
-from mmamp.engine.optimizers.autocast import (
+from mmamp.engine.autocast import (
     RoundedOperands,
     autocast,
     autocast_dtypes,
@@ -12,6 +11,7 @@ from mmamp.engine.optimizers.autocast import (
     has_native,
     resolve_dtype,
 )
+from mmamp.engine.optimizers import autocast as module
 
 LOW = [torch.bfloat16, torch.float16]
 

@@ -22,6 +22,7 @@ from mmamp.config.launch import (
     add_hooks,
     check_constructor,
     enable_auto_scale_lr,
+    evaluate_as_trained,
     load_config,
     merge_options,
     seed_data,
@@ -98,6 +99,7 @@ def config_from(args: argparse.Namespace) -> Config:
         enable_auto_scale_lr(cfg)
     set_resume(cfg, args.resume)
     add_hooks(cfg)
+    evaluate_as_trained(cfg)
     seed_data(cfg)
     set_model_wrapper(cfg)
     set_strategy(cfg)

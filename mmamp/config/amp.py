@@ -164,6 +164,24 @@ def amp_report(before: Config, after: Config) -> list[AmpChange]:
     return [AmpChange(k or 'optim_wrapper', old[k], new[k]) for k in new]
 
 
+def evaluation_precision(cfg: Config) -> Precision | None:
+    """The precision that a trained model is evaluated in.
+
+    Args:
+        cfg (Config): The config.
+
+    Returns:
+        Precision or None: That of the optimizer named ``generator``, which
+        makes the pictures, or else of the first one; None if the config has
+        no optimizer that mmamp knows.
+    """
+    try:
+        found = _read_all(cfg)
+    except ValueError:
+        return None
+    return found.get('generator', next(iter(found.values())))
+
+
 def _read_all(cfg: Config) -> dict[str | None, Precision]:
     entries = _entries(_raw(cfg._cfg_dict, 'optim_wrapper'))
     return {name: _read(name, entry, cfg) for name, entry in entries.items()}

@@ -8,6 +8,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from .amp import evaluation_precision
+
 HOOKS = ('AmpMonitorHook', 'OverflowHook', 'StateHook', 'PreemptionHook')
 """Hooks that a run started by mmamp's launcher has."""
 
@@ -175,6 +177,36 @@ def add_hooks(cfg: Config) -> None:
             'default_hooks.checkpoint: CheckpointHook -> mmamp.CheckpointHook',
             logger='current',
         )
+
+
+def evaluate_as_trained(cfg: Config) -> None:
+    """Have a model that is trained in mixed precision evaluated in it too.
+
+    Args:
+        cfg (Config): The config, changed in place.
+    """
+    loops = [
+        cfg.get(f'{mode}_cfg')
+        for mode in ('val', 'test')
+        if cfg.get(f'{mode}_dataloader') is not None
+    ]
+    precision = evaluation_precision(cfg)
+    hooks = list(cfg.get('custom_hooks') or [])
+    if (
+        precision is None
+        or not precision.mixed
+        or all('fp16' in (loop or {}) for loop in loops)
+        or any(_type_name(hook) == 'EvalPrecisionHook' for hook in hooks)
+    ):
+        return
+    hook = dict(type='mmamp.EvalPrecisionHook', dtype=precision.dtype)
+    cfg.custom_hooks = [*hooks, hook]
+    dtype = precision.dtype or "the device's default"
+    print_log(
+        'Added to custom_hooks: EvalPrecisionHook, which evaluates in the '
+        f'dtype of training ({dtype})',
+        logger='current',
+    )
 
 
 def has_stock_ema_hook(cfg: Config) -> bool:

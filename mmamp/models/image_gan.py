@@ -87,6 +87,7 @@ class ImageGAN(BaseGAN):
         self.disc_regularizers = _build_all(disc_regularizers)
         self.gen_regularizers = _build_all(gen_regularizers)
         _check_kinds(self.disc_regularizers, self.gen_regularizers)
+        self._evaluated = 0
         if len(self.gen_regularizers):
             _check_two_part(self.generator)
 
@@ -232,7 +233,6 @@ class ImageGAN(BaseGAN):
             return noise, None
         return noise, random.integers(self.num_classes)
 
-    @torch.no_grad()
     def sample(
         self,
         num: int,
@@ -253,25 +253,55 @@ class ImageGAN(BaseGAN):
         Returns:
             Tensor: uint8 images of shape (num, C, H, W).
         """
+        random = self._random(num, SAMPLES, (index, 0))
+        noise, drawn = self._latents(random)
+        return self.generate(
+            noise, drawn if labels is None else labels, use_ema
+        )
+
+    @torch.no_grad()
+    def generate(
+        self,
+        noise: Tensor,
+        labels: Tensor | None = None,
+        use_ema: bool = True,
+    ) -> Tensor:
+        """Generate images from given latents in evaluation mode.
+
+        Args:
+            noise (Tensor): Of shape (N, noise_size).
+            labels (Tensor, optional): Class labels of shape (N, ), if the
+                model is conditional. Defaults to None.
+            use_ema (bool): Whether the averaged generator is used, if there
+                is one. Defaults to True.
+
+        Returns:
+            Tensor: uint8 images of shape (N, C, H, W).
+        """
         # Without its model wrapper, in which ranks would wait for each other.
         network = unwrap(self.generator)
         if use_ema and self.generator_ema is not None:
             network = self.generator_ema
-        noise, drawn = self._latents(self._random(num, SAMPLES, (index, 0)))
         was_training = network.training
         network.eval()
         try:
-            images = self._call(
-                network, noise, drawn if labels is None else labels
-            )
+            images = self._call(network, noise, labels)
         finally:
             network.train(was_training)
         return self.data_preprocessor.to_uint8(images)
+
+    def train(self, mode: bool = True) -> 'ImageGAN':
+        """Switch the mode; evaluation begins with its first latents."""
+        self._evaluated = 0
+        return super().train(mode)
 
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
     ) -> Any:
         """Generate as many images as there are inputs.
+
+        Each call takes other latents; the first after :meth:`eval` takes those
+        that the first one always takes, so that evaluations can be compared.
 
         Args:
             inputs (Tensor): A batch of images; only its length counts.
@@ -294,8 +324,13 @@ class ImageGAN(BaseGAN):
                 "with model_wrapper_cfg=dict(type='mmamp."
                 "SeparateDistributedDataParallel'))"
             )
-        labels = self._labels(data_samples) if data_samples else None
-        images = self.sample(len(inputs), labels)
+        place = (0, self._evaluated)
+        self._evaluated += len(inputs) * get_world_size()
+        random = self._random(len(inputs), SAMPLES, place)
+        noise, labels = self._latents(random)
+        if data_samples:
+            labels = self._labels(data_samples)
+        images = self.generate(noise, labels)
         if mode == 'tensor':
             return images
         return [dict(fake_img=image) for image in images]

@@ -8,6 +8,7 @@ from mmamp.config.launch import (
     add_hooks,
     check_constructor,
     enable_auto_scale_lr,
+    evaluate_as_trained,
     load_config,
     merge_options,
     seed_data,
@@ -173,6 +174,51 @@ def test_mmengines_average_is_told_of(kind, scope, is_told, mm_log):
     add_hooks(cfg)
     assert cfg.custom_hooks[0].type is kind or cfg.custom_hooks[0].type == kind
     assert ("type='mmamp.EMAHook' does not" in mm_log()) == is_told
+
+
+def amp(**kwargs):
+    return dict(type='mmamp.AmpOptimWrapper', optimizer=dict(), **kwargs)
+
+
+class TestEvaluateAsTrained:
+    def cfg(self, wrapper, **kwargs):
+        loops = dict(val_cfg=dict(), val_dataloader=dict()) | kwargs
+        return Config(dict(optim_wrapper=wrapper, **loops))
+
+    @pytest.mark.parametrize(
+        ('wrapper', 'dtype'),
+        [
+            (amp(), None),
+            (amp(dtype='float16'), 'float16'),
+            (dict(discriminator=amp(), generator=amp(dtype='auto')), 'auto'),
+            (dict(one=amp(dtype='bfloat16'), two=amp()), 'bfloat16'),
+        ],
+    )
+    def test_in_the_dtype_of_training(self, wrapper, dtype, mm_log):
+        cfg = self.cfg(wrapper)
+        evaluate_as_trained(cfg)
+        evaluate_as_trained(cfg)
+        (hook,) = cfg.custom_hooks
+        assert hook == dict(type='mmamp.EvalPrecisionHook', dtype=dtype)
+        assert mm_log().count('evaluates in the dtype of training') == 1
+
+    @pytest.mark.parametrize(
+        ('wrapper', 'kwargs'),
+        [
+            (dict(optimizer=dict()), {}),
+            (amp(dtype='float32'), {}),
+            (dict(generator=dict(optimizer=dict()), critic=amp()), {}),
+            (dict(), {}),
+            (amp(), dict(val_dataloader=None)),
+            (amp(), dict(val_cfg=dict(fp16=False))),
+        ],
+        ids=['plain', 'kept', 'generator', 'none', 'no val', 'set'],
+    )
+    def test_nothing_to_add(self, wrapper, kwargs, mm_log):
+        cfg = self.cfg(wrapper, **kwargs)
+        evaluate_as_trained(cfg)
+        assert 'custom_hooks' not in cfg
+        assert not mm_log()
 
 
 def test_several_optimizers_without_a_constructor():

@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mmamp.engine import autocast as module
 from mmamp.engine.autocast import (
     RoundedOperands,
     autocast,
@@ -11,7 +12,6 @@ from mmamp.engine.autocast import (
     has_native,
     resolve_dtype,
 )
-from mmamp.engine.optimizers import autocast as module
 
 LOW = [torch.bfloat16, torch.float16]
 

@@ -365,6 +365,36 @@ class TestForward:
         assert torch.equal(images, gan.sample(3, labels))
         assert gan(torch.zeros(3, 1, 4, 4)).shape == (3, 1, 4, 4)
 
+    def test_an_evaluation_takes_other_latents_for_each_batch(self):
+        set_seed()
+        gan = make_gan().eval()
+        inputs = torch.zeros(2, 1, 4, 4)
+        parts = torch.cat([gan(inputs), gan(inputs[:1])])
+        assert torch.equal(parts, gan.sample(3))
+        assert not torch.equal(parts[2], parts[0])
+
+    def test_every_evaluation_takes_the_same_latents(self):
+        set_seed()
+        gan = make_gan().eval()
+        inputs = torch.zeros(2, 1, 4, 4)
+        first = gan(inputs)
+        assert not torch.equal(gan(inputs), first)
+        gan.train().eval()
+        assert torch.equal(gan(inputs), first)
+
+    def test_ranks_share_out_an_evaluation(self, as_rank):
+        set_seed()
+        gan = make_gan().eval()
+        inputs = torch.zeros(2, 1, 4, 4)
+        parts = []
+        for rank in range(2):
+            with as_rank(rank, 2):
+                gan.eval()
+                parts.append([gan(inputs), gan(inputs)])
+        whole = gan.sample(8)
+        for rank in range(2):
+            assert torch.equal(torch.cat(parts[rank]), whole[rank::2])
+
     def test_as_mmengines_loops_call_it(self):
         gan = make_gan(num_classes=3)
         results = gan.val_step(batch(num_classes=3))

@@ -3,6 +3,7 @@
 from .amp_monitor_hook import AmpMonitorHook
 from .checkpoint_hook import CheckpointHook
 from .ema_hook import EMAHook
+from .eval_precision_hook import EvalPrecisionHook
 from .overflow_hook import OverflowHook
 from .precision_hook import PrecisionHook
 from .preemption_hook import PreemptionHook
@@ -13,6 +14,7 @@ __all__ = [
     'AmpMonitorHook',
     'CheckpointHook',
     'EMAHook',
+    'EvalPrecisionHook',
     'OverflowHook',
     'PrecisionHook',
     'PreemptionHook',

@@ -1,0 +1,97 @@
+"""Evaluation in the precision of training."""
+
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from torch import nn
+
+from mmamp.module_names import unwrap
+from mmamp.registry import HOOKS
+
+from ..autocast import autocast, resolve_dtype
+
+_LOOPS = dict(val='val_cfg', test='test_cfg')
+
+
+@HOOKS.register_module()
+class EvalPrecisionHook(Hook):
+    """Validate and test under autocast, in the dtype of training.
+
+    MMEngine's loops know one low precision for each device, and only where
+    ``val_cfg`` or ``test_cfg`` asks for it by ``fp16=True``. Where they have
+    the key ``fp16``, True or False, that is left alone. mmamp's launcher adds
+    this hook where the generator, or else the first network, is trained in
+    mixed precision.
+
+    Args:
+        dtype (str, optional): ``'float16'``, ``'bfloat16'``, ``'float32'`` or
+            ``'auto'``. Defaults to None: PyTorch's default for the device.
+
+    Raises:
+        ValueError: If the device has no such dtype.
+
+    Examples:
+        >>> custom_hooks = [
+        ...     dict(type='mmamp.EvalPrecisionHook', dtype='bfloat16')]
+    """
+
+    def __init__(self, dtype: str | None = None) -> None:
+        self.dtype = dtype
+        self._handles: list[Any] = []
+        self._open: list[Any] = []
+        self._said: set[str] = set()
+
+    def before_val(self, runner: Any) -> None:
+        """Switch over."""
+        self._begin(runner, 'val')
+
+    def after_val(self, runner: Any) -> None:
+        """Switch back."""
+        self._end()
+
+    def before_test(self, runner: Any) -> None:
+        """Switch over."""
+        self._begin(runner, 'test')
+
+    def after_test(self, runner: Any) -> None:
+        """Switch back."""
+        self._end()
+
+    def _begin(self, runner: Any, mode: str) -> None:
+        key = _LOOPS[mode]
+        if 'fp16' in (runner.cfg.get(key) or {}):
+            self._say(mode, f'as {key}.fp16 says')
+            return
+        model = unwrap(runner.model)
+        device = next(model.parameters()).device.type
+        dtype = resolve_dtype(self.dtype, device)
+        self._say(mode, f'{str(dtype).removeprefix("torch.")} on {device}')
+        if dtype is torch.float32:
+            return
+
+        def enter(module: nn.Module, args: Any) -> None:
+            context = autocast(device, dtype)
+            context.__enter__()
+            self._open.append(context)
+
+        def leave(module: nn.Module, args: Any, output: Any) -> None:
+            if self._open:
+                self._open.pop().__exit__(None, None, None)
+
+        self._handles = [
+            model.register_forward_pre_hook(enter),
+            model.register_forward_hook(leave, always_call=True),
+        ]
+
+    def _end(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def _say(self, mode: str, what: str) -> None:
+        if mode not in self._said:
+            self._said.add(mode)
+            name = dict(val='Validation', test='Test')[mode]
+            print_log(f'{name} runs in: {what}', logger='current')

@@ -1,30 +1,24 @@
 """Train a config: ``python -m mmamp.train CONFIG --amp``."""
 
 import argparse
-import logging
 import os
 import sys
 import time
 from pathlib import Path
-from traceback import format_exception
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import get_rank, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 
 import mmamp  # noqa: F401  (registers everything)
-from mmamp.config import enable_amp
 from mmamp.config.launch import (
     UsageError,
     add_hooks,
-    check_constructor,
     enable_auto_scale_lr,
     evaluate_as_trained,
-    load_config,
-    merge_options,
     seed_data,
 )
 from mmamp.engine.checkpoints import load_safely_only
@@ -33,9 +27,17 @@ from mmamp.engine.hooks.preemption_hook import Preempted
 from mmamp.engine.model_wrapper import set_model_wrapper
 from mmamp.engine.strategies.choice import set_strategy
 from mmamp.launcher.arguments import build_parser
+from mmamp.launcher.base_config import read_config
 from mmamp.launcher.early_log import EarlyLog
+from mmamp.launcher.mistakes import (
+    INTERRUPTED,
+    MISTAKES,
+    NOT_FINITE,
+    USAGE,
+    complain,
+    is_interrupt,
+)
 from mmamp.launcher.ranks import (
-    check_launcher,
     is_first,
     join_ranks,
     leave_ranks,
@@ -47,19 +49,9 @@ from mmamp.launcher.resume import (
     set_resume,
 )
 
-USAGE = 2
-"""Exit code for a mistake of the user's."""
-NOT_FINITE = 3
-"""Exit code of a run whose gradients are not finite any more."""
-INTERRUPTED = 130
-"""Exit code of a process that Ctrl-C ended."""
+COMMAND = 'mmamp.train'
 SECONDS = 3.0
 """How long a rank waits with what the first one may say too."""
-MISTAKES = (
-    *(TypeError, ValueError, KeyError, AttributeError, AssertionError),
-    *(ImportError, OSError),
-)
-"""What building a run raises of a config that it cannot be built from."""
 
 
 def config_from(args: argparse.Namespace) -> Config:
@@ -74,27 +66,7 @@ def config_from(args: argparse.Namespace) -> Config:
     Raises:
         UsageError: If the command line or the config is wrong; one line.
     """
-    if not args.amp:
-        for option in ('amp_dtype', 'loss_scale'):
-            if getattr(args, option) is not None:
-                name = option.replace('_', '-')
-                raise UsageError(f'--{name} has no effect without --amp')
-    check_launcher(args.launcher)
-    cfg = load_config(args.config)
-    merge_options(cfg, args.cfg_options or {})
-    cfg.launcher = args.launcher
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
-    elif cfg.get('work_dir') is None:
-        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
-    if Path(cfg.work_dir).is_file():
-        raise UsageError(f'work dir {cfg.work_dir!r} is a file')
-    check_constructor(cfg)
-    if args.amp:
-        try:
-            cfg = enable_amp(cfg, args.amp_dtype, args.loss_scale)
-        except (TypeError, ValueError) as error:
-            raise UsageError(f'--amp: {error}') from error
+    cfg = read_config(args)
     if args.auto_scale_lr:
         enable_auto_scale_lr(cfg)
     set_resume(cfg, args.resume)
@@ -104,18 +76,6 @@ def config_from(args: argparse.Namespace) -> Config:
     set_model_wrapper(cfg)
     set_strategy(cfg)
     return cfg
-
-
-def _is_interrupt(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is behind an error.
-
-    Code that was writing a file may turn it into an error of its own.
-    """
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -141,7 +101,7 @@ def main(argv: list[str] | None = None) -> int:
     except UsageError as error:
         if is_first(args.launcher):
             early.replay(MMLogger.get_current_instance())
-            _complain(error)
+            complain(error, COMMAND)
         return USAGE
     phase = _Phase()
     try:
@@ -173,7 +133,7 @@ def main(argv: list[str] | None = None) -> int:
         leave_ranks()
         return NOT_FINITE
     except BaseException as error:
-        if _is_interrupt(error):
+        if is_interrupt(error):
             if is_main_process():
                 print(how_to_resume(cfg, argv), file=sys.stderr)
             return INTERRUPTED
@@ -183,7 +143,7 @@ def main(argv: list[str] | None = None) -> int:
             # Where all have met the same, the first one tells it and torchrun
             # ends this one meanwhile.
             time.sleep(SECONDS)
-        _complain(error)
+        complain(error, COMMAND)
         return USAGE
     leave_ranks()
     return 0
@@ -208,29 +168,6 @@ def build_runner(cfg: Config) -> Any:
     if isinstance(kind, str):
         kind = RUNNERS.get(kind)
     return kind.from_cfg(cfg)
-
-
-def _complain(error: BaseException | str) -> None:
-    """Tell a mistake in one line; where it was found out goes into the log."""
-    if isinstance(error, (UsageError, str)):
-        print(f'mmamp.train: error: {error}', file=sys.stderr)
-        return
-    # A KeyError would put its text into quotes.
-    text = error.args[0] if isinstance(error, KeyError) else error
-    text = ' '.join(str(text).split())
-    where = ''
-    for handler in MMLogger.get_current_instance().handlers:
-        if isinstance(handler, logging.FileHandler):
-            with open(handler.baseFilename, 'a') as file:
-                file.writelines(format_exception(error))
-            where = f' (more in {handler.baseFilename})'
-    if not where:
-        print(''.join(format_exception(error)), file=sys.stderr)
-    rank = '' if is_main_process() else f'rank {get_rank()}: '
-    print(
-        f'mmamp.train: error: {rank}{type(error).__name__}: {text}{where}',
-        file=sys.stderr,
-    )
 
 
 if __name__ == '__main__':

@@ -137,33 +137,27 @@ def without_wrapper(state: Any) -> Any:
     return found
 
 
-def check_checkpoint(path: str) -> dict[str, Any]:
-    """Make sure that a run can go on from a checkpoint.
+def read_checkpoint(path: str) -> Any:
+    """What is in a checkpoint.
 
     Args:
         path (str): Of the file; its tensors are mapped, not read.
 
     Returns:
-        dict: Its ``meta``.
+        Any: A dict, if it is a checkpoint of MMEngine's.
 
     Raises:
-        UsageError: If it does not exist, cannot be read or is not complete.
+        UsageError: If it does not exist or cannot be read.
     """
-    if os.path.isdir(path):
-        raise UsageError(
-            f'checkpoint {path!r} is a folder; --resume without a path goes '
-            'on from the latest checkpoint of --work-dir'
-        )
     if not os.path.isfile(path):
         raise UsageError(f'checkpoint {path!r} does not exist')
     if not zipfile.is_zipfile(path):
         raise UsageError(
             f'checkpoint {path!r} cannot be read: it is cut short, or was '
-            'not written by torch.save; --resume without a path goes on from '
-            'the latest whole checkpoint of the work dir'
+            'not written by torch.save'
         )
     try:
-        checkpoint = torch.load(
+        return torch.load(
             path, map_location='cpu', weights_only=True, mmap=True
         )
     except UnpicklingError as error:
@@ -176,6 +170,26 @@ def check_checkpoint(path: str) -> dict[str, Any]:
         raise UsageError(
             f'checkpoint {path!r} cannot be read: {error}'
         ) from error
+
+
+def check_checkpoint(path: str) -> dict[str, Any]:
+    """Make sure that a run can go on from a checkpoint.
+
+    Args:
+        path (str): Of the file.
+
+    Returns:
+        dict: Its ``meta``.
+
+    Raises:
+        UsageError: If it does not exist, cannot be read or is not complete.
+    """
+    if os.path.isdir(path):
+        raise UsageError(
+            f'checkpoint {path!r} is a folder; --resume without a path goes '
+            'on from the latest checkpoint of --work-dir'
+        )
+    checkpoint = read_checkpoint(path)
     needed = ('state_dict', 'meta', 'message_hub')
     if not isinstance(checkpoint, dict):
         checkpoint = {}

@@ -34,16 +34,12 @@ def _loss_scale(text: str) -> str | float:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line, which is that of MMEngine's projects."""
+    """The command line of training, which is that of MMEngine's projects."""
     parser = argparse.ArgumentParser(
         description='Train a model, in mixed precision with --amp'
     )
     parser.add_argument('config', help='path of the config file')
-    parser.add_argument(
-        '--work-dir',
-        help='where logs, checkpoints and pictures go '
-        "(default: the config's, else work_dirs/CONFIG_NAME)",
-    )
+    _add_common(parser, 'logs, checkpoints and pictures', 'train')
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -51,15 +47,6 @@ def build_parser() -> argparse.ArgumentParser:
         metavar='PATH',
         help='go on from a checkpoint; without PATH, or with "auto", from '
         'the latest in the work dir',
-    )
-    parser.add_argument(
-        '--amp', action='store_true', help='train in mixed precision'
-    )
-    parser.add_argument(
-        '--amp-dtype',
-        choices=['float16', 'bfloat16', 'auto'],
-        help="with --amp: the low precision (default: the config's, else "
-        "PyTorch's for the device; auto: bfloat16 where the hardware has it)",
     )
     parser.add_argument(
         '--loss-scale',
@@ -73,6 +60,84 @@ def build_parser() -> argparse.ArgumentParser:
         help='scale the learning rate with the batch size, by the '
         "config's auto_scale_lr",
     )
+    return parser
+
+
+def build_test_parser() -> argparse.ArgumentParser:
+    """The command line of testing, which is that of MMEngine's projects."""
+    parser = argparse.ArgumentParser(
+        description='Compute the metrics of a trained model'
+    )
+    parser.add_argument('config', help='path of the config file')
+    _add_checkpoint(parser)
+    _add_common(parser, 'the log and the metrics', 'test')
+    return parser
+
+
+def build_sample_parser() -> argparse.ArgumentParser:
+    """The command line of sampling."""
+    parser = argparse.ArgumentParser(
+        description='Write pictures that a trained generator makes: from '
+        'noise, or, where it makes pictures of pictures, from the first ones '
+        'of the test data'
+    )
+    parser.add_argument('config', help='path of the config file')
+    _add_checkpoint(parser)
+    parser.add_argument(
+        '--num',
+        type=_positive,
+        default=16,
+        help='how many pictures (default: 16)',
+    )
+    parser.add_argument(
+        '--out',
+        default='samples',
+        metavar='DIR',
+        help='the folder they go to (default: samples)',
+    )
+    parser.add_argument(
+        '--seed',
+        type=int,
+        default=0,
+        help='the same seed gives the same pictures (default: 0)',
+    )
+    parser.add_argument(
+        '--label',
+        type=int,
+        nargs='+',
+        metavar='CLASS',
+        help='classes to make, in turn (default: all, in turn), if the model '
+        'is conditional',
+    )
+    parser.add_argument(
+        '--interpolate',
+        action='store_true',
+        help='also write interpolation.gif: from each picture to the next, '
+        'and back to the first',
+    )
+    parser.add_argument(
+        '--raw',
+        action='store_true',
+        help='use the generator as trained, not its average (EMA)',
+    )
+    _add_options(parser)
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is no int >= 1')
+    return int(text)
+
+
+def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        'checkpoint',
+        help='path of a checkpoint, or of a work dir: its latest one',
+    )
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -81,6 +146,27 @@ def build_parser() -> argparse.ArgumentParser:
         help='settings that replace those of the config, such as '
         'train_cfg.max_iters=100',
     )
+
+
+def _add_common(
+    parser: argparse.ArgumentParser, content: str, verb: str
+) -> None:
+    """Options that training and testing share."""
+    parser.add_argument(
+        '--work-dir',
+        help=f'where {content} go '
+        "(default: the config's, else work_dirs/CONFIG_NAME)",
+    )
+    parser.add_argument(
+        '--amp', action='store_true', help=f'{verb} in mixed precision'
+    )
+    parser.add_argument(
+        '--amp-dtype',
+        choices=['float16', 'bfloat16', 'auto'],
+        help="with --amp: the low precision (default: the config's, else "
+        "PyTorch's for the device; auto: bfloat16 where the hardware has it)",
+    )
+    _add_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -94,4 +180,3 @@ def build_parser() -> argparse.ArgumentParser:
         default=0,
         help='set by older launchers; torchrun uses the environment',
     )
-    return parser

@@ -1,0 +1,63 @@
+"""How a command ends, and what it says then."""
+
+import logging
+import sys
+from traceback import format_exception
+from typing import Any
+
+from mmengine.dist import get_rank, is_main_process
+from mmengine.logging import MMLogger
+
+from mmamp.config.launch import UsageError
+
+USAGE = 2
+"""Exit code for a mistake of the user's."""
+NOT_FINITE = 3
+"""Exit code of a run whose gradients are not finite any more."""
+INTERRUPTED = 130
+"""Exit code of a process that Ctrl-C ended."""
+MISTAKES = (
+    *(TypeError, ValueError, KeyError, AttributeError, AssertionError),
+    *(ImportError, OSError),
+)
+"""What building a run raises of a config that it cannot be built from."""
+
+
+def is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error.
+
+    Code that was writing a file may turn it into an error of its own.
+    """
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def complain(error: BaseException | str, command: str) -> None:
+    """Tell a mistake in one line; where it was found out goes into the log.
+
+    Args:
+        error (BaseException or str): The mistake.
+        command (str): Name of the command that met it.
+    """
+    if isinstance(error, (UsageError, str)):
+        print(f'{command}: error: {error}', file=sys.stderr)
+        return
+    # A KeyError would put its text into quotes.
+    text: Any = error.args[0] if isinstance(error, KeyError) else error
+    text = ' '.join(str(text).split())
+    where = ''
+    for handler in MMLogger.get_current_instance().handlers:
+        if isinstance(handler, logging.FileHandler):
+            with open(handler.baseFilename, 'a') as file:
+                file.writelines(format_exception(error))
+            where = f' (more in {handler.baseFilename})'
+    if not where:
+        print(''.join(format_exception(error)), file=sys.stderr)
+    rank = '' if is_main_process() else f'rank {get_rank()}: '
+    print(
+        f'{command}: error: {rank}{type(error).__name__}: {text}{where}',
+        file=sys.stderr,
+    )

@@ -1,0 +1,65 @@
+"""Weights to test, or to sample from."""
+
+import os
+from typing import Any
+
+from mmengine.runner.checkpoint import load_state_dict
+from torch import nn
+
+from mmamp.config.launch import UsageError
+from mmamp.engine.checkpoints import latest_checkpoint, read_checkpoint
+
+
+def find_checkpoint(path: str) -> str:
+    """The file that a command line means.
+
+    Args:
+        path (str): Of a checkpoint, or of a work dir with some.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    if not os.path.isdir(path):
+        if not os.path.isfile(path):
+            raise UsageError(f'checkpoint {path!r} does not exist')
+        return path
+    found = latest_checkpoint(path)
+    if found is None:
+        raise UsageError(f'there is no checkpoint in {path!r}')
+    return found[0]
+
+
+def load_weights(model: nn.Module, path: str) -> None:
+    """Load a model's weights, all of them or none.
+
+    MMEngine would log what does not fit, and go on.
+
+    Args:
+        model (nn.Module): Changed in place.
+        path (str): Of a checkpoint, or of a bare state dict.
+
+    Raises:
+        UsageError: If it does not hold all of the model's weights.
+    """
+    checkpoint = read_checkpoint(path)
+    given: Any = {}
+    if isinstance(checkpoint, dict):
+        given = checkpoint.get('state_dict', checkpoint)
+    wanted = model.state_dict()
+    wrong = [
+        f'{name} ({_shape(given.get(name))} instead of {_shape(value)})'
+        for name, value in wanted.items()
+        if _shape(given.get(name)) != _shape(value)
+    ]
+    if wrong:
+        raise UsageError(
+            f'{path!r} holds other weights than the config has: '
+            f'{len(wrong)} of {len(wanted)} do not fit, such as {wrong[0]}; '
+            'give the config that it was trained with (its work dir holds it)'
+        )
+    # MMEngine's own, which knows of model wrappers in the model.
+    load_state_dict(model, given)
+
+
+def _shape(value: Any) -> str:
+    return 'nothing' if value is None else str(tuple(value.shape))

@@ -1,0 +1,132 @@
+"""Test a config: ``python -m mmamp.test CONFIG CHECKPOINT [--amp]``."""
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+from rich.console import Console
+from rich.table import Table
+
+import mmamp  # noqa: F401  (registers everything)
+from mmamp.config.launch import UsageError, evaluate_as_trained
+from mmamp.engine.checkpoints import load_safely_only
+from mmamp.engine.model_wrapper import set_model_wrapper
+from mmamp.launcher.arguments import build_test_parser
+from mmamp.launcher.base_config import read_config
+from mmamp.launcher.early_log import EarlyLog
+from mmamp.launcher.mistakes import (
+    INTERRUPTED,
+    MISTAKES,
+    USAGE,
+    complain,
+    is_interrupt,
+)
+from mmamp.launcher.ranks import is_first, join_ranks, leave_ranks
+from mmamp.launcher.weights import find_checkpoint, load_weights
+from mmamp.module_names import unwrap
+
+COMMAND = 'mmamp.test'
+PARTS = ('dataloader', 'cfg', 'evaluator')
+
+
+def config_from(args: argparse.Namespace) -> Config:
+    """The config to test, from the command line.
+
+    Args:
+        args (argparse.Namespace): What ``build_test_parser`` parsed.
+
+    Raises:
+        UsageError: If the command line or the config is wrong; one line.
+    """
+    cfg = read_config(args)
+    args.checkpoint = find_checkpoint(args.checkpoint)
+    # Loaded by this command, which minds what does not fit.
+    cfg.load_from = None
+    cfg.resume = False
+    _complete_test(cfg, args.config)
+    evaluate_as_trained(cfg)
+    # Checkpoints are the same whatever trained them; one process, or DDP,
+    # tests.
+    for key in ('strategy', 'runner_type'):
+        cfg.pop(key, None)
+    set_model_wrapper(cfg)
+    # The Runner saves the config: not in the place of the training config.
+    object.__setattr__(cfg, '_filename', None)
+    return cfg
+
+
+def _complete_test(cfg: Config, path: str) -> None:
+    """Test on the validation data where the config has no others."""
+    for mode in ('test', 'val'):
+        parts = [cfg.get(f'{mode}_{part}') for part in PARTS]
+        if all(part is not None for part in parts):
+            for part, value in zip(PARTS, parts, strict=True):
+                cfg[f'test_{part}'] = value
+            return
+    raise UsageError(
+        f'config {path!r} has nothing to test on: it needs test_dataloader, '
+        'test_cfg=dict() and test_evaluator, or the same with val_'
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Test.
+
+    Args:
+        argv (list[str], optional): The command line. Defaults to None:
+            ``sys.argv``.
+
+    Returns:
+        int: Exit code: 0, 2 for a mistake of the user's, 130 after Ctrl-C.
+    """
+    args = build_test_parser().parse_args(argv)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    load_safely_only()
+    early = EarlyLog()
+    try:
+        with early:
+            cfg = config_from(args)
+    except UsageError as error:
+        if is_first(args.launcher):
+            early.replay(MMLogger.get_current_instance())
+            complain(error, COMMAND)
+        return USAGE
+    try:
+        join_ranks(args.launcher)
+        runner = Runner.from_cfg(cfg)
+        early.replay(runner.logger)
+        load_weights(unwrap(runner.model), args.checkpoint)
+        runner.logger.info(f'Weights of {args.checkpoint}')
+        metrics = runner.test()
+    except BaseException as error:
+        if is_interrupt(error):
+            print('Interrupted.', file=sys.stderr)
+            return INTERRUPTED
+        if not isinstance(error, MISTAKES):
+            raise
+        complain(error, COMMAND)
+        return USAGE
+    if is_main_process():
+        _print(metrics, args.checkpoint)
+    leave_ranks()
+    return 0
+
+
+def _print(metrics: dict[str, Any], checkpoint: str) -> None:
+    table = Table(title=checkpoint)
+    table.add_column('metric')
+    table.add_column('value', justify='right')
+    for name, value in metrics.items():
+        table.add_row(
+            name, f'{value:.5g}' if isinstance(value, float) else str(value)
+        )
+    Console().print(table)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -253,11 +253,24 @@ class ImageGAN(BaseGAN):
         Returns:
             Tensor: uint8 images of shape (num, C, H, W).
         """
-        random = self._random(num, SAMPLES, (index, 0))
-        noise, drawn = self._latents(random)
+        noise, drawn = self.latents(num, index)
         return self.generate(
             noise, drawn if labels is None else labels, use_ema
         )
+
+    def latents(self, num: int, index: int = 0) -> tuple[Tensor, Any]:
+        """Latents to sample, which are nobody else's.
+
+        Args:
+            num (int): How many; the first are the same whatever it is.
+            index (int): The same index gives the same latents. Defaults to 0.
+
+        Returns:
+            tuple[Tensor, Tensor or None]: Noise of shape (num, noise_size),
+            standard normal, and labels of shape (num, ), uniform, if the
+            model is conditional.
+        """
+        return self._latents(self._random(num, SAMPLES, (index, 0)))
 
     @torch.no_grad()
     def generate(
@@ -289,6 +302,27 @@ class ImageGAN(BaseGAN):
         finally:
             network.train(was_training)
         return self.data_preprocessor.to_uint8(images)
+
+    def panels(self, data: dict) -> dict[str, Tensor]:
+        """Pictures to look at, by what they are.
+
+        Args:
+            data (dict): A batch, as the data loader gives it.
+
+        Returns:
+            dict[str, Tensor]: uint8 images of shape (N, C, H, W): real ones,
+            generated ones of the same classes, always of the same latents,
+            and, if there is an average, its.
+        """
+        real = data['inputs']
+        labels = self._labels(data.get('data_samples'))
+        if labels is not None:
+            labels = labels.to(self.data_preprocessor.device)
+        panels = dict(real=real, generator=self.sample(len(real), labels))
+        if self.generator_ema is not None:
+            raw = self.sample(len(real), labels, use_ema=False)
+            panels = dict(real=real, generator=raw, EMA=panels['generator'])
+        return panels
 
     def train(self, mode: bool = True) -> 'ImageGAN':
         """Switch the mode; evaluation begins with its first latents."""

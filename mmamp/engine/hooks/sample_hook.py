@@ -7,25 +7,32 @@ import torch
 from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import Hook
 
+from mmamp.checks import check_int
+from mmamp.datasets.first_items import first_items
 from mmamp.module_names import unwrap
 from mmamp.registry import HOOKS
 from mmamp.sharding import sharded_modules
-from mmamp.visualization import image_grid
+from mmamp.visualization import panels_image
 
 
 @HOOKS.register_module()
 class SampleHook(Hook):
-    """Show a grid of generated images, always from the same latents.
+    """Show what the model makes, always of the same latents or pictures.
 
-    The grid goes to every backend of the ``Visualizer``: as a PNG with
-    ``LocalVisBackend``, to TensorBoard, to W&B. The averaged generator is
-    used if the model has one.
+    A :class:`~mmamp.models.base_gan.BaseGAN` shows real pictures beside those
+    of the generator and of its average (EMA); one that makes pictures of
+    pictures shows its sources and, if it has them, what was wanted. They are
+    the first of the validation data, or else of the training data. Another
+    model needs a method ``sample(num, labels)``.
+
+    The picture goes to every backend of the ``Visualizer``: as a PNG with
+    ``LocalVisBackend``, to TensorBoard, to W&B.
 
     Args:
-        interval (int): Iterations between two grids; there is also one at the
-            end. Defaults to 100.
-        num_samples (int): Images in the grid. Defaults to 64.
-        columns (int): Images in a row; with a conditional model one column a
+        interval (int): Iterations between two pictures; there is also one at
+            the end. Defaults to 100.
+        num_samples (int): Images of each kind. Defaults to 64.
+        columns (int): Images in a row; with a conditional model, one column a
             class is a good choice. Defaults to 8.
 
     Raises:
@@ -41,23 +48,20 @@ class SampleHook(Hook):
     def __init__(
         self, interval: int = 100, num_samples: int = 64, columns: int = 8
     ) -> None:
-        for name, value in [
-            ('interval', interval),
-            ('num_samples', num_samples),
-            ('columns', columns),
-        ]:
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f'{name} must be an int >= 1, but got {value!r}'
-                )
-        self.interval = interval
-        self.num_samples = num_samples
-        self.columns = columns
+        self.interval = check_int('interval', interval)
+        self.num_samples = check_int('num_samples', num_samples)
+        self.columns = check_int('columns', columns)
+        self._data: Any = None
 
     def before_train(self, runner: Any) -> None:
-        """Find out now whether the model can be asked for samples."""
+        """Find out now what the model can show, and load what of."""
         model = unwrap(runner.model)
-        if not hasattr(model, 'sample'):
+        if hasattr(model, 'panels'):
+            loop = runner.val_loop or runner.train_loop
+            self._data = first_items(
+                loop.dataloader.dataset, self.num_samples, self._labels(model)
+            )
+        elif not hasattr(model, 'sample'):
             raise TypeError(
                 f'SampleHook: {type(model).__name__} has no method '
                 'sample(num, labels) that returns uint8 images of shape '
@@ -79,10 +83,12 @@ class SampleHook(Hook):
             # A generator that is sharded runs on all ranks or on none.
             if not (is_main_process() or sharded_modules(runner.model)):
                 return
-            grid = self._grid(runner.model)
+            panels = self._panels(unwrap(runner.model))
             if is_main_process():
                 runner.visualizer.add_image(
-                    'samples', grid, step=runner.iter + 1
+                    'samples',
+                    panels_image(panels, self.columns),
+                    step=runner.iter + 1,
                 )
 
     @master_only
@@ -92,14 +98,19 @@ class SampleHook(Hook):
         for path in Path(runner.log_dir).rglob(name):
             runner.logger.info(f'Samples: {path}')
 
-    def _grid(self, model: Any) -> Any:
-        model = unwrap(model)
-        labels = None
-        if getattr(model, 'num_classes', None) is not None:
-            # One column a class, as far as they go.
-            column = torch.arange(self.num_samples) % self.columns
-            labels = (column % model.num_classes).to(
-                model.data_preprocessor.device
-            )
-        images = model.sample(self.num_samples, labels)
-        return image_grid(images.cpu().numpy(), self.columns)
+    def _labels(self, model: Any) -> list[int] | None:
+        """One column a class, as far as they go."""
+        classes = getattr(model, 'num_classes', None)
+        if classes is None:
+            return None
+        return [i % self.columns % classes for i in range(self.num_samples)]
+
+    def _panels(self, model: Any) -> Any:
+        if self._data is not None:
+            return model.panels(self._data)
+        classes = self._labels(model)
+        device = next(model.parameters()).device
+        labels = (
+            None if classes is None else torch.tensor(classes, device=device)
+        )
+        return dict(samples=model.sample(self.num_samples, labels))

@@ -1,0 +1,241 @@
+"""Sample a generator: ``python -m mmamp.sample CONFIG CHECKPOINT --out DIR``.
+
+A model of mmamp's says by ``panels(data)`` what it shows of a batch; one that
+makes images from latents has ``generate(noise, labels)`` besides.
+"""
+
+import argparse
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.logging import MessageHub
+from mmengine.registry import init_default_scope
+from PIL import Image
+from rich.progress import track
+from torch import Tensor
+
+import mmamp  # noqa: F401  (registers everything)
+from mmamp.config.launch import UsageError, load_config, merge_options
+from mmamp.datasets.first_items import first_items
+from mmamp.engine.checkpoints import load_safely_only
+from mmamp.launcher.arguments import build_sample_parser
+from mmamp.launcher.mistakes import (
+    INTERRUPTED,
+    MISTAKES,
+    USAGE,
+    complain,
+    is_interrupt,
+)
+from mmamp.launcher.weights import find_checkpoint, load_weights
+from mmamp.registry import DATASETS, MODELS
+from mmamp.visualization import image_grid, panels_image
+
+COMMAND = 'mmamp.sample'
+BATCH = 64
+FRAMES = 16
+"""Frames of the interpolation from one picture to the next."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Sample.
+
+    Args:
+        argv (list[str], optional): The command line. Defaults to None:
+            ``sys.argv``.
+
+    Returns:
+        int: Exit code: 0, 2 for a mistake of the user's, 130 after Ctrl-C.
+    """
+    args = build_sample_parser().parse_args(argv)
+    load_safely_only()
+    try:
+        cfg = load_config(args.config)
+        merge_options(cfg, args.cfg_options or {})
+        if os.path.isfile(args.out):
+            raise UsageError(f'--out {args.out!r} is a file')
+        model = build_model(cfg, find_checkpoint(args.checkpoint))
+        MessageHub.get_current_instance().update_info('seed', args.seed)
+        if hasattr(model, 'generate'):
+            sample_latents(model, args)
+        else:
+            sample_pictures(model, cfg, args)
+    except BaseException as error:
+        if is_interrupt(error):
+            print('Interrupted.', file=sys.stderr)
+            return INTERRUPTED
+        if not isinstance(error, MISTAKES):
+            raise
+        complain(error, COMMAND)
+        return USAGE
+    return 0
+
+
+def build_model(cfg: Config, checkpoint: str) -> Any:
+    """A model with its weights, on the device, in evaluation mode.
+
+    Args:
+        cfg (Config): The config.
+        checkpoint (str): Path of the file.
+
+    Raises:
+        UsageError: If the weights are not the model's.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmamp'))
+    model = MODELS.build(cfg.model)
+    load_weights(model, checkpoint)
+    return model.to(get_device()).eval()
+
+
+def sample_latents(model: Any, args: argparse.Namespace) -> None:
+    """Write pictures made from noise, and maybe from labels."""
+    classes = _classes(model, args.label)
+    # The pictures of a seed do not depend on how many there are.
+    noise, _ = model.latents(args.num)
+    labels = None
+    if classes is not None:
+        labels = torch.tensor(
+            [classes[i % len(classes)] for i in range(args.num)],
+            device=noise.device,
+        )
+    images = _generate(model, noise, labels, args)
+    out = Path(args.out)
+    _write(images, out)
+    columns = math.ceil(math.sqrt(args.num))
+    grid = Image.fromarray(image_grid(images.numpy(), columns))
+    grid.save(out / 'grid.png')
+    print(f'{args.num} pictures and grid.png are in {out}')
+    if args.interpolate:
+        _interpolate(model, noise, labels, args)
+
+
+def _classes(model: Any, wanted: list[int] | None) -> list[int] | None:
+    """The classes to make, in turn."""
+    num = model.num_classes
+    if num is None:
+        if wanted is not None:
+            raise UsageError(
+                f'--label {" ".join(map(str, wanted))}: the model is not '
+                'conditional, leave it out'
+            )
+        return None
+    for label in wanted or ():
+        if not 0 <= label < num:
+            raise UsageError(
+                f'--label {label}: the model has the classes 0 to {num - 1}'
+            )
+    return wanted or list(range(num))
+
+
+def _generate(
+    model: Any,
+    noise: Tensor,
+    labels: Tensor | None,
+    args: argparse.Namespace,
+) -> Tensor:
+    """Images of latents, in batches, on the CPU."""
+    parts = []
+    starts = range(0, len(noise), BATCH)
+    for i in track(starts, 'Sampling', disable=not sys.stdout.isatty()):
+        part = None if labels is None else labels[i : i + BATCH]
+        images = model.generate(
+            noise[i : i + BATCH], part, use_ema=not args.raw
+        )
+        parts.append(images.cpu())
+    return torch.cat(parts)
+
+
+def _interpolate(
+    model: Any,
+    noise: Tensor,
+    labels: Tensor | None,
+    args: argparse.Namespace,
+) -> None:
+    """A round trip over all latents, along great circles.
+
+    Noise of many dimensions lies on a sphere; a straight line would lead
+    through its inside, where the generator has never been. A class holds from
+    one picture to the next.
+    """
+    steps = torch.linspace(0, 1, FRAMES + 1, device=noise.device)[:-1, None]
+    ends = noise.roll(-1, 0)
+    path = torch.cat(
+        [_slerp(a, b, steps) for a, b in zip(noise, ends, strict=True)]
+    )
+    if labels is not None:
+        labels = labels.repeat_interleave(FRAMES)
+    frames = _generate(model, path, labels, args)
+    pictures = [_picture(image) for image in frames]
+    file = Path(args.out) / 'interpolation.gif'
+    pictures[0].save(
+        file,
+        save_all=True,
+        append_images=pictures[1:],
+        duration=60,  # ms
+        loop=0,
+    )
+    print(f'{len(pictures)} frames: {file}')
+
+
+def _slerp(a: Tensor, b: Tensor, steps: Tensor) -> Tensor:
+    """Points between two vectors (Shoemake, 1985), of shape (steps, D)."""
+    cosine = torch.cosine_similarity(a, b, dim=0).clamp(-1, 1)
+    angle = cosine.acos()
+    if angle.sin() < 1e-6:
+        return torch.lerp(a, b, steps)
+    first = ((1 - steps) * angle).sin() / angle.sin()
+    return first * a + (steps * angle).sin() / angle.sin() * b
+
+
+def sample_pictures(model: Any, cfg: Config, args: argparse.Namespace) -> None:
+    """Write what a model makes of the first pictures of the test data."""
+    for name in ('label', 'interpolate'):
+        if getattr(args, name):
+            raise UsageError(
+                f'--{name}: {type(model).__name__} makes pictures of '
+                'pictures, not of latents; leave it out'
+            )
+    if not hasattr(model, 'panels'):
+        raise UsageError(
+            f'{type(model).__name__} has neither generate(noise, labels) nor '
+            'panels(data), so that there is nothing to sample'
+        )
+    modes = ('test', 'val', 'train')
+    loader = next(
+        (found for m in modes if (found := cfg.get(f'{m}_dataloader'))), None
+    )
+    if loader is None:
+        raise UsageError(
+            f'config {args.config!r} has no test_dataloader to take pictures '
+            'from'
+        )
+    data = first_items(DATASETS.build(loader['dataset']), args.num)
+    panels = {name: x.cpu() for name, x in model.panels(data).items()}
+    made = 'generator' if args.raw or 'EMA' not in panels else 'EMA'
+    out = Path(args.out)
+    _write(panels[made], out)
+    columns = math.ceil(math.sqrt(args.num))
+    Image.fromarray(panels_image(panels, columns)).save(out / 'grid.png')
+    print(f'{args.num} pictures and grid.png are in {out}')
+
+
+def _write(images: Tensor, out: Path) -> None:
+    """One PNG each: 00000.png and so on."""
+    out.mkdir(parents=True, exist_ok=True)
+    for i, image in enumerate(images):
+        _picture(image).save(out / f'{i:05d}.png')
+
+
+def _picture(image: Tensor) -> Image.Image:
+    """From uint8 of shape (C, H, W), grey or RGB."""
+    pixels = image.permute(1, 2, 0).numpy()
+    return Image.fromarray(pixels[:, :, 0] if len(image) == 1 else pixels)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
 from PIL import Image
 from rich.progress import track
@@ -33,6 +32,7 @@ from mmamp.launcher.mistakes import (
     is_interrupt,
 )
 from mmamp.launcher.weights import find_checkpoint, load_weights
+from mmamp.models.latents import use_seed
 from mmamp.registry import DATASETS, MODELS
 from mmamp.visualization import image_grid, panels_image
 
@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
         if os.path.isfile(args.out):
             raise UsageError(f'--out {args.out!r} is a file')
         model = build_model(cfg, find_checkpoint(args.checkpoint))
-        MessageHub.get_current_instance().update_info('seed', args.seed)
+        use_seed(args.seed)
         if hasattr(model, 'generate'):
             sample_latents(model, args)
         else:

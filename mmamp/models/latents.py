@@ -42,6 +42,15 @@ def agree_on_seed() -> None:
         hub.update_info(_AGREED, int(seed))
 
 
+def use_seed(seed: int) -> None:
+    """Take a seed, whatever run has been in this process.
+
+    Args:
+        seed (int): Of what is drawn from now on.
+    """
+    MessageHub.get_current_instance().update_info(_AGREED, seed)
+
+
 class SampleRandom:
     """Random numbers for each of some samples of an update.
 

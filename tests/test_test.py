@@ -1,0 +1,149 @@
+"""Of ``mmamp.test``, the command."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmamp.test import main
+
+CONFIG = """
+_base_ = 'train.py'
+val_dataloader = dict(
+    batch_size=5, num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='default_collate'),
+    dataset=dict(
+        type='DigitsDataset', indices=12,
+        pipeline=[
+            dict(type='Resize', scale=(8, 8)), dict(type='PackImage')]))
+val_cfg = dict()
+val_evaluator = dict(type='Brightness')
+custom_imports = dict(imports=['brightness'])
+experiment_name = None
+log_level = 'INFO'
+"""
+METRIC = """
+from mmengine.evaluator import BaseMetric
+from mmengine.registry import METRICS
+
+@METRICS.register_module(force=True)
+class Brightness(BaseMetric):
+    default_prefix = 'mean'
+    def process(self, data_batch, data_samples):
+        for sample in data_samples:
+            self.results.append(sample['fake_img'].float().mean().item())
+    def compute_metrics(self, results):
+        return dict(value=sum(results) / len(results), num=len(results))
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, build_runner):
+    """A tiny GAN that was trained, and ``run(*arguments)`` to test it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    runner = build_runner('gan', {'model.ema_config': dict(momentum=0.9)})
+    runner.train()
+    runner.cfg.dump('train.py')
+    Path('config.py').write_text(CONFIG)
+    Path('empty').mkdir()
+    Path('brightness.py').write_text(METRIC)
+    Path('checkpoint.pth').write_bytes(
+        Path(runner.work_dir, 'iter_4.pth').read_bytes()
+    )
+
+    def test(*args, config='config.py', checkpoint='checkpoint.pth'):
+        code = main([config, checkpoint, '--work-dir', 'tested', *args])
+        found = list(Path('tested').glob('2*/2*.json'))
+        return code, json.loads(found[-1].read_text()) if found else None
+
+    test.model = runner.model
+    return test
+
+
+def brightness(model):
+    """Of what the average makes of the first twelve latents."""
+    images = model.sample(12)
+    return images.flatten(1).float().mean().item()
+
+
+def test_the_metrics_are_those_of_the_average(run, capsys):
+    code, metrics = run('--cfg-options', 'randomness.seed=0')
+    assert code == 0
+    assert metrics['mean/num'] == 12
+    model = run.model.float()
+    expected = brightness(model)
+    assert metrics['mean/value'] == pytest.approx(expected, abs=0.01)
+    out = capsys.readouterr().out
+    assert 'checkpoint.pth' in out
+    assert 'mean/value' in out.splitlines()[-3]
+
+
+def test_a_work_dir_stands_for_its_latest_checkpoint(run, capsys):
+    folder = str(next(Path().glob('run*')))
+    assert run(checkpoint=folder)[0] == 0
+    assert 'iter_4.pth' in capsys.readouterr().out
+
+
+def test_in_the_precision_of_training(run, capsys):
+    assert run()[0] == 0
+    assert 'Test runs in: float16 on cpu' in capsys.readouterr().out
+
+
+def test_amp(run, capsys):
+    assert run('--amp', '--amp-dtype', 'bfloat16')[0] == 0
+    assert 'Test runs in: bfloat16 on cpu' in capsys.readouterr().out
+
+
+def test_the_config_that_was_trained_is_not_replaced(run):
+    run()
+    assert not Path('tested/config.py').exists()
+    assert len(list(Path('tested').glob('2*.py'))) == 1
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (dict(checkpoint='no.pth'), "'no.pth' does not exist"),
+        (dict(checkpoint='empty'), "no checkpoint in 'empty'"),
+        (dict(checkpoint='config.py'), "'config.py' cannot be read"),
+        (dict(config='train.py'), "'train.py' has nothing to test on"),
+        (dict(config='confg.py'), 'did you mean .*config.py'),
+    ],
+)
+def test_mistakes(run, arguments, message, capsys):
+    code, _ = run(**arguments)
+    assert code == 2
+    error = capsys.readouterr().err
+    assert len(error.strip().splitlines()) == 1
+    assert re.search(message, error), error
+
+
+def test_weights_of_another_model(run, capsys):
+    code, metrics = run('--cfg-options', 'model.generator.base_channels=4')
+    assert code == 2
+    assert metrics is None
+    assert 'do not fit' in capsys.readouterr().err
+
+
+def test_weights_that_are_missing(run, capsys):
+    state = torch.load('checkpoint.pth', weights_only=True)
+    del state['state_dict']['generator_ema.steps']
+    torch.save(state, 'less.pth')
+    assert run(checkpoint='less.pth')[0] == 2
+    assert '1 of' in capsys.readouterr().err
+
+
+def test_a_bare_state_dict(run):
+    state = torch.load('checkpoint.pth', weights_only=True)['state_dict']
+    torch.save(state, 'bare.pth')
+    assert run(checkpoint='bare.pth')[1]['mean/num'] == 12
+
+
+def test_code_in_a_checkpoint_is_refused(run, capsys):
+    torch.save(dict(state_dict=run.model.generator), 'evil.pth')
+    assert run(checkpoint='evil.pth')[0] == 2
+    assert 'weights_only' in capsys.readouterr().err

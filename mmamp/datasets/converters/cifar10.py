@@ -141,7 +141,7 @@ def _class_names(meta: dict) -> list[str]:
         for name in meta.get(b'label_names', [])
     ]
     # They become folders: none may lead elsewhere.
-    if not names or any(Path(n).name != n or n == '..' for n in names):
+    if not names or any(n in ('', '..') or Path(n).name != n for n in names):
         raise ValueError(
             f'batches.meta should name the classes, but gives {names}'
         )

@@ -1,5 +1,7 @@
 """How good generated images are."""
 
+from .accuracy import Accuracy
 from .digit_classifier import DigitClassifier
+from .digit_features import DigitFeatures
 
-__all__ = ['DigitClassifier']
+__all__ = ['Accuracy', 'DigitClassifier', 'DigitFeatures']

@@ -138,9 +138,7 @@ def _moved(
         scale (float): Largest change of size. Defaults to 0.1.
     """
     num = len(images)
-    angle, zoom, right, down = (
-        torch.rand(4, num, device=images.device) * 2 - 1
-    )
+    angle, zoom, right, down = torch.rand(4, num, device=images.device) * 2 - 1
     angle = angle * math.radians(turn)
     zoom = 1 + zoom * scale
     # Positions count from -1 to 1 across the image.

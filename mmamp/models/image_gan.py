@@ -75,6 +75,7 @@ class ImageGAN(BaseGAN):
         **kwargs: Any,
     ) -> None:
         super().__init__(generator, discriminator, **kwargs)
+        self._generated = 0
         self.noise_size = noise_size
         self.num_classes = num_classes
         if gan_loss is None:
@@ -239,6 +240,7 @@ class ImageGAN(BaseGAN):
         labels: Tensor | None = None,
         index: int = 0,
         use_ema: bool = True,
+        before: int = 0,
     ) -> Tensor:
         """Generate images in evaluation mode.
 
@@ -249,6 +251,8 @@ class ImageGAN(BaseGAN):
             index (int): The same index gives the same latents. Defaults to 0.
             use_ema (bool): Whether the averaged generator is used, if there
                 is one. Defaults to True.
+            before (int): How many images of this index, of all ranks, there
+                have been. Defaults to 0.
 
         Returns:
             Tensor: uint8 images of shape (num, C, H, W).
@@ -257,7 +261,9 @@ class ImageGAN(BaseGAN):
         network = unwrap(self.generator)
         if use_ema and self.generator_ema is not None:
             network = self.generator_ema
-        noise, drawn = self._latents(self._random(num, SAMPLES, (index, 0)))
+        noise, drawn = self._latents(
+            self._random(num, SAMPLES, (index, before))
+        )
         was_training = network.training
         network.eval()
         try:
@@ -268,10 +274,19 @@ class ImageGAN(BaseGAN):
             network.train(was_training)
         return self.data_preprocessor.to_uint8(images)
 
+    def train(self, mode: bool = True) -> 'ImageGAN':
+        """Set the mode, and let :meth:`forward` start again."""
+        self._generated = 0
+        return super().train(mode)
+
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
     ) -> Any:
         """Generate as many images as there are inputs.
+
+        Batches after one another get other latents; those of the first come
+        again once the model is put into training or evaluation mode, so that
+        each validation sees the same.
 
         Args:
             inputs (Tensor): A batch of images; only its length counts.
@@ -295,7 +310,8 @@ class ImageGAN(BaseGAN):
                 "SeparateDistributedDataParallel'))"
             )
         labels = self._labels(data_samples) if data_samples else None
-        images = self.sample(len(inputs), labels)
+        images = self.sample(len(inputs), labels, before=self._generated)
+        self._generated += len(inputs) * get_world_size()
         if mode == 'tensor':
             return images
         return [dict(fake_img=image) for image in images]

@@ -357,6 +357,24 @@ class TestForward:
         for result, image in zip(results, gan.sample(3), strict=True):
             assert torch.equal(result['fake_img'], image)
 
+    def test_batches_are_of_other_latents_until_the_mode_is_set(self):
+        set_seed()
+        gan = make_gan()
+        images = [gan(torch.zeros(num, 1, 4, 4)) for num in (3, 4)]
+        assert torch.equal(torch.cat(images), gan.sample(7))
+        gan.eval()
+        assert torch.equal(gan(torch.zeros(3, 1, 4, 4)), images[0])
+
+    def test_ranks_share_the_latents_of_batches(self, as_rank):
+        set_seed()
+        gan = make_gan()
+        expected = gan.sample(8)
+        for rank in range(2):
+            gan.eval()
+            with as_rank(rank, world_size=2):
+                images = [gan(torch.zeros(2, 1, 4, 4)) for _ in range(2)]
+            assert torch.equal(torch.cat(images), expected[rank::2])
+
     def test_labels_of_the_batch(self):
         set_seed()
         gan = make_gan(num_classes=3)

@@ -18,6 +18,8 @@ from mmamp.registry import METRICS, MODELS
 from .images import fake_images, library, real_images
 
 NAMES = ('FID', 'KID', 'IS')
+_ALONE = dict(sync_on_compute=False)
+"""MMEngine has gathered the features on the first rank, which computes."""
 
 
 @METRICS.register_module()
@@ -164,7 +166,7 @@ class FeatureMetric(BaseMetric):
     def _fid(self, columns: dict[str, Tensor]) -> dict[str, float]:
         module = library('torchmetrics.image.fid', self)
         metric = module.FrechetInceptionDistance(
-            _PassThrough(columns['real'].shape[1])
+            _PassThrough(columns['real'].shape[1]), **_ALONE
         )
         return dict(FID=float(_compared(metric, columns)))
 
@@ -185,6 +187,7 @@ class FeatureMetric(BaseMetric):
             # Subsets that have all images would all be the same.
             subsets=1 if everything else self.kid_subsets,
             subset_size=min(num, self.kid_subset_size),
+            **_ALONE,
         )
         mean, std = _compared(metric, columns)
         return dict(KID=float(mean), KID_std=float(std))
@@ -198,7 +201,7 @@ class FeatureMetric(BaseMetric):
             )
         module = library('torchmetrics.image.inception', self)
         metric = module.InceptionScore(
-            _PassThrough(logits.shape[1]), splits=self.is_splits
+            _PassThrough(logits.shape[1]), splits=self.is_splits, **_ALONE
         )
         metric.update(logits)
         mean, std = metric.compute()

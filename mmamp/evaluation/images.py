@@ -83,7 +83,7 @@ def real_images(data_batch: Any, real_key: str, like: Tensor) -> Tensor:
         TypeError: If there are no such images.
         ValueError: If they are not of that shape.
     """
-    found = data_batch if isinstance(data_batch, dict) else {}
+    found: Any = data_batch if isinstance(data_batch, dict) else {}
     if real_key != 'inputs':
         found = found.get('data_samples')
         found = found if isinstance(found, dict) else {}

@@ -29,11 +29,12 @@ class MSSSIM(BaseMetric):
 
     A generator whose samples are all alike comes close to 1; what is right is
     the value of as many real images. Odena, Olah and Shlens, "Conditional
-    Image Synthesis with Auxiliary Classifier GANs", ICML 2017, section 4.2;
-    the similarity is that of Wang, Simoncelli and Bovik, "Multiscale
-    Structural Similarity for Image Quality Assessment", Asilomar 2003, of
-    torchmetrics' terms at each scale. Images too small for its five scales are compared at fewer,
-    whose weights are scaled to the same sum; the log says so.
+    Image Synthesis with Auxiliary Classifier GANs", ICML 2017, section 4.2,
+    here regardless of classes. The similarity is that of Wang, Simoncelli and
+    Bovik, "Multiscale Structural Similarity for Image Quality Assessment",
+    Asilomar 2003, of torchmetrics' terms at each scale. Images too small for
+    its five scales are compared at fewer, whose weights are scaled to the
+    same sum; the log says so.
 
     Reported as ``MS-SSIM``. The same images and seed give the same value, on
     any number of ranks.
@@ -119,14 +120,10 @@ class MSSSIM(BaseMetric):
             raise ValueError('MS-SSIM needs at least two images, but got one')
         drawn = sorted(results, key=lambda result: result[0])[: 2 * num]
         images = torch.from_numpy(np.stack([image for _, image in drawn]))
-        values = [
-            self._similarity(one, other)
-            for one, other in zip(
-                images[::2].split(BATCH),
-                images[1::2].split(BATCH),
-                strict=True,
-            )
-        ]
+        pairs = zip(
+            images[::2].split(BATCH), images[1::2].split(BATCH), strict=True
+        )
+        values = [self._similarity(one, other) for one, other in pairs]
         return {'MS-SSIM': float(torch.cat(values).mean())}
 
     def _similarity(self, one: Tensor, other: Tensor) -> Tensor:

@@ -193,14 +193,17 @@ def normalised(patches: np.ndarray) -> np.ndarray:
     Returns:
         np.ndarray: float32, of shape (N, C * 49).
     """
-    # numpy adds up in the dtype that it is given, here in pairs.
-    patches = patches.astype(np.float32)
-    over = dict(axis=(0, 2, 3), keepdims=True, dtype=np.float64)
-    patches -= patches.mean(**over).astype(np.float32)
+    vectors = torch.from_numpy(patches).float()
+    # In double precision, since there are millions to add up.
+    deviation, mean = (
+        x.float()
+        for x in torch.std_mean(
+            vectors.double(), dim=(0, 2, 3), correction=0, keepdim=True
+        )
+    )
     # A blank channel stays 0.
-    deviation = patches.std(**over).astype(np.float32)
-    patches /= np.where(deviation > 0, deviation, 1)
-    return patches.reshape(len(patches), -1)
+    deviation = torch.where(deviation > 0, deviation, 1)
+    return ((vectors - mean) / deviation).flatten(1).numpy()
 
 
 def sliced_wasserstein(

@@ -38,6 +38,40 @@ class TestContents:
         assert meta['classes'] == tuple('0123456789')
 
 
+class TestSplits:
+    def test_are_the_whole_and_share_nothing(self):
+        parts = [DigitsDataset(split=x) for x in ('train', 'val')]
+        assert [len(part) for part in parts] == [1437, 360]
+        whole = sorted(x['img'].tobytes() for x in DigitsDataset())
+        both = sorted(x['img'].tobytes() for part in parts for x in part)
+        assert both == whole
+
+    def test_have_all_digits_in_equal_shares(self):
+        counts = [
+            np.bincount([x['gt_label'] for x in DigitsDataset(split=split)])
+            for split in ('all', 'val')
+        ]
+        np.testing.assert_allclose(counts[1] / counts[0], 0.2, atol=0.01)
+
+    def test_never_change(self):
+        labels = [
+            [x['gt_label'] for x in DigitsDataset(split='val')][:12]
+            for _ in range(2)
+        ]
+        assert labels[0] == labels[1]
+
+    def test_with_classes(self):
+        dataset = DigitsDataset(classes=[3], split='val')
+        assert {x['gt_label'] for x in dataset} == {3}
+        assert 30 < len(dataset) < 45
+
+    def test_unknown(self):
+        with pytest.raises(
+            ValueError, match=r"split='test'.*'all', 'train', 'val'"
+        ):
+            DigitsDataset(split='test')
+
+
 class TestClasses:
     @pytest.mark.parametrize('classes', [[0], [7, 3], (1, 2), range(5)])
     def test_only_those_wanted(self, classes):

@@ -262,7 +262,11 @@ def _seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without torchmetrics' advice on the memory that features take."""
+    """Without torchmetrics' advice on the memory that features take.
+
+    Nor torch's on the deviation of a single split, which is not reported.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', message='Metric `.*` will save')
+        warnings.filterwarnings('ignore', message=r'std\(\): degrees of')
         yield

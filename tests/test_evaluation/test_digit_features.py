@@ -62,7 +62,8 @@ class TestShippedWeights:
         assert found[1]['FID'] > 10
         assert found[2]['FID'] > 50
         assert found[0]['KID'] < found[1]['KID'] < found[2]['KID']
-        assert found[0]['IS'] > 7
+        # Of splits of 18 images each.
+        assert found[0]['IS'] > 5
         assert found[1]['IS'] == pytest.approx(1)
 
 
@@ -145,4 +146,4 @@ def test_the_config_learns(tmp_path, amp):
     runner = Runner.from_cfg(cfg)
     runner.train()
     metrics = runner.val_loop.run()
-    assert metrics['accuracy'] >= 85
+    assert metrics['accuracy'] >= 70

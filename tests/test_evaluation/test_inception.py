@@ -33,17 +33,16 @@ def test_a_file_that_holds_more_than_tensors(tmp_path):
 @pytest.fixture(scope='module')
 def weights(tmp_path_factory):
     """A file of random weights of that architecture."""
-    try:
-        import torch_fidelity  # noqa: F401
-    except Exception:
-        # It imports torchvision for other networks' sake, and there may be
-        # none for this torch.
+    # For other networks' sake it imports torchvision, and there may be none
+    # for this torch.
+    with pytest.MonkeyPatch.context() as patch:
         for name in ('', '.datasets', '.transforms', '.transforms.functional'):
-            sys.modules.setdefault(f'torchvision{name}', MagicMock())
-    extractor = pytest.importorskip(
-        'torch_fidelity.feature_extractor_inceptionv3',
-        reason="needs `pip install 'mmamp[inception]'`",
-    )
+            patch.setitem(sys.modules, f'torchvision{name}', MagicMock())
+        pytest.importorskip(
+            'torch_fidelity', reason="needs `pip install 'mmamp[inception]'`"
+        )
+    from torch_fidelity import feature_extractor_inceptionv3 as extractor
+
     path = tmp_path_factory.mktemp('inception') / 'weights.pth'
     torch.manual_seed(0)
     with pytest.MonkeyPatch.context() as patch:

@@ -57,7 +57,6 @@ def weights(tmp_path_factory):
     return str(path)
 
 
-@pytest.mark.slow
 class TestRandomWeights:
     def test_grey_images_are_repeated(self, weights):
         network = MODELS.build(dict(type='mmamp.InceptionV3', weights=weights))
@@ -76,4 +75,4 @@ class TestRandomWeights:
         same = images(8)
         found = evaluate(metric, same, same, batch_size=8)
         assert found['FID'] == pytest.approx(0, abs=1e-3)
-        assert found['IS'] >= 1
+        assert 0.99 < found['IS'] < 8

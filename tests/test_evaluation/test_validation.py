@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 SIZE = 16
@@ -83,3 +84,24 @@ def test_each_validation_sees_the_same(build_runner, gan_options):
     assert torch.equal(images[:50], images[50:])
     latent = {tuple(image.tolist()) for image in images[:50]}
     assert len(latent) > 40
+
+
+def test_the_base_config_completes_a_gans(tmp_path):
+    path = tmp_path / 'config.py'
+    bases = [
+        CONFIGS / 'dcgan' / 'dcgan_digits-32x32.py',
+        CONFIGS / '_base_' / 'evaluators' / 'digits.py',
+    ]
+    path.write_text(
+        f'_base_ = {[str(base) for base in bases]}\n'
+        'train_cfg = dict(max_iters=1, val_interval=1)\n'
+        'train_dataloader = dict(batch_size=4)\n'
+        'val_dataloader = dict(dataset=dict(indices=60))\n'
+    )
+    cfg = Config.fromfile(path)
+    cfg.work_dir = str(tmp_path / 'run')
+    cfg.log_level = 'WARNING'
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    for name in ('FID', 'SWD/avg', 'MS-SSIM'):
+        assert runner.message_hub.get_scalar(f'val/{name}').current() > 0

@@ -35,8 +35,14 @@ setup(
     install_requires=requirements('runtime'),
     extras_require={
         'mm': requirements('mm'),
-        'tests': requirements('tests'),
-        'all': [*requirements('mm'), *requirements('optional')],
+        'metrics': requirements('metrics'),
+        'inception': [*requirements('metrics'), *requirements('inception')],
+        'tests': [*requirements('metrics'), *requirements('tests')],
+        'all': [
+            *requirements('mm'),
+            *requirements('metrics'),
+            *requirements('optional'),
+        ],
     },
     classifiers=[
         'Development Status :: 3 - Alpha',

@@ -33,7 +33,7 @@ def _check_host() -> None:
 
 _check_host()
 
-from . import datasets, engine, models  # noqa: E402, F401
+from . import datasets, engine, evaluation, models  # noqa: E402, F401
 from .config import enable_amp  # noqa: E402
 from .engine.optimizers import (  # noqa: E402
     AmpOptimWrapper,

@@ -314,3 +314,34 @@ def environment():
         }
 
     return make
+
+
+@pytest.fixture
+def evaluate():
+    """``evaluate(metric, real, fake)``: what it reports of two sets."""
+
+    def run(metric, real, fake, key='inputs', batch_size=7):
+        for begin in range(0, len(fake), batch_size):
+            part = slice(begin, begin + batch_size)
+            batch = dict(inputs=real[part], data_samples={})
+            if key != 'inputs':
+                batch['inputs'] = torch.zeros_like(real[part])
+                batch['data_samples'] = {key: real[part]}
+            samples = [dict(fake_img=image) for image in fake[part]]
+            metric.process(batch, samples)
+        return metric.evaluate(len(fake))
+
+    return run
+
+
+@pytest.fixture
+def images():
+    """``images(num, channels, size)``: uint8, blurred noise."""
+
+    def make(num, channels=1, size=32, seed=0):
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.rand(num, channels, size, size, generator=generator)
+        blurred = torch.nn.functional.avg_pool2d(noise, 5, 1, 2)
+        return (blurred * 255).round().byte()
+
+    return make

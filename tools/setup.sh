@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Make .venv and install mmamp into it: `bash tools/setup.sh [EXTRA ...]`.
-# EXTRA is an extra of setup.py beside `mm`, such as `tests` or `all`.
+# EXTRA is an extra of setup.py beside `mm` and `metrics`, such as `tests` or
+# `all`.
 # PYTHON names the interpreter (default: python3). If it has a torch, say a GPU
 # build, the environment uses that one.
 set -euo pipefail
@@ -24,7 +25,7 @@ fi
 if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
     .venv/bin/python -m pip install --quiet -r requirements/torch.txt
 fi
-extras=$(IFS=,; echo "mm${*:+,$*}")
+extras=$(IFS=,; echo "mm,metrics${*:+,$*}")
 .venv/bin/python -m pip install --quiet -e ".[$extras]"
 .venv/bin/python -c 'import mmamp, torch; print(
     f"mmamp {mmamp.__version__} with torch {torch.__version__} in .venv")'

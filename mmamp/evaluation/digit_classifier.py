@@ -49,17 +49,28 @@ class DigitClassifier:
             np.concatenate([x, _varied(x, rng)]), np.concatenate([y, y])
         )
         self.accuracy = float(self._model.score(test_x, test_y))
-        self.recognised = float(self._counts(test_x).sum() / len(test_x))
+        self.recognised = float((self._labels(test_x) != NOT_A_DIGIT).mean())
 
     def counts(self, images: np.ndarray) -> np.ndarray:
         """How many images are taken for each digit, with confidence.
+
+        Args:
+            images (np.ndarray): As :meth:`labels` takes them.
+
+        Returns:
+            np.ndarray: Ten counts; their sum is at most N.
+        """
+        return _counts(self.labels(images))
+
+    def labels(self, images: np.ndarray) -> np.ndarray:
+        """Which digit each image is taken for, with confidence.
 
         Args:
             images (np.ndarray): uint8 of shape (N, 1, H, W), H and W
                 multiples of 8.
 
         Returns:
-            np.ndarray: Ten counts; their sum is at most N.
+            np.ndarray: Of shape (N, ): 0 to 9, or ``NOT_A_DIGIT``.
 
         Raises:
             ValueError: If the images are of another shape.
@@ -74,13 +85,17 @@ class DigitClassifier:
                 f'but got {images.shape}'
             )
         pixels = _block_means(images[:, 0]) * (16 / 255)
-        return self._counts(pixels)
+        return self._labels(pixels)
 
-    def _counts(self, pixels: np.ndarray) -> np.ndarray:
+    def _labels(self, pixels: np.ndarray) -> np.ndarray:
         probabilities = self._model.predict_proba(pixels)
         sure = probabilities.max(1) >= self.confidence
-        found = probabilities.argmax(1)[sure]
-        return np.bincount(found[found != NOT_A_DIGIT], minlength=10)
+        return np.where(sure, probabilities.argmax(1), NOT_A_DIGIT)
+
+
+def _counts(labels: np.ndarray) -> np.ndarray:
+    """How often each digit occurs."""
+    return np.bincount(labels[labels != NOT_A_DIGIT], minlength=10)
 
 
 def _block_means(images: np.ndarray) -> np.ndarray:

@@ -199,10 +199,11 @@ class CheckpointHook(MMEngineCheckpointHook):
     @contextmanager
     def _removing_last(self) -> Iterator[None]:
         """Have MMEngine remove old checkpoints after the new one is there."""
-        if isinstance(self.file_backend, _RemovingLast):
+        # There is none in a run that only validates.
+        backend = getattr(self, 'file_backend', None)
+        if backend is None or isinstance(backend, _RemovingLast):
             yield  # saving the best one also saves the last one again
             return
-        backend = self.file_backend
         self.file_backend = _RemovingLast(backend)
         try:
             yield

@@ -6,10 +6,12 @@ from .data_preprocessor import GANDataPreprocessor
 from .image_gan import ImageGAN
 from .losses import *  # noqa: F403
 from .separate_distributed import SeparateDistributedDataParallel
+from .stylegan2 import StyleGAN2
 
 __all__ = [
     'BaseGAN',
     'GANDataPreprocessor',
     'ImageGAN',
     'SeparateDistributedDataParallel',
+    'StyleGAN2',
 ]

@@ -1,6 +1,6 @@
 """Noise, and maybe a label, to an image."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -147,13 +147,12 @@ class ImageGAN(BaseGAN):
         for regularizer in _due(self.gen_regularizers, place):
             num = max(len(inputs) // regularizer.batch_shrink, 1)
             random = self._random(num, GEN_PENALTY, place)
-            noise, labels = self._latents(random)
             # A model wrapper knows nothing of the two methods.
-            generator: Any = unwrap(self.generator)
-            with regularizer.precision(noise, generator):
-                latents = generator.mapping(*_arguments(noise, labels))
+            generator = unwrap(self.generator)
+            with regularizer.precision(inputs, generator):
+                latents = self._map(generator, random)
             losses[_name(regularizer)] = regularizer(
-                generator.synthesis,
+                self._synthesis(generator, random),
                 latents,
                 grad=_grad_of(optimizer_wrapper),
                 random=random,
@@ -193,6 +192,16 @@ class ImageGAN(BaseGAN):
         """Images and their labels."""
         noise, labels = self._latents(random)
         return self._call(self.generator, noise, labels), labels
+
+    def _map(self, generator: Any, random: SampleRandom) -> Tensor:
+        """The first part of a two-part generator: latents ``w``."""
+        return generator.mapping(*_arguments(*self._latents(random)))
+
+    def _synthesis(
+        self, generator: Any, random: SampleRandom
+    ) -> Callable[[Tensor], Tensor]:
+        """The second part, from latents to images."""
+        return generator.synthesis
 
     def _discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
         return self._call(self.discriminator, images, labels)

@@ -84,8 +84,12 @@ class SampleRandom:
         before: int = 0,
     ) -> None:
         rank, world_size = get_dist_info()
-        entropy = (run_seed() % 2**63, *position)
-        word = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
+        self._device = torch.device(device)
+        self._entropy = (run_seed() % 2**63, *position)
+        # Of this rank's micro-batch, and of no other.
+        self._share = (before, rank)
+        seed = np.random.SeedSequence(self._entropy)
+        word = seed.generate_state(1, np.uint64)
         # As torch's samplers deal out a dataset, so that a generated image
         # always meets the same real one.
         places = torch.arange(num, device=device) * world_size + before + rank
@@ -129,6 +133,21 @@ class SampleRandom:
         radius = first.log().mul_(-2.0).sqrt_()
         pairs = torch.cat([radius * angle.cos(), radius * angle.sin()], 1)
         return pairs[:, :size].contiguous().view(-1, *shape)
+
+    def generator(self) -> torch.Generator:
+        """A generator of torch's, for numbers too many to be drawn here.
+
+        Seeded, on the host, by the run's seed, the position, the samples
+        before and the rank: two ranks or micro-batches never draw the same,
+        and a resumed run draws what it would have drawn. What is drawn does
+        depend on how many ranks and micro-batches there are.
+
+        Returns:
+            torch.Generator: On the device; a new one, at its start.
+        """
+        seed = np.random.SeedSequence(self._entropy, spawn_key=self._share)
+        (word,) = seed.generate_state(1, np.uint64)
+        return torch.Generator(self._device).manual_seed(int(word))
 
     def integers(self, high: int) -> Tensor:
         """Uniform integers.

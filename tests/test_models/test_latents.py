@@ -130,3 +130,27 @@ class TestNumbers:
     def test_any_seed_that_torch_takes(self, seed):
         torch.manual_seed(seed)
         assert draw(0, 0).isfinite().all()
+
+
+class TestGenerator:
+    """torch's own, at a seed of the position's."""
+
+    def numbers(self, *position, before=0):
+        random = SampleRandom('cpu', 2, *position, before=before)
+        return tuple(torch.randn(4, generator=random.generator()).tolist())
+
+    def test_is_a_function_of_the_position(self):
+        set_seed(1)
+        first = self.numbers(0, 5)
+        torch.manual_seed(99)
+        assert self.numbers(0, 5) == first
+
+    def test_differs_by_seed_position_micro_batch_and_rank(self, as_rank):
+        drawn = []
+        for rank in range(2):
+            with as_rank(rank, 2):
+                for seed in (1, 2):
+                    set_seed(seed)
+                    drawn += [self.numbers(0, i) for i in range(3)]
+                    drawn += [self.numbers(0, 0, before=i) for i in (4, 8)]
+        assert len(set(drawn)) == len(drawn) == 20

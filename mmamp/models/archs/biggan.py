@@ -4,12 +4,15 @@ The paper's residual blocks, shared class embedding, hierarchical latents,
 conditional BatchNorm, self-attention and projection discriminator.
 """
 
+from functools import partial
+
 from mmengine.model import BaseModule
 from torch import Tensor, cat, nn
 
 from mmamp.registry import MODELS
 
-from .biggan_blocks import (
+from .residual_blocks import (
+    ConditionalNorm,
     DiscriminatorBlock,
     GeneratorBlock,
     SelfAttention,
@@ -89,13 +92,15 @@ class BigGANGenerator(BaseModule):
             )
         self.chunk_size = noise_size // chunks
         self.width = widths[0]
-        condition_size = self.chunk_size + embedding_size
+        norm = partial(
+            ConditionalNorm, condition_size=self.chunk_size + embedding_size
+        )
         self.embedding = nn.Embedding(num_classes, embedding_size)
         self.linear = spectral_norm(
             nn.Linear(self.chunk_size, self.width * 4 * 4)
         )
         self.blocks = nn.ModuleList(
-            GeneratorBlock(widths[i], widths[i + 1], condition_size)
+            GeneratorBlock(widths[i], widths[i + 1], norm)
             for i in range(chunks - 1)
         )
         sizes = [8 * 2**i for i in range(chunks - 1)]

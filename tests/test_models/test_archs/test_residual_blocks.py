@@ -1,10 +1,13 @@
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from mmamp.models.archs import spectral_norm
-from mmamp.models.archs.biggan_blocks import (
+from mmamp.models.archs.residual_blocks import (
+    ClassNorm,
     ConditionalNorm,
     DiscriminatorBlock,
     GeneratorBlock,
@@ -63,10 +66,31 @@ class TestConditionalNorm:
         ]
 
 
+class TestClassNorm:
+    def test_starts_as_plain_batch_norm(self):
+        x, labels = torch.randn(8, 4, 5, 5), torch.arange(8) % 3
+        expected = nn.BatchNorm2d(4)(x)
+        torch.testing.assert_close(ClassNorm(4, 3)(x, labels), expected)
+        torch.testing.assert_close(ClassNorm(4)(x), expected)
+
+    def test_each_class_has_a_gain_and_a_bias(self):
+        norm = ClassNorm(4, 3)
+        nn.init.normal_(norm.gain.weight), nn.init.normal_(norm.bias.weight)
+        x, labels = torch.randn(8, 4, 5, 5), torch.arange(8) % 3
+        plain = nn.BatchNorm2d(4)(x)
+        out = norm(x, labels)
+        for i, label in enumerate(labels):
+            gain = norm.gain.weight[label][:, None, None]
+            bias = norm.bias.weight[label][:, None, None]
+            torch.testing.assert_close(out[i], plain[i] * gain + bias)
+
+
 class TestGeneratorBlock:
     def test_against_the_papers_order(self):
         """The figure upsamples first and then has the 1x1 convolution."""
-        block = GeneratorBlock(6, 4, 3).eval()
+        block = GeneratorBlock(
+            6, 4, partial(ConditionalNorm, condition_size=3)
+        ).eval()
         x, condition = torch.randn(2, 6, 5, 5), torch.randn(2, 3)
         h = F.interpolate(F.relu(block.norm1(x, condition)), scale_factor=2)
         h = F.relu(block.norm2(block.conv1(h), condition))
@@ -78,7 +102,9 @@ class TestGeneratorBlock:
         torch.testing.assert_close(out, expected)
 
     def test_its_convolutions_are_normed(self):
-        block = GeneratorBlock(6, 4, 3)
+        block = GeneratorBlock(
+            6, 4, partial(ConditionalNorm, condition_size=3)
+        )
         for layer in (block.conv1, block.conv2, block.shortcut):
             assert is_normed(layer)
 

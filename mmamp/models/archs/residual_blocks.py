@@ -1,4 +1,6 @@
-"""Building blocks of BigGAN."""
+"""Residual blocks, norms and attention of SAGAN and BigGAN."""
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -56,21 +58,65 @@ class ConditionalNorm(nn.Module):
         return torch.addcmul(bias, self.norm(x), gain)
 
 
+class ClassNorm(nn.Module):
+    """BatchNorm with a gain and a bias for each class.
+
+    Dumoulin et al., "A Learned Representation For Artistic Style", 2017;
+    Miyato and Koyama, "cGANs with Projection Discriminator", 2018.
+
+    Args:
+        channels (int): Channels.
+        num_classes (int, optional): Defaults to None: plain BatchNorm.
+    """
+
+    def __init__(self, channels: int, num_classes: int | None = None) -> None:
+        super().__init__()
+        is_plain = num_classes is None
+        self.norm = nn.BatchNorm2d(channels, affine=is_plain)
+        if num_classes is not None:
+            self.gain = nn.Embedding(num_classes, channels)
+            self.bias = nn.Embedding(num_classes, channels)
+            nn.init.ones_(self.gain.weight)
+            nn.init.zeros_(self.bias.weight)
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(N, C, H, W) and labels (N, ), if there are, to (N, C, H, W)."""
+        x = self.norm(x)
+        if labels is None:
+            return x
+        gain, bias = self.gain(labels), self.bias(labels)
+        return torch.addcmul(
+            bias[:, :, None, None].to(x.dtype),
+            x,
+            gain[:, :, None, None].to(x.dtype),
+        )
+
+
 class GeneratorBlock(nn.Module):
-    """Residual block that doubles the resolution (paper, figure 15b)."""
+    """Residual block that doubles the resolution (BigGAN, figure 15b).
+
+    Args:
+        in_channels (int): Inputs.
+        out_channels (int): Outputs.
+        norm (Callable): Makes the norm of so many channels, which is called
+            with features and the condition.
+    """
 
     def __init__(
-        self, in_channels: int, out_channels: int, condition_size: int
+        self,
+        in_channels: int,
+        out_channels: int,
+        norm: Callable[[int], nn.Module],
     ) -> None:
         super().__init__()
-        self.norm1 = ConditionalNorm(in_channels, condition_size)
+        self.norm1 = norm(in_channels)
         self.conv1 = _conv(in_channels, out_channels, 3)
-        self.norm2 = ConditionalNorm(out_channels, condition_size)
+        self.norm2 = norm(out_channels)
         self.conv2 = _conv(out_channels, out_channels, 3)
         self.shortcut = _conv(in_channels, out_channels, 1)
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """(N, C, H, W) and a condition (N, D) to (N, C', 2H, 2W)."""
+    def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        """(N, C, H, W) and the norms' condition to (N, C', 2H, 2W)."""
         h = F.relu(self.norm1(x, condition))
         h = self.conv1(F.interpolate(h, scale_factor=2))
         h = self.conv2(F.relu(self.norm2(h, condition)))
@@ -80,7 +126,7 @@ class GeneratorBlock(nn.Module):
 
 
 class DiscriminatorBlock(nn.Module):
-    """Residual block that may halve the resolution (paper, figure 15c)."""
+    """Residual block that may halve the resolution (BigGAN, figure 15c)."""
 
     def __init__(
         self,

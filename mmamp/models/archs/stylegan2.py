@@ -1,0 +1,311 @@
+"""StyleGAN2 (Karras et al., 2020), configuration F."""
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmamp.checks import check_int
+from mmamp.registry import MODELS
+
+from .equalized import EqualizedLinear, at_least_float32, leaky_relu
+from .fir import Upsample
+from .stylegan2_blocks import (
+    ConvLayer,
+    MappingNetwork,
+    MinibatchStd,
+    ResidualBlock,
+    StyledLayer,
+    ToRGB,
+)
+
+
+def _widths(
+    image_size: int, channel_base: int, channel_max: int
+) -> dict[int, int]:
+    """Channels of each resolution, from 4x4 to the image's."""
+    if (
+        not isinstance(image_size, int)
+        or image_size < 8
+        or image_size.bit_count() != 1
+    ):
+        raise ValueError(
+            'image_size must be a power of 2 from 8 on, '
+            f'but got {image_size!r}'
+        )
+    check_int('channel_max', channel_max)
+    # At least one channel at the largest resolution.
+    check_int('channel_base', channel_base, low=image_size)
+    sizes = [2**i for i in range(2, image_size.bit_length())]
+    return {size: min(channel_base // size, channel_max) for size in sizes}
+
+
+def _check_clamp(conv_clamp: float | None) -> float | None:
+    if conv_clamp is not None and (
+        isinstance(conv_clamp, bool)
+        or not isinstance(conv_clamp, (int, float))
+        or not conv_clamp > 0
+    ):
+        raise ValueError(
+            f'conv_clamp must be a number > 0 or None, but got {conv_clamp!r}'
+        )
+    return conv_clamp
+
+
+class _SynthesisBlock(nn.Module):
+    """One resolution: one convolution at 4x4, else two, and to_rgb."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        out_channels: int,
+        size: int,
+        style_size: int,
+        conv_clamp: float | None,
+    ) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList()
+        if size > 4:
+            self.convs.append(
+                StyledLayer(
+                    in_channels,
+                    channels,
+                    size,
+                    style_size,
+                    upsample=True,
+                    conv_clamp=conv_clamp,
+                )
+            )
+        self.convs.append(
+            StyledLayer(
+                channels, channels, size, style_size, conv_clamp=conv_clamp
+            )
+        )
+        self.to_rgb = ToRGB(channels, out_channels, style_size, conv_clamp)
+
+    def forward(
+        self, x: Tensor, w: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Features and their part of the image.
+
+        Args:
+            x (Tensor): Features of the resolution below.
+            w (Tensor): (N, layers, D), one for each convolution and to_rgb.
+            generator (torch.Generator, optional): Of the noise.
+        """
+        for i, conv in enumerate(self.convs):
+            x = conv(x, w[:, i], generator)
+        return x, self.to_rgb(x, w[:, len(self.convs)])
+
+
+@MODELS.register_module()
+class StyleGAN2Generator(BaseModule):
+    """Noise to style to image.
+
+    Karras et al., "Analyzing and Improving the Image Quality of StyleGAN",
+    CVPR 2020: mapping network, modulated convolutions with noise, and an
+    image that is summed up over the resolutions. In evaluation mode the
+    noise of the layers is fixed; in training it is fresh. The image is
+    float32 in every precision, and has no bound.
+
+    Args:
+        image_size (int): Height and width of the image, a power of 2.
+        out_channels (int): Channels of the image. Defaults to 3.
+        noise_size (int): Length of the latent ``z``. Defaults to 512.
+        style_size (int): Length of the latent ``w``. Defaults to 512.
+        num_mapping_layers (int): Layers of the mapping network. Defaults to
+            8.
+        channel_base (int): A resolution has ``channel_base / resolution``
+            channels, but not more than ``channel_max``. Defaults to 32768.
+        channel_max (int): See there. Defaults to 512.
+        conv_clamp (float, optional): Outputs of the convolutions are clamped
+            to ``[-conv_clamp, conv_clamp]``, which float16 wants;
+            StyleGAN2-ADA takes 256. Defaults to None.
+
+    Raises:
+        ValueError: If ``image_size`` is no power of 2 from 8 on, or another
+            value is out of its range.
+
+    Examples:
+        >>> generator = dict(
+        ...     type='mmamp.StyleGAN2Generator',
+        ...     image_size=256,
+        ...     channel_base=16384,
+        ...     conv_clamp=256.)
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        out_channels: int = 3,
+        noise_size: int = 512,
+        style_size: int = 512,
+        num_mapping_layers: int = 8,
+        channel_base: int = 32768,
+        channel_max: int = 512,
+        conv_clamp: float | None = None,
+    ) -> None:
+        super().__init__()
+        widths = _widths(image_size, channel_base, channel_max)
+        _check_clamp(conv_clamp)
+        check_int('num_mapping_layers', num_mapping_layers)
+        self.mapping_network = MappingNetwork(
+            noise_size, style_size, num_mapping_layers
+        )
+        self.constant = nn.Parameter(torch.randn(1, widths[4], 4, 4))
+        self.blocks = nn.ModuleList(
+            _SynthesisBlock(
+                widths[max(size // 2, 4)],
+                width,
+                out_channels,
+                size,
+                style_size,
+                conv_clamp,
+            )
+            for size, width in widths.items()
+        )
+        self.upsample = Upsample()
+        # A to_rgb shares its style with the next resolution's convolution.
+        self.num_layers = 2 * len(widths)
+
+    def mapping(
+        self,
+        noise: Tensor,
+        mixing: Tensor | None = None,
+        crossover: Tensor | None = None,
+    ) -> Tensor:
+        """Styles from noise.
+
+        Args:
+            noise (Tensor): Of shape (N, noise_size).
+            mixing (Tensor, optional): Other noise, whose styles take over.
+                Defaults to None.
+            crossover (Tensor, optional): The layer from which on, of shape
+                (N, ); ``num_layers`` is nowhere. Defaults to None.
+
+        Returns:
+            Tensor: ``w``, of shape (N, num_layers, style_size).
+
+        Raises:
+            ValueError: If only one of ``mixing`` and ``crossover`` is given.
+        """
+        if (mixing is None) != (crossover is None):
+            missing = 'crossover' if crossover is None else 'mixing'
+            raise ValueError(
+                f'{missing} is missing: give mixing and crossover, or neither'
+            )
+        w = self.mapping_network(noise)[:, None]
+        if mixing is not None and crossover is not None:
+            layers = torch.arange(self.num_layers, device=w.device)
+            is_first = layers < crossover[:, None]
+            other = self.mapping_network(mixing)[:, None]
+            return torch.where(is_first[..., None], w, other)
+        return w.expand(-1, self.num_layers, -1)
+
+    def synthesis(
+        self, w: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Images from styles.
+
+        Args:
+            w (Tensor): Of shape (N, num_layers, style_size).
+            generator (torch.Generator, optional): Of the layers' noise in
+                training. Defaults to None: torch's own.
+
+        Returns:
+            Tensor: Images of shape (N, C, H, W), float32.
+        """
+        x = self.constant.expand(len(w), -1, -1, -1)
+        parts = []
+        for i, block in enumerate(self.blocks):
+            layers = w[:, max(2 * i - 1, 0) : 2 * i + 2]
+            x, rgb = block(x, layers, generator)
+            parts.append(at_least_float32(rgb))
+        image, *others = parts
+        for part in others:
+            image = self.upsample(image) + part
+        return image
+
+    def forward(
+        self,
+        noise: Tensor,
+        mixing: Tensor | None = None,
+        crossover: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Images (N, C, H, W) from noise (N, D).
+
+        Args:
+            noise (Tensor): As in :meth:`mapping`.
+            mixing (Tensor, optional): As there.
+            crossover (Tensor, optional): As there.
+            generator (torch.Generator, optional): As in :meth:`synthesis`.
+
+        Returns:
+            Tensor: Images of shape (N, C, H, W), float32, near [-1, 1].
+        """
+        return self.synthesis(
+            self.mapping(noise, mixing, crossover), generator
+        )
+
+
+@MODELS.register_module()
+class StyleGAN2Discriminator(BaseModule):
+    """Image to logit through residual blocks and a minibatch deviation.
+
+    Args:
+        image_size (int): Height and width of the image, a power of 2.
+        in_channels (int): Channels of the image. Defaults to 3.
+        channel_base (int): As in the generator. Defaults to 32768.
+        channel_max (int): As there. Defaults to 512.
+        conv_clamp (float, optional): As there. Defaults to None.
+        std_group_size (int): Samples whose standard deviation it sees; where
+            it does not divide the batch, the largest smaller number that
+            does. Defaults to 4.
+
+    Raises:
+        ValueError: If ``image_size`` is no power of 2 from 8 on, or another
+            value is out of its range.
+
+    Examples:
+        >>> discriminator = dict(
+        ...     type='mmamp.StyleGAN2Discriminator',
+        ...     image_size=256,
+        ...     channel_base=16384,
+        ...     conv_clamp=256.)
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        in_channels: int = 3,
+        channel_base: int = 32768,
+        channel_max: int = 512,
+        conv_clamp: float | None = None,
+        std_group_size: int = 4,
+    ) -> None:
+        super().__init__()
+        widths = _widths(image_size, channel_base, channel_max)
+        _check_clamp(conv_clamp)
+        check_int('std_group_size', std_group_size)
+        self.from_rgb = ConvLayer(
+            in_channels, widths[image_size], 1, conv_clamp=conv_clamp
+        )
+        sizes = sorted(widths, reverse=True)[:-1]
+        self.blocks = nn.ModuleList(
+            ResidualBlock(widths[size], widths[size // 2], conv_clamp)
+            for size in sizes
+        )
+        width = widths[4]
+        self.minibatch_std = MinibatchStd(std_group_size)
+        self.conv = ConvLayer(width + 1, width, 3, conv_clamp=conv_clamp)
+        self.linear = EqualizedLinear(width * 4 * 4, width)
+        self.out = EqualizedLinear(width, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of shape (N, 1)."""
+        x = self.from_rgb(images)
+        for block in self.blocks:
+            x = block(x)
+        x = self.conv(self.minibatch_std(x))
+        return self.out(leaky_relu(self.linear(x.flatten(1))))

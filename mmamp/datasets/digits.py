@@ -7,6 +7,8 @@ from mmengine.dataset import BaseDataset
 
 from mmamp.registry import DATASETS
 
+SPLITS = ('all', 'train', 'val')
+
 
 @DATASETS.register_module()
 class DigitsDataset(BaseDataset):
@@ -18,11 +20,15 @@ class DigitsDataset(BaseDataset):
 
     Args:
         classes (list[int], optional): Which digits. Defaults to None: all.
+        split (str): ``'train'``, four fifths of the images; ``'val'``, the
+            other fifth; or ``'all'``. Which image is where never changes, and
+            each digit has the same share of both. Defaults to ``'all'``.
         **kwargs: Arguments of MMEngine's ``BaseDataset``, above all
             ``pipeline``.
 
     Raises:
-        ValueError: If a class is not a digit, or there is none.
+        ValueError: If a class is not a digit, or there is none, or ``split``
+            is not one of these.
 
     Examples:
         >>> dataset = dict(
@@ -37,14 +43,22 @@ class DigitsDataset(BaseDataset):
     )
 
     def __init__(
-        self, classes: list[int] | None = None, **kwargs: Any
+        self,
+        classes: list[int] | None = None,
+        split: str = 'all',
+        **kwargs: Any,
     ) -> None:
         wanted = list(range(10)) if classes is None else list(classes)
         if not wanted or not set(wanted) <= set(range(10)):
             raise ValueError(
                 f'classes={classes!r}: give a list of digits from 0 to 9'
             )
+        if split not in SPLITS:
+            raise ValueError(
+                f'split={split!r}: choose from {", ".join(map(repr, SPLITS))}'
+            )
         self._wanted = wanted
+        self._split = split
         super().__init__(**kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -56,7 +70,19 @@ class DigitsDataset(BaseDataset):
         # Pixels count 0 to 16.
         images = np.round(digits.images * (255 / 16)).astype(np.uint8)
         return [
-            dict(img=image, gt_label=int(label))
-            for image, label in zip(images, digits.target, strict=True)
-            if label in self._wanted
+            dict(img=images[i], gt_label=int(digits.target[i]))
+            for i in self._chosen(digits.target)
+            if digits.target[i] in self._wanted
         ]
+
+    def _chosen(self, target: np.ndarray) -> np.ndarray:
+        """Which images belong to the split, in scikit-learn's order."""
+        from sklearn.model_selection import train_test_split
+
+        every = np.arange(len(target))
+        if self._split == 'all':
+            return every
+        train, val = train_test_split(
+            every, test_size=0.2, random_state=0, stratify=target
+        )
+        return np.sort(train if self._split == 'train' else val)

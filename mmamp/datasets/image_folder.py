@@ -11,6 +11,42 @@ from mmamp.registry import DATASETS
 EXTENSIONS = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 
 
+def pictures_below(folder: Path) -> list[Path]:
+    """Find the pictures in a folder and the folders below it.
+
+    Args:
+        folder (Path): The folder; it may be, or hold, links to others.
+
+    Returns:
+        list[Path]: In alphabetical order, so that every rank has the same.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        NotADirectoryError: If it is a file.
+        ValueError: If it holds no picture.
+    """
+    if not folder.exists():
+        raise FileNotFoundError(
+            f'the folder {str(folder)!r} does not exist '
+            f'(working directory: {str(Path.cwd())!r})'
+        )
+    if not folder.is_dir():
+        raise NotADirectoryError(f'{str(folder)!r} is a file, not a folder')
+    # os.walk, since data folders are often links, which rglob passes by.
+    paths = sorted(
+        Path(parent, name)
+        for parent, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if Path(name).suffix.lower() in EXTENSIONS
+    )
+    if not paths:
+        raise ValueError(
+            f'the folder {str(folder)!r} holds no picture '
+            f'({", ".join(EXTENSIONS)})'
+        )
+    return paths
+
+
 @DATASETS.register_module()
 class ImageFolderDataset(BaseDataset):
     """Every picture in a folder and the folders below it.
@@ -50,7 +86,7 @@ class ImageFolderDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """One dict a picture: ``img_path``, and ``gt_label`` if wanted."""
-        paths = self._pictures()
+        paths = pictures_below(self._folder)
         if not self._with_labels:
             return [dict(img_path=str(path)) for path in paths]
         names = [path.relative_to(self._folder).parts for path in paths]
@@ -69,29 +105,3 @@ class ImageFolderDataset(BaseDataset):
             dict(img_path=str(path), gt_label=index[name[0]])
             for path, name in zip(paths, names, strict=True)
         ]
-
-    def _pictures(self) -> list[Path]:
-        """Paths in alphabetical order, so that every rank has the same."""
-        folder = self._folder
-        if not folder.exists():
-            raise FileNotFoundError(
-                f'data_root={str(folder)!r} does not exist '
-                f'(working directory: {str(Path.cwd())!r})'
-            )
-        if not folder.is_dir():
-            raise NotADirectoryError(
-                f'data_root={str(folder)!r} is a file, not a folder'
-            )
-        # os.walk, since data folders are often links, which rglob passes by.
-        paths = sorted(
-            Path(parent, name)
-            for parent, _, names in os.walk(folder, followlinks=True)
-            for name in names
-            if Path(name).suffix.lower() in EXTENSIONS
-        )
-        if not paths:
-            raise ValueError(
-                f'data_root={str(folder)!r} holds no picture '
-                f'({", ".join(EXTENSIONS)})'
-            )
-        return paths

@@ -1,5 +1,7 @@
 """From loaded images to what networks take."""
 
+from typing import Any
+
 import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
@@ -14,6 +16,8 @@ class GANDataPreprocessor(BaseDataPreprocessor):
     Expects batches that the data loader has stacked already
     (``collate_fn=dict(type='default_collate')``): uint8 images of shape
     (N, C, H, W) cross to the device as they are and become float there.
+    Images are ``inputs`` and all in ``data_samples`` whose key ends with
+    ``_img``: ``gt_img``, ``target_img``.
 
     Args:
         mean (float): Subtracted from pixel values. Defaults to 127.5.
@@ -50,38 +54,37 @@ class GANDataPreprocessor(BaseDataPreprocessor):
         Args:
             data (dict): ``inputs``, a Tensor of shape (N, C, H, W), and
                 optionally ``data_samples``, a dict of Tensors of length N
-                such as ``gt_label``.
+                such as ``gt_label``, or ``gt_img`` of shape (N, C, H, W).
             training (bool): Not used; part of MMEngine's interface.
 
         Returns:
             dict: ``inputs`` as float32 and ``data_samples`` (None if there
-            were none), on the model's device.
+            were none), its images as float32 too, on the model's device.
 
         Raises:
-            TypeError: If ``inputs`` is not one stacked tensor.
+            TypeError: If ``inputs`` or another image is not one stacked
+                tensor.
             ValueError: If it is not of shape (N, C, H, W).
         """
-        inputs = data.get('inputs') if isinstance(data, dict) else data
-        if not (isinstance(data, dict) and isinstance(inputs, Tensor)):
-            raise TypeError(
-                'data must be a dict whose `inputs` is one tensor of shape '
-                f'(N, C, H, W), but got {type(inputs).__name__}. Set '
-                "`collate_fn=dict(type='default_collate')` in the dataloader, "
-                'which stacks the images of a batch (they must have one size)'
+        if not isinstance(data, dict):
+            raise _not_stacked('inputs', data)
+        inputs = data.get('inputs')
+        samples: Any = data.get('data_samples')
+        _check_stacked('inputs', inputs)
+        images = _image_keys(samples)
+        for key in images:
+            _check_stacked(key, samples[key])
+        batch = self.cast_data(dict(inputs=inputs, data_samples=samples))
+        batch['inputs'] = self._normalise(batch['inputs'])
+        for key in images:
+            batch['data_samples'][key] = self._normalise(
+                batch['data_samples'][key]
             )
-        if inputs.dim() != 4:
-            raise ValueError(
-                '`inputs` must be of shape (N, C, H, W), '
-                f'but got {tuple(inputs.shape)}'
-            )
-        batch = self.cast_data(
-            dict(inputs=inputs, data_samples=data.get('data_samples'))
-        )
-        images = batch['inputs'].to(
-            torch.float32, memory_format=self.memory_format
-        )
-        batch['inputs'] = (images - self.mean) / self.std
         return batch
+
+    def _normalise(self, images: Tensor) -> Tensor:
+        images = images.to(torch.float32, memory_format=self.memory_format)
+        return (images - self.mean) / self.std
 
     def to_uint8(self, images: Tensor) -> Tensor:
         """Undo the normalisation.
@@ -94,3 +97,28 @@ class GANDataPreprocessor(BaseDataPreprocessor):
         """
         pixels = images.float() * self.std + self.mean
         return pixels.round().clamp(0, 255).to(torch.uint8)
+
+
+def _image_keys(samples: Any) -> list[str]:
+    if not isinstance(samples, dict):
+        return []
+    return [key for key in samples if str(key).endswith('_img')]
+
+
+def _check_stacked(key: str, images: Any) -> None:
+    if not isinstance(images, Tensor):
+        raise _not_stacked(key, images)
+    if images.dim() != 4:
+        raise ValueError(
+            f'`{key}` must be of shape (N, C, H, W), '
+            f'but got {tuple(images.shape)}'
+        )
+
+
+def _not_stacked(key: str, images: Any) -> TypeError:
+    return TypeError(
+        f'data must be a dict whose `{key}` is one tensor of shape '
+        f'(N, C, H, W), but got {type(images).__name__}. Set '
+        "`collate_fn=dict(type='default_collate')` in the dataloader, "
+        'which stacks the images of a batch (they must have one size)'
+    )

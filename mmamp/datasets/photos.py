@@ -1,0 +1,97 @@
+"""Patches of two photographs, without a download."""
+
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+
+from mmamp.registry import DATASETS
+
+SPLITS = ('train', 'val')
+
+
+@DATASETS.register_module()
+class PhotosDataset(BaseDataset):
+    """Patches of the two photographs that scikit-learn ships.
+
+    A temple and a flower, 427 rows and 640 columns each: enough to see
+    super-resolution learn, not to compare methods. The right quarter of each,
+    160 columns, is for validation; no pixel of it is in a training patch.
+
+    Args:
+        split (str): ``'train'`` or ``'val'``.
+        patch_size (int): Height and width of a patch in pixels, at most 160.
+            Defaults to 96.
+        stride (int, optional): Pixels from one patch to the next, down and
+            across. Defaults to None: ``patch_size``, so that patches do not
+            overlap.
+        **kwargs: Arguments of MMEngine's ``BaseDataset``, above all
+            ``pipeline``.
+
+    Raises:
+        ValueError: If ``split`` is another, ``patch_size`` is not within 1 to
+            160, or ``stride`` is < 1.
+
+    Examples:
+        >>> dataset = dict(
+        ...     type='mmamp.PhotosDataset',
+        ...     split='train',
+        ...     stride=24,
+        ...     pipeline=[
+        ...         dict(type='RandomFlip', prob=0.5),
+        ...         dict(type='mmamp.MakeLowResolution', scale=4),
+        ...         dict(type='mmamp.PackImage')])
+    """
+
+    METAINFO = dict(dataset_name='photos')
+    _VAL_COLUMNS = 160
+
+    def __init__(
+        self,
+        split: str,
+        patch_size: int = 96,
+        stride: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if split not in SPLITS:
+            raise ValueError(
+                f'split={split!r}: choose from {", ".join(map(repr, SPLITS))}'
+            )
+        if not 1 <= patch_size <= self._VAL_COLUMNS:
+            raise ValueError(
+                f'patch_size must be within 1 to {self._VAL_COLUMNS}, '
+                f'but got {patch_size!r}'
+            )
+        if stride is not None and stride < 1:
+            raise ValueError(f'stride must be >= 1, but got {stride!r}')
+        self._split = split
+        self._size = patch_size
+        self._stride = patch_size if stride is None else stride
+        super().__init__(**kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """One dict a patch: ``img``, uint8 of shape (size, size, 3), BGR."""
+        # Here, since a user of other data need not wait for it.
+        from sklearn.datasets import load_sample_images
+
+        return [
+            dict(img=patch)
+            for photo in load_sample_images().images
+            for patch in self._patches(self._part(photo[:, :, ::-1]))
+        ]
+
+    def _part(self, photo: np.ndarray) -> np.ndarray:
+        border = photo.shape[1] - self._VAL_COLUMNS
+        return (
+            photo[:, :border] if self._split == 'train' else photo[:, border:]
+        )
+
+    def _patches(self, part: np.ndarray) -> list[np.ndarray]:
+        size, stride = self._size, self._stride
+        return [
+            np.ascontiguousarray(
+                part[row : row + size, column : column + size]
+            )
+            for row in range(0, part.shape[0] - size + 1, stride)
+            for column in range(0, part.shape[1] - size + 1, stride)
+        ]

@@ -30,14 +30,13 @@ class _DenseBlock(nn.Module):
 
     def __init__(self, channels: int, growth: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            _conv(channels + i * growth, growth) for i in range(4)
-        )
-        self.layers.append(_conv(channels + 4 * growth, channels, acts=False))
+        layers = [_conv(channels + i * growth, growth) for i in range(4)]
+        layers.append(_conv(channels + 4 * growth, channels, acts=False))
         with torch.no_grad():
             # "Smaller initialization" (the paper's section 3.1 and its code).
-            for layer in self.layers:
+            for layer in layers:
                 layer.conv.weight.mul_(_INIT_SCALE)
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Tensor) -> Tensor:
         maps = [x]

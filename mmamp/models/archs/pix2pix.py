@@ -28,27 +28,35 @@ NORMAL_INIT = [
 _LEAKY = dict(type='LeakyReLU', negative_slope=0.2)
 
 
+def has_affine(norm_cfg: dict) -> bool:
+    """Whether a norm layer has a bias of its own.
+
+    Args:
+        norm_cfg (dict): As mmcv's ``ConvModule`` takes it.
+    """
+    # Of torch's norm layers only instance norm has none unless asked.
+    return norm_cfg.get('affine', not norm_cfg['type'].startswith('IN'))
+
+
 def conv_module(
     in_channels: int,
     out_channels: int,
     norm_cfg: dict | None = None,
+    bias: bool | None = None,
     **kwargs: Any,
 ) -> ConvModule:
     """mmcv's ``ConvModule``, with a bias where the authors' networks have one.
-
-    That is, where no norm layer with a bias of its own follows.
 
     Args:
         in_channels (int): Channels that come in.
         out_channels (int): Channels that go out.
         norm_cfg (dict, optional): Norm layer. Defaults to None: none.
+        bias (bool, optional): Whether there is a bias. Defaults to None: if
+            no norm layer with a bias of its own follows.
         **kwargs: Other arguments of ``ConvModule``.
     """
-    bias = norm_cfg is None or not norm_cfg.get(
-        # Of torch's norm layers only instance norm has none unless asked.
-        'affine',
-        not norm_cfg['type'].startswith('IN'),
-    )
+    if bias is None:
+        bias = norm_cfg is None or not has_affine(norm_cfg)
     with warnings.catch_warnings():
         # Instance norm subtracts the bias again; published networks, and so
         # their weights, have it.
@@ -112,6 +120,7 @@ class UNetGenerator(BaseModule):
                 # Neither the first layer nor the innermost has a norm; in
                 # the latter it would leave nothing of a single pixel.
                 norm_cfg=norm_cfg if 0 < i < num_downs - 1 else None,
+                bias=not has_affine(norm_cfg),
                 act_cfg=dict(_LEAKY, inplace=False) if i else None,
                 order=('act', 'conv', 'norm'),
             )

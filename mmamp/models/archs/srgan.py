@@ -145,7 +145,8 @@ class SRGANDiscriminator(BaseModule):
         ValueError: If ``image_size`` is no multiple of 16.
 
     Examples:
-        >>> discriminator = dict(type='mmamp.SRGANDiscriminator', image_size=96)
+        >>> discriminator = dict(
+        ...     type='mmamp.SRGANDiscriminator', image_size=96)
     """
 
     def __init__(

@@ -53,6 +53,52 @@ class TestClasses:
         assert repr(classes) in str(error.value)
 
 
+class TestSplits:
+    def pictures(self, **kwargs):
+        return [item['img'].tobytes() for item in DigitsDataset(**kwargs)]
+
+    def test_share_nothing_and_are_all(self):
+        train, val = self.pictures(split='train'), self.pictures(split='val')
+        every = self.pictures()
+        assert (len(train), len(val)) == (1437, 360)
+        # No two of the digits are the same picture.
+        assert len(set(every)) == 1797
+        assert set(train) | set(val) == set(every)
+
+    @pytest.mark.parametrize('split', ['train', 'val'])
+    def test_keep_the_order(self, split):
+        every = self.pictures()
+        places = [
+            every.index(picture) for picture in self.pictures(split=split)
+        ]
+        assert places == sorted(places)
+
+    def test_have_the_same_share_of_each_digit(self):
+        counts = {
+            split: np.bincount(
+                [i['gt_label'] for i in DigitsDataset(split=split)]
+            )
+            for split in ('all', 'val')
+        }
+        np.testing.assert_allclose(counts['val'], counts['all'] / 5, atol=1)
+
+    def test_never_change(self):
+        """Checkpoints and scores depend on it."""
+        every = self.pictures()
+        places = [
+            every.index(picture) for picture in self.pictures(split='val')
+        ]
+        assert places[:8] == [21, 24, 28, 34, 35, 37, 39, 42]
+
+    def test_of_some_digits(self):
+        both = [self.pictures(split=s, classes=[3]) for s in ('train', 'val')]
+        assert sorted(both[0] + both[1]) == sorted(self.pictures(classes=[3]))
+
+    def test_another(self):
+        with pytest.raises(ValueError, match="'test'.*'all', 'train', 'val'"):
+            DigitsDataset(split='test')
+
+
 class TestArgumentsOfBaseDataset:
     def test_indices(self):
         assert len(DigitsDataset(indices=10)) == 10

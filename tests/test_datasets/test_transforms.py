@@ -115,6 +115,26 @@ class TestPackImage:
         assert packed['data_samples'] == dict(gt_label=3)
         assert PackImage().transform(dict(img=img))['data_samples'] == {}
 
+    @pytest.mark.parametrize('key', ['gt_img', 'target_img'])
+    def test_other_pictures(self, key):
+        img = np.zeros((2, 2), np.uint8)
+        other = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
+        packed = PackImage().transform(
+            dict(img=img, gt_label=1, **{key: other})
+        )
+        samples = packed['data_samples']
+        assert samples.keys() == {'gt_label', key}
+        assert samples[key].dtype is torch.uint8
+        assert samples[key].shape == (3, 3, 4)
+        assert samples[key][:, 0, 0].tolist() == [2, 1, 0]
+        packed = PackImage(to_rgb=False).transform(dict(img=img, gt_img=other))
+        assert packed['data_samples']['gt_img'][:, 0, 0].tolist() == [0, 1, 2]
+
+    def test_another_picture_of_a_wrong_shape_is_named(self):
+        img = np.zeros((2, 2), np.uint8)
+        with pytest.raises(ValueError, match=r'gt_img must.*\(4,\)'):
+            PackImage().transform(dict(img=img, gt_img=np.zeros(4)))
+
     @pytest.mark.parametrize('shape', [(4,), (1, 2, 3, 4)])
     def test_another_shape(self, shape):
         with pytest.raises(ValueError, match=r'\(H, W\)') as error:

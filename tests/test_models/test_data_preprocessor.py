@@ -85,6 +85,51 @@ class TestSamples:
         assert batch['data_samples']['gt_label'].device.type == 'meta'
 
 
+class TestOtherImages:
+    """`gt_img` of a paired task, `target_img` of an unpaired one."""
+
+    def batch(self, **samples):
+        inputs = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
+        return dict(inputs=inputs, data_samples=samples)
+
+    @pytest.mark.parametrize('key', ['gt_img', 'target_img'])
+    def test_are_normalised(self, key):
+        pixels = every_pixel_value()
+        data = self.batch(**{key: pixels}, gt_label=torch.tensor([3, 4]))
+        batch = GANDataPreprocessor()(data)
+        images = batch['data_samples'][key]
+        assert images.dtype is torch.float32
+        torch.testing.assert_close(
+            images.flatten(), torch.linspace(-1, 1, 256)
+        )
+        assert batch['data_samples']['gt_label'].tolist() == [3, 4]
+        assert data['data_samples'][key] is pixels
+        assert pixels.dtype is torch.uint8
+
+    def test_only_what_is_called_an_image(self):
+        other = torch.full((2,), 255, dtype=torch.uint8)
+        batch = GANDataPreprocessor()(self.batch(gt_img_number=other))
+        assert torch.equal(batch['data_samples']['gt_img_number'], other)
+
+    def test_take_the_memory_format_and_the_device(self):
+        pixels = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+        preprocessor = GANDataPreprocessor(channels_last=True).to('meta')
+        batch = preprocessor(self.batch(gt_img=pixels))
+        images = batch['data_samples']['gt_img']
+        assert images.device.type == 'meta'
+        assert images.is_contiguous(memory_format=torch.channels_last)
+
+    def test_a_list_of_them(self):
+        data = self.batch(gt_img=[torch.zeros(1, 4, 4)])
+        with pytest.raises(TypeError, match=r'`gt_img`.*list.*collate'):
+            GANDataPreprocessor()(data)
+
+    def test_another_shape(self):
+        data = self.batch(target_img=torch.zeros(1, 4, 4))
+        with pytest.raises(ValueError, match=r'`target_img`.*\(1, 4, 4\)'):
+            GANDataPreprocessor()(data)
+
+
 class TestErrors:
     def test_a_list_of_images_says_what_to_set(self):
         data = dict(inputs=[torch.zeros(1, 4, 4), torch.zeros(1, 4, 4)])

@@ -1,16 +1,26 @@
 # scikit-learn's handwritten digits, 8x8 grey, resized to 32x32.
+pipeline = [
+    dict(type='Resize', scale=(32, 32), interpolation='bicubic'),
+    dict(type='PackImage'),
+]
+# One stacked tensor a batch; MMEngine's default gives a list of images.
+collate_fn = dict(type='default_collate')
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,
     # Endless, so that no epoch ends: there the loop would sleep for 2 s.
     sampler=dict(type='InfiniteSampler', shuffle=True),
-    # One stacked tensor a batch; MMEngine's default gives a list of images.
-    collate_fn=dict(type='default_collate'),
-    dataset=dict(
-        type='DigitsDataset',
-        pipeline=[
-            dict(type='Resize', scale=(32, 32), interpolation='bicubic'),
-            dict(type='PackImage'),
-        ],
-    ),
+    collate_fn=collate_fn,
+    dataset=dict(type='DigitsDataset', pipeline=pipeline),
 )
+# The real pictures that samples are compared with.
+val_dataloader = dict(
+    batch_size=100,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=collate_fn,
+    dataset=dict(type='DigitsDataset', pipeline=pipeline),
+)
+val_cfg = dict()
+test_dataloader = val_dataloader
+test_cfg = dict()

@@ -1,0 +1,64 @@
+"""Pictures in a folder, a zip archive or an lmdb to squares of one size.
+
+``python tools/dataset_converters/resize_folder.py ffhq.zip data/ffhq256
+--size 256`` cuts out the middle square of each picture and resizes it. Run
+again, it goes on where it has ended.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmamp.datasets.converters import resize_pictures
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument(
+        'source', type=Path, help='folder, zip archive or folder of an lmdb'
+    )
+    parser.add_argument('out', type=Path, help='where the pictures go')
+    parser.add_argument(
+        '--size', type=int, required=True, help='height and width in pixels'
+    )
+    parser.add_argument(
+        '--format', choices=('png', 'jpg'), default='png', help='default: png'
+    )
+    parser.add_argument(
+        '--workers', type=int, help='processes (default: one for each CPU)'
+    )
+    parser.add_argument(
+        '--force', action='store_true', help='overwrite what is there'
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Convert, and print what has been done; 1 if nothing could be read."""
+    args = parse_args()
+    try:
+        result = resize_pictures(
+            args.source,
+            args.out,
+            args.size,
+            image_format=args.format,
+            workers=args.workers,
+            force=args.force,
+        )
+    except (ImportError, OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    print(
+        f'{result.written} pictures written to {str(args.out)!r}, '
+        f'{result.kept} were there, {len(result.unreadable)} unreadable'
+    )
+    for name, error in result.unreadable[:10]:
+        print(f'  {name}: {error}', file=sys.stderr)
+    if len(result.unreadable) > 10:
+        print('  ... all are in unreadable.txt there', file=sys.stderr)
+    return 0 if result.written or result.kept else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from mmengine.dist import get_world_size
-from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
@@ -158,35 +157,6 @@ class ImageGAN(BaseGAN):
                 random=random,
             )
         return losses
-
-    def _place(
-        self, network: str, num: int, optimizer_wrapper: OptimWrapper
-    ) -> tuple[int, int]:
-        """Where in the run a micro-batch is.
-
-        Returns:
-            tuple[int, int]: The index of its update, and how many samples of
-            all ranks the update had before.
-        """
-        count = optimizer_wrapper.inner_count
-        update = count // optimizer_wrapper._accumulative_counts
-        # In the hub, so that a checkpoint taken in a window holds it.
-        hub = MessageHub.get_current_instance()
-        key = f'{network}_samples'
-        last, last_update, before, after = hub.get_info(key, [-1, -1, 0, 0])
-        if last != count:
-            before = after if last_update == update else 0
-            after = before + num * get_world_size()
-            hub.update_info(key, [count, update, before, after])
-        return update, before
-
-    def _random(
-        self, num: int, stream: int, place: tuple[int, int]
-    ) -> SampleRandom:
-        """Random numbers for samples of a micro-batch."""
-        update, before = place
-        device = self.data_preprocessor.device
-        return SampleRandom(device, num, stream, update, before=before)
 
     def _generate(self, random: SampleRandom) -> tuple[Tensor, Tensor | None]:
         """Images and their labels."""

@@ -1,9 +1,13 @@
 """Networks."""
 
 from .biggan import BigGANDiscriminator, BigGANGenerator
+from .cyclegan import ResNetGenerator
 from .dcgan import DCGANDiscriminator, DCGANGenerator
+from .esrgan import RRDBNet
+from .pix2pix import PatchDiscriminator, UNetGenerator
 from .sagan import SAGANDiscriminator, SAGANGenerator
 from .spectral_norm import spectral_norm
+from .srgan import SRGANDiscriminator, SRResNet
 from .stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 
 __all__ = [
@@ -11,9 +15,15 @@ __all__ = [
     'BigGANGenerator',
     'DCGANDiscriminator',
     'DCGANGenerator',
+    'PatchDiscriminator',
+    'RRDBNet',
+    'ResNetGenerator',
     'SAGANDiscriminator',
     'SAGANGenerator',
+    'SRGANDiscriminator',
+    'SRResNet',
     'StyleGAN2Discriminator',
     'StyleGAN2Generator',
+    'UNetGenerator',
     'spectral_norm',
 ]

@@ -1,6 +1,6 @@
 """Losses. They know nothing of mixed precision."""
 
-from .gan_loss import GANLoss
+from .gan_loss import GANLoss, RelativisticGANLoss
 from .gradient_penalties import (
     DRAGAN,
     R1,
@@ -10,6 +10,7 @@ from .gradient_penalties import (
     Regularizer,
 )
 from .path_length import PathLength
+from .perceptual_loss import PerceptualLoss
 
 __all__ = [
     'DRAGAN',
@@ -19,5 +20,7 @@ __all__ = [
     'DiscriminatorPenalty',
     'GANLoss',
     'PathLength',
+    'PerceptualLoss',
     'Regularizer',
+    'RelativisticGANLoss',
 ]

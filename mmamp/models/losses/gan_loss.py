@@ -99,3 +99,49 @@ class GANLoss(nn.Module):
     def extra_repr(self) -> str:
         """Show the settings in the printed model."""
         return f'gan_type={self.gan_type!r}, loss_weight={self.loss_weight}'
+
+
+@MODELS.register_module()
+class RelativisticGANLoss(nn.Module):
+    """The relativistic average loss: how real an image is beside the others.
+
+    Jolicoeur-Martineau, "The relativistic discriminator: a key element missing
+    from standard GAN", 2018; in the form of Wang et al., "ESRGAN", 2018,
+    equations 1 and 2. The average is over a micro-batch of one rank. Computed
+    in float32 whatever the dtype of the predictions.
+
+    Args:
+        loss_weight (float): Weight of the generator's loss; the
+            discriminator's is 1. Defaults to 1.
+
+    Examples:
+        >>> gan_loss = dict(type='mmamp.RelativisticGANLoss', loss_weight=5e-3)
+    """
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(
+        self, pred_real: Tensor, pred_fake: Tensor, is_disc: bool = False
+    ) -> Tensor:
+        """Loss of a batch of predictions.
+
+        Args:
+            pred_real (Tensor): Logits of real images, of any shape.
+            pred_fake (Tensor): Those of generated images.
+            is_disc (bool): Whether the discriminator is being trained; the
+                generator wants the opposite. Defaults to False.
+
+        Returns:
+            Tensor: Scalar, float32.
+        """
+        real, fake = pred_real.float(), pred_fake.float()
+        loss = _vanilla(real - fake.mean(), is_disc, is_disc) + _vanilla(
+            fake - real.mean(), not is_disc, is_disc
+        )
+        return loss if is_disc else loss * self.loss_weight
+
+    def extra_repr(self) -> str:
+        """Show the settings in the printed model."""
+        return f'loss_weight={self.loss_weight}'

@@ -1,0 +1,32 @@
+# ESRGAN on two photographs: a pixel loss, a relativistic adversarial loss, and
+# no weights to download. Float32 as it stands; add --amp.
+_base_ = [
+    '../_base_/default_runtime.py',
+    '../_base_/datasets/photos_x4.py',
+    '../_base_/models/esrgan_x4.py',
+]
+
+train_cfg = dict(by_epoch=False, max_iters=800)
+train_dataloader = dict(batch_size=8)
+# Much smaller than in the paper. Without a perceptual loss the pixel loss has
+# to do its work, and weighs more.
+model = dict(
+    generator=dict(base_channels=16, num_blocks=2, growth_channels=8),
+    discriminator=dict(base_channels=8, hidden_channels=64),
+    pixel_weight=1.0,
+    ema_config=dict(momentum=0.01),
+)
+optim_wrapper = dict(
+    constructor='OptimWrapperConstructor',
+    generator=dict(optimizer=dict(type='Adam', lr=1e-3, betas=(0.9, 0.999))),
+    discriminator=dict(
+        optimizer=dict(type='Adam', lr=1e-4, betas=(0.9, 0.999))
+    ),
+)
+custom_hooks = [dict(type='AmpMonitorHook'), dict(type='StateHook')]
+
+# Without a validation.
+val_dataloader = None
+val_cfg = None
+test_dataloader = None
+test_cfg = None

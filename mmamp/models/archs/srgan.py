@@ -1,0 +1,206 @@
+"""Networks of SRGAN (Ledig et al., 2017)."""
+
+from mmcv.cnn import ConvModule, build_upsample_layer
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmamp.checks import check_int
+from mmamp.registry import MODELS
+
+
+def num_doublings(network: str, scale: int) -> int:
+    """How many times an image is doubled for a scale.
+
+    Args:
+        network (str): Who asks, for the message.
+        scale (int): How many times larger the result is.
+
+    Raises:
+        ValueError: If it is no power of 2 from 2 on.
+    """
+    check_int(f'{network}: scale', scale, low=2)
+    if scale & (scale - 1):
+        raise ValueError(
+            f'{network}: scale must be a power of 2 (2, 4, 8), '
+            f'but got {scale!r}'
+        )
+    return scale.bit_length() - 1
+
+
+class _ResidualBlock(nn.Module):
+    """Two convolutions beside an identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(
+                ConvModule(
+                    channels,
+                    channels,
+                    kernel_size=3,
+                    padding=1,
+                    norm_cfg=dict(type='BN'),
+                    act_cfg=act_cfg,
+                )
+                for act_cfg in (dict(type='PReLU'), None)
+            )
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+@MODELS.register_module()
+class SRResNet(BaseModule):
+    """Low-resolution image to a larger one; the generator of SRGAN.
+
+    Ledig et al., "Photo-Realistic Single Image Super-Resolution Using a
+    Generative Adversarial Network", CVPR 2017, section 2.1.1 and figure 4.
+
+    Args:
+        in_channels (int): Channels of the image. Defaults to 3.
+        out_channels (int): Channels of the result. Defaults to 3.
+        base_channels (int): Channels in between. Defaults to 64.
+        num_blocks (int): Residual blocks. Defaults to 16.
+        scale (int): How many times larger the result is, a power of 2.
+            Defaults to 4.
+        init_cfg (dict or list[dict], optional): Defaults to None: mmcv's.
+
+    Raises:
+        ValueError: If ``num_blocks`` is < 1 or ``scale`` no power of 2.
+
+    Examples:
+        >>> generator = dict(type='mmamp.SRResNet', scale=4)
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 3,
+        base_channels: int = 64,
+        num_blocks: int = 16,
+        scale: int = 4,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        check_int('SRResNet: num_blocks', num_blocks)
+        width = base_channels
+        self.first = ConvModule(
+            in_channels,
+            width,
+            kernel_size=9,
+            padding=4,
+            act_cfg=dict(type='PReLU'),
+        )
+        self.blocks = nn.Sequential(
+            *(_ResidualBlock(width) for _ in range(num_blocks)),
+            ConvModule(
+                width,
+                width,
+                kernel_size=3,
+                padding=1,
+                norm_cfg=dict(type='BN'),
+                act_cfg=None,
+            ),
+        )
+        doubling: list[nn.Module] = []
+        for _ in range(num_doublings('SRResNet', scale)):
+            doubling += [
+                build_upsample_layer(
+                    dict(type='pixel_shuffle'),
+                    in_channels=width,
+                    out_channels=width,
+                    scale_factor=2,
+                    upsample_kernel=3,
+                ),
+                nn.PReLU(),
+            ]
+        self.upsample = nn.Sequential(*doubling)
+        self.last = nn.Conv2d(width, out_channels, kernel_size=9, padding=4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (N, C, scale * H, scale * W) from images (N, C, H, W)."""
+        x = self.first(images)
+        return self.last(self.upsample(x + self.blocks(x)))
+
+
+@MODELS.register_module()
+class SRGANDiscriminator(BaseModule):
+    """Image to logit through eight convolutions and two dense layers.
+
+    Ledig et al., CVPR 2017 (as above), figure 4. ESRGAN (Wang et al., 2018)
+    takes it too; its published code has another one of the same kind, with
+    4x4 kernels and 100 units.
+
+    Args:
+        image_size (int): Height and width of the image, a multiple of 16.
+        in_channels (int): Channels of the image. Defaults to 3.
+        base_channels (int): Channels of the first layer; they double three
+            times. Defaults to 64.
+        hidden_channels (int): Units of the first dense layer. Defaults to
+            1024.
+        init_cfg (dict or list[dict], optional): Defaults to None: mmcv's.
+
+    Raises:
+        ValueError: If ``image_size`` is no multiple of 16.
+
+    Examples:
+        >>> discriminator = dict(
+        ...     type='mmamp.SRGANDiscriminator', image_size=96)
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        in_channels: int = 3,
+        base_channels: int = 64,
+        hidden_channels: int = 1024,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        check_int('SRGANDiscriminator: image_size', image_size)
+        if image_size % 16:
+            raise ValueError(
+                'SRGANDiscriminator: image_size must be a multiple of 16, '
+                f'but got {image_size!r}'
+            )
+        leaky = dict(type='LeakyReLU', negative_slope=0.2)
+        layers: list[nn.Module] = []
+        before = in_channels
+        for i in range(8):
+            width = base_channels * 2 ** (i // 2)
+            layers.append(
+                ConvModule(
+                    before,
+                    width,
+                    kernel_size=3,
+                    stride=1 + i % 2,
+                    padding=1,
+                    # The first layer has no norm.
+                    norm_cfg=dict(type='BN') if i else None,
+                    act_cfg=leaky,
+                )
+            )
+            before = width
+        self.layers = nn.Sequential(*layers)
+        self.head = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(before * (image_size // 16) ** 2, hidden_channels),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Linear(hidden_channels, 1),
+        )
+        self.image_size = image_size
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of shape (N, 1) of images (N, C, H, W).
+
+        Raises:
+            ValueError: If the images are of another size.
+        """
+        size = self.image_size
+        if images.shape[2:] != (size, size):
+            raise ValueError(
+                f'SRGANDiscriminator with image_size={size} got images of '
+                f'{images.shape[2]}x{images.shape[3]}'
+            )
+        return self.head(self.layers(images))

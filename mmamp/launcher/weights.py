@@ -49,7 +49,8 @@ def load_weights(model: nn.Module, path: str) -> None:
     wrong = [
         f'{name} ({_shape(given.get(name))} instead of {_shape(value)})'
         for name, value in wanted.items()
-        if _shape(given.get(name)) != _shape(value)
+        # What is empty gets its shape with the weights.
+        if _shape(given.get(name)) != _shape(value) and value.numel()
     ]
     if wrong:
         raise UsageError(

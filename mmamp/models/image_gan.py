@@ -12,6 +12,7 @@ from mmamp.module_names import unwrap
 from mmamp.registry import MODELS
 
 from .base_gan import BaseGAN
+from .in_evaluation import check_mode, in_evaluation
 from .latents import SampleRandom
 from .losses import DiscriminatorPenalty, PathLength
 
@@ -270,16 +271,8 @@ class ImageGAN(BaseGAN):
         Returns:
             Tensor: uint8 images of shape (N, C, H, W).
         """
-        # Without its model wrapper, in which ranks would wait for each other.
-        network = unwrap(self.generator)
-        if use_ema and self.generator_ema is not None:
-            network = self.generator_ema
-        was_training = network.training
-        network.eval()
-        try:
+        with in_evaluation(self, 'generator', use_ema) as network:
             images = self._call(network, noise, labels)
-        finally:
-            network.train(was_training)
         return self.data_preprocessor.to_uint8(images)
 
     def panels(self, data: dict) -> dict[str, Tensor]:
@@ -330,13 +323,7 @@ class ImageGAN(BaseGAN):
             ValueError: If ``mode`` is another. A GAN has two losses, which
                 :meth:`train_step` computes.
         """
-        if mode not in ('tensor', 'predict'):
-            raise ValueError(
-                f"mode={mode!r}: give 'tensor' or 'predict' "
-                '(a GAN is trained through train_step; in several processes '
-                "with model_wrapper_cfg=dict(type='mmamp."
-                "SeparateDistributedDataParallel'))"
-            )
+        check_mode(mode)
         place = (0, self._evaluated)
         self._evaluated += len(inputs) * get_world_size()
         random = self._random(len(inputs), SAMPLES, place)

@@ -85,7 +85,10 @@ class ImagePool(nn.Module):
         swaps = ~fills & (slots >= 0)
         slots = slots.clamp(min=0)
         # writes[j, i]: image i goes to the place that is image j's.
-        writes = (slots[:, None] == slots) & (fills | swaps)
+        # What is not finite would come back long after its window was
+        # skipped.
+        kept_ones = (fills | swaps) & images.isfinite().flatten(1).all(1)
+        writes = (slots[:, None] == slots) & kept_ones
         writer = torch.where(writes, order, -1)
         # Who has written there before image j, and who does last of all.
         before = torch.where(order < order[:, None], writer, -1).amax(1)

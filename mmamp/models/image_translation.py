@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmamp.module_names import unwrap
 from mmamp.registry import MODELS
 
 from .base_gan import BaseGAN
+from .in_evaluation import check_mode, in_evaluation
 
 
 class ImageTranslationGAN(BaseGAN):
@@ -36,18 +36,31 @@ class ImageTranslationGAN(BaseGAN):
         Returns:
             Tensor: uint8 images of shape (N, C, H, W).
         """
-        # Without its model wrapper, in which ranks would wait for each other.
-        network = unwrap(getattr(self, self.translator))
-        average = getattr(self, f'{self.translator}_ema')
-        if use_ema and average is not None:
-            network = average
-        was_training = network.training
-        network.eval()
-        try:
+        with in_evaluation(self, self.translator, use_ema) as network:
             results = network(images)
-        finally:
-            network.train(was_training)
         return self.data_preprocessor.to_uint8(results)
+
+    def panels(self, data: dict) -> dict[str, Tensor]:
+        """Pictures to look at, by what they are.
+
+        Args:
+            data (dict): A batch, as the data loader gives it.
+
+        Returns:
+            dict[str, Tensor]: uint8 images of shape (N, C, H, W): sources,
+            results, those of the average if there is one, and what else the
+            batch has.
+        """
+        images = self.data_preprocessor(data)['inputs']
+        raw = self.translate(images, use_ema=False)
+        panels = dict(source=data['inputs'], generator=raw)
+        if getattr(self, f'{self.translator}_ema') is not None:
+            panels['EMA'] = self.translate(images)
+        names = dict(gt_img='target', target_img='real B')
+        samples = data.get('data_samples') or {}
+        return panels | {
+            name: samples[key] for key, name in names.items() if key in samples
+        }
 
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
@@ -67,13 +80,7 @@ class ImageTranslationGAN(BaseGAN):
             ValueError: If ``mode`` is another. A GAN has two losses, which
                 :meth:`train_step` computes.
         """
-        if mode not in ('tensor', 'predict'):
-            raise ValueError(
-                f"mode={mode!r}: give 'tensor' or 'predict' "
-                '(a GAN is trained through train_step; in several processes '
-                "with model_wrapper_cfg=dict(type='mmamp."
-                "SeparateDistributedDataParallel'))"
-            )
+        check_mode(mode)
         images = self.translate(inputs)
         if mode == 'tensor':
             return images

@@ -3,10 +3,12 @@
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/digits_32x32.py',
+    '../_base_/evaluators/digits.py',
     '../_base_/models/biggan_32x32.py',
 ]
 
-train_cfg = dict(by_epoch=False, max_iters=16000)
+train_cfg = dict(by_epoch=False, max_iters=16000, val_interval=4000)
+default_hooks = dict(checkpoint=dict(save_best='FID', rule='less'))
 train_dataloader = dict(batch_size=8)
 
 optim_wrapper = dict(

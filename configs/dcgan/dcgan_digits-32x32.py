@@ -2,10 +2,12 @@
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/digits_32x32.py',
+    '../_base_/evaluators/digits.py',
     '../_base_/models/dcgan_32x32.py',
 ]
 
-train_cfg = dict(by_epoch=False, max_iters=500)
+train_cfg = dict(by_epoch=False, max_iters=500, val_interval=250)
+default_hooks = dict(checkpoint=dict(save_best='FID', rule='less'))
 
 # The generator learns faster than in the paper, and its weights are averaged:
 # 500 iterations are few.

@@ -3,10 +3,12 @@
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/digits_32x32.py',
+    '../_base_/evaluators/digits.py',
     '../_base_/models/sagan_32x32.py',
 ]
 
-train_cfg = dict(by_epoch=False, max_iters=1500)
+train_cfg = dict(by_epoch=False, max_iters=1500, val_interval=750)
+default_hooks = dict(checkpoint=dict(save_best='FID', rule='less'))
 
 # The discriminator learns four times as fast: the paper's time scales.
 optim_wrapper = dict(

@@ -4,17 +4,21 @@ from .biggan import BigGANDiscriminator, BigGANGenerator
 from .cyclegan import ResNetGenerator
 from .dcgan import DCGANDiscriminator, DCGANGenerator
 from .esrgan import RRDBNet
+from .lsgan import LSGANDiscriminator, LSGANGenerator
 from .pix2pix import PatchDiscriminator, UNetGenerator
 from .sagan import SAGANDiscriminator, SAGANGenerator
 from .spectral_norm import spectral_norm
 from .srgan import SRGANDiscriminator, SRResNet
 from .stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
+from .wgan_gp import WGANGPCritic, WGANGPGenerator
 
 __all__ = [
     'BigGANDiscriminator',
     'BigGANGenerator',
     'DCGANDiscriminator',
     'DCGANGenerator',
+    'LSGANDiscriminator',
+    'LSGANGenerator',
     'PatchDiscriminator',
     'RRDBNet',
     'ResNetGenerator',
@@ -25,5 +29,7 @@ __all__ = [
     'StyleGAN2Discriminator',
     'StyleGAN2Generator',
     'UNetGenerator',
+    'WGANGPCritic',
+    'WGANGPGenerator',
     'spectral_norm',
 ]

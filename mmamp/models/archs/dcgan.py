@@ -8,23 +8,14 @@ from torch import Tensor, nn
 
 from mmamp.registry import MODELS
 
+from .sizes import num_doublings
+
 _NORMAL_INIT = [
     dict(
         type='Normal', layer=['Conv2d', 'ConvTranspose2d'], mean=0.0, std=0.02
     ),
     dict(type='Normal', layer='BatchNorm2d', mean=1.0, std=0.02, bias=0.0),
 ]
-
-
-def _num_blocks(image_size: int) -> int:
-    """How many times 4x4 doubles up to the image size."""
-    blocks = image_size.bit_length() - 3
-    if image_size < 8 or image_size != 4 * 2**blocks:
-        raise ValueError(
-            'image_size must be a power of 2 from 8 on, '
-            f'but got {image_size!r}'
-        )
-    return blocks
 
 
 @MODELS.register_module()
@@ -53,7 +44,7 @@ class DCGANGenerator(BaseModule):
         init_cfg: list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg or _NORMAL_INIT)
-        blocks = _num_blocks(image_size)
+        blocks = num_doublings(image_size)
         widths = [base_channels * 2**i for i in reversed(range(blocks))]
         layers: list[nn.Module] = [
             ConvModule(
@@ -120,7 +111,7 @@ class DCGANDiscriminator(BaseModule):
         init_cfg: list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg or _NORMAL_INIT)
-        blocks = _num_blocks(image_size)
+        blocks = num_doublings(image_size)
         widths = [in_channels] + [base_channels * 2**i for i in range(blocks)]
         layers: list[nn.Module] = [
             ConvModule(

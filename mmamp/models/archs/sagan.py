@@ -17,21 +17,8 @@ from .residual_blocks import (
     GeneratorBlock,
     SelfAttention,
 )
+from .sizes import num_doublings
 from .spectral_norm import Float32SpectralNorm, spectral_norm
-
-
-def _num_blocks(image_size: int) -> int:
-    """How many times 4x4 doubles up to the image size."""
-    if (
-        not isinstance(image_size, int)
-        or image_size < 8
-        or image_size.bit_count() != 1
-    ):
-        raise ValueError(
-            'image_size must be a power of 2 from 8 on, '
-            f'but got {image_size!r}'
-        )
-    return image_size.bit_length() - 3
 
 
 def _attention(attention_size: int | None, widths: dict) -> nn.ModuleDict:
@@ -116,7 +103,7 @@ class SAGANGenerator(BaseModule):
         attention_size: int | None = None,
     ) -> None:
         super().__init__()
-        blocks = _num_blocks(image_size)
+        blocks = num_doublings(image_size)
         self.num_classes = num_classes
         widths = {
             4 * 2**i: base_channels * min(2 ** (blocks - i), 16)
@@ -188,7 +175,7 @@ class SAGANDiscriminator(BaseModule):
         attention_size: int | None = None,
     ) -> None:
         super().__init__()
-        blocks = _num_blocks(image_size)
+        blocks = num_doublings(image_size)
         self.num_classes = num_classes
         widths = {
             image_size // 2 ** (i + 1): base_channels * min(2**i, 16)

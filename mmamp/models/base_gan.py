@@ -63,6 +63,10 @@ class BaseGAN(BaseModel):
         networks (dict[str, tuple[str, ...]]): Names of the networks of each
             side. Those of the generator have an average ``NAME_ema`` each,
             which is None without ``ema_config``.
+        generator_sees_data (bool): Whether the generator's losses need what
+            a batch holds, and not only its length. The batches of a cycle
+            are then kept for the generator's turn, which takes one after the
+            other, not just the last one. Defaults to False.
 
     Raises:
         TypeError: If a network is neither a dict nor a module.

@@ -4,31 +4,33 @@ import pytest
 import torch
 from mmengine.logging import MessageHub
 from mmengine.runner.checkpoint import get_state_dict
+from torch import nn
 
 from mmamp import SeparateDistributedDataParallel
 from mmamp.models import CycleGAN
-from mmamp.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmamp.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
 UPDATES = 5
+
+
+@MODELS.register_module(force=True)
+class SmoothNetwork(nn.Sequential):
+    """Without kinks, at which rounding errors grow from step to step."""
+
+    def __init__(self, bounded):
+        super().__init__(
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.Tanh(),
+            nn.Conv2d(4, 1, 3, padding=1),
+            nn.Tanh() if bounded else nn.Identity(),
+        )
 
 
 def make_gan():
     torch.manual_seed(0)
     return CycleGAN(
-        dict(
-            type='mmamp.ResNetGenerator',
-            in_channels=1,
-            out_channels=1,
-            base_channels=2,
-            num_blocks=1,
-        ),
-        dict(
-            type='mmamp.PatchDiscriminator',
-            in_channels=1,
-            base_channels=2,
-            num_layers=1,
-            norm_cfg=dict(type='IN'),
-        ),
+        dict(type='mmamp.SmoothNetwork', bounded=True),
+        dict(type='mmamp.SmoothNetwork', bounded=False),
         # Full in the middle of the second batch.
         pool_size=12,
         ema_config=dict(momentum=0.1),
@@ -89,7 +91,7 @@ def test_ranks_equal_one_process(in_ranks):
     begun = make_gan().state_dict()
     for name in ('generator_ab', 'generator_ba', 'discriminator_a'):
         key = next(k for k in whole if k.startswith(name) and 'weight' in k)
-        assert not torch.allclose(whole[key], begun[key], atol=1e-4)
+        assert not torch.allclose(whole[key], begun[key], atol=1e-3)
     assert whole['pool_b.images'].shape == (12, 1, 8, 8)
     accumulated = train(0, 1, 2)
     ranks = in_ranks(2, train, 1)

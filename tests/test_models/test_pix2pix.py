@@ -132,6 +132,30 @@ def test_learns(kwargs):
         assert param.requires_grad
 
 
+def test_generator_takes_all_batches_of_a_window():
+    """One after the other, and not the last one several times."""
+    gan = make_gan().train()
+    optim_wrapper = wrappers(gan, accumulative_counts=3)
+    hub = MessageHub.get_current_instance()
+    hub.update_info('max_iters', 8)
+    seen = []
+    gen_loss = gan.gen_loss
+
+    def spied(inputs, *args):
+        seen.append(inputs.clone())
+        return gen_loss(inputs, *args)
+
+    gan.gen_loss = spied
+    for i in range(8):
+        hub.update_info('iter', i)
+        gan.train_step(batch(seed=i), optim_wrapper)
+    # The last window is a short one.
+    assert len(seen) == 8
+    for i, inputs in enumerate(seen):
+        wanted = gan.data_preprocessor(batch(seed=i))['inputs']
+        assert torch.equal(inputs, wanted), i
+
+
 class TestPrediction:
     def test_is_uint8_and_of_the_inputs(self):
         gan = make_gan().train()

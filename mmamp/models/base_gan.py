@@ -63,6 +63,10 @@ class BaseGAN(BaseModel):
         networks (dict[str, tuple[str, ...]]): Names of the networks of each
             side. Those of the generator have an average ``NAME_ema`` each,
             which is None without ``ema_config``.
+        generator_sees_data (bool): Whether the generator's losses need what
+            a batch holds, and not only its length. The batches of a cycle
+            are then kept for the generator's turn, which takes one after the
+            other, not just the last one. Defaults to False.
 
     Raises:
         TypeError: If a network is neither a dict nor a module.
@@ -72,6 +76,7 @@ class BaseGAN(BaseModel):
     networks: ClassVar[dict[str, tuple[str, ...]]] = dict(
         discriminator=('discriminator',), generator=('generator',)
     )
+    generator_sees_data: ClassVar[bool] = False
     generator: nn.Module
     discriminator: nn.Module
     generator_ema: Any
@@ -110,6 +115,8 @@ class BaseGAN(BaseModel):
         # Weak, so that a copy of the model does not copy optimizers.
         self._scheduled_for: weakref.ref | None = None
         self._iteration = 0
+        # The batches of the cycle so far, if the generator needs them.
+        self._batches: list[dict] = []
 
     def _build_networks(self, role: str, cfg: dict | nn.Module) -> None:
         names = self.networks[role]
@@ -286,12 +293,22 @@ class BaseGAN(BaseModel):
         logs = [self._train('discriminator', batch, optim_wrapper)]
 
         # The generator's turn comes at the end of a cycle.
+        batches = self._batches_of_cycle(batch)
         turn = [
-            self._train('generator', batch, optim_wrapper)
-            for _ in range(self._schedule.generator_turn(iteration))
+            self._train('generator', batches[i % len(batches)], optim_wrapper)
+            for i in range(self._schedule.generator_turn(iteration))
         ]
+        if turn:
+            self._batches = []
         self._iteration = iteration + 1
         return {**_mean_of(logs), **_mean_of(turn)}
+
+    def _batches_of_cycle(self, batch: dict) -> list[dict]:
+        """What the generator's turn is on."""
+        if not self.generator_sees_data:
+            return [batch]
+        self._batches.append(batch)
+        return self._batches
 
     def _train(
         self, name: str, batch: dict, optim_wrapper: OptimWrapperDict

@@ -23,6 +23,7 @@ class ImageTranslationGAN(BaseGAN):
     """
 
     translator: ClassVar[str] = 'generator'
+    generator_sees_data = True
 
     @torch.no_grad()
     def translate(self, images: Tensor, use_ema: bool = True) -> Tensor:

@@ -20,6 +20,7 @@ from mmamp.no_sync import no_sync
 from mmamp.registry import MODELS
 from mmamp.sharding import whole
 
+from .kept_batches import KeptBatches
 from .latents import SampleRandom, agree_on_seed
 from .update_schedule import UpdateSchedule
 
@@ -115,8 +116,7 @@ class BaseGAN(BaseModel):
         # Weak, so that a copy of the model does not copy optimizers.
         self._scheduled_for: weakref.ref | None = None
         self._iteration = 0
-        # The batches of the cycle so far, if the generator needs them.
-        self._batches: list[dict] = []
+        self._kept = KeptBatches()
 
     def _build_networks(self, role: str, cfg: dict | nn.Module) -> None:
         names = self.networks[role]
@@ -293,22 +293,34 @@ class BaseGAN(BaseModel):
         logs = [self._train('discriminator', batch, optim_wrapper)]
 
         # The generator's turn comes at the end of a cycle.
-        batches = self._batches_of_cycle(batch)
+        if not self.generator_sees_data:
+            self._kept.clear()
+        self._kept.add(batch)
         turn = [
-            self._train('generator', batches[i % len(batches)], optim_wrapper)
+            self._train('generator', self._kept[i], optim_wrapper)
             for i in range(self._schedule.generator_turn(iteration))
         ]
         if turn:
-            self._batches = []
+            self._kept.clear()
         self._iteration = iteration + 1
         return {**_mean_of(logs), **_mean_of(turn)}
 
-    def _batches_of_cycle(self, batch: dict) -> list[dict]:
-        """What the generator's turn is on."""
-        if not self.generator_sees_data:
-            return [batch]
-        self._batches.append(batch)
-        return self._batches
+    def rank_state(self) -> list[Any]:
+        """What a checkpoint has to hold of this rank's model.
+
+        Returns:
+            list: Inside of a cycle, its batches if the generator needs them.
+        """
+        return self._kept.state() if self.generator_sees_data else []
+
+    def load_rank_state(self, of_ranks: list[list[Any]]) -> None:
+        """Go on from a checkpoint.
+
+        Args:
+            of_ranks (list[list]): What :meth:`rank_state` said on each rank
+                of the run that saved it, be they as many as now or not.
+        """
+        self._kept.load(of_ranks, self.data_preprocessor.device)
 
     def _train(
         self, name: str, batch: dict, optim_wrapper: OptimWrapperDict

@@ -16,8 +16,10 @@ from mmengine.dist import (
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 
+from mmamp.module_names import unwrap
 from mmamp.registry import HOOKS
 
+from ..checkpoints import plain
 from ..file_backend import (
     AtomicLocalBackend,
     remove_leftovers,
@@ -65,7 +67,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         super().before_train(runner)
         if is_main_process() and self._is_atomic():
             remove_leftovers(str(self.out_dir))
-        self._of_ranks: list[tuple[dict, dict]] | None = None
+        self._of_ranks: list[tuple[dict, dict, Any]] | None = None
         self._meta: dict[str, int] = {}
         # One that max_keep_ckpts does not know of.
         self._extra = runner.message_hub.get_info('extra_checkpoint')
@@ -105,13 +107,19 @@ class CheckpointHook(MMEngineCheckpointHook):
         # that of the iteration, or epoch, that comes next.
         checkpoint['meta'].update(self._meta)
         if self._of_ranks is not None:
-            rngs, optimizers = zip(*self._of_ranks, strict=True)
+            rngs, optimizers, models = zip(*self._of_ranks, strict=True)
             checkpoint['rng_states'] = list(rngs)
+            if any(models):
+                checkpoint['model_states'] = list(models)
             if len(optimizers) > 1:
                 checkpoint['rank_states'] = list(optimizers)
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Give this rank its own, not that of the rank that saved."""
+        models = checkpoint.pop('model_states', None)
+        if models is not None and runner._resume:
+            model: Any = unwrap(runner.model)
+            model.load_rank_state(models)
         ranks = checkpoint.pop('rank_states', None)
         if ranks is None or not runner._resume:
             return
@@ -134,7 +142,11 @@ class CheckpointHook(MMEngineCheckpointHook):
         self, runner: Any, step: int, meta: dict
     ) -> None:
         # Here all ranks meet; what MMEngine does next, one rank does alone.
-        mine = training_rng_state(runner), _of_optimizers(runner)
+        mine = (
+            training_rng_state(runner),
+            _of_optimizers(runner),
+            _of_model(runner),
+        )
         self._of_ranks = all_gather_object(mine)
         with self._flexible(runner), self._removing_last():
             super()._save_checkpoint_with_step(runner, step, meta)
@@ -221,6 +233,12 @@ def _of_optimizers(runner: Any) -> dict[str, Any]:
         for name, wrapper in named_wrappers(runner)
         if hasattr(wrapper, 'rank_state')
     }
+
+
+def _of_model(runner: Any) -> Any:
+    """What the model has on this rank alone, if it says so."""
+    model: Any = unwrap(runner.model)
+    return plain(model.rank_state()) if hasattr(model, 'rank_state') else None
 
 
 def _shared(of_ranks: list[dict]) -> dict:

@@ -11,89 +11,18 @@ from torch import nn
 from mmamp import AmpOptimWrapper
 from mmamp.engine.optimizers.higher_order import PenaltyScaler
 from mmamp.engine.precision import Island
-from mmamp.models import BigGANDiscriminator, DCGANDiscriminator
+from mmamp.models import (
+    BigGANDiscriminator,
+    DCGANDiscriminator,
+    StyleGAN2Discriminator,
+    StyleGAN2Generator,
+)
 from mmamp.models.latents import SampleRandom
 from mmamp.models.losses import DRAGAN, R1, R2, WGANGP, PathLength
 
 LOSS_SCALES = [1.0, 256.0, 65536.0]
 # DESIGN 3.6: cosine and relative norm of the parameter gradients.
 BOUNDS = dict(float16=(0.999, 0.01), bfloat16=(0.99, 0.05))
-
-
-class EqualizedConv(nn.Module):
-    def __init__(self, inputs, outputs, size):
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, size, size))
-        self.bias = nn.Parameter(torch.zeros(outputs))
-        self.gain = 1 / math.sqrt(inputs * size**2)
-
-    def forward(self, x):
-        weight, padding = self.weight * self.gain, self.weight.shape[-1] // 2
-        return F.conv2d(x, weight, self.bias, padding=padding)
-
-
-def activate(x):
-    return F.leaky_relu(x, 0.2) * math.sqrt(2)
-
-
-class ResidualBlock(nn.Module):
-    def __init__(self, inputs, outputs):
-        super().__init__()
-        self.conv1 = EqualizedConv(inputs, inputs, 3)
-        self.conv2 = EqualizedConv(inputs, outputs, 3)
-        self.skip = EqualizedConv(inputs, outputs, 1)
-
-    def forward(self, x):
-        y = activate(self.conv2(F.avg_pool2d(activate(self.conv1(x)), 2)))
-        return (y + self.skip(F.avg_pool2d(x, 2))) / math.sqrt(2)
-
-
-class StyleDiscriminator(nn.Module):
-    """In the manner of StyleGAN2: equalised, residual, batch deviation."""
-
-    def __init__(self):
-        super().__init__()
-        self.from_rgb = EqualizedConv(3, 8, 1)
-        self.blocks = nn.Sequential(
-            ResidualBlock(8, 16), ResidualBlock(16, 16)
-        )
-        self.conv = EqualizedConv(17, 16, 3)
-        self.out = nn.Linear(16 * 64, 1)
-
-    def forward(self, x):
-        x = self.blocks(activate(self.from_rgb(x)))
-        groups = x.float().reshape(4, -1, *x.shape[1:])
-        deviation = (groups.var(0, unbiased=False) + 1e-8).sqrt()
-        deviation = deviation.mean([1, 2, 3], keepdim=True)
-        deviation = deviation.repeat(4, 1, *x.shape[2:]).to(x.dtype)
-        x = activate(self.conv(torch.cat([x, deviation], 1)))
-        return self.out(x.flatten(1))
-
-
-class StyleGenerator(nn.Module):
-    """A mapping network and modulated, demodulated convolutions."""
-
-    def __init__(self):
-        super().__init__()
-        self.mapping = nn.Sequential(
-            nn.Linear(8, 16), nn.LeakyReLU(0.2), nn.Linear(16, 16)
-        )
-        self.constant = nn.Parameter(torch.randn(1, 16, 4, 4))
-        self.styles = nn.ModuleList(nn.Linear(16, 16) for _ in range(2))
-        self.weights = nn.ParameterList(
-            torch.randn(16, 16, 3, 3) for _ in range(2)
-        )
-        self.to_rgb = nn.Conv2d(16, 3, 1)
-
-    def synthesis(self, w):
-        x = self.constant.expand(len(w), -1, -1, -1)
-        for style, weight in zip(self.styles, self.weights, strict=True):
-            x = F.interpolate(x, scale_factor=2)
-            scale = style(w).float() + 1
-            norm = torch.einsum('oikl,ni->no', weight.square(), scale.square())
-            x = F.conv2d(x * scale[..., None, None], weight, padding=1)
-            x = activate(x * (norm + 1e-8).rsqrt()[..., None, None])
-        return self.to_rgb(x)
 
 
 def without_batch_norm(network):
@@ -116,7 +45,7 @@ def make(kind):
         )
         return network, (torch.arange(8) % 4,)
     if kind == 'stylegan2':
-        return StyleDiscriminator(), ()
+        return StyleGAN2Discriminator(32, channel_base=512, channel_max=32), ()
     network = DCGANDiscriminator(32, in_channels=3, base_channels=8)
     if kind == 'dcgan':
         network = without_batch_norm(network)
@@ -284,7 +213,11 @@ class TestAgreesWithFloat32:
     def test_path_length(self, dtype, loss_scale, force_fp32):
         """Through the mapping network too, which ``w`` comes from."""
         torch.manual_seed(0)
-        network = StyleGenerator()
+        network = StyleGAN2Generator(
+            16, noise_size=8, style_size=16, channel_base=256, channel_max=16
+        )
+        # With the same noise in both precisions.
+        network.eval()
         noise = torch.randn(8, 8)
 
         def penalty_of(twin, grad):

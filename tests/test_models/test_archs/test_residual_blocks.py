@@ -75,6 +75,8 @@ class TestClassNorm:
 
     def test_each_class_has_a_gain_and_a_bias(self):
         norm = ClassNorm(4, 3)
+        names = [name for name, _ in norm.named_parameters()]
+        assert names == ['gain.weight', 'bias.weight']
         nn.init.normal_(norm.gain.weight), nn.init.normal_(norm.bias.weight)
         x, labels = torch.randn(8, 4, 5, 5), torch.arange(8) % 3
         plain = nn.BatchNorm2d(4)(x)

@@ -1,5 +1,6 @@
 """The training loop of a GAN, as one ``train_step``."""
 
+import logging
 import weakref
 from abc import abstractmethod
 from collections import defaultdict
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 from mmengine.dist import get_world_size
-from mmengine.logging import MessageHub
+from mmengine.logging import MessageHub, print_log
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
@@ -293,7 +294,7 @@ class BaseGAN(BaseModel):
         logs = [self._train('discriminator', batch, optim_wrapper)]
 
         # The generator's turn comes at the end of a cycle.
-        batches = self._batches_of_cycle(batch)
+        batches = self._batches_of_cycle(batch, iteration)
         turn = [
             self._train('generator', batches[i % len(batches)], optim_wrapper)
             for i in range(self._schedule.generator_turn(iteration))
@@ -303,11 +304,21 @@ class BaseGAN(BaseModel):
         self._iteration = iteration + 1
         return {**_mean_of(logs), **_mean_of(turn)}
 
-    def _batches_of_cycle(self, batch: dict) -> list[dict]:
+    def _batches_of_cycle(self, batch: dict, iteration: int) -> list[dict]:
         """What the generator's turn is on."""
         if not self.generator_sees_data:
             return [batch]
+        assert self._schedule is not None
         self._batches.append(batch)
+        missing = iteration % self._schedule.cycle + 1 - len(self._batches)
+        if missing > 0 and len(self._batches) == 1:
+            print_log(
+                f'The run goes on {missing} batches after a cycle of updates '
+                "began. A checkpoint does not hold them: the generator's next "
+                'turn is on the others of the cycle alone',
+                logger='current',
+                level=logging.WARNING,
+            )
         return self._batches
 
     def _train(

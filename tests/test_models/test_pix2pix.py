@@ -1,3 +1,5 @@
+import logging
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -154,6 +156,17 @@ def test_generator_takes_all_batches_of_a_window():
     for i, inputs in enumerate(seen):
         wanted = gan.data_preprocessor(batch(seed=i))['inputs']
         assert torch.equal(inputs, wanted), i
+
+
+def test_a_run_that_goes_on_in_a_window_says_so(mm_log):
+    gan = make_gan().train()
+    optim_wrapper = wrappers(gan, accumulative_counts=3)
+    hub = MessageHub.get_current_instance()
+    hub.update_info('max_iters', 6)
+    for i in range(1, 6):
+        hub.update_info('iter', i)
+        gan.train_step(batch(seed=i), optim_wrapper)
+    assert mm_log(logging.WARNING).count('goes on 1 batches after') == 1
 
 
 class TestPrediction:

@@ -3,12 +3,18 @@
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/unpaired_folders_256x256.py',
+    '../_base_/evaluators/unpaired.py',
     '../_base_/models/cyclegan_256x256.py',
 ]
 
-train_cfg = dict(by_epoch=False, max_iters=200_000)
+train_cfg = dict(by_epoch=False, max_iters=200_000, val_interval=10000)
 default_hooks = dict(
-    checkpoint=dict(interval=10_000, save_param_scheduler=True)
+    checkpoint=dict(
+        interval=10_000,
+        save_param_scheduler=True,
+        save_best='SWD/avg',
+        rule='less',
+    )
 )
 # Constant in the first half, then down to 0.
 param_scheduler = dict(
@@ -30,10 +36,8 @@ optim_wrapper = dict(
         optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999)),
     ),
 )
-custom_hooks = [dict(type='AmpMonitorHook'), dict(type='StateHook')]
-
-# Without a validation.
-val_dataloader = None
-val_cfg = None
-test_dataloader = None
-test_cfg = None
+custom_hooks = [
+    dict(type='AmpMonitorHook'),
+    dict(type='StateHook'),
+    dict(type='SampleHook', interval=1000, num_samples=4, columns=4),
+]

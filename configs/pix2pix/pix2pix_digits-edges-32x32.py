@@ -2,10 +2,12 @@
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/digits_edges_32x32.py',
+    '../_base_/evaluators/restoration.py',
     '../_base_/models/pix2pix_32x32.py',
 ]
 
-train_cfg = dict(by_epoch=False, max_iters=1000)
+train_cfg = dict(by_epoch=False, max_iters=1000, val_interval=500)
+default_hooks = dict(checkpoint=dict(save_best='PSNR', rule='greater'))
 optim_wrapper = dict(
     constructor='OptimWrapperConstructor',
     generator=dict(optimizer=dict(type='Adam', lr=1e-3, betas=(0.5, 0.999))),
@@ -13,10 +15,8 @@ optim_wrapper = dict(
         optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))
     ),
 )
-custom_hooks = [dict(type='AmpMonitorHook'), dict(type='StateHook')]
-
-# Without a validation.
-val_dataloader = None
-val_cfg = None
-test_dataloader = None
-test_cfg = None
+custom_hooks = [
+    dict(type='AmpMonitorHook'),
+    dict(type='StateHook'),
+    dict(type='SampleHook', interval=500, num_samples=16, columns=4),
+]

@@ -3,10 +3,11 @@
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/paired_folder_256x256.py',
+    '../_base_/evaluators/restoration.py',
     '../_base_/models/pix2pix_256x256.py',
 ]
 
-train_cfg = dict(by_epoch=False, max_iters=80_000)
+train_cfg = dict(by_epoch=False, max_iters=80_000, val_interval=10000)
 default_hooks = dict(checkpoint=dict(interval=5000))
 optim_wrapper = dict(
     constructor='OptimWrapperConstructor',
@@ -15,10 +16,8 @@ optim_wrapper = dict(
         optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))
     ),
 )
-custom_hooks = [dict(type='AmpMonitorHook'), dict(type='StateHook')]
-
-# Without a validation.
-val_dataloader = None
-val_cfg = None
-test_dataloader = None
-test_cfg = None
+custom_hooks = [
+    dict(type='AmpMonitorHook'),
+    dict(type='StateHook'),
+    dict(type='SampleHook', interval=1000, num_samples=4, columns=4),
+]

@@ -3,12 +3,18 @@
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/sr_folder_x4.py',
+    '../_base_/evaluators/super_resolution_x4.py',
     '../_base_/models/srgan_x4.py',
 ]
 
-train_cfg = dict(by_epoch=False, max_iters=200_000)
+train_cfg = dict(by_epoch=False, max_iters=200_000, val_interval=10000)
 default_hooks = dict(
-    checkpoint=dict(interval=10_000, save_param_scheduler=True)
+    checkpoint=dict(
+        interval=10_000,
+        save_param_scheduler=True,
+        save_best='PSNR',
+        rule='greater',
+    )
 )
 # A tenth of the rate in the second half.
 param_scheduler = dict(
@@ -31,10 +37,8 @@ optim_wrapper = dict(
         optimizer=dict(type='Adam', lr=1e-4, betas=(0.9, 0.999))
     ),
 )
-custom_hooks = [dict(type='AmpMonitorHook'), dict(type='StateHook')]
-
-# Without a validation.
-val_dataloader = None
-val_cfg = None
-test_dataloader = None
-test_cfg = None
+custom_hooks = [
+    dict(type='AmpMonitorHook'),
+    dict(type='StateHook'),
+    dict(type='SampleHook', interval=1000, num_samples=4, columns=4),
+]

@@ -164,6 +164,25 @@ def amp_report(before: Config, after: Config) -> list[AmpChange]:
     return [AmpChange(k or 'optim_wrapper', old[k], new[k]) for k in new]
 
 
+def mixed_optimizers(cfg: Config) -> list[str]:
+    """Keys of a config's optimizers in mixed precision.
+
+    Args:
+        cfg (Config): The config.
+
+    Returns:
+        list[str]: Such as ``'optim_wrapper.generator'``.
+
+    Raises:
+        ValueError: If it is a config that :func:`enable_amp` refuses.
+    """
+    return [
+        'optim_wrapper' if name is None else f'optim_wrapper.{name}'
+        for name, precision in _read_all(cfg).items()
+        if precision.mixed
+    ]
+
+
 def evaluation_precision(cfg: Config) -> Precision | None:
     """The precision that a trained model is evaluated in.
 

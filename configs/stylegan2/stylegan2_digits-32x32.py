@@ -15,12 +15,12 @@ optim_wrapper = dict(
     constructor='OptimWrapperConstructor',
     generator=dict(
         optimizer=dict(
-            type='Adam', lr=0.002 * 4 / 5, betas=(0.0, 0.99 ** (4 / 5))
+            type='Adam', lr=0.003 * 4 / 5, betas=(0.0, 0.99 ** (4 / 5))
         )
     ),
     discriminator=dict(
         optimizer=dict(
-            type='Adam', lr=0.002 * 16 / 17, betas=(0.0, 0.99 ** (16 / 17))
+            type='Adam', lr=0.003 * 16 / 17, betas=(0.0, 0.99 ** (16 / 17))
         )
     ),
 )

@@ -5,7 +5,7 @@ _base_ = [
     '../_base_/models/stylegan2_32x32.py',
 ]
 
-train_cfg = dict(by_epoch=False, max_iters=1500)
+train_cfg = dict(by_epoch=False, max_iters=2000)
 
 train_dataloader = dict(batch_size=32)
 

@@ -27,7 +27,7 @@ model = dict(
         conv_clamp=256.0,
     ),
     gan_loss=dict(type='GANLoss', gan_type='logistic'),
-    disc_regularizers=[dict(type='R1', weight=1.0, interval=16)],
+    disc_regularizers=[dict(type='R1', weight=3.0, interval=16)],
     gen_regularizers=[
         dict(type='PathLength', weight=1.0, interval=4, batch_shrink=2)
     ],

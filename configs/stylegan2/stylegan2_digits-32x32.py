@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/models/stylegan2_32x32.py',
 ]
 
-train_cfg = dict(by_epoch=False, max_iters=1500, val_interval=750)
+train_cfg = dict(by_epoch=False, max_iters=2000, val_interval=1000)
 default_hooks = dict(checkpoint=dict(save_best='FID', rule='less'))
 
 train_dataloader = dict(batch_size=32)
@@ -17,12 +17,12 @@ optim_wrapper = dict(
     constructor='OptimWrapperConstructor',
     generator=dict(
         optimizer=dict(
-            type='Adam', lr=0.002 * 4 / 5, betas=(0.0, 0.99 ** (4 / 5))
+            type='Adam', lr=0.003 * 4 / 5, betas=(0.0, 0.99 ** (4 / 5))
         )
     ),
     discriminator=dict(
         optimizer=dict(
-            type='Adam', lr=0.002 * 16 / 17, betas=(0.0, 0.99 ** (16 / 17))
+            type='Adam', lr=0.003 * 16 / 17, betas=(0.0, 0.99 ** (16 / 17))
         )
     ),
 )

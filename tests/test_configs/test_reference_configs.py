@@ -1,4 +1,4 @@
-"""Every config trains, resumes, is tested and sampled, with AMP and without."""
+"""Every config trains, resumes, is tested and sampled."""
 
 import json
 import math

@@ -23,6 +23,7 @@ import torch
 from mmengine.config import Config
 
 from mmamp.config.amp import mixed_optimizers
+from mmamp.config.launch import load_config
 
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 BEGIN, END = '<!-- results of {}: begin -->', '<!-- results of {}: end -->'
@@ -306,6 +307,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
             parser.error(f'config file {str(config)!r} does not exist')
         if not (config.parent / 'README.md').is_file():
             parser.error(f'there is no README.md beside {str(config)!r}')
+        try:
+            mixed_optimizers(load_config(str(config)))
+        except ValueError as error:
+            parser.error(str(error))
     return args
 
 
@@ -315,12 +320,19 @@ def main(argv: list[str] | None = None) -> int:
     Args:
         argv (list[str], optional): The command line. Defaults to None:
             ``sys.argv``.
+
+    Returns:
+        int: Exit code: 0, or 1 if a run failed.
     """
     args = parse_args(argv)
     root = args.work_dir
     runs = [run for config in args.configs for run in _runs(config, args)]
     with ThreadPoolExecutor(args.jobs) as pool:
-        found = list(pool.map(lambda run: train(run, root, []), runs))
+        try:
+            found = list(pool.map(lambda run: train(run, root, []), runs))
+        except RuntimeError as error:
+            print(f'mmamp.results: error: {error}', file=sys.stderr)
+            return 1
     if args.train_only:
         return 0
     of_run = dict(zip(runs, found, strict=True))

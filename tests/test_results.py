@@ -13,7 +13,8 @@ loader = dict(
     batch_size=4, num_workers=0, collate_fn=dict(type='default_collate'),
     dataset=dict(
         type='DigitsDataset', indices=8,
-        pipeline=[dict(type='Resize', scale=(16, 16)), dict(type='PackImage')]))
+        pipeline=[
+            dict(type='Resize', scale=(16, 16)), dict(type='PackImage')]))
 train_dataloader = dict(
     sampler=dict(type='InfiniteSampler', shuffle=True), **loader)
 val_dataloader = dict(
@@ -130,6 +131,7 @@ def test_a_whole_run(tmp_path, monkeypatch, kind):
         (['no.py'], "'no.py' does not exist"),
         (['a.py'], "no README.md beside 'a.py'"),
         (['b/b.py', '--seeds', 'x'], 'invalid int value'),
+        (['b/b.py'], 'holds no optimizer'),
     ],
 )
 def test_mistakes(tmp_path, monkeypatch, arguments, message, capsys):
@@ -146,13 +148,10 @@ def test_mistakes(tmp_path, monkeypatch, arguments, message, capsys):
 
 def test_a_run_that_fails_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    Path('bad.py').write_text('model = 1\n')
+    Path('bad.py').write_text('optim_wrapper = dict(optimizer=dict())\n')
     Path('README.md').touch()
     assert main(['bad.py']) == 1
-    assert 'output.txt says why' in capsys.readouterr().err
-    run_ = Run(Path('bad.py'), 'bfloat16', 0, None, 'bfloat16-0')
-    with pytest.raises(RuntimeError, match='output.txt'):
-        results.train(run_, Path('runs'), [])
-    assert (
-        'optim_wrapper' in Path('runs/bad/bfloat16-0/output.txt').read_text()
-    )
+    (error,) = capsys.readouterr().err.splitlines()
+    file = Path('work_dirs/results/bad/float32-0/output.txt')
+    assert f'{file} says why' in error
+    assert 'mmamp.train: error' in file.read_text()

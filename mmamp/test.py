@@ -49,6 +49,10 @@ def config_from(args: argparse.Namespace) -> Config:
     cfg.load_from = None
     cfg.resume = False
     _complete_test(cfg, args.config)
+    randomness = dict(cfg.get('randomness') or {})
+    if randomness.get('seed') is None:
+        # The same latents each time.
+        cfg.randomness = dict(randomness, seed=0)
     evaluate_as_trained(cfg)
     # Checkpoints are the same whatever trained them; one process, or DDP,
     # tests.
@@ -118,14 +122,16 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _print(metrics: dict[str, Any], checkpoint: str) -> None:
-    table = Table(title=checkpoint)
+    console = Console()
+    console.print(checkpoint, soft_wrap=True)
+    table = Table()
     table.add_column('metric')
     table.add_column('value', justify='right')
     for name, value in metrics.items():
         table.add_row(
             name, f'{value:.5g}' if isinstance(value, float) else str(value)
         )
-    Console().print(table)
+    console.print(table)
 
 
 if __name__ == '__main__':

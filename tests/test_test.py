@@ -36,7 +36,7 @@ class Brightness(BaseMetric):
         for sample in data_samples:
             self.results.append(sample['fake_img'].float().mean().item())
     def compute_metrics(self, results):
-        return dict(value=sum(results) / len(results), num=len(results))
+        return dict(value=sum(results) / len(results), num=float(len(results)))
 """
 
 
@@ -80,6 +80,11 @@ def test_the_metrics_are_those_of_the_average(run, capsys):
     out = capsys.readouterr().out
     assert 'checkpoint.pth' in out
     assert 'mean/value' in out.splitlines()[-3]
+
+
+def test_the_same_each_time(run):
+    first, second = run()[1], run()[1]
+    assert first['mean/value'] == second['mean/value']
 
 
 def test_a_work_dir_stands_for_its_latest_checkpoint(run, capsys):

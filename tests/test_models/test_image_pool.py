@@ -116,6 +116,19 @@ def test_ranks_have_one_pool(in_ranks):
         assert torch.equal(result['pool'], whole.images)
 
 
+def test_what_is_not_finite_is_not_kept():
+    """It would make later windows non-finite, too."""
+    pool = ImagePool(4)
+    for position in range(6):
+        images = numbered(1, 4)
+        images[position % 4, 0, 1, 1] = [float('nan'), float('inf')][
+            position % 2
+        ]
+        pool(images, drawn(4, position))
+    assert int(pool.count) == 4
+    assert pool.images.isfinite().all()
+
+
 class TestState:
     @pytest.mark.parametrize('num', [3, 9])
     def test_goes_on_where_it_was(self, num):

@@ -24,6 +24,25 @@ def check_int(name: str, value: Any, low: int = 1) -> int:
     return value
 
 
+def check_weight(name: str, value: Any) -> float:
+    """Return a number that is not negative.
+
+    Args:
+        name (str): Of the argument, for the error.
+        value (Any): What was given.
+
+    Raises:
+        ValueError: If it is another.
+    """
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not value >= 0
+    ):
+        raise ValueError(f'{name} must be a number >= 0, but got {value!r}')
+    return value
+
+
 def check_networks_hold_all(model: nn.Module, does: str) -> None:
     """Refuse a model of several networks with parameters outside of them.
 

@@ -7,6 +7,7 @@ the config's folder. Runs that are done already are not repeated.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -18,6 +19,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -86,22 +88,34 @@ def train(run: Run, root: Path, options: list[str]) -> dict[str, float]:
     """
     folder = run.work_dir(root)
     record = folder / 'result.json'
+    made_by = _made_by(run, root, options)
     if record.is_file():
-        return json.loads(record.read_text())
+        result = json.loads(record.read_text())
+        if result.pop('made_by') == made_by:
+            return result
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     print(f'{run.config.stem}: {run.name}', flush=True)
     with open(folder / 'output.txt', 'w') as output:
         process = subprocess.Popen(
-            [*run.command(root), *options], stdout=output, stderr=output
+            made_by['command'], stdout=output, stderr=output
         )
         _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise RuntimeError(f'{folder / "output.txt"} says why a run failed')
     result = _last_metrics(folder)
     result['peak_memory'] = _peak_memory(folder, usage)
-    record.write_text(json.dumps(result, indent=1))
+    record.write_text(json.dumps({**result, 'made_by': made_by}, indent=1))
     return result
+
+
+def _made_by(run: Run, root: Path, options: list[str]) -> dict[str, Any]:
+    """What a result depends on: another one is another result."""
+    config = Config.fromfile(run.config).pretty_text
+    return dict(
+        command=[*run.command(root), *options],
+        config=hashlib.sha256(config.encode()).hexdigest(),
+    )
 
 
 def _lines(folder: Path) -> list[dict]:
@@ -138,9 +152,10 @@ def time_precisions(config: Path, root: Path) -> dict[str, list[float]]:
     """
     times: dict[str, list[float]] = {p: [] for p in PRECISIONS}
     options = [
-        *('default_hooks.logger.interval=10', 'custom_hooks=[]'),
-        *('default_hooks.checkpoint.save_best=None', 'val_dataloader=None'),
-        *('val_cfg=None', 'val_evaluator=None'),
+        *('default_hooks.logger.interval=10', 'val_dataloader=None'),
+        *('default_hooks.checkpoint.save_best=None', 'val_cfg=None'),
+        'val_evaluator=None',
+        *_without_pictures(Config.fromfile(config)),
     ]
     for i in range(ROUNDS):
         for precision in PRECISIONS:
@@ -152,6 +167,15 @@ def time_precisions(config: Path, root: Path) -> dict[str, list[float]]:
             seconds = [line['time'] for line in lines if 'iter' in line]
             times[precision].append(statistics.median(seconds[1:]))
     return times
+
+
+def _without_pictures(cfg: Config) -> list[str]:
+    """Options by which nothing is drawn before the end."""
+    return [
+        f'custom_hooks.{i}.interval={TIMED}'
+        for i, hook in enumerate(cfg.get('custom_hooks') or [])
+        if str(hook.get('type')).endswith('SampleHook')
+    ]
 
 
 def _runs(config: Path, args: argparse.Namespace) -> list[Run]:
@@ -220,7 +244,8 @@ def machine() -> str:
 
 
 def _processor() -> str:
-    for line in Path('/proc/cpuinfo').read_text().splitlines():
+    info = Path('/proc/cpuinfo')  # Linux alone has it
+    for line in info.read_text().splitlines() if info.is_file() else ():
         if line.startswith('model name'):
             return line.partition(':')[2].strip()
     return platform.processor()
@@ -253,19 +278,30 @@ def report(
     command: str,
 ) -> str:
     """The results of a config, in Markdown, and its picture beside it."""
-    run = next(run for run in results if run.precision == 'bfloat16')
-    pictures = run.work_dir(root).glob('*/vis_data/vis_image/samples_*.png')
-    last = max(pictures, key=lambda path: path.stat().st_mtime)
-    picture = config.with_suffix('.png')
-    shutil.copyfile(last, picture)
     return (
         f'## Results of {config.name}\n\n'
         f'{table(results, times)}\n\n'
         'The last validation of each run: mean and standard deviation over '
         f'seeds. Times of {ROUNDS} rounds in which precisions take turns. '
         'Memory is that of the accelerator, on a CPU of the whole process. '
-        f'On {machine()}. Made by\n\n```bash\n{command}\n```\n\n'
-        f'In bfloat16, seed {run.seed}:\n\n'
+        f'On {machine()}. Made by\n\n```bash\n{command}\n```'
+        f'{_picture(config, results, root)}'
+    )
+
+
+def _picture(
+    config: Path, results: dict[Run, dict[str, float]], root: Path
+) -> str:
+    """The last picture in bfloat16, put beside the config, if there is one."""
+    run = next(run for run in results if run.precision == 'bfloat16')
+    pictures = run.work_dir(root).glob('*/vis_data/vis_image/samples_*.png')
+    last = max(pictures, key=lambda path: path.stat().st_mtime, default=None)
+    if last is None:
+        return ''
+    picture = config.with_suffix('.png')
+    shutil.copyfile(last, picture)
+    return (
+        f'\n\nIn bfloat16, seed {run.seed}:\n\n'
         f'![samples of {config.stem}]({picture.name})'
     )
 

@@ -6,7 +6,6 @@ makes images from latents has ``generate(noise, labels)`` besides.
 
 import argparse
 import math
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 from rich.progress import track
 from torch import Tensor
+from torch.utils.data import Subset
 
 import mmamp  # noqa: F401  (registers everything)
 from mmamp.config.launch import UsageError, load_config, merge_options
@@ -57,8 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         cfg = load_config(args.config)
         merge_options(cfg, args.cfg_options or {})
-        if os.path.isfile(args.out):
-            raise UsageError(f'--out {args.out!r} is a file')
+        _check_out(Path(args.out), args.num)
         model = build_model(cfg, find_checkpoint(args.checkpoint))
         use_seed(args.seed)
         if hasattr(model, 'generate'):
@@ -71,9 +70,23 @@ def main(argv: list[str] | None = None) -> int:
             return INTERRUPTED
         if not isinstance(error, MISTAKES):
             raise
-        complain(error, COMMAND)
+        complain(error, COMMAND, has_log=False)
         return USAGE
     return 0
+
+
+def _check_out(out: Path, num: int) -> None:
+    """Refuse a folder where pictures of two calls would be mixed."""
+    if out.is_file():
+        raise UsageError(f'--out {str(out)!r} is a file')
+    names = [path.stem for path in out.glob('*.png')]
+    older = [x for x in names if x.isdecimal() and int(x) >= num]
+    if older:
+        raise UsageError(
+            f'--out {str(out)!r} holds {len(older)} pictures of an earlier '
+            f'call that would be left among these, such as {older[0]}.png: '
+            'give another folder, or remove them'
+        )
 
 
 def build_model(cfg: Config, checkpoint: str) -> Any:
@@ -194,7 +207,7 @@ def _slerp(a: Tensor, b: Tensor, steps: Tensor) -> Tensor:
 
 def sample_pictures(model: Any, cfg: Config, args: argparse.Namespace) -> None:
     """Write what a model makes of the first pictures of the test data."""
-    for name in ('label', 'interpolate'):
+    for name in ('label', 'interpolate', 'seed'):
         if getattr(args, name):
             raise UsageError(
                 f'--{name}: {type(model).__name__} makes pictures of '
@@ -214,14 +227,25 @@ def sample_pictures(model: Any, cfg: Config, args: argparse.Namespace) -> None:
             f'config {args.config!r} has no test_dataloader to take pictures '
             'from'
         )
-    data = first_items(DATASETS.build(loader['dataset']), args.num)
-    panels = {name: x.cpu() for name, x in model.panels(data).items()}
+    dataset = DATASETS.build(loader['dataset'])
+    num = min(args.num, len(dataset))
+    if num < args.num:
+        print(f'The test data have {num} pictures, which are all made')
+    batches = []
+    for start in range(0, num, BATCH):
+        part = Subset(dataset, range(start, min(start + BATCH, num)))
+        panels = model.panels(first_items(part, len(part)))
+        batches.append({name: x.cpu() for name, x in panels.items()})
+    panels = {
+        name: torch.cat([batch[name] for batch in batches])
+        for name in batches[0]
+    }
     made = 'generator' if args.raw or 'EMA' not in panels else 'EMA'
     out = Path(args.out)
     _write(panels[made], out)
-    columns = math.ceil(math.sqrt(args.num))
+    columns = math.ceil(math.sqrt(num))
     Image.fromarray(panels_image(panels, columns)).save(out / 'grid.png')
-    print(f'{args.num} pictures and grid.png are in {out}')
+    print(f'{num} pictures and grid.png are in {out}')
 
 
 def _write(images: Tensor, out: Path) -> None:

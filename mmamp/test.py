@@ -3,11 +3,12 @@
 import argparse
 import os
 import sys
+import time
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
-from mmengine.logging import MMLogger
+from mmengine.logging import MMLogger, print_log
 from mmengine.runner import Runner
 from rich.console import Console
 from rich.table import Table
@@ -22,6 +23,7 @@ from mmamp.launcher.early_log import EarlyLog
 from mmamp.launcher.mistakes import (
     INTERRUPTED,
     MISTAKES,
+    SECONDS,
     USAGE,
     complain,
     is_interrupt,
@@ -49,10 +51,11 @@ def config_from(args: argparse.Namespace) -> Config:
     cfg.load_from = None
     cfg.resume = False
     _complete_test(cfg, args.config)
-    randomness = dict(cfg.get('randomness') or {})
+    # The same latents each time, whatever the number of processes.
+    randomness = dict(cfg.get('randomness') or {}, diff_rank_seed=False)
     if randomness.get('seed') is None:
-        # The same latents each time.
-        cfg.randomness = dict(randomness, seed=0)
+        randomness['seed'] = 0
+    cfg.randomness = randomness
     evaluate_as_trained(cfg)
     # Checkpoints are the same whatever trained them; one process, or DDP,
     # tests.
@@ -66,15 +69,21 @@ def config_from(args: argparse.Namespace) -> Config:
 
 def _complete_test(cfg: Config, path: str) -> None:
     """Test on the validation data where the config has no others."""
-    for mode in ('test', 'val'):
-        parts = [cfg.get(f'{mode}_{part}') for part in PARTS]
-        if all(part is not None for part in parts):
-            for part, value in zip(PARTS, parts, strict=True):
-                cfg[f'test_{part}'] = value
-            return
-    raise UsageError(
-        f'config {path!r} has nothing to test on: it needs test_dataloader, '
-        'test_cfg=dict() and test_evaluator, or the same with val_'
+    has = [cfg.get(f'test_{part}') is not None for part in PARTS]
+    if all(has):
+        return
+    values = [cfg.get(f'val_{part}') for part in PARTS]
+    if any(has) or None in values:
+        raise UsageError(
+            f'config {path!r} has nothing to test on: it needs all of '
+            'test_dataloader, test_cfg=dict() and test_evaluator, or none of '
+            'them and the same with val_'
+        )
+    for part, value in zip(PARTS, values, strict=True):
+        cfg[f'test_{part}'] = value
+    print_log(
+        'The config has no test_dataloader: the validation data are tested on',
+        logger='current',
     )
 
 
@@ -113,6 +122,8 @@ def main(argv: list[str] | None = None) -> int:
             return INTERRUPTED
         if not isinstance(error, MISTAKES):
             raise
+        if not is_main_process():
+            time.sleep(SECONDS)
         complain(error, COMMAND)
         return USAGE
     if is_main_process():

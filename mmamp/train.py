@@ -33,6 +33,7 @@ from mmamp.launcher.mistakes import (
     INTERRUPTED,
     MISTAKES,
     NOT_FINITE,
+    SECONDS,
     USAGE,
     complain,
     is_interrupt,
@@ -50,8 +51,6 @@ from mmamp.launcher.resume import (
 )
 
 COMMAND = 'mmamp.train'
-SECONDS = 3.0
-"""How long a rank waits with what the first one may say too."""
 
 
 def config_from(args: argparse.Namespace) -> Config:

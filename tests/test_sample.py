@@ -76,6 +76,15 @@ def test_interpolation_goes_round(sample):
     assert (middle != frames[FRAMES]).any()
 
 
+def test_pictures_of_two_calls_are_not_mixed(sample, capsys):
+    assert sample('--num', '4') == 0
+    assert sample('--num', '4', '--seed', '1') == 0
+    before = pictures()
+    assert sample('--num', '2') == 2
+    assert '2 pictures of an earlier call' in capsys.readouterr().err
+    np.testing.assert_array_equal(pictures(), before)
+
+
 def test_slerp():
     a, b = torch.tensor([3.0, 0.0]), torch.tensor([0.0, 3.0])
     found = _slerp(a, b, torch.tensor([[0.0], [1 / 3], [1.0]]))

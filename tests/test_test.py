@@ -50,6 +50,8 @@ def run(tmp_path, monkeypatch, build_runner):
     runner.cfg.dump('train.py')
     Path('config.py').write_text(CONFIG)
     Path('empty').mkdir()
+    half = CONFIG + 'test_dataloader = val_dataloader\n'
+    Path('half.py').write_text(half)
     Path('brightness.py').write_text(METRIC)
     Path('checkpoint.pth').write_bytes(
         Path(runner.work_dir, 'iter_4.pth').read_bytes()
@@ -98,6 +100,11 @@ def test_in_the_precision_of_training(run, capsys):
     assert 'Test runs in: float16 on cpu' in capsys.readouterr().out
 
 
+def test_validation_data_in_place_of_test_data_are_told_of(run, capsys):
+    run()
+    assert 'the validation data are tested on' in capsys.readouterr().out
+
+
 def test_amp(run, capsys):
     assert run('--amp', '--amp-dtype', 'bfloat16')[0] == 0
     assert 'Test runs in: bfloat16 on cpu' in capsys.readouterr().out
@@ -117,6 +124,7 @@ def test_the_config_that_was_trained_is_not_replaced(run):
         (dict(checkpoint='config.py'), "'config.py' cannot be read"),
         (dict(config='train.py'), "'train.py' has nothing to test on"),
         (dict(config='confg.py'), 'did you mean .*config.py'),
+        (dict(config='half.py'), 'needs all of test_dataloader'),
     ],
 )
 def test_mistakes(run, arguments, message, capsys):
@@ -146,6 +154,12 @@ def test_a_bare_state_dict(run):
     state = torch.load('checkpoint.pth', weights_only=False)['state_dict']
     torch.save(state, 'bare.pth')
     assert run(checkpoint='bare.pth')[1]['mean/num'] == 12
+
+
+def test_a_state_dict_that_is_none(run, capsys):
+    torch.save(dict(state_dict=[1, 2]), 'list.pth')
+    assert run(checkpoint='list.pth')[0] == 2
+    assert 'do not fit' in capsys.readouterr().err
 
 
 def test_code_in_a_checkpoint_is_refused(run, capsys):

@@ -1,5 +1,5 @@
-# ESRGAN on a folder of yours, with the settings of the paper. Float32 as it
-# stands; add --amp.
+# ESRGAN on a folder of yours, with the settings of the paper, but for patches
+# of 96x96 instead of 128x128. Float32 as it stands; add --amp.
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/datasets/sr_folder_x4.py',

@@ -199,12 +199,10 @@ def evaluate_as_trained(cfg: Config) -> None:
         or any(_type_name(hook) == 'EvalPrecisionHook' for hook in hooks)
     ):
         return
-    hook = dict(type='mmamp.EvalPrecisionHook', dtype=precision.dtype)
-    cfg.custom_hooks = [*hooks, hook]
-    dtype = precision.dtype or "the device's default"
+    cfg.custom_hooks = [*hooks, dict(type='mmamp.EvalPrecisionHook')]
     print_log(
         'Added to custom_hooks: EvalPrecisionHook, which evaluates in the '
-        f'dtype of training ({dtype})',
+        'dtype of training',
         logger='current',
     )
 

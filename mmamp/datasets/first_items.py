@@ -24,6 +24,9 @@ def first_items(
 
     Returns:
         dict: A batch, as the data loader gives it.
+
+    Raises:
+        ValueError: If the items are of several sizes.
     """
     indices = [i % len(dataset) for i in range(num)]
     if labels is not None:
@@ -33,6 +36,14 @@ def first_items(
         for i in indices:
             seed_at((0, 0, i))
             items.append(dataset[i])
+    sizes = sorted({tuple(item['inputs'].shape) for item in items})
+    if len(sizes) > 1:
+        raise ValueError(
+            f'the first {num} items of {type(dataset).__name__} are of '
+            f'several sizes ({", ".join(map(str, sizes[:3]))}), and cannot be '
+            'shown beside each other: let its pipeline resize or crop them, '
+            'or ask for a single one'
+        )
     return default_collate(items)
 
 

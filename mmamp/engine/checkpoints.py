@@ -172,6 +172,38 @@ def read_checkpoint(path: str) -> Any:
         ) from error
 
 
+def read_weights(path: str, user: str, hint: str) -> dict[str, Any]:
+    """Weights of a network that mmamp does not train, from a local file.
+
+    Args:
+        path (str): Of a state dict.
+        user (str): What needs it.
+        hint (str): Where to get the file.
+
+    Returns:
+        dict[str, Tensor]: The state dict.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read, or is no state dict.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            f'{user}: there is no file {path!r} (working directory: '
+            f'{str(Path.cwd())!r}): {hint}'
+        )
+    try:
+        state = read_checkpoint(path)
+    except UsageError as error:
+        raise ValueError(f'{user}: {error}; {hint}') from error
+    if not isinstance(state, dict):
+        raise ValueError(
+            f'{user}: {path!r} holds a {type(state).__name__} instead of a '
+            f'state dict; {hint}'
+        )
+    return state
+
+
 def check_checkpoint(path: str) -> dict[str, Any]:
     """Make sure that a run can go on from a checkpoint.
 

@@ -1,7 +1,6 @@
 """Features of handwritten digits, for FID where Inception is too much."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,7 +9,10 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from mmamp.engine.checkpoints import read_weights
 from mmamp.registry import MODELS
+
+_HINT = 'configs/digit_features/ has one, and a README on how it is made'
 
 
 @MODELS.register_module()
@@ -67,7 +69,9 @@ class DigitFeatures(BaseModel):
         )
         self.head = nn.Linear(num_features, 10)
         if checkpoint is not None:
-            self.load_state_dict(_load(checkpoint))
+            self.load_state_dict(
+                read_weights(checkpoint, 'DigitFeatures', _HINT)
+            )
 
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
@@ -115,15 +119,6 @@ class DigitFeatures(BaseModel):
     def _features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features = self.layers(images).mean((2, 3))
         return features, self.head(features)
-
-
-def _load(checkpoint: str) -> dict:
-    if not Path(checkpoint).is_file():
-        raise FileNotFoundError(
-            f'checkpoint={checkpoint!r}: no such file; mmamp has one in '
-            'configs/digit_features/, whose README says how to make it'
-        )
-    return torch.load(checkpoint, map_location='cpu', weights_only=True)
 
 
 def _moved(

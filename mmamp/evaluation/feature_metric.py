@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mmamp.checks import check_int
 from mmamp.registry import METRICS, MODELS
 
-from .images import fake_images, library, real_images
+from .images import fake_images, full_precision, library, real_images
 
 NAMES = ('FID', 'KID', 'IS')
 _ALONE = dict(sync_on_compute=False)
@@ -106,6 +106,7 @@ class FeatureMetric(BaseMetric):
         library('torchmetrics', self)
         self.feature_network = _built(feature_network).eval()
         self._told = False
+        self._told_splits = False
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Take the features of the images of a batch.
@@ -132,7 +133,10 @@ class FeatureMetric(BaseMetric):
 
     @torch.no_grad()
     def _features(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(images.device.type, enabled=False):
+        with (
+            torch.autocast(images.device.type, enabled=False),
+            full_precision(),
+        ):
             found = self.feature_network(images)
         if isinstance(found, dict):
             found = found.get('features'), found.get('logits')
@@ -198,6 +202,15 @@ class FeatureMetric(BaseMetric):
             raise ValueError(
                 f'is_splits={self.is_splits}, but there are only '
                 f'{len(logits)} images'
+            )
+        # Parts of one size, as few as possible of them smaller.
+        parts = len(logits.chunk(self.is_splits))
+        if parts != self.is_splits and not self._told_splits:
+            self._told_splits = True
+            print_log(
+                f'IS: {len(logits)} images make {parts} parts instead of '
+                f'is_splits={self.is_splits}',
+                logger='current',
             )
         module = library('torchmetrics.image.inception', self)
         metric = module.InceptionScore(

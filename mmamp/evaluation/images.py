@@ -1,6 +1,7 @@
 """What metrics share: where the images are, and the libraries they need."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -32,6 +33,23 @@ def library(name: str, user: object, extra: str = 'metrics') -> Any:
             f'{type(user).__name__} needs {name.partition(".")[0]}, which '
             f"cannot be imported ({error}): `pip install 'mmamp[{extra}]'`"
         ) from None
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Convolutions in float32, not in the TF32 that is a GPU's default.
+
+    Whatever a difference of large squares is taken of needs it, and scores
+    shall not depend on the GPU.
+    """
+    cudnn = torch.backends.cudnn
+    with cudnn.flags(
+        enabled=cudnn.enabled,
+        benchmark=cudnn.benchmark,
+        deterministic=cudnn.deterministic,
+        allow_tf32=False,
+    ):
+        yield
 
 
 def fake_images(data_samples: Sequence[dict]) -> Tensor:

@@ -1,10 +1,8 @@
 """The Inception network that FID was defined with."""
 
-from pathlib import Path
-
-import torch
 from torch import Tensor, nn
 
+from mmamp.engine.checkpoints import read_weights
 from mmamp.registry import MODELS
 
 from .images import library
@@ -40,13 +38,9 @@ class InceptionV3(nn.Module):
 
     def __init__(self, weights: str) -> None:
         super().__init__()
-        if not Path(weights).is_file():
-            raise FileNotFoundError(
-                f'weights={weights!r}: no such file; get it from {URL}'
-            )
         # torch-fidelity unpickles whatever a file holds; here a file that
         # holds more than tensors ends with an error first.
-        torch.load(weights, map_location='cpu', weights_only=True)
+        read_weights(weights, 'InceptionV3', f'get it from {URL}')
         fidelity = library('torch_fidelity', self, extra='inception')
         self.network = fidelity.FeatureExtractorInceptionV3(
             'inception-v3-compat',

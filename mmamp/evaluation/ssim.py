@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mmamp.registry import METRICS
 
-from .images import library
+from .images import full_precision, library
 from .restoration import RestorationMetric
 
 WINDOW = 11
@@ -59,13 +59,14 @@ def structural_similarity(
         ValueError: If the images are smaller than a window.
     """
     check_window(one, 'SSIM')
-    _, of_pixels = functional.structural_similarity_index_measure(
-        one,
-        other,
-        data_range=255.0,
-        reduction='none',
-        return_full_image=True,
-    )
+    with full_precision():
+        _, of_pixels = functional.structural_similarity_index_measure(
+            one,
+            other,
+            data_range=255.0,
+            reduction='none',
+            return_full_image=True,
+        )
     # torchmetrics mirrors the image beyond its borders; Wang et al. do not.
     edge = WINDOW // 2
     return of_pixels[:, :, edge:-edge, edge:-edge].mean((1, 2, 3))

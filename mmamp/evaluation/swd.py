@@ -12,7 +12,7 @@ from torch import Tensor
 from mmamp.checks import check_int
 from mmamp.registry import METRICS
 
-from .images import fake_images, places_of, real_images
+from .images import fake_images, full_precision, places_of, real_images
 
 PATCH = 7
 
@@ -174,7 +174,8 @@ def _blurred(images: Tensor) -> Tensor:
     row = images.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
     kernel = torch.outer(row, row).repeat(channels, 1, 1, 1)
     padded = F.pad(images, (2, 2, 2, 2), mode='reflect')
-    return F.conv2d(padded, kernel, groups=channels)
+    with full_precision():
+        return F.conv2d(padded, kernel, groups=channels)
 
 
 def _doubled(images: Tensor, size: torch.Size) -> Tensor:

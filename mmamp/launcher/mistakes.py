@@ -16,6 +16,8 @@ NOT_FINITE = 3
 """Exit code of a run whose gradients are not finite any more."""
 INTERRUPTED = 130
 """Exit code of a process that Ctrl-C ended."""
+SECONDS = 3.0
+"""How long a rank waits with what the first one may say too."""
 MISTAKES = (
     *(TypeError, ValueError, KeyError, AttributeError, AssertionError),
     *(ImportError, OSError),
@@ -35,12 +37,16 @@ def is_interrupt(error: BaseException | None) -> bool:
     return False
 
 
-def complain(error: BaseException | str, command: str) -> None:
+def complain(
+    error: BaseException | str, command: str, has_log: bool = True
+) -> None:
     """Tell a mistake in one line; where it was found out goes into the log.
 
     Args:
         error (BaseException or str): The mistake.
         command (str): Name of the command that met it.
+        has_log (bool): Whether the command has a log; if it has none yet,
+            where it was found out is told before. Defaults to True.
     """
     if isinstance(error, (UsageError, str)):
         print(f'{command}: error: {error}', file=sys.stderr)
@@ -54,7 +60,7 @@ def complain(error: BaseException | str, command: str) -> None:
             with open(handler.baseFilename, 'a') as file:
                 file.writelines(format_exception(error))
             where = f' (more in {handler.baseFilename})'
-    if not where:
+    if has_log and not where:
         print(''.join(format_exception(error)), file=sys.stderr)
     rank = '' if is_main_process() else f'rank {get_rank()}: '
     print(

@@ -45,6 +45,8 @@ def load_weights(model: nn.Module, path: str) -> None:
     given: Any = {}
     if isinstance(checkpoint, dict):
         given = checkpoint.get('state_dict', checkpoint)
+    if not isinstance(given, dict):
+        given = {}
     wanted = model.state_dict()
     wrong = [
         f'{name} ({_shape(given.get(name))} instead of {_shape(value)})'
@@ -63,4 +65,6 @@ def load_weights(model: nn.Module, path: str) -> None:
 
 
 def _shape(value: Any) -> str:
-    return 'nothing' if value is None else str(tuple(value.shape))
+    if value is None:
+        return 'nothing'
+    return str(tuple(getattr(value, 'shape', (type(value).__name__,))))

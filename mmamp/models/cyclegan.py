@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmamp.checks import check_weight
 from mmamp.registry import MODELS
 
 from .image_pool import ImagePool
@@ -41,13 +42,12 @@ class CycleGAN(ImageTranslationGAN):
         cycle_weight (float): Weight of the cycle losses, the paper's lambda.
             Defaults to 10.
         identity_weight (float): Weight of the identity losses, as a part of
-            ``cycle_weight``; 0 is for domains of other channels, or without
-            the loss. Defaults to 0.5.
+            ``cycle_weight``; 0 leaves them out. Defaults to 0.5.
         pool_size (int): Images that each pool keeps. Defaults to 50.
         **kwargs: Arguments of :class:`~mmamp.models.base_gan.BaseGAN`.
 
     Raises:
-        ValueError: If ``pool_size`` is < 1.
+        ValueError: If ``pool_size`` is < 1, or a weight is negative.
 
     Examples:
         >>> model = dict(
@@ -91,8 +91,8 @@ class CycleGAN(ImageTranslationGAN):
         self.gan_loss = built(
             gan_loss or dict(type='mmamp.GANLoss', gan_type='lsgan')
         )
-        self.cycle_weight = cycle_weight
-        self.identity_weight = identity_weight
+        self.cycle_weight = check_weight('cycle_weight', cycle_weight)
+        self.identity_weight = check_weight('identity_weight', identity_weight)
         self.pool_a = ImagePool(pool_size)
         self.pool_b = ImagePool(pool_size)
 

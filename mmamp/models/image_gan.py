@@ -239,7 +239,7 @@ class ImageGAN(BaseGAN):
         )
 
     def latents(self, num: int, index: int = 0) -> tuple[Tensor, Any]:
-        """Latents to sample, which are nobody else's.
+        """Latents to sample; those of index 0 are an evaluation's, too.
 
         Args:
             num (int): How many; the first are the same whatever it is.

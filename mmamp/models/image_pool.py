@@ -35,6 +35,8 @@ class ImagePool(nn.Module):
         ValueError: If ``size`` is < 1.
     """
 
+    # Many images, which need not be copied in each window.
+    keeps_itself_finite = True
     images: Tensor
     count: Tensor
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmamp.checks import check_weight
 from mmamp.registry import MODELS
 
 from .image_translation import ImageTranslationGAN, built
@@ -53,7 +54,7 @@ class Pix2Pix(ImageTranslationGAN):
         self.gan_loss = built(
             gan_loss or dict(type='mmamp.GANLoss', gan_type='vanilla')
         )
-        self.pixel_weight = pixel_weight
+        self.pixel_weight = check_weight('pixel_weight', pixel_weight)
 
     def disc_loss(
         self,

@@ -7,6 +7,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmamp.checks import check_weight
 from mmamp.registry import MODELS
 
 from .image_translation import ImageTranslationGAN, built
@@ -41,8 +42,8 @@ class SRGAN(ImageTranslationGAN):
         **kwargs: Arguments of :class:`~mmamp.models.base_gan.BaseGAN`.
 
     Raises:
-        ValueError: If ``pixel_loss`` is unknown, or results are not of the
-            size of the wanted images.
+        ValueError: If ``pixel_loss`` is unknown, a weight is negative, or
+            results are not of the size of the wanted images.
 
     Examples:
         >>> model = dict(
@@ -69,7 +70,7 @@ class SRGAN(ImageTranslationGAN):
                 f'give one of {", ".join(map(repr, _PIXEL_LOSSES))}'
             )
         self.pixel_loss = pixel_loss
-        self.pixel_weight = pixel_weight
+        self.pixel_weight = check_weight('pixel_weight', pixel_weight)
         self.gan_loss = built(gan_loss or self.default_gan_loss())
         self.perceptual_loss: nn.Module | None = None
         if perceptual_loss is not None:

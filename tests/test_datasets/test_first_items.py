@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from mmamp.datasets.first_items import first_items
@@ -43,6 +44,13 @@ def test_data_without_labels():
     data = [dict(inputs=torch.zeros(1, 2, 2) + i) for i in range(3)]
     batch = first_items(data, 2, [4, 4])
     assert batch['inputs'][:, 0, 0, 0].tolist() == [0, 1]
+
+
+def test_several_sizes():
+    data = [dict(inputs=torch.zeros(1, 2, 2 + i)) for i in range(3)]
+    with pytest.raises(ValueError, match=r'of list are of several sizes'):
+        first_items(data, 2)
+    assert len(first_items(data, 1)['inputs']) == 1
 
 
 def test_random_transforms_do_the_same_each_time():

@@ -174,6 +174,9 @@ def _resize(
     """Write one picture; the error if it cannot be read."""
     try:
         with Image.open(io.BytesIO(_source.read(name))) as image:
+            if image.mode[0] in 'IF':
+                # Pillow would clip what is above 255.
+                return f'more than 8 bits a channel (mode {image.mode})'
             picture = ImageOps.exif_transpose(image).convert('RGB')
     except Exception as error:
         # Pillow's decoders raise whatever they like.

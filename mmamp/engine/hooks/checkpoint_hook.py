@@ -141,13 +141,7 @@ class CheckpointHook(MMEngineCheckpointHook):
     def _save_checkpoint_with_step(
         self, runner: Any, step: int, meta: dict
     ) -> None:
-        # Here all ranks meet; what MMEngine does next, one rank does alone.
-        mine = (
-            training_rng_state(runner),
-            _of_optimizers(runner),
-            _of_model(runner),
-        )
-        self._of_ranks = all_gather_object(mine)
+        self._meet(runner)
         with self._flexible(runner), self._removing_last():
             super()._save_checkpoint_with_step(runner, step, meta)
             if is_main_process() and self._is_atomic():
@@ -156,6 +150,18 @@ class CheckpointHook(MMEngineCheckpointHook):
                 self.file_backend.put_text(str(self.last_ckpt), file)
             self._remove_extra(runner)
         self._of_ranks = None
+
+    def _meet(self, runner: Any) -> None:
+        """Gather what each rank has of its own.
+
+        What MMEngine does next, one rank does alone.
+        """
+        mine = (
+            training_rng_state(runner),
+            _of_optimizers(runner),
+            _of_model(runner),
+        )
+        self._of_ranks = all_gather_object(mine)
 
     def _remove_extra(self, runner: Any) -> None:
         """Remove what save_now left, where only so many are to be kept."""
@@ -166,8 +172,10 @@ class CheckpointHook(MMEngineCheckpointHook):
             self._extra = None
 
     def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
+        self._meet(runner)
         with self._flexible(runner), self._removing_last():
             super()._save_best_checkpoint(runner, metrics)
+        self._of_ranks = None
 
     def _is_atomic(self) -> bool:
         backend = self.file_backend

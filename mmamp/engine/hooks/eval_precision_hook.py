@@ -7,6 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from torch import nn
 
+from mmamp.config.amp import evaluation_precision
 from mmamp.module_names import unwrap
 from mmamp.registry import HOOKS
 
@@ -22,19 +23,19 @@ class EvalPrecisionHook(Hook):
     MMEngine's loops know one low precision for each device, and only where
     ``val_cfg`` or ``test_cfg`` asks for it by ``fp16=True``. Where they have
     the key ``fp16``, True or False, that is left alone. mmamp's launcher adds
-    this hook where the generator, or else the first network, is trained in
-    mixed precision.
+    this hook where a network is trained in mixed precision.
 
     Args:
         dtype (str, optional): ``'float16'``, ``'bfloat16'``, ``'float32'`` or
-            ``'auto'``. Defaults to None: PyTorch's default for the device.
+            ``'auto'``. Defaults to None: what ``optim_wrapper`` in the config
+            says of the generator, or else of the first network.
 
     Raises:
         ValueError: If the device has no such dtype.
 
     Examples:
         >>> custom_hooks = [
-        ...     dict(type='mmamp.EvalPrecisionHook', dtype='bfloat16')]
+        ...     dict(type='mmamp.EvalPrecisionHook')]
     """
 
     def __init__(self, dtype: str | None = None) -> None:
@@ -66,7 +67,7 @@ class EvalPrecisionHook(Hook):
             return
         model = unwrap(runner.model)
         device = next(model.parameters()).device.type
-        dtype = resolve_dtype(self.dtype, device)
+        dtype = resolve_dtype(self._wanted(runner.cfg), device)
         self._say(mode, f'{str(dtype).removeprefix("torch.")} on {device}')
         if dtype is torch.float32:
             return
@@ -84,6 +85,15 @@ class EvalPrecisionHook(Hook):
             model.register_forward_pre_hook(enter),
             model.register_forward_hook(leave, always_call=True),
         ]
+
+    def _wanted(self, cfg: Any) -> str | None:
+        """The dtype; None is PyTorch's default for the device."""
+        if self.dtype is not None:
+            return self.dtype
+        precision = evaluation_precision(cfg)
+        if precision is None or not precision.mixed:
+            return 'float32'
+        return precision.dtype
 
     def _end(self) -> None:
         for handle in self._handles:

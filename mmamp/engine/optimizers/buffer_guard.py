@@ -12,6 +12,9 @@ Slot = tuple[dict[str, Tensor | None], str]
 class BufferGuard:
     """Remembers persistent buffers, and puts them back.
 
+    All but those of modules that say, by ``keeps_itself_finite = True``, that
+    nothing of a skipped window can harm them.
+
     A forward pass changes buffers (BatchNorm's running statistics, spectral
     norm's vectors) before anybody can know that its gradients will not be
     finite. The guard copies them when an accumulation window begins; if the
@@ -40,6 +43,8 @@ class BufferGuard:
         self._roots.append(module)
         known = {(id(owner), name) for owner, name in self._slots}
         for child in module.modules():
+            if getattr(child, 'keeps_itself_finite', False):
+                continue
             for name in child._buffers:
                 slot = (id(child._buffers), name)
                 if name in child._non_persistent_buffers_set or slot in known:

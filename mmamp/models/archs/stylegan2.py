@@ -9,6 +9,7 @@ from mmamp.registry import MODELS
 
 from .equalized import EqualizedLinear, at_least_float32, leaky_relu
 from .fir import Upsample
+from .sizes import num_doublings
 from .stylegan2_blocks import (
     ConvLayer,
     MappingNetwork,
@@ -23,15 +24,7 @@ def _widths(
     image_size: int, channel_base: int, channel_max: int
 ) -> dict[int, int]:
     """Channels of each resolution, from 4x4 to the image's."""
-    if (
-        not isinstance(image_size, int)
-        or image_size < 8
-        or image_size.bit_count() != 1
-    ):
-        raise ValueError(
-            'image_size must be a power of 2 from 8 on, '
-            f'but got {image_size!r}'
-        )
+    num_doublings(image_size)  # which checks it
     check_int('channel_max', channel_max)
     # At least one channel at the largest resolution.
     check_int('channel_base', channel_base, low=image_size)

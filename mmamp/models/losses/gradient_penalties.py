@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmamp.checks import check_int
+from mmamp.checks import check_int, check_weight
 from mmamp.engine.precision import islands
 from mmamp.registry import MODELS
 
@@ -45,15 +45,7 @@ class Regularizer(nn.Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        if (
-            isinstance(weight, bool)
-            or not isinstance(weight, (int, float))
-            or not weight >= 0
-        ):
-            raise ValueError(
-                f'{name}: weight must be a number >= 0, but got {weight!r}'
-            )
-        self.weight = weight
+        self.weight = check_weight(f'{name}: weight', weight)
         self.interval = check_int(f'{name}: interval', interval)
         self.force_fp32 = force_fp32
         self._said_float32 = False

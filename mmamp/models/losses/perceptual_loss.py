@@ -1,7 +1,6 @@
 """Distances between what a classifier sees in two images."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +8,7 @@ import torch.nn.functional as F
 from mmcv.cnn import VGG
 from torch import Tensor, nn
 
+from mmamp.engine.checkpoints import read_weights
 from mmamp.registry import MODELS
 
 _URL = 'https://download.pytorch.org/models/vgg19-dcbb9e9d.pth'
@@ -66,8 +66,10 @@ class PerceptualLoss(nn.Module):
         criterion (str): ``'l1'`` or ``'mse'``. Defaults to ``'l1'``.
         loss_weight (float): Of the whole. Defaults to 1.
 
+    The file is read where training begins: to test or to sample needs none.
+
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If there is no such file, once it is needed.
         ValueError: If a layer or ``criterion`` is unknown, there is no layer,
             or the file does not hold a VGG19.
 
@@ -106,15 +108,23 @@ class PerceptualLoss(nn.Module):
         self.criterion = criterion
         self.loss_weight = loss_weight
         # In a list, where no state dict, optimizer or model wrapper finds it.
-        self._network = [_load(weights, max(self.layer_weights) + 1)]
+        self._network: list[Any] = []
+        self.weights = weights
         for name, values in (('mean', _MEAN), ('std', _STD)):
             tensor = torch.tensor(values).view(1, 3, 1, 1)
             self.register_buffer(name, tensor, persistent=False)
 
     def _apply(self, fn: Callable, recurse: bool = True) -> Any:
         """Have the network follow to a device."""
-        self._network[0]._apply(fn, recurse)
+        for network in self._network:
+            network._apply(fn, recurse)
         return super()._apply(fn, recurse)
+
+    def init_weights(self) -> None:
+        """Read the file; MMEngine's Runner calls it before it trains."""
+        if not self._network:
+            network = _load(self.weights, max(self.layer_weights) + 1)
+            self._network = [network.to(self.mean.device)]
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
         """Distance of a batch of images from another.
@@ -127,6 +137,7 @@ class PerceptualLoss(nn.Module):
         Returns:
             Tensor: Scalar, float32.
         """
+        self.init_weights()
         found = self._features(pred)
         with torch.no_grad():
             wanted = self._features(target)
@@ -155,14 +166,12 @@ class PerceptualLoss(nn.Module):
 
 def _load(weights: str, num_layers: int) -> Any:
     """The first layers of VGG19, frozen."""
-    if not Path(weights).is_file():
-        raise FileNotFoundError(
-            f'PerceptualLoss: there is no file {weights!r} (working '
-            f'directory: {str(Path.cwd())!r}): download {_URL} to there, or '
-            f'leave the perceptual loss out, as {_WITHOUT} does'
-        )
+    hint = (
+        f'download {_URL} to there, or leave the perceptual loss out, as '
+        f'{_WITHOUT} does'
+    )
+    state = read_weights(weights, 'PerceptualLoss', hint)
     network: Any = _vgg19()[:num_layers]
-    state = torch.load(weights, map_location='cpu', weights_only=True)
     needed = {f'features.{name}': name for name in network.state_dict()}
     missing = [name for name in needed if name not in state]
     if missing:

@@ -63,7 +63,7 @@ def run(build_runner, options=None, dtype=None, mode='train'):
     [
         ('bfloat16', torch.bfloat16),
         ('float16', torch.float16),
-        (None, torch.bfloat16),
+        (None, torch.float16),  # that of training
         ('float32', torch.float32),
     ],
 )
@@ -83,6 +83,22 @@ def test_what_the_user_set_is_left_alone(build_runner, fp16):
 def test_it_is_said_once(build_runner, capsys):
     run(build_runner, {'log_level': 'INFO'}, 'bfloat16')
     assert capsys.readouterr().out.count('Validation runs in: bfloat16') == 1
+
+
+@pytest.mark.parametrize(
+    ('generator', 'expected'),
+    [
+        (dict(dtype='bfloat16'), torch.bfloat16),
+        (dict(dtype=None), torch.bfloat16),
+        (dict(dtype='float32'), torch.float32),
+    ],
+)
+def test_it_is_the_generators(build_runner, generator, expected):
+    options = {
+        f'optim_wrapper.generator.{key}': value
+        for key, value in generator.items()
+    }
+    assert run(build_runner, options)[False] == {expected}
 
 
 def test_nothing_is_left_behind(build_runner):

@@ -80,3 +80,24 @@ def test_parameters_are_not_touched():
         net[1].weight.fill_(3)
     guard.restore()
     assert (net[1].weight == 3).all()
+
+
+def test_modules_that_look_after_themselves():
+    """One that grows inside of a window does not keep others from it."""
+
+    class Pool(torch.nn.Module):
+        keeps_itself_finite = True
+
+        def __init__(self):
+            super().__init__()
+            self.register_buffer('images', torch.zeros(0))
+
+    model = torch.nn.ModuleList([torch.nn.BatchNorm1d(2), Pool()])
+    guard = BufferGuard()
+    guard.watch(model)
+    guard.save()
+    model[0](torch.full((4, 2), float('inf')))
+    model[1].images = torch.ones(3)
+    guard.restore()
+    assert torch.equal(model[0].running_mean, torch.zeros(2))
+    assert torch.equal(model[1].images, torch.ones(3))

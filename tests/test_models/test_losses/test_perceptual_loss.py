@@ -123,12 +123,14 @@ class TestIsNoPartOfTheModel:
 
     def test_follows_to_a_device(self, weights):
         loss = PerceptualLoss(dict(conv1_1=1.0), weights)
+        loss.init_weights()
         holder = nn.Sequential(loss).to('meta')
         assert holder[0]._network[0][0].weight.device.type == 'meta'
         assert holder[0].mean.device.type == 'meta'
 
     def test_stays_in_evaluation_mode(self, weights):
         loss = PerceptualLoss(dict(relu1_1=1.0), weights)
+        loss.init_weights()
         loss.train()
         assert not any(m.training for m in loss._network[0].modules())
 
@@ -138,6 +140,7 @@ def test_autocast(weights, dtype):
     """The network runs in low precision, the comparison in float32."""
     loss = PerceptualLoss(dict(conv2_1=1.0), weights)
     seen = []
+    loss.init_weights()
     loss._network[0][-1].register_forward_hook(
         lambda m, i, out: seen.append(out.dtype)
     )
@@ -154,12 +157,25 @@ def test_autocast(weights, dtype):
 
 class TestMistakes:
     def test_no_file(self):
+        loss = PerceptualLoss(dict(conv5_4=1.0), 'nowhere.pth')
         with pytest.raises(
             FileNotFoundError,
             match='no file .nowhere.pth.*download https://download.pytorch.org'
             '/models/vgg19-dcbb9e9d.pth.*configs/srgan/srgan_photos-x4.py',
         ):
-            PerceptualLoss(dict(conv5_4=1.0), 'nowhere.pth')
+            loss.init_weights()
+
+    def test_what_is_no_file_of_weights(self, tmp_path):
+        path = tmp_path / 'page.html'
+        path.write_text('<html>not found</html>')
+        loss = PerceptualLoss(dict(conv5_4=1.0), str(path))
+        with pytest.raises(ValueError, match='page.html.*cannot be read'):
+            loss.init_weights()
+
+    def test_none_is_needed_without_training(self):
+        """A model can be tested and moved where the file is not."""
+        loss = PerceptualLoss(dict(conv5_4=1.0), 'nowhere.pth')
+        assert not nn.Sequential(loss).to('cpu').eval().state_dict()
 
     def test_another_file(self, tmp_path):
         path = tmp_path / 'other.pth'
@@ -167,7 +183,7 @@ class TestMistakes:
         with pytest.raises(
             ValueError, match=r"lacks 'features.0.weight': it is at https"
         ):
-            PerceptualLoss(dict(conv5_4=1.0), str(path))
+            PerceptualLoss(dict(conv5_4=1.0), str(path)).init_weights()
 
     @pytest.mark.parametrize('layers', [dict(conv5_5=1.0), {}])
     def test_unknown_layer(self, weights, layers):

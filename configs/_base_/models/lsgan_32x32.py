@@ -17,6 +17,6 @@ model = dict(
         base_channels=16,
     ),
     gan_loss=dict(type='GANLoss', gan_type='lsgan'),
-    ema_config=dict(momentum=0.01),
+    ema_config=dict(momentum=0.03),
     channels_last=True,
 )

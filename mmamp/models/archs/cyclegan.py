@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from mmamp.checks import check_int
 from mmamp.registry import MODELS
 
-from .pix2pix import NORMAL_INIT, conv_module
+from .normal_init import NORMAL_INIT
+from .pix2pix import conv_module
 
 
 class _ResidualBlock(nn.Module):

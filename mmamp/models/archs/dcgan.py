@@ -8,14 +8,8 @@ from torch import Tensor, nn
 
 from mmamp.registry import MODELS
 
+from .normal_init import NORMAL_INIT
 from .sizes import num_doublings
-
-_NORMAL_INIT = [
-    dict(
-        type='Normal', layer=['Conv2d', 'ConvTranspose2d'], mean=0.0, std=0.02
-    ),
-    dict(type='Normal', layer='BatchNorm2d', mean=1.0, std=0.02, bias=0.0),
-]
 
 
 @MODELS.register_module()
@@ -43,7 +37,7 @@ class DCGANGenerator(BaseModule):
         noise_size: int = 100,
         init_cfg: list[dict] | None = None,
     ) -> None:
-        super().__init__(init_cfg or _NORMAL_INIT)
+        super().__init__(init_cfg or NORMAL_INIT)
         blocks = num_doublings(image_size)
         widths = [base_channels * 2**i for i in reversed(range(blocks))]
         layers: list[nn.Module] = [
@@ -110,7 +104,7 @@ class DCGANDiscriminator(BaseModule):
         base_channels: int = 64,
         init_cfg: list[dict] | None = None,
     ) -> None:
-        super().__init__(init_cfg or _NORMAL_INIT)
+        super().__init__(init_cfg or NORMAL_INIT)
         blocks = num_doublings(image_size)
         widths = [in_channels] + [base_channels * 2**i for i in range(blocks)]
         layers: list[nn.Module] = [

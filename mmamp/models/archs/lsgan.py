@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from mmamp.registry import MODELS
 
+from .normal_init import NORMAL_INIT
+
 
 def _check_size(image_size: int) -> None:
     if image_size < 16 or image_size % 16:
@@ -43,6 +45,8 @@ class LSGANGenerator(BaseModule):
         base_channels (int): Channels before the last layer; there are up to
             four times as many. Defaults to 64.
         noise_size (int): Length of the latent vector. Defaults to 1024.
+        init_cfg (list[dict], optional): Defaults to None: normal with
+            standard deviation 0.02.
 
     Raises:
         ValueError: If ``image_size`` is no multiple of 16.
@@ -57,8 +61,9 @@ class LSGANGenerator(BaseModule):
         out_channels: int = 3,
         base_channels: int = 64,
         noise_size: int = 1024,
+        init_cfg: list[dict] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(init_cfg or NORMAL_INIT)
         _check_size(image_size)
         self.size = image_size // 16
         self.width = 4 * base_channels
@@ -92,6 +97,7 @@ class LSGANDiscriminator(BaseModule):
         in_channels (int): Channels of the image. Defaults to 3.
         base_channels (int): Channels after the first layer; they double with
             each layer. Defaults to 64.
+        init_cfg (list[dict], optional): Defaults to None: as above.
 
     Raises:
         ValueError: If ``image_size`` is no multiple of 16.
@@ -102,9 +108,13 @@ class LSGANDiscriminator(BaseModule):
     """
 
     def __init__(
-        self, image_size: int, in_channels: int = 3, base_channels: int = 64
+        self,
+        image_size: int,
+        in_channels: int = 3,
+        base_channels: int = 64,
+        init_cfg: list[dict] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(init_cfg or NORMAL_INIT)
         _check_size(image_size)
         widths = [in_channels, *(base_channels * 2**i for i in range(4))]
         self.layers = nn.Sequential(

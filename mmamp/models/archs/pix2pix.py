@@ -11,18 +11,8 @@ from torch import Tensor, nn
 from mmamp.checks import check_int
 from mmamp.registry import MODELS
 
-NORMAL_INIT = [
-    dict(
-        type='Normal', layer=['Conv2d', 'ConvTranspose2d'], mean=0.0, std=0.02
-    ),
-    dict(
-        type='Normal',
-        layer=['BatchNorm2d', 'InstanceNorm2d'],
-        mean=1.0,
-        std=0.02,
-        bias=0.0,
-    ),
-]
+from .normal_init import NORMAL_INIT
+
 """Of pix2pix (appendix 6.2 there) and of CycleGAN (appendix 7.1 there)."""
 
 _LEAKY = dict(type='LeakyReLU', negative_slope=0.2)

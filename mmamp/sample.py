@@ -119,7 +119,8 @@ def sample_latents(model: Any, args: argparse.Namespace) -> None:
     images = _generate(model, noise, labels, args)
     out = Path(args.out)
     _write(images, out)
-    columns = math.ceil(math.sqrt(args.num))
+    # One column a class, where there are some.
+    columns = len(classes or ()) or math.ceil(math.sqrt(args.num))
     grid = Image.fromarray(image_grid(images.numpy(), columns))
     grid.save(out / 'grid.png')
     print(f'{args.num} pictures and grid.png are in {out}')

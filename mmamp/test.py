@@ -29,7 +29,11 @@ from mmamp.launcher.mistakes import (
     is_interrupt,
 )
 from mmamp.launcher.ranks import is_first, join_ranks, leave_ranks
-from mmamp.launcher.weights import find_checkpoint, load_weights
+from mmamp.launcher.weights import (
+    find_checkpoint,
+    load_weights,
+    training_seed,
+)
 from mmamp.module_names import unwrap
 
 COMMAND = 'mmamp.test'
@@ -51,10 +55,11 @@ def config_from(args: argparse.Namespace) -> Config:
     cfg.load_from = None
     cfg.resume = False
     _complete_test(cfg, args.config)
-    # The same latents each time, whatever the number of processes.
+    # The latents of the run's own validation, whatever the number of
+    # processes.
     randomness = dict(cfg.get('randomness') or {}, diff_rank_seed=False)
     if randomness.get('seed') is None:
-        randomness['seed'] = 0
+        randomness['seed'] = training_seed(args.checkpoint)
     cfg.randomness = randomness
     evaluate_as_trained(cfg)
     # Checkpoints are the same whatever trained them; one process, or DDP,

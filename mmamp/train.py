@@ -136,7 +136,9 @@ def main(argv: list[str] | None = None) -> int:
             if is_main_process():
                 print(how_to_resume(cfg, argv), file=sys.stderr)
             return INTERRUPTED
-        if phase.trains or not isinstance(error, MISTAKES):
+        if not isinstance(error, UsageError) and (
+            phase.trains or not isinstance(error, MISTAKES)
+        ):
             raise
         if not is_main_process():
             # Where all have met the same, the first one tells it and torchrun

@@ -48,7 +48,7 @@ def run(tmp_path, monkeypatch, build_runner):
     runner = build_runner('gan', {'model.ema_config': dict(momentum=0.9)})
     runner.train()
     runner.cfg.dump('train.py')
-    Path('config.py').write_text(CONFIG)
+    Path('config.py').write_text(CONFIG + 'randomness = dict(seed=None)\n')
     Path('empty').mkdir()
     half = CONFIG + 'test_dataloader = val_dataloader\n'
     Path('half.py').write_text(half)
@@ -59,7 +59,7 @@ def run(tmp_path, monkeypatch, build_runner):
 
     def test(*args, config='config.py', checkpoint='checkpoint.pth'):
         code = main([config, checkpoint, '--work-dir', 'tested', *args])
-        found = list(Path('tested').glob('2*/2*.json'))
+        found = sorted(Path('tested').glob('2*/2*.json'))
         return code, json.loads(found[-1].read_text()) if found else None
 
     test.model = runner.model
@@ -82,6 +82,19 @@ def test_the_metrics_are_those_of_the_average(run, capsys):
     out = capsys.readouterr().out
     assert 'checkpoint.pth' in out
     assert 'mean/value' in out.splitlines()[-3]
+
+
+def test_what_the_run_itself_has_validated(run):
+    """Its seed is another than that of a run that has none."""
+    state = torch.load('checkpoint.pth', weights_only=False)
+    images = []
+    for seed in (0, 7):
+        state['meta']['seed'] = seed
+        torch.save(state, f'seed{seed}.pth')
+        images.append(run(checkpoint=f'seed{seed}.pth')[1]['mean/value'])
+    assert images[0] != images[1]
+    _, metrics = run('--cfg-options', 'randomness.seed=7')
+    assert metrics['mean/value'] == images[1]
 
 
 def test_the_same_each_time(run):

@@ -591,3 +591,18 @@ def test_a_run_that_cannot_go_on_ends_with_exit_code_3(tmp_path, capsys):
     (line,) = [x for x in log_of(tmp_path).splitlines() if 'ERROR' in x]
     assert 'not finite' in line
     assert 'last_finite_iter_' in line
+
+
+def test_save_best_of_a_metric_that_there_is_not(tmp_path, capsys):
+    options = [
+        *TINY_DCGAN,
+        'train_cfg.max_iters=2',
+        'train_cfg.val_interval=2',
+        'val_dataloader.dataset.indices=20',
+        'default_hooks.checkpoint.save_best=FDI',
+    ]
+    work_dir = ['--work-dir', str(tmp_path)]
+    assert main([DCGAN, *work_dir, '--cfg-options', *options]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "save_best='FDI' is none of the metrics, which are 'FID'" in error
+    assert (tmp_path / 'iter_2.pth').is_file()

@@ -29,6 +29,18 @@ def find_checkpoint(path: str) -> str:
     return found[0]
 
 
+def training_seed(path: str) -> int:
+    """The seed of the run that saved a checkpoint; 0 if it does not say.
+
+    Args:
+        path (str): Of the file.
+    """
+    checkpoint = read_checkpoint(path)
+    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
+    seed = meta.get('seed') if isinstance(meta, dict) else None
+    return seed if isinstance(seed, int) else 0
+
+
 def load_weights(model: nn.Module, path: str) -> None:
     """Load a model's weights, all of them or none.
 

@@ -16,6 +16,7 @@ from mmengine.dist import (
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 
+from mmamp.config.launch import UsageError
 from mmamp.module_names import unwrap
 from mmamp.registry import HOOKS
 
@@ -172,6 +173,12 @@ class CheckpointHook(MMEngineCheckpointHook):
             self._extra = None
 
     def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
+        for key in self.key_indicators or ():
+            if key != 'auto' and key not in metrics:
+                raise UsageError(
+                    f'checkpoint: save_best={key!r} is none of the metrics, '
+                    f'which are {", ".join(map(repr, metrics))}'
+                )
         self._meet(runner)
         with self._flexible(runner), self._removing_last():
             super()._save_best_checkpoint(runner, metrics)

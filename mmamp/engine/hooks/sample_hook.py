@@ -31,7 +31,8 @@ class SampleHook(Hook):
     Args:
         interval (int): Iterations between two pictures; there is also one at
             the end. Defaults to 100.
-        num_samples (int): Images of each kind. Defaults to 64.
+        num_samples (int): Images of each kind; all, where the data have
+            fewer. Defaults to 64.
         columns (int): Images in a row; with a conditional model, one column a
             class is a good choice. Defaults to 8.
 
@@ -58,8 +59,10 @@ class SampleHook(Hook):
         model = unwrap(runner.model)
         if hasattr(model, 'panels'):
             loop = runner.val_loop or runner.train_loop
+            dataset = loop.dataloader.dataset
+            self.num_samples = min(self.num_samples, len(dataset))
             self._data = first_items(
-                loop.dataloader.dataset, self.num_samples, self._labels(model)
+                dataset, self.num_samples, self._labels(model)
             )
         elif not hasattr(model, 'sample'):
             raise TypeError(

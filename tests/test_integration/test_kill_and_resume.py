@@ -36,9 +36,13 @@ train_dataloader = dict(
     ),
 )
 default_hooks = dict(
-    logger=dict(interval=10), checkpoint=dict(interval=5, max_keep_ckpts=1)
+    logger=dict(interval=10),
+    checkpoint=dict(interval=5, max_keep_ckpts=1, save_best=None),
 )
 custom_hooks = []
+val_dataloader = None
+val_cfg = None
+val_evaluator = None
 randomness = dict(seed=0)
 """
 

@@ -19,6 +19,10 @@ SMALL = [
     'model.generator.base_channels=8',
     'model.discriminator.base_channels=8',
     'default_hooks.logger.interval=1',
+    'val_dataloader=None',
+    'val_cfg=None',
+    'val_evaluator=None',
+    'default_hooks.checkpoint.save_best=None',
 ]
 DEMO = """
 

@@ -11,6 +11,12 @@ import torch
 
 ROOT = Path(__file__).parents[2]
 GAN = ROOT / 'configs/dcgan/dcgan_digits-32x32.py'
+NO_VALIDATION = [
+    'val_dataloader=None',
+    'val_cfg=None',
+    'val_evaluator=None',
+    'default_hooks.checkpoint.save_best=None',
+]
 SCRIPT = str(ROOT / 'tools/slurm_train.sh')
 MISSING = [
     name
@@ -67,6 +73,7 @@ def submit(slurm, tmp_path, environment):
                 *(
                     'train_dataloader.batch_size=4',
                     'train_dataloader.num_workers=0',
+                    *NO_VALIDATION,
                 ),
                 *('model.generator.base_channels=8',),
                 *('model.discriminator.base_channels=8',),
@@ -132,6 +139,7 @@ def test_cancelled_is_not_preempted(slurm, tmp_path, environment):
     env = environment(GPUS='0', GPUS_PER_NODE='1', CPUS_PER_TASK='1', **slurm)
     command = ['bash', SCRIPT, 'test', 'job', str(GAN), str(tmp_path)]
     command += ['--cfg-options', 'default_hooks.logger.interval=1']
+    command += NO_VALIDATION
     process = subprocess.Popen(
         command,
         env=env,

@@ -5,10 +5,7 @@ import math
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
-import torch
-from mmcv.cnn import VGG
 from mmengine.config import Config
 
 from mmamp import sample, test, train
@@ -16,7 +13,6 @@ from mmamp import sample, test, train
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / 'configs').glob('[!_]*/*.py'))
 EMBEDDED = [c for c in CONFIGS if 'folder' not in c.name]
-FOLDERS = [c for c in CONFIGS if 'folder' in c.name]
 
 
 def name_of(config):
@@ -96,58 +92,6 @@ def test_embedded_data(config, amp, tmp_path, monkeypatch, capsys):
 def is_plain(config):
     """Whether a config is written in float32; else --amp is for nothing."""
     return 'AmpOptimWrapper' not in config.read_text()
-
-
-def pictures(folder, num, size):
-    folder.mkdir(parents=True)
-    rng = np.random.RandomState(0)
-    for i in range(num):
-        noise = rng.randint(0, 256, (9, 9, 3), np.uint8)
-        picture = cv2.resize(noise, (size, size))
-        cv2.imwrite(str(folder / f'{i}.png'), picture)
-
-
-def data_for(kind, folder):
-    """What a config of folders finds below its working directory."""
-    names = dict(
-        paired=['train/source', 'train/target', 'val/source', 'val/target'],
-        unpaired=['trainA', 'trainB', 'testA', 'testB'],
-        sr=['train', 'val'],
-    )[kind]
-    for name in names:
-        pictures(folder / name, 3, 260)
-
-
-@pytest.fixture
-def data(tmp_path, monkeypatch):
-    """Folders as the configs name them, and weights of VGG19's shape."""
-    monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
-    vgg = VGG(19, with_last_pool=True)
-    vgg.init_weights()
-    folder = tmp_path / 'data'
-    folder.mkdir()
-    torch.save(vgg.state_dict(), folder / 'vgg19-dcbb9e9d.pth')
-    for kind in ('paired', 'sr'):
-        data_for(kind, folder / kind)
-    return folder
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('config', FOLDERS, ids=name_of)
-@pytest.mark.parametrize('amp', [False, True], ids=['float32', 'amp'])
-def test_folders(config, amp, data, tmp_path, capsys):
-    cfg = Config.fromfile(config)
-    for mode in ('train', 'val'):
-        dataset = cfg[f'{mode}_dataloader'].dataset
-        for side in ('source', 'target'):
-            part = dataset.get(side)
-            if isinstance(part, dict) and not Path(part.data_root).exists():
-                pictures(Path(part.data_root), 3, 260)
-    options = []
-    if 'esrgan' in config.name:
-        options = ['model.generator.num_blocks=1']
-    run_all(config, tmp_path / 'run', amp, options, capsys)
 
 
 def test_every_config_is_in_a_readme():

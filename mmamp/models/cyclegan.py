@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from mmamp.checks import check_weight
 from mmamp.registry import MODELS
 
+from .built import built
 from .image_pool import ImagePool
-from .image_translation import ImageTranslationGAN, built
+from .image_translation import ImageTranslationGAN
 
 POOL_A, POOL_B = range(2)
 """Streams of random numbers, so that no two uses see the same."""

@@ -12,6 +12,7 @@ from mmamp.module_names import unwrap
 from mmamp.registry import MODELS
 
 from .base_gan import BaseGAN
+from .built import built
 from .in_evaluation import check_mode, in_evaluation
 from .latents import SampleRandom
 from .losses import DiscriminatorPenalty, PathLength
@@ -79,11 +80,7 @@ class ImageGAN(BaseGAN):
         self.num_classes = num_classes
         if gan_loss is None:
             gan_loss = dict(type='mmamp.GANLoss', gan_type='vanilla')
-        self.gan_loss = (
-            gan_loss
-            if isinstance(gan_loss, nn.Module)
-            else MODELS.build(gan_loss)
-        )
+        self.gan_loss = built(gan_loss)
         self.disc_regularizers = _build_all(disc_regularizers)
         self.gen_regularizers = _build_all(gen_regularizers)
         _check_kinds(self.disc_regularizers, self.gen_regularizers)
@@ -337,9 +334,7 @@ class ImageGAN(BaseGAN):
 
 
 def _build_all(modules: Sequence[dict | nn.Module]) -> nn.ModuleList:
-    return nn.ModuleList(
-        m if isinstance(m, nn.Module) else MODELS.build(m) for m in modules
-    )
+    return nn.ModuleList(built(module) for module in modules)
 
 
 def _check_kinds(of_disc: nn.ModuleList, of_gen: nn.ModuleList) -> None:

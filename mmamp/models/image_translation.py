@@ -3,9 +3,7 @@
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
-
-from mmamp.registry import MODELS
+from torch import Tensor
 
 from .base_gan import BaseGAN
 from .in_evaluation import check_mode, in_evaluation
@@ -103,8 +101,3 @@ class ImageTranslationGAN(BaseGAN):
                 f'batch has {has!r}: let the dataset or its pipeline give it'
             )
         return images
-
-
-def built(module: dict | nn.Module) -> nn.Module:
-    """Build a loss, unless it is built already."""
-    return module if isinstance(module, nn.Module) else MODELS.build(module)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from mmamp.checks import check_weight
 from mmamp.registry import MODELS
 
-from .image_translation import ImageTranslationGAN, built
+from .built import built
+from .image_translation import ImageTranslationGAN
 
 
 @MODELS.register_module()

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 from mmamp.checks import check_weight
 from mmamp.registry import MODELS
 
-from .image_translation import ImageTranslationGAN, built
+from .built import built
+from .image_translation import ImageTranslationGAN
 
 _PIXEL_LOSSES = {'l1': F.l1_loss, 'mse': F.mse_loss}
 

@@ -58,6 +58,8 @@ class CheckpointHook(MMEngineCheckpointHook):
     backend_args: dict | None
     out_dir: str | None
     max_keep_ckpts: int
+    save_best: list | None
+    key_indicators: list
 
     def before_train(self, runner: Any) -> None:
         """Prepare the folder that checkpoints go to."""
@@ -173,7 +175,9 @@ class CheckpointHook(MMEngineCheckpointHook):
             self._extra = None
 
     def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
-        for key in self.key_indicators or ():
+        if not self.save_best:
+            return
+        for key in self.key_indicators:
             if key != 'auto' and key not in metrics:
                 raise UsageError(
                     f'checkpoint: save_best={key!r} is none of the metrics, '

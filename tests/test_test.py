@@ -57,13 +57,13 @@ def run(tmp_path, monkeypatch, build_runner):
         Path(runner.work_dir, 'iter_4.pth').read_bytes()
     )
 
-    def test(*args, config='config.py', checkpoint='checkpoint.pth'):
+    def run_test(*args, config='config.py', checkpoint='checkpoint.pth'):
         code = main([config, checkpoint, '--work-dir', 'tested', *args])
         found = sorted(Path('tested').glob('2*/2*.json'))
         return code, json.loads(found[-1].read_text()) if found else None
 
-    test.model = runner.model
-    return test
+    run_test.model = runner.model
+    return run_test
 
 
 def brightness(model):

@@ -63,12 +63,24 @@ def test_shared_modules_count_once():
     assert len(guard._slots) == slots == 7  # 2 x 3, and `absent`
 
 
-def test_nothing_to_do_without_buffers():
+def test_without_a_copy_buffers_stay():
+    """One that was watched within a window is in no copy yet."""
+    net, late = make_net(), nn.BatchNorm1d(2, dtype=torch.float64)
     guard = BufferGuard()
+    guard.watch(net)
     guard.restore()
+    guard.save()
+    guard.watch(late)
+    late.running_mean.fill_(7)
+    guard.restore()
+    assert late.running_mean.tolist() == [7, 7]
+
+
+def test_nothing_is_copied_without_buffers():
+    guard = BufferGuard()
     guard.watch(nn.Linear(2, 2))
     guard.save()
-    guard.restore()
+    assert guard.state() == []
 
 
 def test_parameters_are_not_touched():

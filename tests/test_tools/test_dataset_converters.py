@@ -94,9 +94,10 @@ class TestCifar10:
         assert "24 pictures in 'out/cifar10'" in done.stdout
         check_cifar(tmp_path / 'out/cifar10', pictures)
         again = run('cifar10.py', 'cifar.tar.gz', 'out/cifar10')
-        assert again.returncode == 1
+        assert again.returncode == 2
+        assert again.stderr.startswith('cifar10.py: error: ')
         assert '--force' in again.stderr
-        assert 'Traceback' not in again.stderr
+        assert len(again.stderr.splitlines()) == 1
 
     @pytest.mark.parametrize('kind', [bytes, str])
     @pytest.mark.parametrize('inner', ['', 'cifar-10-batches-py'])
@@ -225,9 +226,10 @@ class TestResize:
         assert '0 pictures written' in again.stdout
         assert '3 were there' in again.stdout
         refused = run(*command[:-1], '8')
-        assert refused.returncode == 1
+        assert refused.returncode == 2
+        assert refused.stderr.startswith('resize_folder.py: error: ')
         assert '--force' in refused.stderr
-        assert 'Traceback' not in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
 
     def test_nothing_readable_is_a_failure(self, run, tmp_path):
         (tmp_path / 'in').mkdir()
@@ -318,9 +320,21 @@ class TestResizeAgain:
         kept = (out / 'a.png').stat().st_mtime_ns
         result = resize_pictures(tmp_path / 'in', out, 8)
         assert (result.written, result.kept) == (2, 1)
+        assert not (out / 'unreadable.txt').exists()
         assert (out / 'a.png').stat().st_mtime_ns == kept
         assert written(out) == ['a.png', 'b/1.png', 'b/2.png']
         assert not list(out.rglob('*.part'))
+
+    def test_what_was_mended_is_unreadable_no_more(self, tmp_path):
+        broken = picture(tmp_path / 'in/a.png')
+        whole = broken.read_bytes()
+        broken.write_text('no picture')
+        out = tmp_path / 'out'
+        resize_pictures(tmp_path / 'in', out, 8)
+        assert (out / 'unreadable.txt').exists()
+        broken.write_bytes(whole)
+        assert resize_pictures(tmp_path / 'in', out, 8).written == 1
+        assert not (out / 'unreadable.txt').exists()
 
     def test_other_settings_are_refused(self, tmp_path):
         picture(tmp_path / 'in/a.png')

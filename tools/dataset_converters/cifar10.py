@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 from mmamp.datasets.converters import convert_cifar10
+from mmamp.launcher.mistakes import USAGE, complain
 
 
 def main() -> int:
-    """Convert, and print how many pictures there are."""
+    """Convert, and print how many pictures there are; 2 for a mistake."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument(
         'source', type=Path, help='cifar-10-python.tar.gz or its folder'
@@ -25,8 +26,8 @@ def main() -> int:
     try:
         written = convert_cifar10(args.source, args.out, args.force)
     except (OSError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+        complain(str(error), 'cifar10.py')
+        return USAGE
     print(f'{written} pictures in {str(args.out)!r}')
     return 0
 

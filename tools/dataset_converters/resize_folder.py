@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from mmamp.datasets.converters import resize_pictures
+from mmamp.launcher.mistakes import USAGE, complain
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,7 +36,12 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Convert, and print what has been done; 1 if nothing could be read."""
+    """Convert, and print what has been done.
+
+    Returns:
+        int: Exit code: 0, 1 if nothing could be read, 2 for a mistake of the
+        user's.
+    """
     args = parse_args()
     try:
         result = resize_pictures(
@@ -47,8 +53,8 @@ def main() -> int:
             force=args.force,
         )
     except (ImportError, OSError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+        complain(str(error), 'resize_folder.py')
+        return USAGE
     print(
         f'{result.written} pictures written to {str(args.out)!r}, '
         f'{result.kept} were there, {len(result.unreadable)} unreadable'

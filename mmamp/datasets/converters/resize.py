@@ -48,7 +48,7 @@ def resize_pictures(
     Resized by Pillow's Lanczos filter, without aliasing; RGB, turned as EXIF
     says. A picture keeps its path below ``source``. A second run with the
     same settings goes on where the first has ended. Names and errors of files
-    that cannot be read go to ``unreadable.txt`` in ``out``.
+    that cannot be read, if there are any, go to ``unreadable.txt`` in ``out``.
 
     Args:
         source (Path): A folder, a zip archive, or the folder of an lmdb.
@@ -103,9 +103,12 @@ def resize_pictures(
                 result.written += 1
             else:
                 result.unreadable.append((name, error))
-    (out / _UNREADABLE).write_text(
-        ''.join(f'{name}\t{error}\n' for name, error in result.unreadable)
-    )
+    note = out / _UNREADABLE
+    # An earlier run may have left some that have been mended since.
+    note.unlink(missing_ok=True)
+    if result.unreadable:
+        lines = [f'{name}\t{error}\n' for name, error in result.unreadable]
+        note.write_text(''.join(lines))
     return result
 
 

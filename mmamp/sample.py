@@ -24,13 +24,7 @@ from mmamp.config.launch import UsageError, load_config, merge_options
 from mmamp.datasets.first_items import first_items
 from mmamp.engine.checkpoints import load_safely_only
 from mmamp.launcher.arguments import build_sample_parser
-from mmamp.launcher.mistakes import (
-    INTERRUPTED,
-    MISTAKES,
-    USAGE,
-    complain,
-    is_interrupt,
-)
+from mmamp.launcher.mistakes import exit_code
 from mmamp.launcher.weights import find_checkpoint, load_weights
 from mmamp.models.latents import use_seed
 from mmamp.registry import DATASETS, MODELS
@@ -54,6 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     args = build_sample_parser().parse_args(argv)
     load_safely_only()
+    cfg = None
     try:
         cfg = load_config(args.config)
         merge_options(cfg, args.cfg_options or {})
@@ -65,13 +60,7 @@ def main(argv: list[str] | None = None) -> int:
         else:
             sample_pictures(model, cfg, args)
     except BaseException as error:
-        if is_interrupt(error):
-            print('Interrupted.', file=sys.stderr)
-            return INTERRUPTED
-        if not isinstance(error, MISTAKES):
-            raise
-        complain(error, COMMAND, has_log=False)
-        return USAGE
+        return exit_code(error, COMMAND, cfg, has_log=False)
     return 0
 
 

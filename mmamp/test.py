@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-import time
 from typing import Any
 
 from mmengine.config import Config
@@ -20,14 +19,7 @@ from mmamp.engine.model_wrapper import set_model_wrapper
 from mmamp.launcher.arguments import build_test_parser
 from mmamp.launcher.base_config import read_config
 from mmamp.launcher.early_log import EarlyLog
-from mmamp.launcher.mistakes import (
-    INTERRUPTED,
-    MISTAKES,
-    SECONDS,
-    USAGE,
-    complain,
-    is_interrupt,
-)
+from mmamp.launcher.mistakes import USAGE, complain, exit_code
 from mmamp.launcher.ranks import is_first, join_ranks, leave_ranks
 from mmamp.launcher.weights import (
     find_checkpoint,
@@ -122,15 +114,7 @@ def main(argv: list[str] | None = None) -> int:
         runner.logger.info(f'Weights of {args.checkpoint}')
         metrics = runner.test()
     except BaseException as error:
-        if is_interrupt(error):
-            print('Interrupted.', file=sys.stderr)
-            return INTERRUPTED
-        if not isinstance(error, MISTAKES):
-            raise
-        if not is_main_process():
-            time.sleep(SECONDS)
-        complain(error, COMMAND)
-        return USAGE
+        return exit_code(error, COMMAND, cfg)
     if is_main_process():
         _print(metrics, args.checkpoint)
     leave_ranks()

@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +29,11 @@ from mmamp.launcher.arguments import build_parser
 from mmamp.launcher.base_config import read_config
 from mmamp.launcher.early_log import EarlyLog
 from mmamp.launcher.mistakes import (
-    INTERRUPTED,
     MISTAKES,
     NOT_FINITE,
-    SECONDS,
     USAGE,
     complain,
-    is_interrupt,
+    exit_code,
 )
 from mmamp.launcher.ranks import (
     is_first,
@@ -132,20 +129,13 @@ def main(argv: list[str] | None = None) -> int:
         leave_ranks()
         return NOT_FINITE
     except BaseException as error:
-        if is_interrupt(error):
-            if is_main_process():
-                print(how_to_resume(cfg, argv), file=sys.stderr)
-            return INTERRUPTED
-        if not isinstance(error, UsageError) and (
-            phase.trains or not isinstance(error, MISTAKES)
-        ):
-            raise
-        if not is_main_process():
-            # Where all have met the same, the first one tells it and torchrun
-            # ends this one meanwhile.
-            time.sleep(SECONDS)
-        complain(error, COMMAND)
-        return USAGE
+        return exit_code(
+            error,
+            COMMAND,
+            cfg,
+            mistakes=(UsageError,) if phase.trains else MISTAKES,
+            on_interrupt=lambda: how_to_resume(cfg, argv),
+        )
     leave_ranks()
     return 0
 

@@ -482,6 +482,19 @@ class TestMistakes:
         (log,) = re.findall(r'\(more in (.*)\)$', line)
         assert 'Traceback' in Path(log).read_text()
 
+    def test_missing_data_and_the_key_that_names_it(self, tmp_path, capsys):
+        config = tmp_path / 'c.py'
+        config.write_text(
+            f'_base_ = {DCGAN!r}\n'
+            'train_dataloader = dict(dataset=dict(_delete_=True, '
+            "type='ImageFolderDataset', data_root='data/no'))\n"
+        )
+        args = [config, '--work-dir', tmp_path, '--cfg-options']
+        line = refused([*args, *TINY_DCGAN, 'experiment_name=x'], capsys)
+        assert "'data/no' does not exist" in line
+        key = 'train_dataloader.dataset.data_root'
+        assert f'; the config names it in {key} (more' in line
+
     def test_a_checkpoint_of_another_model(self, tmp_path, capsys):
         assert train(tmp_path, iters=2) == 0
         options = [x for x in TINY_DCGAN if 'generator' not in x]

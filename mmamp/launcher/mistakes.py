@@ -2,13 +2,18 @@
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 from traceback import format_exception
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.dist import get_rank, is_main_process
 from mmengine.logging import MMLogger
 
 from mmamp.config.launch import UsageError
+
+from .config_keys import keys_of_paths
 
 USAGE = 2
 """Exit code for a mistake of the user's."""
@@ -25,6 +30,42 @@ MISTAKES = (
 """What building a run raises of a config that it cannot be built from."""
 
 
+def exit_code(
+    error: BaseException,
+    command: str,
+    cfg: Config | None = None,
+    has_log: bool = True,
+    mistakes: tuple[type[Exception], ...] = MISTAKES,
+    on_interrupt: Callable[[], str] = lambda: 'Interrupted.',
+) -> int:
+    """Tell why a command ends, and with which exit code.
+
+    Args:
+        error (BaseException): What ended it.
+        command (str): Its name.
+        cfg (Config, optional): What it runs, if that is known.
+        has_log (bool): As of :func:`complain`. Defaults to True.
+        mistakes (tuple[type]): What are mistakes of the user's. Defaults to
+            ``MISTAKES``.
+        on_interrupt (Callable): What is said after Ctrl-C.
+
+    Raises:
+        BaseException: The error, if it is none of these.
+    """
+    if is_interrupt(error):
+        if is_main_process():
+            print(on_interrupt(), file=sys.stderr)
+        return INTERRUPTED
+    if not isinstance(error, mistakes):
+        raise error
+    if not is_main_process():
+        # Where all have met the same, the first one tells it and torchrun
+        # ends this one meanwhile.
+        time.sleep(SECONDS)
+    complain(error, command, cfg, has_log)
+    return USAGE
+
+
 def is_interrupt(error: BaseException | None) -> bool:
     """Whether Ctrl-C is behind an error.
 
@@ -38,13 +79,18 @@ def is_interrupt(error: BaseException | None) -> bool:
 
 
 def complain(
-    error: BaseException | str, command: str, has_log: bool = True
+    error: BaseException | str,
+    command: str,
+    cfg: Config | None = None,
+    has_log: bool = True,
 ) -> None:
     """Tell a mistake in one line; where it was found out goes into the log.
 
     Args:
         error (BaseException or str): The mistake.
         command (str): Name of the command that met it.
+        cfg (Config, optional): Whose keys are named where a file is missing.
+            Defaults to None.
         has_log (bool): Whether the command has a log; if it has none yet,
             where it was found out is told before. Defaults to True.
     """
@@ -54,6 +100,8 @@ def complain(
     # A KeyError would put its text into quotes.
     text: Any = error.args[0] if isinstance(error, KeyError) else error
     text = ' '.join(str(text).split())
+    if isinstance(error, OSError) and (keys := keys_of_paths(cfg, text)):
+        text += f'; the config names it in {", ".join(keys)}'
     where = ''
     for handler in MMLogger.get_current_instance().handlers:
         if isinstance(handler, logging.FileHandler):

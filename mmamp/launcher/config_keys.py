@@ -1,0 +1,46 @@
+"""Where in a config a path stands."""
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any
+
+
+def keys_of_paths(cfg: Any, text: str) -> list[str]:
+    """Keys whose paths a message names, or has joined with something.
+
+    Args:
+        cfg (Config): The config. What stands at its top is left out: most of
+            it are names that the config itself uses further down.
+        text (str): The message; paths are in quotes.
+
+    Returns:
+        list[str]: As ``--cfg-options`` takes them, such as
+        ``train_dataloader.dataset.data_root``.
+    """
+    paths = [PurePath(path) for path in re.findall(r"'([^']+)'", text)]
+    named = {*paths, *(parent for path in paths for parent in path.parents)}
+    # A parent of every path, and no path of its own.
+    named -= {PurePath('.'), PurePath('/')}
+    return [
+        key
+        for key, value in _strings(cfg)
+        if '.' in key and PurePath(value) in named
+    ]
+
+
+def _strings(node: Any, at: str = '') -> Iterator[tuple[str, str]]:
+    """All strings below, each with its key."""
+    if isinstance(node, str):
+        yield at, node
+    elif isinstance(node, (list, tuple)):
+        for i, value in enumerate(node):
+            yield from _strings(value, f'{at}.{i}')
+    elif hasattr(node, 'items'):
+        for name, value in node.items():
+            # The launcher put this around the user's.
+            is_around = name == 'dataset' and node.get('type') == (
+                'mmamp.SeededDataset'
+            )
+            key = at if is_around else f'{at}.{name}'.lstrip('.')
+            yield from _strings(value, key)

@@ -9,6 +9,7 @@ mmamp itself puts nothing into.
 
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
+from torch import nn
 
 __all__ = [
     'DATASETS',
@@ -72,3 +73,23 @@ TRANSFORMS = _child('TRANSFORMS', 'mmamp.datasets')
 
 EVALUATOR = _child('EVALUATOR', 'mmamp.evaluation')
 METRICS = _child('METRICS', 'mmamp.evaluation')
+
+
+def built(name: str, module: dict | nn.Module) -> nn.Module:
+    """Build a module from its config, unless it is built already.
+
+    Args:
+        name (str): What the user calls it.
+        module (dict or nn.Module): What was given.
+
+    Raises:
+        TypeError: If it is neither.
+    """
+    if isinstance(module, nn.Module):
+        return module
+    if isinstance(module, dict):
+        return MODELS.build(module)
+    raise TypeError(
+        f'{name} must be a dict or an nn.Module, '
+        f'but got {type(module).__name__}'
+    )

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from mmengine.dataset import BaseDataset
 
+from mmamp.checks import check_choice
 from mmamp.registry import DATASETS
 
 SPLITS = ('all', 'train', 'val')
@@ -53,12 +54,8 @@ class DigitsDataset(BaseDataset):
             raise ValueError(
                 f'classes={classes!r}: give a list of digits from 0 to 9'
             )
-        if split not in SPLITS:
-            raise ValueError(
-                f'split={split!r}: choose from {", ".join(map(repr, SPLITS))}'
-            )
         self._wanted = wanted
-        self._split = split
+        self._split = check_choice('split', split, SPLITS)
         super().__init__(**kwargs)
 
     def load_data_list(self) -> list[dict]:

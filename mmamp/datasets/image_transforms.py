@@ -8,6 +8,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 
+from mmamp.checks import check_choice, check_int
 from mmamp.registry import TRANSFORMS
 
 
@@ -38,14 +39,12 @@ class RandomCrop(BaseTransform):
     """
 
     def __init__(self, size: int, keys: Sequence[str] = ('img',)) -> None:
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ValueError(f'size must be an integer >= 1, but got {size!r}')
+        self.size = check_int('size', size)
         if isinstance(keys, str) or not keys:
             raise ValueError(
                 "keys must be a list such as ('img', 'gt_img'), "
                 f'but got {keys!r}'
             )
-        self.size = size
         self.keys = tuple(keys)
 
     @cache_randomness
@@ -120,11 +119,7 @@ class MakeLowResolution(BaseTransform):
     """
 
     def __init__(self, scale: int) -> None:
-        if isinstance(scale, bool) or not isinstance(scale, int) or scale < 2:
-            raise ValueError(
-                f'scale must be an integer >= 2, but got {scale!r}'
-            )
-        self.scale = scale
+        self.scale = check_int('scale', scale, low=2)
 
     def transform(self, results: dict) -> dict:
         """Move ``img`` to ``gt_img`` and put its reduction in its place.
@@ -231,11 +226,7 @@ class SplitPair(BaseTransform):
     """
 
     def __init__(self, source: str = 'left') -> None:
-        if source not in ('left', 'right'):
-            raise ValueError(
-                f"source must be 'left' or 'right', but got {source!r}"
-            )
-        self.source = source
+        self.source = check_choice('source', source, ('left', 'right'))
 
     def transform(self, results: dict) -> dict:
         """Cut ``img`` into ``img`` and ``gt_img``.

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from mmengine.dataset import BaseDataset
 
+from mmamp.checks import check_choice, check_int
 from mmamp.registry import DATASETS
 
 SPLITS = ('train', 'val')
@@ -53,20 +54,12 @@ class PhotosDataset(BaseDataset):
         stride: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if split not in SPLITS:
-            raise ValueError(
-                f'split={split!r}: choose from {", ".join(map(repr, SPLITS))}'
-            )
-        if not 1 <= patch_size <= self._VAL_COLUMNS:
-            raise ValueError(
-                f'patch_size must be within 1 to {self._VAL_COLUMNS}, '
-                f'but got {patch_size!r}'
-            )
-        if stride is not None and stride < 1:
-            raise ValueError(f'stride must be >= 1, but got {stride!r}')
-        self._split = split
-        self._size = patch_size
-        self._stride = patch_size if stride is None else stride
+        self._split = check_choice('split', split, SPLITS)
+        self._size = check_int(
+            'patch_size', patch_size, high=self._VAL_COLUMNS
+        )
+        stride = patch_size if stride is None else stride
+        self._stride = check_int('stride', stride)
         super().__init__(**kwargs)
 
     def load_data_list(self) -> list[dict]:

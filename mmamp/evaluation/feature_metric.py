@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmamp.checks import check_int
-from mmamp.registry import METRICS, MODELS
+from mmamp.registry import METRICS, built
 
 from .images import fake_images, full_precision, library, real_images
 
@@ -104,7 +104,7 @@ class FeatureMetric(BaseMetric):
         self.seed = check_int('seed', seed, low=0)
         # Now, so that a run without it ends before it trains.
         library('torchmetrics', self)
-        self.feature_network = _built(feature_network).eval()
+        self.feature_network = built('feature_network', feature_network).eval()
         self._told = False
         self._told_splits = False
 
@@ -240,17 +240,6 @@ def _compared(metric: Any, columns: dict[str, Tensor]) -> Any:
     metric.update(columns['real'], real=True)
     metric.update(columns['fake'], real=False)
     return metric.compute()
-
-
-def _built(network: dict | nn.Module) -> nn.Module:
-    if isinstance(network, nn.Module):
-        return network
-    if isinstance(network, dict):
-        return MODELS.build(network)
-    raise TypeError(
-        'feature_network must be a dict or an nn.Module, '
-        f'but got {type(network).__name__}'
-    )
 
 
 def _shapes(found: Any) -> str:

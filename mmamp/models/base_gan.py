@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mmamp.checks import check_int
 from mmamp.module_names import unwrap
 from mmamp.no_sync import no_sync
-from mmamp.registry import MODELS
+from mmamp.registry import MODELS, built
 from mmamp.sharding import whole
 
 from .kept_batches import KeptBatches
@@ -126,7 +126,7 @@ class BaseGAN(BaseModel):
                 f'{", ".join(names)} is built, but got {type(cfg).__name__}'
             )
         for name in names:
-            setattr(self, name, _build(role, cfg))
+            setattr(self, name, built(role, cfg))
 
     def _average(self, name: str, ema_config: dict | None) -> None:
         """Keep an average of a network, if there is to be one."""
@@ -391,17 +391,6 @@ class BaseGAN(BaseModel):
         """The network of a side, or all of them as one module."""
         found = [getattr(self, name) for name in self.networks[role]]
         return found[0] if len(found) == 1 else nn.ModuleList(found)
-
-
-def _build(name: str, network: dict | nn.Module) -> nn.Module:
-    if isinstance(network, nn.Module):
-        return network
-    if isinstance(network, dict):
-        return MODELS.build(network)
-    raise TypeError(
-        f'{name} must be a dict or an nn.Module, '
-        f'but got {type(network).__name__}'
-    )
 
 
 def _check_wrappers(optim_wrapper: OptimWrapper) -> None:

@@ -8,9 +8,8 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from mmamp.checks import check_weight
-from mmamp.registry import MODELS
+from mmamp.registry import MODELS, built
 
-from .built import built
 from .image_pool import ImagePool
 from .image_translation import ImageTranslationGAN
 
@@ -90,7 +89,8 @@ class CycleGAN(ImageTranslationGAN):
     ) -> None:
         super().__init__(generator, discriminator, **kwargs)
         self.gan_loss = built(
-            gan_loss or dict(type='mmamp.GANLoss', gan_type='lsgan')
+            'gan_loss',
+            gan_loss or dict(type='mmamp.GANLoss', gan_type='lsgan'),
         )
         self.cycle_weight = check_weight('cycle_weight', cycle_weight)
         self.identity_weight = check_weight('identity_weight', identity_weight)

@@ -9,10 +9,9 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from mmamp.module_names import unwrap
-from mmamp.registry import MODELS
+from mmamp.registry import MODELS, built
 
 from .base_gan import BaseGAN
-from .built import built
 from .in_evaluation import check_mode, in_evaluation
 from .latents import SampleRandom
 from .losses import DiscriminatorPenalty, PathLength
@@ -80,9 +79,13 @@ class ImageGAN(BaseGAN):
         self.num_classes = num_classes
         if gan_loss is None:
             gan_loss = dict(type='mmamp.GANLoss', gan_type='vanilla')
-        self.gan_loss = built(gan_loss)
-        self.disc_regularizers = _build_all(disc_regularizers)
-        self.gen_regularizers = _build_all(gen_regularizers)
+        self.gan_loss = built('gan_loss', gan_loss)
+        self.disc_regularizers = _build_all(
+            'disc_regularizers', disc_regularizers
+        )
+        self.gen_regularizers = _build_all(
+            'gen_regularizers', gen_regularizers
+        )
         _check_kinds(self.disc_regularizers, self.gen_regularizers)
         self._evaluated = 0
         if len(self.gen_regularizers):
@@ -333,8 +336,10 @@ class ImageGAN(BaseGAN):
         return [dict(fake_img=image) for image in images]
 
 
-def _build_all(modules: Sequence[dict | nn.Module]) -> nn.ModuleList:
-    return nn.ModuleList(built(module) for module in modules)
+def _build_all(
+    name: str, modules: Sequence[dict | nn.Module]
+) -> nn.ModuleList:
+    return nn.ModuleList(built(name, module) for module in modules)
 
 
 def _check_kinds(of_disc: nn.ModuleList, of_gen: nn.ModuleList) -> None:

@@ -8,9 +8,8 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from mmamp.checks import check_weight
-from mmamp.registry import MODELS
+from mmamp.registry import MODELS, built
 
-from .built import built
 from .image_translation import ImageTranslationGAN
 
 
@@ -53,7 +52,8 @@ class Pix2Pix(ImageTranslationGAN):
     ) -> None:
         super().__init__(generator, discriminator, **kwargs)
         self.gan_loss = built(
-            gan_loss or dict(type='mmamp.GANLoss', gan_type='vanilla')
+            'gan_loss',
+            gan_loss or dict(type='mmamp.GANLoss', gan_type='vanilla'),
         )
         self.pixel_weight = check_weight('pixel_weight', pixel_weight)
 

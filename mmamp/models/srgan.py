@@ -7,10 +7,9 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmamp.checks import check_weight
-from mmamp.registry import MODELS
+from mmamp.checks import check_choice, check_weight
+from mmamp.registry import MODELS, built
 
-from .built import built
 from .image_translation import ImageTranslationGAN
 
 _PIXEL_LOSSES = {'l1': F.l1_loss, 'mse': F.mse_loss}
@@ -65,17 +64,12 @@ class SRGAN(ImageTranslationGAN):
         **kwargs: Any,
     ) -> None:
         super().__init__(generator, discriminator, **kwargs)
-        if pixel_loss not in _PIXEL_LOSSES:
-            raise ValueError(
-                f'pixel_loss={pixel_loss!r} is unknown: '
-                f'give one of {", ".join(map(repr, _PIXEL_LOSSES))}'
-            )
-        self.pixel_loss = pixel_loss
+        self.pixel_loss = check_choice('pixel_loss', pixel_loss, _PIXEL_LOSSES)
         self.pixel_weight = check_weight('pixel_weight', pixel_weight)
-        self.gan_loss = built(gan_loss or self.default_gan_loss())
+        self.gan_loss = built('gan_loss', gan_loss or self.default_gan_loss())
         self.perceptual_loss: nn.Module | None = None
         if perceptual_loss is not None:
-            self.perceptual_loss = built(perceptual_loss)
+            self.perceptual_loss = built('perceptual_loss', perceptual_loss)
 
     def default_gan_loss(self) -> dict:
         """Config of the adversarial loss if none is given."""

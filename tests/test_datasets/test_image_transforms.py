@@ -252,7 +252,7 @@ class TestSplitPair:
             SplitPair().transform(results)
 
     def test_bad_source(self):
-        with pytest.raises(ValueError, match="'left' or 'right'.*'up'"):
+        with pytest.raises(ValueError, match="'up'.*'left', 'right'"):
             SplitPair('up')
 
 

@@ -55,9 +55,9 @@ def test_stride(split, size, stride, number):
     ('kwargs', 'message'),
     [
         (dict(split='test'), "split='test'.*'train', 'val'"),
-        (dict(split='val', patch_size=161), 'within 1 to 160.*161'),
-        (dict(split='val', patch_size=0), 'within 1 to 160.*0'),
-        (dict(split='val', stride=0), 'stride must be >= 1.*0'),
+        (dict(split='val', patch_size=161), 'from 1 to 160.*161'),
+        (dict(split='val', patch_size=0), 'from 1 to 160.*0'),
+        (dict(split='val', stride=0), 'stride must be an int >= 1.*0'),
     ],
 )
 def test_bad_arguments(kwargs, message):

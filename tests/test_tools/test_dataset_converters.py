@@ -376,8 +376,8 @@ class TestResizeMistakes:
     @pytest.mark.parametrize(
         ('kwargs', 'message'),
         [
-            (dict(size=0), 'size must be >= 1.*0'),
-            (dict(size=8, workers=0), 'workers must be >= 1.*0'),
+            (dict(size=0), 'size must be an int >= 1.*0'),
+            (dict(size=8, workers=0), 'workers must be an int >= 1.*0'),
             (dict(size=8, image_format='gif'), "'gif'.*'png', 'jpg'"),
         ],
     )

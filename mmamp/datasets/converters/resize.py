@@ -12,6 +12,8 @@ from pathlib import Path, PurePosixPath
 from PIL import Image, ImageOps
 from rich.progress import track
 
+from mmamp.checks import check_choice, check_int
+
 from .sources import Source, open_source
 
 FORMATS = ('png', 'jpg')
@@ -119,15 +121,10 @@ def _check(
     image_format: str,
     workers: int | None,
 ) -> None:
-    if size < 1:
-        raise ValueError(f'size must be >= 1, but got {size!r}')
-    if workers is not None and workers < 1:
-        raise ValueError(f'workers must be >= 1, but got {workers!r}')
-    if image_format not in FORMATS:
-        raise ValueError(
-            f'image_format={image_format!r}: choose from '
-            f'{", ".join(map(repr, FORMATS))}'
-        )
+    check_int('size', size)
+    if workers is not None:
+        check_int('workers', workers)
+    check_choice('image_format', image_format, FORMATS)
     # Its pictures would be taken for the source's the next time.
     if out.resolve().is_relative_to(source.resolve()):
         raise ValueError(

@@ -8,6 +8,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_map
 
+from mmamp.checks import check_choice
+
 from ..autocast import resolve_dtype
 from ..precision import is_floating, is_spectral_norm
 
@@ -16,12 +18,7 @@ VALID = ('auto', 'float32')
 
 def check_param_dtype(param_dtype: Any) -> str:
     """Refuse what is no ``param_dtype``."""
-    if param_dtype not in VALID:
-        raise ValueError(
-            f'param_dtype must be one of {", ".join(map(repr, VALID))}, but '
-            f'got {param_dtype!r}'
-        )
-    return param_dtype
+    return check_choice('param_dtype', param_dtype, VALID)
 
 
 def param_dtype_of(

@@ -6,10 +6,8 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmamp.checks import check_int
+from mmamp.checks import check_int, check_power_of_2
 from mmamp.registry import MODELS
-
-from .srgan import num_doublings
 
 _RESIDUAL_SCALE = 0.2
 _INIT_SCALE = 0.1
@@ -99,13 +97,14 @@ class RRDBNet(BaseModule):
         super().__init__(init_cfg)
         check_int('RRDBNet: num_blocks', num_blocks)
         width = base_channels
+        doublings = check_power_of_2('RRDBNet: scale', scale, low=2)
         self.first = _conv(in_channels, width, acts=False)
         self.blocks = nn.Sequential(
             *(_RRDB(width, growth_channels) for _ in range(num_blocks)),
             _conv(width, width, acts=False),
         )
         self.upsample = nn.ModuleList(
-            _conv(width, width) for _ in range(num_doublings('RRDBNet', scale))
+            _conv(width, width) for _ in range(doublings)
         )
         self.last = nn.Sequential(
             _conv(width, width), _conv(width, out_channels, acts=False)

@@ -4,27 +4,8 @@ from mmcv.cnn import ConvModule, build_upsample_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmamp.checks import check_int
+from mmamp.checks import check_int, check_power_of_2
 from mmamp.registry import MODELS
-
-
-def num_doublings(network: str, scale: int) -> int:
-    """How many times an image is doubled for a scale.
-
-    Args:
-        network (str): Who asks, for the message.
-        scale (int): How many times larger the result is.
-
-    Raises:
-        ValueError: If it is no power of 2 from 2 on.
-    """
-    check_int(f'{network}: scale', scale, low=2)
-    if scale & (scale - 1):
-        raise ValueError(
-            f'{network}: scale must be a power of 2 (2, 4, 8), '
-            f'but got {scale!r}'
-        )
-    return scale.bit_length() - 1
 
 
 class _ResidualBlock(nn.Module):
@@ -104,7 +85,7 @@ class SRResNet(BaseModule):
             ),
         )
         doubling: list[nn.Module] = []
-        for _ in range(num_doublings('SRResNet', scale)):
+        for _ in range(check_power_of_2('SRResNet: scale', scale, low=2)):
             doubling += [
                 build_upsample_layer(
                     dict(type='pixel_shuffle'),

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmamp.checks import check_choice
 from mmamp.registry import MODELS
 
 
@@ -70,12 +71,7 @@ class GANLoss(nn.Module):
 
     def __init__(self, gan_type: str, loss_weight: float = 1.0) -> None:
         super().__init__()
-        if gan_type not in _LOSSES:
-            raise ValueError(
-                f'gan_type={gan_type!r} is unknown: '
-                f'give one of {", ".join(map(repr, _LOSSES))}'
-            )
-        self.gan_type = gan_type
+        self.gan_type = check_choice('gan_type', gan_type, _LOSSES)
         self.loss_weight = loss_weight
         self._loss = _LOSSES[gan_type]
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from mmcv.cnn import VGG
 from torch import Tensor, nn
 
+from mmamp.checks import check_choice
 from mmamp.engine.checkpoints import read_weights
 from mmamp.registry import MODELS
 
@@ -91,11 +92,7 @@ class PerceptualLoss(nn.Module):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if criterion not in _CRITERIA:
-            raise ValueError(
-                f'PerceptualLoss: criterion={criterion!r} is unknown: '
-                f'give one of {", ".join(map(repr, _CRITERIA))}'
-            )
+        check_choice('PerceptualLoss: criterion', criterion, _CRITERIA)
         known = _layer_names()
         if not layer_weights or not set(layer_weights) <= set(known):
             raise ValueError(

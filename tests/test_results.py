@@ -1,11 +1,12 @@
-"""Of ``mmamp.results``, the command."""
+"""Of ``mmamp.results``, the command, and what it writes."""
 
 from pathlib import Path
 
 import pytest
 
-from mmamp import results
-from mmamp.results import Run, main, table, write
+from mmamp.results import main, runs
+from mmamp.results.runs import Run
+from mmamp.results.tables import table, write
 
 CONFIG = """
 default_scope = 'mmamp'
@@ -98,8 +99,8 @@ class TestWrite:
 @pytest.mark.parametrize('kind', ['OptimWrapper', 'AmpOptimWrapper'])
 @pytest.mark.slow
 def test_a_whole_run(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(results, 'TIMED', 20)
-    monkeypatch.setattr(results, 'ROUNDS', 1)
+    monkeypatch.setattr(runs, 'TIMED', 20)
+    monkeypatch.setattr(runs, 'ROUNDS', 1)
     monkeypatch.chdir(tmp_path)
     config = Path('tiny.py')
     config.write_text(CONFIG.replace('TYPE', kind))

@@ -1,0 +1,166 @@
+"""Runs in processes of their own, and what they say."""
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmamp.config.amp import mixed_optimizers
+
+PRECISIONS = ('float32', 'bfloat16', 'float16')
+TIMED, ROUNDS = 60, 3
+"""Iterations of a timed run, and how often each precision has its turn."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run.
+
+    Args:
+        config (Path): Of the config file.
+        precision (str): One of ``PRECISIONS``.
+        seed (int): Of the run.
+        iters (int, optional): In place of the config's ``max_iters``.
+        name (str): Of its work dir.
+    """
+
+    config: Path
+    precision: str
+    seed: int
+    iters: int | None
+    name: str
+
+    def work_dir(self, root: Path) -> Path:
+        """Where it goes."""
+        return root / self.config.stem / self.name
+
+    def command(self, root: Path) -> list[str]:
+        """What trains it."""
+        options = [f'randomness.seed={self.seed}']
+        amp = ['--amp', '--amp-dtype', self.precision]
+        if self.precision == 'float32':
+            amp = []
+            # A config that is written in mixed precision.
+            options += [
+                f'{key}.dtype=float32'
+                for key in mixed_optimizers(Config.fromfile(self.config))
+            ]
+        if self.iters is not None:
+            options += [f'train_cfg.max_iters={self.iters}']
+            options += [f'train_cfg.val_interval={self.iters}']
+        return [
+            *(sys.executable, '-m', 'mmamp.train', str(self.config), *amp),
+            *('--work-dir', str(self.work_dir(root))),
+            *('--cfg-options', *options),
+        ]
+
+
+def train(run: Run, root: Path, options: list[str]) -> dict[str, float]:
+    """Train, unless that was done before.
+
+    Returns:
+        dict[str, float]: The metrics of the last validation, and
+        ``peak_memory`` in bytes.
+
+    Raises:
+        RuntimeError: If the run fails.
+    """
+    folder = run.work_dir(root)
+    record = folder / 'result.json'
+    made_by = _made_by(run, root, options)
+    if record.is_file():
+        result = json.loads(record.read_text())
+        if result.pop('made_by') == made_by:
+            return result
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    print(f'{run.config.stem}: {run.name}', flush=True)
+    with open(folder / 'output.txt', 'w') as output:
+        process = subprocess.Popen(
+            made_by['command'], stdout=output, stderr=output
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f'{folder / "output.txt"} says why a run failed')
+    result = _last_metrics(folder)
+    result['peak_memory'] = _peak_memory(folder, usage)
+    record.write_text(json.dumps({**result, 'made_by': made_by}, indent=1))
+    return result
+
+
+def _made_by(run: Run, root: Path, options: list[str]) -> dict[str, Any]:
+    """What a result depends on: another one is another result."""
+    config = Config.fromfile(run.config).pretty_text
+    return dict(
+        command=[*run.command(root), *options],
+        config=hashlib.sha256(config.encode()).hexdigest(),
+    )
+
+
+def _lines(folder: Path) -> list[dict]:
+    """What a run has logged."""
+    (file,) = folder.glob('*/vis_data/scalars.json')
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def _last_metrics(folder: Path) -> dict[str, float]:
+    """Of the last validation, if there was one."""
+    found: dict[str, float] = {}
+    for line in _lines(folder):
+        if 'iter' not in line:
+            found = line
+    left_out = ('data_time', 'time', 'step')
+    return {k: v for k, v in found.items() if k not in left_out}
+
+
+def _peak_memory(folder: Path, usage: resource.struct_rusage) -> float:
+    """Of the accelerator if there is one, else of the process; in bytes."""
+    device = [line['memory'] for line in _lines(folder) if 'memory' in line]
+    return max(device) * 2**20 if device else usage.ru_maxrss * 2**10
+
+
+def time_precisions(config: Path, root: Path) -> dict[str, list[float]]:
+    """Seconds of an iteration, the precisions taking turns.
+
+    Args:
+        config (Path): Of the config file.
+        root (Path): Where runs go.
+
+    Returns:
+        dict[str, list[float]]: The median of each round.
+    """
+    times: dict[str, list[float]] = {p: [] for p in PRECISIONS}
+    options = [
+        *('default_hooks.logger.interval=10', 'val_dataloader=None'),
+        *('default_hooks.checkpoint.save_best=None', 'val_cfg=None'),
+        'val_evaluator=None',
+        *_without_pictures(Config.fromfile(config)),
+    ]
+    for i in range(ROUNDS):
+        for precision in PRECISIONS:
+            name = f'time-{precision}-{i}'
+            run = Run(config, precision, 0, TIMED, name)
+            train(run, root, options)
+            lines = _lines(run.work_dir(root))
+            # Each is the mean over ten iterations, the first a warm-up.
+            seconds = [line['time'] for line in lines if 'iter' in line]
+            times[precision].append(statistics.median(seconds[1:]))
+    return times
+
+
+def _without_pictures(cfg: Config) -> list[str]:
+    """Options by which nothing is drawn before the end."""
+    return [
+        f'custom_hooks.{i}.interval={TIMED}'
+        for i, hook in enumerate(cfg.get('custom_hooks') or [])
+        if str(hook.get('type')).endswith('SampleHook')
+    ]

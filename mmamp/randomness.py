@@ -68,3 +68,17 @@ def seed_at(position: Sequence[int]) -> None:
     np.random.seed(words[1])
     # Not torch.manual_seed, which would reseed every accelerator too.
     torch.default_generator.manual_seed(int(words[2]) << 32 | int(words[3]))
+
+
+def part_ranks(rank: int) -> None:
+    """Have ranks that were seeded alike draw other numbers from now on.
+
+    Args:
+        rank (int): Of this process. The first one goes on as it is, so that
+            a run of one process draws what it would have drawn.
+    """
+    if rank == 0:
+        return
+    seed_at([torch.initial_seed() % 2**63, rank])
+    # The accelerators too, which draw what is dropped out on them.
+    torch.manual_seed(torch.initial_seed())

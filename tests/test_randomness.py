@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from mmamp.randomness import (
+    part_ranks,
     preserved,
     rng_state,
     seed_at,
@@ -44,3 +45,18 @@ def test_seeded_by_position_and_put_back():
         second = draw()
     for a, b in zip(first, second, strict=True):
         assert a != b
+
+
+def test_ranks_that_were_seeded_alike_part():
+    drawn = []
+    state = rng_state()
+    for rank in (0, 0, 1, 1, 2):
+        set_rng_state(state)
+        part_ranks(rank)
+        drawn.append(draw())
+    set_rng_state(state)
+    assert drawn[0] == drawn[1] == draw()
+    assert drawn[2] == drawn[3]
+    for one, other in ((0, 2), (0, 4), (2, 4)):
+        for a, b in zip(drawn[one], drawn[other], strict=True):
+            assert a != b

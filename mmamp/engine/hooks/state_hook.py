@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from mmengine.runner.checkpoint import get_state_dict
 
 from mmamp.module_names import unwrap
-from mmamp.randomness import rng_state, set_rng_state
+from mmamp.randomness import part_ranks, rng_state, set_rng_state
 from mmamp.registry import HOOKS
 
 from ..checkpoints import (
@@ -35,8 +35,10 @@ class StateHook(Hook):
 
     It also saves the states of the random-number generators and puts them
     back where the resumed run goes on, and keeps validation from moving
-    them. With :class:`~mmamp.datasets.seeded.SeededDataset` the data goes on
-    where it was.
+    them. Where training begins it seeds each rank but the first anew: else
+    all of them would drop out the same units. With
+    :class:`~mmamp.datasets.seeded.SeededDataset` the data goes on where it
+    was.
 
     Examples:
         >>> custom_hooks = [dict(type='mmamp.StateHook')]
@@ -54,7 +56,15 @@ class StateHook(Hook):
         allow_mmengine_globals()
 
     def before_train(self, runner: Any) -> None:
-        """Place an iteration-based loop in its data."""
+        """Part the ranks; place an iteration-based loop in its data."""
+        if get_world_size() > 1:
+            # MMEngine has seeded all alike, so that the model is the same.
+            part_ranks(get_rank())
+            print_log(
+                f'Each of {get_world_size()} ranks draws random numbers of '
+                'its own from here on, such as those of dropout',
+                logger='current',
+            )
         if hasattr(runner.train_loop, 'dataloader_iterator'):
             # Another epoch of a sampler that ends draws random numbers.
             self._position.begin(runner.train_loop, self._restore_rng)

@@ -1,5 +1,6 @@
 """What a sharded network's parameters are gathered in."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch.utils._pytree import tree_map
 from mmamp.checks import check_choice
 
 from ..autocast import resolve_dtype
+from ..optimizers.param_matching import ParamMatcher
 from ..precision import is_floating, is_spectral_norm
 
 VALID = ('auto', 'float32')
@@ -40,21 +42,25 @@ def param_dtype_of(
     param = next(network.parameters(), None)
     if param_dtype == 'float32' or param is None:
         return torch.float32
-    dtype = _cast_dtype(optim_wrapper, name, param.device.type)
-    if dtype is torch.float32:
-        return dtype
+    dtypes = _cast_dtypes(optim_wrapper, name, model, param.device.type)
+    if dtypes <= {torch.float32}:
+        return torch.float32
     reason = None
-    if any(isinstance(module, _BatchNorm) for module in network.modules()):
+    if len(dtypes) > 1:
+        reason = 'its optimizers have different dtypes'
+    elif any(isinstance(module, _BatchNorm) for module in network.modules()):
         reason = 'it has BatchNorm'
     elif any(is_spectral_norm(module) for module in network.modules()):
         reason = 'it has spectral norm'
     elif name in getattr(model, 'higher_order_networks', ()):
         reason = 'there are penalties on its gradients'
     if reason is None:
-        return dtype
+        return dtypes.pop()
+    low = sorted(str(x).removeprefix('torch.') for x in dtypes)
     print_log(
         f'FSDP2Strategy: {name or "the model"} is gathered in float32 and '
-        f'not in {str(dtype).removeprefix("torch.")}, since {reason}',
+        f'not in {" or ".join(x for x in low if x != "float32")}, since '
+        f'{reason}',
         logger='current',
     )
     return torch.float32
@@ -99,16 +105,48 @@ class LowPrecisionForward:
         )
 
 
-def _cast_dtype(
-    optim_wrapper: Any, name: str, device_type: str
-) -> torch.dtype:
-    """What the network's optimizer wrapper casts to."""
+def _cast_dtypes(
+    optim_wrapper: Any, name: str, model: nn.Module, device_type: str
+) -> set[torch.dtype]:
+    """What the wrappers of the optimizers that train a network cast to."""
     # An average is used as the network it is an average of.
-    entry = optim_wrapper
-    if isinstance(entry, dict) and 'optimizer' not in entry:
-        entry = entry.get(name.removesuffix('_ema'))
-    if not isinstance(entry, dict):
-        return torch.float32
+    name = name.removesuffix('_ema')
+    return {
+        _dtype_of_entry(entry, device_type)
+        for names, entry in _owned(optim_wrapper, model)
+        if any(_has_both(name, owned) for owned in names)
+    }
+
+
+def _owned(
+    optim_wrapper: Any, model: nn.Module
+) -> Iterator[tuple[list[str], dict]]:
+    """Names of the modules that each optimizer trains, and its config."""
+    if not isinstance(optim_wrapper, dict):
+        return
+    is_single = 'optimizer' in optim_wrapper
+    entries = {'': optim_wrapper} if is_single else optim_wrapper
+    matcher = ParamMatcher(model)
+    for key, entry in entries.items():
+        if not isinstance(entry, dict) or 'optimizer' not in entry:
+            continue
+        patterns = entry.get('modules', key)
+        label = f'optim_wrapper[{key!r}]' if key else 'optim_wrapper'
+        claim = (
+            matcher.claim_modules(patterns, label)
+            if patterns
+            else matcher.claim_model(label)
+        )
+        yield list(claim.modules), entry
+
+
+def _has_both(name: str, other: str) -> bool:
+    """Whether one of two modules is, or is in, the other; '' is the model."""
+    short, long = sorted((name, other), key=len)
+    return not short or long == short or long.startswith(f'{short}.')
+
+
+def _dtype_of_entry(entry: dict, device_type: str) -> torch.dtype:
     kind = entry.get('type', 'OptimWrapper')
     kind = kind if isinstance(kind, str) else kind.__name__
     if kind.rpartition('.')[2] != 'AmpOptimWrapper':

@@ -37,10 +37,16 @@ setup(
         'mm': requirements('mm'),
         'metrics': requirements('metrics'),
         'inception': [*requirements('metrics'), *requirements('inception')],
-        'tests': [*requirements('metrics'), *requirements('tests')],
+        'migration': requirements('migration'),
+        'tests': [
+            *requirements('metrics'),
+            *requirements('migration'),
+            *requirements('tests'),
+        ],
         'all': [
             *requirements('mm'),
             *requirements('metrics'),
+            *requirements('migration'),
             *requirements('optional'),
         ],
     },

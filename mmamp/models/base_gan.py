@@ -5,6 +5,7 @@ from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from math import ceil
 from typing import Any, ClassVar
 
 import torch
@@ -53,8 +54,10 @@ class BaseGAN(BaseModel):
         generator_steps (int): Generator updates in its turn. Defaults to 1.
         ema_config (dict, optional): Arguments of MMEngine's
             ``ExponentialMovingAverage`` (``momentum``, ``interval``; ``type``
-            names another average). The average advances with each update of
-            the generator that was not skipped. Defaults to None: no average.
+            names another average), and ``start_iter``: for so many updates
+            of the generator it is a copy of it, and 0 by default. The average
+            advances with each update that was not skipped. Defaults to None:
+            no average.
         channels_last (bool): Whether the networks take torch's channels-last
             memory format. Defaults to False.
         init_cfg (dict, optional): As in MMEngine's ``BaseModule``. Defaults
@@ -71,7 +74,8 @@ class BaseGAN(BaseModel):
 
     Raises:
         TypeError: If a network is neither a dict nor a module.
-        ValueError: If a number of steps is not a positive int.
+        ValueError: If a number of steps is not a positive int, or
+            ``start_iter`` no int from 0 on.
     """
 
     networks: ClassVar[dict[str, tuple[str, ...]]] = dict(
@@ -109,6 +113,10 @@ class BaseGAN(BaseModel):
             self._build_networks(role, cfg)
         if channels_last:
             self.to(memory_format=torch.channels_last)
+        ema_config = None if ema_config is None else dict(ema_config)
+        self._ema_start = check_int(
+            'start_iter', (ema_config or {}).pop('start_iter', 0), low=0
+        )
         for name in self.networks['generator']:
             self._average(name, ema_config)
         self._sides: dict[str, nn.Module] = {}
@@ -349,9 +357,13 @@ class BaseGAN(BaseModel):
         """Advance the averages, unless this update was skipped."""
         if getattr(wrapper, 'step_was_skipped', False):
             return
+        updates = ceil(wrapper.inner_count / wrapper._accumulative_counts)
         for name in self.networks['generator']:
             average = getattr(self, f'{name}_ema')
             if average is not None:
+                if updates <= self._ema_start:
+                    # What has had no step yet is copied.
+                    average.steps.zero_()
                 average.update_parameters(unwrap(getattr(self, name)))
 
     def _begin(self, optim_wrapper: OptimWrapperDict) -> UpdateSchedule:

@@ -279,6 +279,37 @@ class TestEMA:
             model.generator_ema.module.linear.weight, (first + second) / 2
         )
 
+    def test_is_a_copy_until_it_starts(self):
+        model = make_gan(ema_config=dict(momentum=0.5, start_iter=2))
+        wrappers = make_wrappers(model, 2, 2)
+        weights = []
+        for update in range(4):
+            run(model, wrappers, 2, start=2 * update)
+            weights.append(model.generator.linear.weight.detach().clone())
+            average = model.generator_ema.module.linear.weight
+            if update < 2:
+                torch.testing.assert_close(average, weights[update])
+        third = (weights[1] + weights[2]) / 2
+        torch.testing.assert_close(average, (third + weights[3]) / 2)
+
+    def test_its_interval_begins_where_it_starts(self):
+        model = make_gan(
+            ema_config=dict(momentum=0.5, start_iter=2, interval=2)
+        )
+        wrappers = make_wrappers(model)
+        run(model, wrappers, 2)
+        first = model.generator.linear.weight.detach().clone()
+        run(model, wrappers, 1, start=2)
+        average = model.generator_ema.module.linear.weight
+        torch.testing.assert_close(average, first)
+        run(model, wrappers, 1, start=3)
+        last = model.generator.linear.weight
+        torch.testing.assert_close(average, (first + last) / 2)
+
+    def test_a_start_before_the_beginning_is_an_error(self):
+        with pytest.raises(ValueError, match='start_iter must be an int >= 0'):
+            make_gan(ema_config=dict(momentum=0.5, start_iter=-1))
+
     def test_type_may_be_named(self):
         model = make_gan(ema_config=dict(type='StochasticWeightAverage'))
         assert type(model.generator_ema).__name__ == 'StochasticWeightAverage'

@@ -1,0 +1,5 @@
+"""Schedules of learning rates that MMEngine has not."""
+
+from .linear_lr_interval import LinearLrInterval
+
+__all__ = ['LinearLrInterval']

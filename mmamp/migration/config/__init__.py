@@ -1,0 +1,248 @@
+"""Configs from 0.x to 1.x.
+
+A config is read without being run (``reading``) into values that know where
+they are written (``values``); rules turn the whole of it, bases included,
+into what it is in 1.x (``rules``, one a file); and of that the file is made
+to say what its bases do not (``writing``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..report import Finding, Outcome, Result, UnreadableSource
+from ..sources import parse_source, read_source
+from .context import Context
+from .inheritance import on_top
+from .reading import BASE, Source, read
+from .rendering import CannotWrite, render
+from .rules import RULES
+from .values import Value, difference, mapping, merge
+from .writing import write
+
+__all__ = [
+    'UnreadableSource',
+    'migrate_config',
+    'migrate_configs',
+    'with_bases',
+]
+
+
+def migrate_config(path: Path) -> Result:
+    """Convert one config file.
+
+    Its bases are read and not written: each is to be migrated too, before or
+    after, and what the file has to say is found on the ground that they are.
+
+    Args:
+        path (Path): Of the file, which is not touched.
+
+    Returns:
+        Result: The new text, and what is to say.
+
+    Raises:
+        UnreadableSource: If the file is not there or is no Python.
+    """
+    return _Files().migrate(path)
+
+
+def migrate_configs(paths: Iterable[Path]) -> list[Result]:
+    """Convert config files, each on the ground that its bases are converted.
+
+    Args:
+        paths (Iterable[Path]): Of the files, none of which is touched.
+
+    Returns:
+        list[Result]: One a file, in order. One that cannot be read says so in
+        ``unreadable``.
+    """
+    files = _Files()
+    results = []
+    for path in paths:
+        try:
+            results.append(files.migrate(path))
+        except UnreadableSource as error:
+            results.append(Result(path, '', '', unreadable=error.reason))
+    return results
+
+
+def with_bases(path: Path) -> list[Path]:
+    """A config file and all that it inherits from.
+
+    Args:
+        path (Path): Of the file.
+
+    Returns:
+        list[Path]: Resolved, the file first; without what cannot be read.
+    """
+    files, found, left = _Files(), [], [path.resolve()]
+    while left:
+        path = left.pop()
+        if path in found:
+            continue
+        try:
+            source = files.source(path)
+        except UnreadableSource:
+            continue
+        found.append(path)
+        left += [(path.parent / name).resolve() for name in source.bases]
+    return found
+
+
+class _Files:
+    """The files that one config is made of, each read once."""
+
+    def __init__(self) -> None:
+        self.sources: dict[Path, Source] = {}
+        self.texts: dict[Path, str] = {}
+        self.seen: dict[Path, tuple[Value, Value]] = {}
+
+    def source(self, path: Path) -> Source:
+        path = path.resolve()
+        if path not in self.sources:
+            text = read_source(path)
+            self.texts[path] = text
+            self.sources[path] = read(path, text)
+        return self.sources[path]
+
+    def migrate(self, path: Path) -> Result:
+        source = self.source(path)
+        before = self.texts[path.resolve()]
+        result = Result(path, before, before)
+        old_base, new_base = self._bases(source, result)
+        missing = [x.reason for x in result.findings]
+        own = mapping(**source.values).without(BASE)
+        old = on_top(old_base, new_base, own)
+        context = _convert(source, old)
+        changed, gone = _what_to_say(own, old, context, new_base)
+        _keep_what_cannot_be_written(context, changed, gone)
+        result.findings += context.findings
+        for reason in missing:
+            context.mark(BASE, reason)
+        if changed or gone or context.marks:
+            result.after = _written(source, context, changed, gone, result)
+        result.findings.sort(key=lambda x: x.line)
+        return result
+
+    def _bases(self, source: Source, result: Result) -> tuple[Value, Value]:
+        """All that a file inherits, as it is and as it will be."""
+        old, new = mapping(), mapping()
+        for name in source.bases:
+            try:
+                theirs = self._effective(source.path.parent / name)
+            except UnreadableSource as error:
+                line = source.values[BASE].line
+                reason = f'the base {name!r} cannot be read: {error.reason}'
+                result.findings.append(
+                    Finding(line, 'bases', Outcome.TODO, reason)
+                )
+                continue
+            self._find_clash(source, name, (old, new), theirs, result)
+            old, new = merge(old, theirs[0]), merge(new, theirs[1])
+        return old, new
+
+    def _find_clash(
+        self,
+        source: Source,
+        name: str,
+        others: tuple[Value, Value],
+        theirs: tuple[Value, Value],
+        result: Result,
+    ) -> None:
+        """Say what two bases both set now: MMEngine refuses that."""
+        before = set(others[0]) & set(theirs[0])
+        now = set(others[1]) & set(theirs[1])
+        if now - before:
+            reason = (
+                f'{", ".join(sorted(now - before))} of the base {name!r} is '
+                'set by another base too now, which MMEngine refuses: let '
+                'one of them inherit the other'
+            )
+            line = source.values[BASE].line
+            result.findings.append(
+                Finding(line, 'bases', Outcome.TODO, reason)
+            )
+
+    def _effective(self, path: Path) -> tuple[Value, Value]:
+        """What a file and its bases give, as it is and as it will be."""
+        path = path.resolve()
+        if path not in self.seen:
+            # A file that is its own base, by whatever way.
+            self.seen[path] = mapping(), mapping()
+            source = self.source(path)
+            bases = self._bases(source, Result(path, '', ''))
+            own = mapping(**source.values).without(BASE)
+            old = on_top(*bases, own)
+            new = mapping(**_convert(source, old).values)
+            self.seen[path] = old.inherited(), new.inherited()
+        return self.seen[path]
+
+
+def _convert(source: Source, old: Value) -> Context:
+    context = Context(source.path, dict(old.items or {}), source.unclear)
+    for name, rule in RULES.items():
+        context.rule = name
+        rule(context)
+    return context
+
+
+def _what_to_say(
+    own: Value, old: Value, context: Context, base: Value
+) -> tuple[dict[str, Value], set[str]]:
+    """What a file says anew, and what it need not say any more."""
+    new = context.values
+    changed: dict[str, Value] = {}
+    gone = {name for name in own if name not in new}
+    for name, value in new.items():
+        if name in old and value is old[name]:
+            continue
+        part = difference(base.child(name), value)
+        is_empty = value.plain == [] or (
+            value.plain is None and name not in own
+        )
+        if part is None or (is_empty and name not in base):
+            gone |= {name} & set(own)
+        elif not (name in own and _stands(own[name], part)):
+            changed[name] = part
+    return changed, gone
+
+
+def _stands(own: Value, part: Value) -> bool:
+    """Whether a statement says already what is to be said."""
+    return part.is_verbatim and part.source is own.source
+
+
+def _keep_what_cannot_be_written(
+    context: Context, changed: dict[str, Value], gone: set[str]
+) -> None:
+    for name, value in list(changed.items()):
+        try:
+            render(value)
+        except CannotWrite:
+            del changed[name]
+            for old in context.origins.get(name, []):
+                gone.discard(old)
+                context.rule = 'writing'
+                context.mark(
+                    old, f'{name} depends on values that are not known here'
+                )
+
+
+def _written(
+    source: Source,
+    context: Context,
+    changed: dict[str, Value],
+    gone: set[str],
+    result: Result,
+) -> str:
+    origins = context.origins
+    after = write(source, changed, gone, origins, context.marks)
+    try:
+        parse_source(source.path, after)
+    except UnreadableSource as error:
+        # A defect of ours, and no reason to break somebody's config.
+        reason = f'what came out is no Python ({error.reason}); left as it was'
+        result.findings.append(Finding(1, 'writing', Outcome.TODO, reason))
+        return result.before
+    return after

@@ -1,0 +1,157 @@
+"""What a rule works on: a config with its bases, and what is to be said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ..report import Finding, Outcome
+from .values import Value, mapping, merge
+
+
+@dataclass
+class Context:
+    """A config on its way from 0.x to 1.x.
+
+    A rule takes old keys out of ``values`` and puts new ones in. It sees the
+    config whole, with what is inherited; what the file has to say itself is
+    found out afterwards.
+
+    Args:
+        path (Path): Of the file.
+        values (dict[str, Value]): Everything the config holds, by the names
+            at its top.
+        unclear (dict[str, int]): Names that are set in more than one place
+            of the file, so that they cannot be converted.
+    """
+
+    path: Path
+    values: dict[str, Value]
+    unclear: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    marks: dict[str, list[str]] = field(default_factory=dict)
+    """Reasons of what is left to do, by the name whose statement has it."""
+    origins: dict[str, list[str]] = field(default_factory=dict)
+    """The old names that a new one is made of."""
+    rule: str = ''
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.values
+
+    def __getitem__(self, name: str) -> Value:
+        return self.values[name]
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the file is one that configs are put together from."""
+        return '_base_' in self.path.parts
+
+    def get(self, *keys: str) -> Value | None:
+        """What is found at ``keys``, from the top inwards."""
+        value = mapping(**self.values)
+        for key in keys:
+            if key not in value:
+                return None
+            value = value[key]
+        return value
+
+    def has(self, name: str) -> bool:
+        """Whether a name is there and can be converted.
+
+        One that is set in several places of the file is not: that is said.
+        """
+        if name not in self.values:
+            return False
+        if name in self.unclear:
+            self.todo(name, f'{name} is set in more than one place')
+            return False
+        return True
+
+    def take(self, name: str, into: str | None = None) -> Value:
+        """Take an old key out; ``into`` is the new one made of it."""
+        if into is not None:
+            self.origin(into, name)
+        return self.values.pop(name)
+
+    def origin(self, new: str, old: str) -> None:
+        """Note that a new key is made of an old one."""
+        names = self.origins.setdefault(new, [])
+        if old not in names:
+            names.append(old)
+
+    def put(self, name: str, value: Value) -> None:
+        """Set a new key; what it held already is kept beside.
+
+        Where both say something, what the file at hand says goes before what
+        is inherited.
+        """
+        there = self.values.get(name)
+        if there is None:
+            self.values[name] = value
+        elif there.is_own and not value.is_own:
+            merged = merge(value, there)
+            order = dict.fromkeys([*there, *merged])
+            items = {key: merged[key] for key in order if key in merged}
+            is_dict = merged.is_dict
+            self.values[name] = (
+                replace(merged, items=items) if is_dict else merged
+            )
+        else:
+            self.values[name] = merge(there, value)
+
+    def replace(self, name: str, value: Value) -> None:
+        """Set a key, in place of what it held."""
+        self.values[name] = value
+
+    def say(self, at: Value | int, outcome: Outcome, reason: str) -> None:
+        """Note something about a place, if it is in the file at hand."""
+        line = at if isinstance(at, int) else first_line(at)
+        if line:
+            found = Finding(line, self.rule, outcome, reason)
+            if found not in self.findings:
+                self.findings.append(found)
+
+    def changed(self, at: Value, reason: str) -> None:
+        """Say what became of a place."""
+        self.say(at, Outcome.CHANGED, reason)
+
+    def warn(self, at: Value, reason: str) -> None:
+        """Say in what a converted place behaves otherwise than before."""
+        self.say(at, Outcome.WARNED, reason)
+
+    def todo(self, name: str, reason: str, at: Value | None = None) -> None:
+        """Mark a statement as left to do.
+
+        Args:
+            name (str): At the top of the config, set by that statement.
+            reason (str): Why, and what it might become.
+            at (Value, optional): The very place in it.
+        """
+        value = at if at is not None and at.is_own else self.values.get(name)
+        if value is None or not value.is_own:
+            return
+        self.say(value, Outcome.TODO, reason)
+        self.mark(name, reason)
+
+    def mark(self, name: str, reason: str) -> None:
+        """Have a comment put over a statement."""
+        reasons = self.marks.setdefault(name, [])
+        if reason not in reasons:
+            reasons.append(reason)
+
+    def outside(self, name: str, reason: str) -> None:
+        """Say that a key is not among what the tool converts."""
+        if name in self.values:
+            self.say(self.values[name], Outcome.OUTSIDE, reason)
+
+
+Rule = Callable[[Context], None]
+
+
+def first_line(value: Value) -> int:
+    """Where a value begins in the file at hand; 0 if it is not in it."""
+    if value.line:
+        return value.line
+    lines = [line for x in value.children if (line := first_line(x))]
+    return min(lines, default=0)

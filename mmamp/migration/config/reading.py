@@ -1,0 +1,271 @@
+"""A config file as it is written: its statements, values and bases."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider
+
+from ..sources import parse_source
+from .values import UNKNOWN, Value
+
+BASE = '_base_'
+
+
+@dataclass
+class Source:
+    """One config file.
+
+    Args:
+        path (Path): Of the file.
+        module (cst.Module): Its text.
+        values (dict[str, Value]): What its top-level assignments give, in
+            order.
+        bases (list[str]): As they are written in ``_base_``.
+        unclear (dict[str, int]): Names that are set in more than one place,
+            or by more than an assignment, and the line of the last one: what
+            they are is known, but not where to change it.
+    """
+
+    path: Path
+    module: cst.Module
+    values: dict[str, Value] = field(default_factory=dict)
+    bases: list[str] = field(default_factory=list)
+    unclear: dict[str, int] = field(default_factory=dict)
+
+
+def read(path: Path, text: str) -> Source:
+    """Read a config without running it.
+
+    Only what needs nothing but the file is evaluated: what is imported or
+    opened is unknown.
+
+    Args:
+        path (Path): Of the file, for messages.
+        text (str): What is in it.
+
+    Returns:
+        Source: Of the text.
+
+    Raises:
+        UnreadableSource: If it is no Python.
+    """
+    module = parse_source(path, text)
+    source = Source(path, module)
+    environment = _Environment()
+    wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
+    lines = wrapper.resolve(PositionProvider)
+    reader = _Reader(environment, lines)
+    for statement in module.body:
+        line = lines[statement].start.line
+        assigned = assignment(statement)
+        environment.run(module.code_for_node(statement))
+        touched = _touched(module.code_for_node(statement))
+        if assigned is None:
+            for name in touched & set(environment):
+                source.unclear[name] = line
+            continue
+        name, expression = assigned
+        if name in source.values:
+            source.unclear[name] = line
+        source.values[name] = reader.value(expression)
+        source.values[name].line = line
+    for name in source.unclear:
+        source.values[name] = _of_plain(environment.get(name, UNKNOWN))
+        source.values[name].line = source.unclear[name]
+    bases = environment.get(BASE, [])
+    bases = [bases] if isinstance(bases, str) else bases
+    if isinstance(bases, (list, tuple)):
+        source.bases = [x for x in bases if isinstance(x, str)]
+    return source
+
+
+def assignment(
+    statement: cst.BaseStatement | cst.BaseSmallStatement,
+) -> tuple[str, cst.BaseExpression] | None:
+    """The name and the value of ``name = value``; None for all else."""
+    if isinstance(statement, cst.SimpleStatementLine):
+        if len(statement.body) != 1:
+            return None
+        small = statement.body[0]
+        if (
+            isinstance(small, cst.AnnAssign)
+            and isinstance(small.target, cst.Name)
+            and small.value is not None
+        ):
+            return small.target.value, small.value
+        if not isinstance(small, cst.Assign) or len(small.targets) != 1:
+            return None
+        target = small.targets[0].target
+        if isinstance(target, cst.Name):
+            return target.value, small.value
+    return None
+
+
+def entries(
+    node: cst.BaseExpression,
+) -> list[tuple[str, cst.BaseExpression, cst.CSTNode]] | None:
+    """Keys, values and elements of a dict written out; None for all else."""
+    found: list[tuple[str, cst.BaseExpression, cst.CSTNode]] = []
+    if isinstance(node, cst.Call):
+        if not isinstance(node.func, cst.Name) or node.func.value != 'dict':
+            return None
+        for arg in node.args:
+            if arg.keyword is None or arg.star:
+                return None
+            found.append((arg.keyword.value, arg.value, arg))
+        return found
+    if isinstance(node, cst.Dict):
+        for element in node.elements:
+            key = getattr(element, 'key', None)
+            if not isinstance(key, cst.SimpleString):
+                return None
+            name = key.evaluated_value
+            if not isinstance(name, str):
+                return None
+            found.append((name, element.value, element))
+        return found
+    return None
+
+
+class _Reader:
+    """Makes values of expressions."""
+
+    def __init__(self, environment: _Environment, lines: Any) -> None:
+        self.environment = environment
+        self.lines = lines
+
+    def value(self, node: cst.BaseExpression) -> Value:
+        found = self._value(node)
+        found.source = node
+        found.line = self.lines[node].start.line
+        found.names = names_in(node)
+        return found
+
+    def _value(self, node: cst.BaseExpression) -> Value:
+        written = entries(node)
+        if written is not None:
+            items = {key: self.value(child) for key, child, _ in written}
+            return Value(items=items, written=items)
+        if isinstance(node, cst.List) and not any(
+            isinstance(x, cst.StarredElement) for x in node.elements
+        ):
+            elements = [self.value(x.value) for x in node.elements]
+            return Value(elements=elements, written=elements)
+        return _of_plain(self.environment.evaluate(node))
+
+
+class _Environment(dict):
+    """What a config's names are, as far as can be told without imports."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        allowed = (
+            'dict list tuple set str int float bool range len min max abs '
+            'round sum zip enumerate sorted reversed map filter any all'
+        )
+        self.globals: dict[str, Any] = {
+            '__builtins__': {
+                name: getattr(builtins, name) for name in allowed.split()
+            }
+        }
+
+    def run(self, code: str) -> None:
+        """Run one statement; what it sets is unknown where it fails."""
+        tree = ast.parse(code)
+        if any(isinstance(x, _NEVER_RUN) for x in ast.walk(tree)):
+            failed = True
+        else:
+            failed = False
+            try:
+                exec(compile(tree, '<config>', 'exec'), self.globals)
+            except Exception:
+                failed = True
+        for name in _touched(code):
+            if failed:
+                self.globals.pop(name, None)
+                self[name] = UNKNOWN
+            else:
+                self[name] = self.globals.get(name, UNKNOWN)
+
+    def evaluate(self, node: cst.BaseExpression) -> Any:
+        """What an expression is, or ``UNKNOWN``."""
+        code = cst.Module([]).code_for_node(node)
+        try:
+            tree = ast.parse(f'({code}\n)', mode='eval')
+            if any(isinstance(x, _NEVER_RUN) for x in ast.walk(tree)):
+                return UNKNOWN
+            return eval(compile(tree, '<config>', 'eval'), self.globals)
+        except Exception:
+            return UNKNOWN
+
+
+_NEVER_RUN = (
+    ast.Import,
+    ast.ImportFrom,
+    ast.While,
+    ast.With,
+    ast.Try,
+    ast.FunctionDef,
+    ast.ClassDef,
+    ast.Lambda,
+    ast.Await,
+)
+"""What a config may hold that is not evaluated: it may do anything."""
+
+
+def _touched(code: str) -> set[str]:
+    """The top-level names that a statement sets, deletes or alters."""
+    names = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            names.add(node.id)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {(x.asname or x.name).split('.')[0] for x in node.names}
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Subscript, ast.Attribute)):
+            # optimizer['lr'] = 1, and optimizer.update(lr=1)
+            is_call = isinstance(node.ctx, ast.Load)
+            root = node.value
+            while isinstance(root, (ast.Subscript, ast.Attribute)):
+                root = root.value
+            if isinstance(root, ast.Name) and not (
+                is_call and not _is_alteration(node)
+            ):
+                names.add(root.id)
+    return names
+
+
+def _is_alteration(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr in (
+        *('update', 'pop', 'setdefault', 'clear', 'append', 'extend'),
+        *('insert', 'remove', 'merge_from_dict'),
+    )
+
+
+def names_in(node: cst.BaseExpression) -> frozenset[str]:
+    """The variables that an expression refers to."""
+    return read_names(f'({cst.Module([]).code_for_node(node)}\n)')
+
+
+def read_names(code: str) -> frozenset[str]:
+    """The variables that a piece of source refers to."""
+    try:
+        walk = ast.walk(ast.parse(code))
+    except SyntaxError:
+        return frozenset()
+    return frozenset(x.id for x in walk if isinstance(x, ast.Name))
+
+
+def _of_plain(plain: Any) -> Value:
+    if isinstance(plain, dict) and all(isinstance(k, str) for k in plain):
+        items = {k: _of_plain(v) for k, v in plain.items()}
+        # What is not written out cannot be edited, only written anew.
+        return Value(items=items, written=items)
+    return Value(plain)

@@ -1,0 +1,174 @@
+"""``custom_hooks`` and ``visual_config`` in the words of 1.x."""
+
+from ...report import Outcome
+from ..context import Context
+from ..values import Value, listing, literal, mapping
+from .ema import (
+    HOOK,
+    NotConverted,
+    ema_config,
+    ema_hook,
+    networks_of,
+    of_mmagic,
+)
+
+NAME = 'custom_hooks'
+VISUAL_CONFIG = 'visual_config'
+VISUAL = (
+    *('VisualizeUnconditionalSamples', 'MMGenVisualizationHook'),
+    *('MMEditVisualizationHook', 'VisualizationHook'),
+)
+SAME = {
+    'MMEngine': 'EMAHook EmptyCacheHook SyncBuffersHook ProfilerHook '
+    'IterTimerHook DistSamplerSeedHook',
+    'MMCV': 'RFSearchHook',
+    'MMagic': 'PGGANFetchDataHook PickleDataHook',
+    'MMDetection': 'NumClassCheckHook CheckInvalidLossHook SetEpochInfoHook '
+    'MemoryProfilerHook YOLOXModeSwitchHook SyncNormHook',
+    'MMPretrain': 'ClassNumCheckHook PreciseBNHook',
+}
+"""Hooks that have their names still, and where."""
+HOME = {
+    hook: toolbox for toolbox, hooks in SAME.items() for hook in hooks.split()
+}
+HEIRS = 'left for the configs that inherit it and have a model'
+NOT_KNOWN = 'not a hook that is known here; it has to be one of MMEngine now'
+NO_LONGER = {
+    'EMAHook': ('warm_up', 'resume_from'),
+    'SyncNormHook': ('num_last_epochs', 'interval'),
+}
+"""Arguments that a hook of the same name does not take any more."""
+
+
+def apply(context: Context) -> None:
+    """Apply the rule."""
+    if context.has(NAME):
+        _convert_all(context)
+    if context.has(VISUAL_CONFIG):
+        _visual_config(context)
+
+
+def _convert_all(context: Context) -> None:
+    hooks = context[NAME]
+    if hooks.elements is None:
+        return
+    kept = []
+    for hook in hooks.elements:
+        try:
+            new = _convert(context, hook)
+        except NotConverted as reason:
+            context.todo(NAME, f'{hook.get("type")}: {reason}', hook)
+            new = hook
+        if new is not None:
+            kept.append(new)
+    same = len(kept) == len(hooks.elements) and all(
+        a is b for a, b in zip(kept, hooks.elements, strict=True)
+    )
+    if not same:
+        context.replace(NAME, hooks.with_elements(kept))
+
+
+def _convert(context: Context, hook: Value) -> Value | None:
+    """The hook of 1.x; None if there is to be none."""
+    if not hook.is_dict:
+        return hook
+    kind = str(hook.get('type')).split('.')[-1]
+    if kind == HOOK:
+        return _average(context, hook)
+    if kind in VISUAL and 'vis_kwargs_list' not in hook:
+        return _samples(context, hook)
+    if kind == 'ExpMomentumEMAHook':
+        return _exponential(context, hook)
+    if kind in HOME:
+        return _same(context, hook, kind)
+    if kind == 'LinearMomentumEMAHook':
+        raise NotConverted(
+            'MMEngine has no average like it; MomentumAnnealingEMA is near'
+        )
+    if context.origins and 'type' in hook:
+        context.say(hook, Outcome.OUTSIDE, f'{kind}: {NOT_KNOWN}')
+    return hook
+
+
+def _average(context: Context, hook: Value) -> Value | None:
+    model = context.get('model')
+    if 'is_use_ema' in (model or mapping()):
+        return of_mmagic(context, hook)
+    if model is None or not model.is_dict:
+        context.say(hook, Outcome.OUTSIDE, f'{HOOK}: {HEIRS}')
+        return hook
+    networks = networks_of(hook)
+    if len(networks) != 1:
+        raise NotConverted(
+            'there is one average, of the generator or of the whole model'
+        )
+    if networks != ['generator_ema']:
+        return ema_hook(context, hook)
+    config = ema_config(context, hook)
+    context.put('model', mapping(ema_config=config))
+    context.origin('model', NAME)
+    context.changed(hook, 'model.ema_config')
+    return None
+
+
+def _samples(context: Context, hook: Value) -> Value | None:
+    """mmamp's hook draws what a model makes, always of the same inputs."""
+    interval = hook.get('interval', -1)
+    if isinstance(interval, int) and interval < 1:
+        context.changed(hook, f'dropped: interval={interval} was never')
+        return None
+    items = {
+        'type': literal('mmamp.SampleHook'),
+        'interval': hook['interval'],
+    }
+    is_of_latents = str(hook.get('type')).endswith('Samples')
+    if is_of_latents:
+        items['num_samples'] = literal(hook.get('num_samples', 16))
+        items['columns'] = literal(hook.get('nrow', 4))
+    kind = 'GAN' if is_of_latents else 'Translation'
+    context.changed(
+        hook,
+        'mmamp.SampleHook, which draws with the visualizer; for a model of '
+        "MMagic: dict(type='VisualizationHook', fixed_input=True, "
+        f"vis_kwargs_list=dict(type='{kind}', name=...))",
+    )
+    return mapping(**items)
+
+
+def _exponential(context: Context, hook: Value) -> Value:
+    dropped = ('type', 'resume_from', 'total_iter', 'skip_buffers')
+    gamma = {'gamma': hook['total_iter']} if 'total_iter' in hook else {}
+    context.changed(hook, 'EMAHook with the average ExpMomentumEMA')
+    return mapping(
+        type=literal('EMAHook'),
+        ema_type=literal('ExpMomentumEMA'),
+        update_buffers=literal(not hook.get('skip_buffers', False)),
+        **gamma,
+        **(hook.without(*dropped).items or {}),
+    )
+
+
+def _same(context: Context, hook: Value, kind: str) -> Value:
+    gone = [x for x in NO_LONGER.get(kind, ()) if x in hook]
+    if gone:
+        context.changed(hook, f'{kind} takes no {", ".join(gone)} any more')
+        return hook.without(*gone)
+    if HOME[kind] not in ('MMEngine', 'MMCV') and context.origins:
+        context.say(
+            hook,
+            Outcome.OUTSIDE,
+            f'{kind}: {HOME[kind]} still has a hook of this name',
+        )
+    return hook
+
+
+def _visual_config(context: Context) -> None:
+    """MMEditing's one hook for pictures joins the others."""
+    old = context[VISUAL_CONFIG]
+    others = context.get(NAME)
+    listed = [] if others is None else others.elements or []
+    is_done = others is not None and others.is_own and not old.is_own
+    if old.is_dict and not is_done:
+        hook = _convert(context, old)
+        context.replace(NAME, listing(*listed, *([hook] if hook else [])))
+    context.take(VISUAL_CONFIG, NAME)

@@ -1,0 +1,36 @@
+"""``fp16 = dict(loss_scale=...)`` becomes ``AmpOptimWrapper``."""
+
+from ..context import Context
+from ..values import literal
+from .wrappers import HEIRS, for_each, in_amp, loss_scale_of
+
+
+def apply(context: Context) -> None:
+    """Apply the rule."""
+    if not context.has('fp16'):
+        return
+    old = context['fp16']
+    if old.plain is None or old.plain is False:
+        context.take('fp16', 'optim_wrapper')
+        return
+    if not old.is_dict or set(old) - {'loss_scale', 'distributed'}:
+        extra = sorted(set(old) - {'loss_scale', 'distributed'})
+        context.todo(
+            'fp16',
+            f'fp16 has {", ".join(extra)}, which is not known; it takes '
+            'loss_scale'
+            if extra
+            else f'fp16={old.plain!r} is not a dict with loss_scale',
+        )
+        return
+    if 'optim_wrapper' not in context:
+        if 'optimizer' not in context and 'optimizers' not in context:
+            context.outside('fp16', HEIRS)
+        return
+    # What MMCV's Fp16OptimizerHook had by default.
+    given = old['loss_scale'] if 'loss_scale' in old else literal(512.0)
+    scale = loss_scale_of(context, 'fp16', given)
+    if scale is None:
+        return
+    for_each(context, lambda entry: in_amp(entry, scale))
+    context.take('fp16', 'optim_wrapper')

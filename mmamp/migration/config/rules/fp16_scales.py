@@ -1,0 +1,115 @@
+"""``num_fp16_scales`` and ``fp16_enabled`` become ``PrecisionHook`` rules.
+
+MMGeneration's StyleGAN2 ran only its highest resolutions in half precision.
+Autocast runs all; a rule keeps the others in float32.
+"""
+
+import math
+
+from ..context import Context
+from ..values import Value, listing, literal, mapping
+from .wrappers import in_amp
+
+HOOK = 'mmamp.PrecisionHook'
+
+
+def apply(context: Context) -> None:
+    """Apply the rule."""
+    if 'model' not in context or 'model' in context.unclear:
+        return
+    rules: list[Value] = []
+    names = []
+    for network in ('generator', 'discriminator'):
+        value = context.get('model', network)
+        if value is None or not _has_any(value):
+            continue
+        pattern = _in_float32(network, value)
+        if pattern is None:
+            context.todo(
+                'model',
+                f'num_fp16_scales of the {network} become a PrecisionHook '
+                'rule once its size is known here',
+                value,
+            )
+            continue
+        if pattern:
+            rules.append(
+                mapping(pattern=literal(pattern), dtype=literal('float32'))
+            )
+        bare = value.without('num_fp16_scales', 'fp16_enabled')
+        context.replace(
+            'model', context['model'].with_items(**{network: bare})
+        )
+        context.changed(
+            value,
+            'precision of the scales: '
+            + (
+                f'{pattern} stays in float32' if pattern else 'all by autocast'
+            ),
+        )
+        names.append(network)
+    if names:
+        _put_in_amp(context, names)
+    if rules:
+        _add(context, rules)
+
+
+def _has_any(network: Value) -> bool:
+    return bool(network.get('num_fp16_scales') or network.get('fp16_enabled'))
+
+
+def _in_float32(network: str, value: Value) -> str | None:
+    """Names of what is not in half; '' for nothing, None if not known."""
+    if value.get('fp16_enabled'):
+        return ''
+    scales = value.get('num_fp16_scales')
+    size = value.get('out_size' if network == 'generator' else 'in_size')
+    if not isinstance(scales, int) or not isinstance(size, int) or size < 8:
+        return None
+    levels = int(math.log2(size)) - 2
+    """Resolutions from 8 up, each with two convolutions."""
+    low = max(levels - scales, 0)
+    if network == 'generator':
+        parts = ['style_mapping', 'conv1', 'to_rgb1']
+        parts += _numbered('convs', 0, 2 * low) + _numbered('to_rgbs', 0, low)
+    else:
+        parts = _numbered('convs', 1 + levels - low, 1 + levels)
+        parts += ['final_conv', 'final_linear']
+    return rf'{network}\.({"|".join(parts)})'
+
+
+def _numbered(name: str, start: int, end: int) -> list[str]:
+    """A pattern of the modules of a list from ``start`` to before ``end``."""
+    if end <= start:
+        return []
+    numbers = '|'.join(map(str, range(start, end)))
+    is_one = end == start + 1
+    return [rf'{name}\.{numbers}' if is_one else rf'{name}\.({numbers})']
+
+
+def _put_in_amp(context: Context, names: list[str]) -> None:
+    """A network in half precision has a wrapper in mixed precision."""
+    wrapper = context.get('optim_wrapper')
+    if wrapper is None:
+        return
+    if any(x not in wrapper for x in names):
+        return
+    for name in names:
+        entry = wrapper[name]
+        if 'type' not in entry:
+            wrapper = wrapper.with_items(**{name: in_amp(entry, None)})
+    context.replace('optim_wrapper', wrapper)
+    context.origin('optim_wrapper', 'model')
+
+
+def _add(context: Context, rules: list[Value]) -> None:
+    hooks = context.get('custom_hooks')
+    hook = mapping(type=literal(HOOK), rules=listing(*rules))
+    elements = list(hooks.elements or []) if hooks is not None else []
+    if any(x.get('type') == HOOK for x in elements):
+        return
+    if hooks is None or hooks.elements is None:
+        context.replace('custom_hooks', listing(*elements, hook))
+    else:
+        context.replace('custom_hooks', hooks.with_elements([*elements, hook]))
+    context.origin('custom_hooks', 'model')

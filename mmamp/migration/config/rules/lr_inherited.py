@@ -1,0 +1,75 @@
+"""The ``lr_config`` that a base had before it was migrated.
+
+A child of such a base says only what differs from it, in words of 0.x.
+"""
+
+from ..values import Value, literal, mapping
+
+_WARMUPS = {'LinearLR': 'linear', 'ConstantLR': 'constant'}
+_POLICIES = {
+    'MultiStepLR': ('Step', dict(milestones='step')),
+    'StepLR': ('Step', dict(step_size='step')),
+    'ExponentialLR': ('Exp', {}),
+    'PolyLR': ('Poly', dict(eta_min='min_lr')),
+    'CosineAnnealingLR': (
+        'CosineAnnealing',
+        dict(eta_min='min_lr', eta_min_ratio='min_lr_ratio'),
+    ),
+    'CosineRestartLR': (
+        'CosineRestart',
+        dict(eta_min='min_lr', eta_min_ratio='min_lr_ratio'),
+    ),
+    'mmamp.LinearLrInterval': (
+        'Linear',
+        dict(begin='start', end_factor='target_lr'),
+    ),
+}
+_OF_SCHEDULERS = (
+    *('type', 'begin', 'end', 'T_max', 'convert_to_iter_based'),
+    'start_factor',
+)
+
+
+def lr_config_of(schedulers: Value | None) -> Value | None:
+    """What was said in 0.x to get these schedulers.
+
+    Returns:
+        Value: None if there are none, or others than the rule makes of one
+        policy.
+    """
+    if schedulers is None or not schedulers.elements:
+        return None
+    first, *rest = schedulers.elements
+    found = _warmup(first)
+    if not found and len(schedulers.elements) == 1:
+        rest = [first]
+    if len(rest) > 1 or (rest and _policy_name(rest[0]) is None):
+        return None
+    if not rest:
+        return mapping(policy=literal('Fixed'), **found)
+    scheduler = rest[0]
+    policy, names = _POLICIES[scheduler.get('type')]
+    config = scheduler.renamed(**names).without(*_OF_SCHEDULERS)
+    return config.with_items(policy=literal(policy), **found)
+
+
+def _policy_name(scheduler: Value) -> str | None:
+    name = scheduler.get('type') if scheduler.is_dict else None
+    return name if name in _POLICIES else None
+
+
+def _warmup(scheduler: Value) -> dict[str, Value]:
+    kind = _WARMUPS.get(scheduler.get('type'))
+    if kind is None or scheduler.get('begin', 0) != 0:
+        return {}
+    is_by_epoch = bool(scheduler.get('convert_to_iter_based'))
+    end = scheduler.get('end')
+    ratio = scheduler.get('start_factor', scheduler.get('factor'))
+    if not isinstance(end, int) or ratio is None:
+        return {}
+    return dict(
+        warmup=literal(kind),
+        warmup_iters=literal(end),
+        warmup_ratio=literal(ratio),
+        warmup_by_epoch=literal(is_by_epoch),
+    )

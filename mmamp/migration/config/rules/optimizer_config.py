@@ -1,0 +1,91 @@
+"""``optimizer_config``: clipping, accumulation, and precision by its hook."""
+
+from ..context import Context
+from ..values import Value, literal
+from .wrappers import HEIRS, for_each, in_amp, loss_scale_of
+
+NO_EFFECT = ('distributed', 'coalesce', 'bucket_size_mb')
+"""Arguments about how gradients of ranks are gathered: DDP does that now."""
+HOOKS = (
+    'OptimizerHook',
+    'DistOptimizerHook',
+    'GradientCumulativeOptimizerHook',
+    'Fp16OptimizerHook',
+    'GradientCumulativeFp16OptimizerHook',
+    'ApexOptimizerHook',
+)
+KNOWN = (
+    *('_delete_', 'type', 'grad_clip', 'cumulative_iters', 'update_interval'),
+    *('loss_scale', 'use_fp16', 'detect_anomalous_params', *NO_EFFECT),
+)
+
+
+def apply(context: Context) -> None:
+    """Apply the rule."""
+    if not context.has('optimizer_config'):
+        return
+    old = context['optimizer_config']
+    if old.plain is None or (old.is_dict and not old.items):
+        context.take('optimizer_config', 'optim_wrapper')
+        return
+    if 'optim_wrapper' not in context:
+        if all(old.get(x) is None for x in old):
+            context.take('optimizer_config')
+        elif 'optimizer' not in context and 'optimizers' not in context:
+            context.outside('optimizer_config', HEIRS)
+        return
+    if _is_understood(context, old):
+        _convert(context, old)
+
+
+def _is_understood(context: Context, old: Value) -> bool:
+    name = 'optimizer_config'
+    if not old.is_dict:
+        context.todo(name, f'{name} is not a dict that can be read here')
+        return False
+    kind = old.get('type', 'OptimizerHook')
+    if str(kind).split('.')[-1] not in HOOKS:
+        context.todo(
+            name,
+            f'the hook {kind} has no counterpart that is known; an optimizer '
+            'wrapper of your own may do what it did',
+        )
+        return False
+    unknown = [x for x in old if x not in KNOWN]
+    if unknown:
+        context.todo(name, f'{", ".join(unknown)}: no such argument is known')
+        return False
+    return True
+
+
+def _convert(context: Context, old: Value) -> None:
+    new: dict[str, Value] = {}
+    counts = [x for x in ('cumulative_iters', 'update_interval') if x in old]
+    for key in counts:
+        if old.get(key) != 1:
+            new['accumulative_counts'] = old[key]
+    scale: Value | None = None
+    is_fp16 = 'Fp16' in str(old.get('type')) or bool(old.get('use_fp16'))
+    if is_fp16 and 'type' in old and 'Fp16' in old.get('type'):
+        given = old['loss_scale'] if 'loss_scale' in old else literal(512.0)
+        scale = loss_scale_of(context, 'optimizer_config', given)
+        if scale is None:
+            return
+    clip = old.child('grad_clip')
+
+    def change(entry: Value) -> Value:
+        entry = in_amp(entry, scale) if is_fp16 else entry
+        if clip is not None and (
+            clip.plain is not None or 'clip_grad' in entry
+        ):
+            entry = entry.with_items(clip_grad=clip)
+        return entry.with_items(**new)
+
+    for_each(context, change)
+    if old.get('detect_anomalous_params'):
+        context.warn(
+            old['detect_anomalous_params'],
+            'detect_anomalous_params is dropped: a parameter without a '
+            'gradient is logged by mmamp.AmpOptimWrapper',
+        )
+    context.take('optimizer_config', 'optim_wrapper')

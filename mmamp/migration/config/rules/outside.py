@@ -1,0 +1,16 @@
+"""What the tool does not convert is said, once."""
+
+from ..context import Context
+
+REASONS = {
+    'data': 'data loaders and pipelines are of another making in 1.x '
+    '(train_dataloader, val_dataloader, ...); they are not converted here',
+    'metrics': 'metrics are val_evaluator and test_evaluator in 1.x; they '
+    'are not converted here',
+}
+
+
+def apply(context: Context) -> None:
+    """Apply the rule."""
+    for name, reason in REASONS.items():
+        context.outside(name, reason)

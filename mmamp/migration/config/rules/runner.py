@@ -1,0 +1,146 @@
+"""``runner``, ``total_iters`` and ``total_epochs`` become ``train_cfg``.
+
+``DynamicIterBasedRunner`` also had the one scaler of all optimizers; in 1.x
+each wrapper has its own.
+"""
+
+from ..context import Context
+from ..values import Value, literal, mapping
+from .wrappers import HEIRS, for_each, in_amp, loss_scale_of
+
+NO_NEED = {
+    'is_dynamic_ddp': 'the model wrapper prepares its reducers by itself',
+    'pass_training_status': 'the message hub tells the iteration',
+}
+RUNNERS = (
+    *('IterBasedRunner', 'EpochBasedRunner', 'DynamicIterBasedRunner'),
+    *('Runner', 'PGGANRunner'),
+)
+OF_LOOP = (
+    *('by_epoch', 'max_iters', 'max_epochs', 'val_interval', 'val_begin'),
+    'dynamic_intervals',
+)
+
+
+def is_loop(config: Value) -> bool:
+    """Whether a ``train_cfg`` is that of 1.x."""
+    kind = str(config.get('type', ''))
+    return kind.endswith('Loop') or any(key in config for key in OF_LOOP)
+
+
+def apply(context: Context) -> None:
+    """Apply the rule."""
+    runner = context['runner'] if context.has('runner') else mapping()
+    if not runner.is_dict:
+        runner = mapping()
+    if not _is_understood(context, runner):
+        return
+    length = _length(context, runner)
+    if length:
+        there = context.get('train_cfg')
+        if there is not None and is_loop(there):
+            # Not both, where a base that is of 1.x has the other.
+            other = {'max_iters': 'max_epochs', 'max_epochs': 'max_iters'}
+            name = next(x for x in length if x in other)
+            if other[name] in there and not length[name].is_own:
+                length = {}
+            else:
+                context.replace(
+                    'train_cfg', there.without(other[name], 'type')
+                )
+        if length:
+            context.put('train_cfg', mapping(**length))
+    _precision(context, runner)
+    for name in ('runner', 'total_iters', 'total_epochs'):
+        if context.has(name) and (length or name == 'runner'):
+            _drop(context, name)
+
+
+def _is_understood(context: Context, runner: Value) -> bool:
+    kind = runner.get('type')
+    if kind is not None and str(kind).split('.')[-1] not in RUNNERS:
+        context.todo(
+            'runner',
+            f'the runner {kind} has no counterpart that is known; '
+            f'known are {", ".join(RUNNERS)}',
+        )
+        return False
+    known = (
+        *('type', 'max_iters', 'max_epochs', 'fp16_loss_scaler'),
+        *('use_apex_amp', '_delete_', *NO_NEED),
+    )
+    unknown = [x for x in runner if x not in known]
+    if unknown:
+        context.todo('runner', f'{", ".join(unknown)}: not known')
+        return False
+    return True
+
+
+def _length(context: Context, runner: Value) -> dict[str, Value]:
+    """How long training is, as ``train_cfg`` says it."""
+    iters = [
+        value
+        for value in (
+            context.get('total_iters'),
+            context.get('runner', 'max_iters'),
+        )
+        if value is not None and value.plain is not None
+    ]
+    epochs = [
+        value
+        for value in (
+            context.get('runner', 'max_epochs'),
+            context.get('total_epochs'),
+        )
+        if value is not None and value.plain is not None
+    ]
+    if iters and epochs:
+        # What the file says itself goes before what it inherits.
+        if (epochs[0].is_own and not iters[0].is_own) or runner.get(
+            'type'
+        ) == 'EpochBasedRunner':
+            iters = []
+        else:
+            epochs = []
+    if iters:
+        return {'by_epoch': literal(False), 'max_iters': iters[0]}
+    if epochs:
+        return {'by_epoch': literal(True), 'max_epochs': epochs[0]}
+    if 'type' in runner and 'train_cfg' not in context:
+        # How long, another file says.
+        is_by_epoch = 'Epoch' in str(runner.get('type'))
+        return {'by_epoch': literal(is_by_epoch)}
+    return {}
+
+
+def _precision(context: Context, runner: Value) -> None:
+    if runner.get('fp16_loss_scaler') is None:
+        return
+    if 'optim_wrapper' not in context:
+        return
+    old = runner['fp16_loss_scaler']
+    scale = loss_scale_of(context, 'runner', old)
+    if scale is None:
+        return
+    for_each(context, lambda entry: in_amp(entry, scale))
+    context.origin('optim_wrapper', 'runner')
+    context.warn(
+        old,
+        'one scaler was shared by all optimizers; each wrapper has its own '
+        'now, and the scales may differ',
+    )
+
+
+def _drop(context: Context, name: str) -> None:
+    value = context[name]
+    if name == 'runner' and value.is_dict:
+        scaler = value.get('fp16_loss_scaler')
+        if scaler is not None and 'optim_wrapper' not in context:
+            context.outside(name, HEIRS)
+            return
+        for key, reason in NO_NEED.items():
+            if value.get(key):
+                context.changed(value[key], f'{key} is dropped: {reason}')
+    if context.marks.get(name):
+        return
+    context.take(name, 'train_cfg')

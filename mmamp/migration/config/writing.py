@@ -1,0 +1,229 @@
+"""A config file's new text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from ..report import MARK
+from .reading import BASE, Source, assignment, names_in, read_names
+from .rendering import WIDTH, comments_of, render
+from .values import Value
+
+
+@dataclass(eq=False)
+class _Slot:
+    """A statement of the old file, and what takes its place."""
+
+    above: list[str]
+    """Lines over it: comments, or empty."""
+    code: str
+    name: str | None = None
+    names: frozenset[str] = frozenset()
+    was: str = ''
+    """The old code, where another has taken its place."""
+    marks: list[str] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
+    heir: _Slot | None = None
+    """Where what replaces it stands, if that is elsewhere."""
+
+    def lines(self) -> list[str]:
+        parts = [x for x in (self.code, *self.added) if x]
+        return [*self.above, *self.marks, *'\n'.join(parts).splitlines()]
+
+
+def write(
+    source: Source,
+    changed: dict[str, Value],
+    gone: set[str],
+    origins: dict[str, list[str]],
+    marks: dict[str, list[str]],
+) -> str:
+    """Put new statements in place of old ones.
+
+    Args:
+        source (Source): The file as it was.
+        changed (dict[str, Value]): What its new statements set, by name.
+        gone (set[str]): Names whose statements are no longer needed.
+        origins (dict[str, list[str]]): The old names that each new one is
+            made of, whose place it takes.
+        marks (dict[str, list[str]]): What is left to do, by name.
+
+    Returns:
+        str: The new text; every comment of the old is in it.
+
+    Raises:
+        CannotWrite: If a new value is not known.
+    """
+    page = _Page(source)
+    gone = gone - page.needed(gone, changed)
+    for name in sorted(gone & set(page.place), key=page.index):
+        page.drop(name)
+    for name, value in changed.items():
+        page.put(name, value, origins.get(name, []))
+    for name in gone:
+        page.move_comments(
+            name, [x for x in changed if name in origins.get(x, [])]
+        )
+    for name, reasons in marks.items():
+        page.mark(name, reasons)
+    return page.text()
+
+
+class _Page:
+    """The statements of a file while they are rewritten."""
+
+    def __init__(self, source: Source) -> None:
+        module = source.module
+        self.module = module
+        self.slots = [_slot(module, x) for x in module.body]
+        self.head = _raw(module, module.header)
+        self.foot = _raw(module, module.footer)
+        self.place = {x.name: x for x in self.slots if x.name is not None}
+        self.new: dict[str, _Slot] = {}
+
+    def index(self, name: str) -> int:
+        return self.slots.index(self.place[name])
+
+    def needed(self, gone: set[str], changed: dict[str, Value]) -> set[str]:
+        """Which of the names are variables of what stays in the file."""
+        found: set[str] = set()
+        names = [x.all_names for x in changed.values()]
+        names += [
+            x.names
+            for x in self.slots
+            if x.name is None or x.name not in gone | set(changed)
+        ]
+        while more := (gone & frozenset().union(*names)) - found:
+            found |= more
+            names += [self.place[x].names for x in more if x in self.place]
+        return found
+
+    def drop(self, name: str) -> None:
+        slot = self.place[name]
+        slot.was, slot.code = slot.code, ''
+
+    def put(self, name: str, value: Value, origins: list[str]) -> None:
+        code = f'{name} = {render(value, len(name) + 3)}'
+        # What it refers to has to be set before it.
+        needed = [self.place[x] for x in value.all_names if x in self.place]
+        if name in self.place and self.place[name].code:
+            slot = self.place[name]
+            slot.was, slot.code = slot.code, code
+            self._order(slot, needed)
+        else:
+            slot = self._room(name, origins)
+            after = max([slot, *needed], key=self.slots.index)
+            slot = after
+            slot.added.append(code)
+        self.new[name] = slot
+
+    def _room(self, name: str, origins: list[str]) -> _Slot:
+        """Where a new statement goes: where the first of the old was."""
+        own = [self.place[x] for x in (name, *origins) if x in self.place]
+        if own:
+            return min(own, key=self.slots.index)
+        if BASE in self.place:
+            return self.place[BASE]
+        if not self.slots:
+            self.slots.append(_Slot([], ''))
+        return self.slots[-1]
+
+    def _order(self, slot: _Slot, needed: list[_Slot]) -> None:
+        """Move up what a statement needs, and what that needs."""
+        here = self.slots.index(slot)
+        late = [x for x in needed if self.slots.index(x) > here]
+        for other in sorted(late, key=self.slots.index):
+            theirs = {self.place[x] for x in other.names if x in self.place}
+            self._order(slot, [x for x in theirs if x not in (slot, other)])
+            if self.slots.index(other) > self.slots.index(slot):
+                self.slots.remove(other)
+                self.slots.insert(self.slots.index(slot), other)
+
+    def move_comments(self, name: str, heirs: list[str]) -> None:
+        """Give what stood over a dropped statement to what replaces it."""
+        slot = self.place.get(name)
+        if slot is None:
+            return
+        if heirs:
+            slot.heir = self.new[heirs[0]]
+        if slot.added or slot.code:
+            return
+        comments = [x for x in slot.above if x.strip()]
+        slot.above = []
+        if comments:
+            (slot.heir or self._next(slot)).above += comments
+
+    def _next(self, slot: _Slot) -> _Slot:
+        index = self.slots.index(slot)
+        later = [x for x in self.slots[index + 1 :] if x.code or x.added]
+        return later[0] if later else slot
+
+    def mark(self, name: str, reasons: list[str]) -> None:
+        """Put comments over a statement, unless they are there."""
+        slot = self.new.get(name) or self.place.get(name) or self.slots[0]
+        for reason in reasons:
+            lines = textwrap.wrap(
+                f'{MARK}: {reason}',
+                WIDTH,
+                initial_indent='# ',
+                subsequent_indent='#   ',
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            there = [x.strip() for x in (*self.head, *slot.above)]
+            if '\n'.join(lines) not in '\n'.join(there):
+                slot.marks += lines
+
+    def text(self) -> str:
+        self._save_comments()
+        lines = list(self.head)
+        for slot in self.slots:
+            lines += slot.lines()
+        lines += self.foot
+        newline = self.module.default_newline
+        text = newline.join(lines)
+        return text + newline if self.module.has_trailing_newline else text
+
+    def _save_comments(self) -> None:
+        """Comments of what was replaced go over what replaces it."""
+        now = Counter(
+            comment
+            for slot in self.slots
+            for comment in comments_of('\n'.join(slot.lines()) + '\n')
+        )
+        for slot in self.slots:
+            now.subtract(comments_of('\n'.join(slot.above) + '\n'))
+            if not slot.was:
+                now.subtract(comments_of(slot.code + '\n'))
+        for slot in self.slots:
+            lost = []
+            for comment in comments_of(slot.was + '\n') if slot.was else []:
+                if now[comment] > 0:
+                    now[comment] -= 1
+                else:
+                    lost.append(comment)
+            (
+                slot if slot.code or slot.added else self._next(slot)
+            ).above += lost
+
+
+def _slot(
+    module: cst.Module,
+    node: cst.SimpleStatementLine | cst.BaseCompoundStatement,
+) -> _Slot:
+    above = _raw(module, node.leading_lines)
+    bare = node.with_changes(leading_lines=[])
+    code = module.code_for_node(bare).rstrip('\r\n')
+    found = assignment(node)
+    if found is None:
+        return _Slot(above, code, names=read_names(code))
+    return _Slot(above, code, found[0], names_in(found[1]))
+
+
+def _raw(module: cst.Module, lines: object) -> list[str]:
+    assert isinstance(lines, (list, tuple))
+    return [module.code_for_node(x).rstrip('\r\n') for x in lines]

@@ -1,0 +1,110 @@
+"""Python files: found, read and written as they were."""
+
+import ast
+import io
+import os
+import shutil
+import tempfile
+import tokenize
+from codecs import BOM_UTF8
+from pathlib import Path
+
+import libcst as cst
+
+from .report import UnreadableSource
+
+
+def find_sources(folder: Path) -> list[Path]:
+    """The Python files in a folder, at any depth.
+
+    Args:
+        folder (Path): Where to look. What is hidden is left out, and so is
+            ``__pycache__``.
+
+    Returns:
+        list[Path]: In order of their names.
+    """
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [x for x in folders if x[0] != '.' and x != '__pycache__']
+        found += [
+            Path(place, x) for x in names if x[0] != '.' and x[-3:] == '.py'
+        ]
+    return sorted(found)
+
+
+def read_source(path: Path) -> str:
+    """The text of a Python file, with its line ends as they are.
+
+    Args:
+        path (Path): Of the file.
+
+    Raises:
+        UnreadableSource: If it is not there or is no text.
+    """
+    try:
+        data = path.read_bytes()
+        return data.removeprefix(BOM_UTF8).decode(_encoding(data))
+    except FileNotFoundError as error:
+        raise UnreadableSource(path, 'there is no such file') from error
+    except OSError as error:
+        raise UnreadableSource(path, error.strerror or str(error)) from error
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise UnreadableSource(path, f'no text: {error}') from error
+
+
+def parse_source(path: Path, text: str) -> cst.Module:
+    """Parse a file's text.
+
+    Args:
+        path (Path): Of the file, for messages.
+        text (str): What is in it.
+
+    Raises:
+        UnreadableSource: If it is no Python.
+    """
+    try:
+        compile(text, str(path), 'exec', ast.PyCF_ONLY_AST)
+        return cst.parse_module(text)
+    except SyntaxError as error:
+        where = f'line {error.lineno}: ' if error.lineno else ''
+        raise UnreadableSource(path, f'{where}{error.msg}') from error
+    except (cst.ParserSyntaxError, ValueError, RecursionError) as error:
+        raise UnreadableSource(path, f'no Python: {error}') from error
+
+
+def encode_source(text: str, like: Path) -> bytes:
+    """A text as a file's encoding has it, with the byte-order mark."""
+    data = like.read_bytes()
+    mark = BOM_UTF8 if data.startswith(BOM_UTF8) else b''
+    return mark + text.encode(_encoding(data))
+
+
+def write_source(path: Path, text: str, like: Path) -> None:
+    """Write a Python file whole or, if that fails, not at all.
+
+    Args:
+        path (Path): Where to. A link stays a link.
+        text (str): What to write.
+        like (Path): A file that has the encoding and the mode to keep.
+    """
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = encode_source(text, like)
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=f'.{path.name}.', delete=False
+    ) as file:
+        try:
+            file.write(new)
+            file.close()
+            shutil.copymode(like, file.name)
+            os.replace(file.name, path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _encoding(data: bytes) -> str:
+    """As a file declares it, or UTF-8; without the byte-order mark."""
+    name, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    return name.removesuffix('-sig')

@@ -1,0 +1,13 @@
+# Written for the tests after MMGeneration v0.7.3,
+# configs/_base_/datasets/grow_scale_imgs_128x128.py.
+
+dataset_type = 'GrowScaleImgDataset'
+data = dict(
+    samples_per_gpu=None,
+    workers_per_gpu=4,
+    train=dict(
+        type=dataset_type,
+        imgs_roots={'128': './data/lsun/bedroom_train'},
+        gpu_samples_base=4,
+        gpu_samples_per_scale={'4': 64, '8': 32, '16': 16, '32': 8, '64': 4},
+        len_per_stage=-1))

@@ -1,0 +1,59 @@
+"""What other statements refer to stays, and stands before them."""
+
+
+def test_a_setting_that_is_a_variable_too_stays(check):
+    check(
+        """
+        total_iters = 100
+        lr_config = dict(policy='step', step=[total_iters // 2], gamma=0.1)
+        half = total_iters // 2
+        if half:
+            note = 1
+        """,
+        """
+        total_iters = 100
+        train_cfg = dict(by_epoch=False, max_iters=100)
+        param_scheduler = [
+            dict(
+                type='MultiStepLR',
+                by_epoch=False,
+                milestones=[total_iters // 2],
+                gamma=0.1)]
+        half = total_iters // 2
+        if half:
+            note = 1
+        """,
+    )
+
+
+def test_what_a_statement_needs_comes_before_it(migrated):
+    after = migrated.after(
+        """
+        model = dict(type='MyGAN')
+        images = 10 * 1000
+        beta = 0.5 ** (32 / images)
+        custom_hooks = [dict(
+            type='ExponentialMovingAverageHook', module_keys='generator_ema',
+            interval=1, interp_cfg=dict(momentum=beta))]
+        """
+    )
+    namespace = {}
+    exec(after, namespace)
+    assert namespace['model']['ema_config']['momentum'] == (
+        1 - 0.5 ** (32 / 10000)
+    )
+    assert after.startswith('images =')
+
+
+def test_what_is_named_anew_is_written(check):
+    """A value that was another statement's takes the place of this one's."""
+    check(
+        """
+        load_from = None
+        resume_from = 'a.pth'
+        """,
+        """
+        load_from = 'a.pth'
+        resume = True
+        """,
+    )

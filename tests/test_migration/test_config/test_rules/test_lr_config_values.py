@@ -1,0 +1,247 @@
+"""Each iteration's learning rate is that of 0.x.
+
+The formulas of MMCV are written out here, from their definition; linear and
+constant warm-up and ``poly`` with a step less, which is how MMEngine counts.
+"""
+
+import math
+
+import pytest
+import torch
+from mmengine.optim import OptimWrapper
+from mmengine.registry import PARAM_SCHEDULERS
+
+import mmamp  # noqa: F401
+
+BASE = 0.2
+
+
+def _cos(start, end, part):
+    return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
+
+
+def _restarts(i, n, periods, weights, low):
+    first = 0
+    for period, weight in zip(periods, weights, strict=True):
+        if i < first + period:
+            part = (i - first) / period
+            return low + weight * (_cos(BASE, low, part) - low)
+        first += period
+    raise AssertionError
+
+
+def _cyclic(i, n):
+    top = int(0.4 * n)
+    if i < top:
+        return _cos(BASE, BASE * 10, i / top)
+    return _cos(BASE * 10, BASE * 1e-4, (i - top) / (n - top))
+
+
+def _one_cycle(i, n):
+    top, high = 0.3 * n - 1, 0.5
+    if i <= top:
+        return _cos(high / 25, high, i / top)
+    return _cos(high, high / 25 / 1e4, (i - top) / (n - 1 - top))
+
+
+def _linear(i, n, target, start, interval):
+    stairs = max(0, i - start) // interval
+    return BASE + (target - BASE) * stairs / ((n - start) // interval)
+
+
+POLICIES = {
+    "policy='Fixed'": lambda i, n: BASE,
+    "policy='step', step=[3, 7, 7]": lambda i, n: (
+        BASE * 0.1 ** sum(i >= x for x in (3, 7, 7))
+    ),
+    "policy='Step', step=4, gamma=0.5": lambda i, n: BASE * 0.5 ** (i // 4),
+    "policy='exp', gamma=0.9": lambda i, n: BASE * 0.9**i,
+    "policy='poly', power=0.9, min_lr=0.01": lambda i, n: (
+        0.01 + (BASE - 0.01) * (1 - i / (n - 1)) ** 0.9
+    ),
+    "policy='CosineAnnealing', min_lr=0.01": lambda i, n: _cos(
+        BASE, 0.01, i / n
+    ),
+    "policy='CosineAnnealing', min_lr_ratio=0.1": lambda i, n: _cos(
+        BASE, BASE * 0.1, i / n
+    ),
+    "policy='FlatCosineAnnealing', min_lr=0, start_percent=0.5": lambda i, n: (
+        _cos(BASE, 0, max(0, i - round(n / 2)) / (n - round(n / 2)))
+    ),
+    "type='CosineRestartLrUpdaterHook', periods=[8, 12], "
+    'restart_weights=[1, 1], min_lr=0.01': lambda i, n: _restarts(
+        i, n, (8, 12), (1, 1), 0.01
+    ),
+    "policy='CosineRestart', periods=[8, 12], restart_weights=[1, 0.5], "
+    'min_lr_ratio=0': lambda i, n: _restarts(i, n, (8, 12), (1, 0.5), 0),
+    "policy='Linear', start=6": lambda i, n: _linear(i, n, 0, 6, 1),
+    "policy='Linear', target_lr=0.1, start=4, interval=3": lambda i, n: (
+        _linear(i, n, 0.1, 4, 3)
+    ),
+    "policy='Linear', start=20": lambda i, n: BASE,
+    "policy='CosineAnnealingCooldown', min_lr=0.01, cool_down_time=3, "
+    'cool_down_ratio=0.1': lambda i, n: (
+        0.001 if i > n - 3 else _cos(BASE, 0.01, i / (n - 3))
+    ),
+}
+OF_ITERATIONS = {
+    "policy='cyclic'": _cyclic,
+    "policy='OneCycle', max_lr=0.5": _one_cycle,
+}
+# Those that MMEngine has end one iteration early: over W - 1, not over W.
+WARMUPS = {
+    '': lambda i: 1,
+    "warmup='linear', warmup_iters=5, warmup_ratio=0.001": lambda i: (
+        0.001 + 0.999 * min(i, 4) / 4
+    ),
+    "warmup='constant', warmup_iters=4": lambda i: 0.1 if i < 3 else 1,
+    "warmup='exp', warmup_iters=6, warmup_ratio=0.2": lambda i: (
+        0.2 ** (1 - min(i, 6) / 6)
+    ),
+}
+TOTAL = 20
+EPOCH = 3
+
+
+def _rates(schedulers, by_epoch, base=BASE):
+    """What MMEngine's runner has the optimizer use, iteration for iteration.
+
+    Epochs have three iterations.
+    """
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = OptimWrapper(torch.optim.SGD([parameter], lr=base))
+    built = []
+    iters = TOTAL * EPOCH if by_epoch else TOTAL
+    for config in schedulers or []:
+        counts_epochs = config.get('by_epoch', True)
+        config.setdefault('end', TOTAL if counts_epochs else iters)
+        built.append(
+            PARAM_SCHEDULERS.build(
+                config,
+                default_args=dict(optimizer=optimizer, epoch_length=EPOCH),
+            )
+        )
+    rates = []
+    for i in range(iters):
+        rates.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        for scheduler in built:
+            if not scheduler.by_epoch or (i + 1) % EPOCH == 0:
+                scheduler.step()
+    return rates
+
+
+def _schedulers(migrated, config, run):
+    wrapper = f'optim_wrapper = dict(optimizer=dict(lr={BASE}))'
+    text = migrated.after(f'{run}\n{wrapper}\nlr_config = dict({config})\n')
+    assert not migrated.said('todo')
+    namespace = {}
+    exec(text, namespace)
+    assert 'lr_config' not in namespace
+    return namespace.get('param_scheduler')
+
+
+RUN = f'train_cfg = dict(by_epoch=False, max_iters={TOTAL})'
+EPOCHS = f'train_cfg = dict(by_epoch=True, max_epochs={TOTAL})'
+
+
+@pytest.mark.parametrize('policy', {**POLICIES, **OF_ITERATIONS})
+def test_of_iterations(migrated, policy):
+    schedulers = _schedulers(migrated, policy, RUN)
+    formula = {**POLICIES, **OF_ITERATIONS}[policy]
+    wanted = [formula(i, TOTAL) for i in range(TOTAL)]
+    assert _rates(schedulers, False) == pytest.approx(wanted, abs=1e-9)
+
+
+@pytest.mark.parametrize('policy', POLICIES)
+def test_of_epochs(migrated, policy):
+    schedulers = _schedulers(migrated, policy, EPOCHS)
+    wanted = [
+        POLICIES[policy](i // EPOCH, TOTAL) for i in range(TOTAL * EPOCH)
+    ]
+    assert _rates(schedulers, True) == pytest.approx(wanted, abs=1e-9)
+
+
+@pytest.mark.parametrize('warmup', WARMUPS)
+@pytest.mark.parametrize('run', [RUN, EPOCHS])
+@pytest.mark.parametrize(
+    'policy',
+    [x for x in POLICIES if 'min_lr' not in x and 'Restart' not in x],
+)
+def test_with_a_warm_up(migrated, policy, run, warmup):
+    """It goes by iterations, whatever the policy counts."""
+    schedulers = _schedulers(migrated, f'{policy}, {warmup}', run)
+    by_epoch = run is EPOCHS
+    iters = TOTAL * EPOCH if by_epoch else TOTAL
+    wanted = [
+        WARMUPS[warmup](i)
+        * POLICIES[policy](i // EPOCH if by_epoch else i, TOTAL)
+        for i in range(iters)
+    ]
+    assert _rates(schedulers, by_epoch) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_a_warm_up_of_epochs_ends_one_iteration_early(migrated):
+    policy = (
+        "policy='step', step=[8], warmup='linear', warmup_iters=4, "
+        'warmup_by_epoch=True'
+    )
+    schedulers = _schedulers(migrated, policy, EPOCHS)
+    length = 4 * EPOCH - 1
+    wanted = [
+        (0.1 + 0.9 * min(i, length) / length)
+        * (BASE if i // EPOCH < 8 else BASE * 0.1)
+        for i in range(TOTAL * EPOCH)
+    ]
+    assert _rates(schedulers, True) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_a_minimum_and_a_warm_up_agree_within_the_minimum(migrated):
+    """MMEngine's cosine has a minimum that the warm-up does not scale."""
+    policy = (
+        "policy='CosineAnnealing', min_lr=0.002, "
+        "warmup='linear', warmup_iters=5, warmup_ratio=0.1"
+    )
+    schedulers = _schedulers(migrated, policy, RUN)
+    wanted = [
+        (0.1 + 0.9 * min(i, 4) / 4) * _cos(BASE, 0.002, i / TOTAL)
+        for i in range(TOTAL)
+    ]
+    assert _rates(schedulers, False) == pytest.approx(wanted, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ('policy', 'formula'),
+    [
+        (
+            "policy='CosineAnnealing', by_epoch=False, min_lr=0.01",
+            lambda i, n: _cos(BASE, 0.01, i / n),
+        ),
+        (
+            "policy='OneCycle', max_lr=0.5",
+            _one_cycle,
+        ),
+    ],
+)
+def test_iterations_of_a_run_of_epochs(migrated, policy, formula):
+    schedulers = _schedulers(migrated, policy, EPOCHS)
+    iters = TOTAL * EPOCH
+    wanted = [formula(i, iters) for i in range(iters)]
+    assert _rates(schedulers, True) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_a_restart_with_another_weight_begins_lower(migrated):
+    """This is where MMEngine differs, and the report says so."""
+    policy = (
+        "policy='CosineRestart', periods=[8, 12], restart_weights=[1, 0.5], "
+        'min_lr=0.01'
+    )
+    schedulers = _schedulers(migrated, policy, RUN)
+    assert 'restart weight' in migrated.said('warned')[0]
+    rates = _rates(schedulers, False)
+    wanted = [
+        _restarts(i, TOTAL, (8, 12), (1, 0.5), 0.01) for i in range(TOTAL)
+    ]
+    assert rates[:8] == pytest.approx(wanted[:8], abs=1e-9)
+    assert rates[8] == pytest.approx(BASE * 0.5)
+    assert wanted[8] == pytest.approx(0.01 + 0.5 * (BASE - 0.01))

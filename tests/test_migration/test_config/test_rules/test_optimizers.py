@@ -1,0 +1,215 @@
+"""``optimizer`` and ``optimizers``."""
+
+
+def test_one(check):
+    check(
+        """
+        # optimizer
+        optimizer = dict(type='SGD', lr=0.02, momentum=0.9)  # 8 GPUs
+        """,
+        """
+        # optimizer
+        # 8 GPUs
+        optim_wrapper = dict(
+            type='OptimWrapper',
+            optimizer=dict(type='SGD', lr=0.02, momentum=0.9))
+        """,
+    )
+
+
+def test_what_stands_beside_it(check):
+    check(
+        """
+        optimizer = dict(
+            type='AdamW',
+            lr=1e-4,  # of the head
+            paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1)}))
+        """,
+        """
+        optim_wrapper = dict(
+            type='OptimWrapper',
+            optimizer=dict(
+                type='AdamW',
+                lr=1e-4,  # of the head
+            ),
+            paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1)}))
+        """,
+    )
+
+
+def test_one_a_network(check):
+    check(
+        """
+        lr = 1e-4
+        optimizer = dict(
+            generator=dict(type='Adam', lr=lr, betas=(0.0, 0.999)),
+            discriminator=dict(type='Adam', lr=4 * lr, betas=(0.0, 0.999)))
+        """,
+        """
+        lr = 1e-4
+        optim_wrapper = dict(
+            constructor='mmamp.OptimWrapperConstructor',
+            generator=dict(optimizer=dict(type='Adam', lr=lr, betas=(0.0, 0.999))),
+            discriminator=dict(
+                optimizer=dict(type='Adam', lr=4 * lr, betas=(0.0, 0.999))))
+        model_wrapper_cfg = dict(
+            type='MMSeparateDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=False)
+        custom_imports = dict(imports=['mmamp'], allow_failed_imports=False)
+        """,
+    )
+
+
+def test_the_name_that_mmediting_has(check):
+    after = check(
+        """
+        optimizers = dict(
+            generators=dict(type='Adam', lr=1e-4),
+            discriminators=dict(type='Adam', lr=2e-4))
+        """,
+        """
+        optim_wrapper = dict(
+            constructor='mmamp.OptimWrapperConstructor',
+            generators=dict(optimizer=dict(type='Adam', lr=1e-4)),
+            discriminators=dict(optimizer=dict(type='Adam', lr=2e-4)))
+        model_wrapper_cfg = dict(
+            type='MMSeparateDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=False)
+        custom_imports = dict(imports=['mmamp'], allow_failed_imports=False)
+        """,
+    )
+    assert after.said('todo') == []
+
+
+def test_the_one_of_a_single_network(check):
+    after = check(
+        "optimizers = dict(generator=dict(type='Adam', lr=1e-4))\n",
+        """
+        optim_wrapper = dict(
+            type='OptimWrapper',
+            optimizer=dict(type='Adam', lr=1e-4))
+        """,
+    )
+    assert 'generator alone' in after.said('changed')[0]
+
+
+def test_a_part_of_what_a_base_has(check):
+    base = """
+    optimizer = dict(
+        generator=dict(type='Adam', lr=1e-4),
+        discriminator=dict(type='Adam', lr=2e-4))
+    """
+    part = 'optimizer = dict(generator=dict(lr=3e-4))'
+    check(
+        f"_base_ = 'base.py'\n{part}\n",
+        """
+        _base_ = 'base.py'
+        optim_wrapper = dict(generator=dict(optimizer=dict(lr=3e-4)))
+        """,
+        base=base,
+    )
+
+
+def test_a_part_of_what_a_migrated_base_has(check):
+    base = """
+    optim_wrapper = dict(
+        type='mmamp.AmpOptimWrapper',
+        optimizer=dict(type='SGD', lr=1))
+    custom_imports = dict(imports=['mmamp'])
+    """
+    check(
+        """
+        _base_ = 'base.py'
+        optimizer = dict(lr=2)
+        """,
+        """
+        _base_ = 'base.py'
+        optim_wrapper = dict(optimizer=dict(lr=2))
+        """,
+        base=base,
+    )
+
+
+def test_in_place_of_what_a_base_has(check):
+    check(
+        """
+        _base_ = 'base.py'
+        optimizer = dict(_delete_=True, type='AdamW', lr=1e-4)
+        """,
+        """
+        _base_ = 'base.py'
+        optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-4, _delete_=True))
+        """,
+        base="optimizer = dict(type='SGD', lr=1, momentum=0.9)\n",
+    )
+
+
+def test_one_in_place_of_several(check, migrated):
+    base = """
+    optimizer = dict(
+        generator=dict(type='Adam', lr=1), discriminator=dict(type='SGD', lr=2))
+    """
+    after = migrated.after(
+        """
+        _base_ = 'base.py'
+        optimizer = dict(_delete_=True, type='Adam', lr=3)
+        """,
+        base=base,
+    )
+    assert '_delete_=True' in after
+
+
+def test_what_is_set_twice_is_left(check):
+    after = check(
+        """
+        optimizer = dict(type='SGD', lr=1)
+        optimizer['lr'] = 2
+        """,
+        """
+        # TODO(mmamp migrate): optimizer is set in more than one place
+        optimizer = dict(type='SGD', lr=1)
+        optimizer['lr'] = 2
+        """,
+    )
+    assert after.said('todo') == ['optimizer is set in more than one place']
+
+
+def test_what_cannot_be_read_is_left(check):
+    after = check(
+        """
+        from somewhere import settings
+        optimizer = settings.optimizer
+        """,
+        """
+        from somewhere import settings
+        # TODO(mmamp migrate): optimizer is not a dict that can be read here
+        optimizer = settings.optimizer
+        """,
+    )
+    assert len(after.said('todo')) == 1
+
+
+def test_a_config_of_1x_is_left(check):
+    text = """
+    optim_wrapper = dict(
+        type='OptimWrapper', optimizer=dict(type='SGD', lr=1))
+    """
+    after = check(text, text)
+    assert after.result.findings == []
+
+
+def test_betas_that_torch_takes(check):
+    check(
+        """
+        ratio = 4 / 5
+        optimizer = dict(type='Adam', lr=1, betas=(0, 0.99**ratio))
+        """,
+        """
+        ratio = 4 / 5
+        optim_wrapper = dict(
+            type='OptimWrapper',
+            optimizer=dict(type='Adam', lr=1, betas=(0., 0.99**ratio)))
+        """,
+    )

@@ -1,0 +1,129 @@
+"""Where names of mmcv 1.x are to be found in MMEngine and mmamp.
+
+A test imports every one of them from where this file says it is.
+"""
+
+CHECKPOINT = 'mmengine.runner.checkpoint'
+WRAPPERS = 'mmengine.utils.dl_utils.parrots_wrapper'
+INITS = 'mmengine.model.weight_init'
+
+_SAME_NAME = {
+    'mmengine.model': (
+        'BaseModule ModuleDict ModuleList Sequential bias_init_with_prob '
+        'caffe2_xavier_init constant_init initialize kaiming_init '
+        'normal_init trunc_normal_init uniform_init update_init_info '
+        'xavier_init Caffe2XavierInit ConstantInit KaimingInit NormalInit '
+        'PretrainedInit TruncNormalInit UniformInit XavierInit '
+        'MMDistributedDataParallel revert_sync_batchnorm'
+    ),
+    INITS: 'trunc_normal_',
+    'mmengine.runner': (
+        'CheckpointLoader get_priority get_state_dict load_checkpoint '
+        'load_state_dict save_checkpoint weights_to_cpu'
+    ),
+    CHECKPOINT: (
+        '_load_checkpoint _load_checkpoint_with_prefix load_from_http '
+        'load_from_local'
+    ),
+    'mmengine.dist': 'get_dist_info init_dist master_only',
+    'mmengine.hooks': 'CheckpointHook Hook',
+    'mmengine.registry': 'Registry build_from_cfg',
+    'mmengine.config': 'Config ConfigDict DictAction',
+    'mmengine.logging': 'print_log',
+    'mmengine.fileio': (
+        'FileClient dict_from_file dump list_from_file load register_handler'
+    ),
+    'mmengine.utils': (
+        'ProgressBar Timer TimerError check_file_exist check_prerequisites '
+        'check_time concat_list deprecated_api_warning digit_version fopen '
+        'get_git_hash has_method import_modules_from_strings is_filepath '
+        'is_list_of is_method_overridden is_seq_of is_str is_tuple_of '
+        'iter_cast list_cast mkdir_or_exist requires_executable '
+        'requires_package scandir slice_list symlink to_1tuple to_2tuple '
+        'to_3tuple to_4tuple to_ntuple track_iter_progress '
+        'track_parallel_progress track_progress tuple_cast'
+    ),
+    'mmengine.utils.dl_utils': 'TORCH_VERSION collect_env',
+    WRAPPERS: (
+        '_AdaptiveAvgPoolNd _AdaptiveMaxPoolNd _AvgPoolNd _BatchNorm _ConvNd '
+        '_ConvTransposeMixin _InstanceNorm _MaxPoolNd SyncBatchNorm'
+    ),
+    'mmamp.registry': 'HOOKS OPTIMIZERS RUNNERS',
+}
+
+_OTHER_NAME = {
+    'ACTIVATION_LAYERS': ('mmamp.registry', 'MODELS'),
+    'ATTENTION': ('mmamp.registry', 'MODELS'),
+    'CONV_LAYERS': ('mmamp.registry', 'MODELS'),
+    'DROPOUT_LAYERS': ('mmamp.registry', 'MODELS'),
+    'FEEDFORWARD_NETWORK': ('mmamp.registry', 'MODELS'),
+    'NORM_LAYERS': ('mmamp.registry', 'MODELS'),
+    'PADDING_LAYERS': ('mmamp.registry', 'MODELS'),
+    'PLUGIN_LAYERS': ('mmamp.registry', 'MODELS'),
+    'POSITIONAL_ENCODING': ('mmamp.registry', 'MODELS'),
+    'TRANSFORMER_LAYER': ('mmamp.registry', 'MODELS'),
+    'TRANSFORMER_LAYER_SEQUENCE': ('mmamp.registry', 'MODELS'),
+    'UPSAMPLE_LAYERS': ('mmamp.registry', 'MODELS'),
+    'MODULE_WRAPPERS': ('mmamp.registry', 'MODEL_WRAPPERS'),
+    'OPTIMIZER_BUILDERS': ('mmamp.registry', 'OPTIM_WRAPPER_CONSTRUCTORS'),
+    'allreduce_params': ('mmengine.dist', 'all_reduce_params'),
+    'is_module_wrapper': ('mmengine.model', 'is_model_wrapper'),
+}
+
+MOVES: dict[str, tuple[str, str]] = {
+    **{
+        name: (module, name)
+        for module, names in _SAME_NAME.items()
+        for name in names.split()
+    },
+    **_OTHER_NAME,
+}
+"""Module and name now, for each name that has another one of them."""
+
+FROM = ('', '.runner', '.parallel', '.utils', '.fileio', '.cnn')
+"""Parts of mmcv 1.x, those below them included, whose names have moved."""
+
+GONE = ('.runner', '.parallel', '.fileio', '.engine', '.onnx', '.tensorrt')
+"""Parts of mmcv 1.x that mmcv 2 does not have."""
+
+REASONS = {
+    'DataContainer': 'data samples take the place of DataContainer',
+    'DC': 'data samples take the place of DataContainer',
+    'EpochBasedRunner': 'mmengine.runner.Runner with train_cfg by epoch',
+    'EvalHook': 'val_cfg, val_evaluator and val_dataloader do evaluation',
+    'DistEvalHook': 'val_cfg, val_evaluator and val_dataloader do evaluation',
+    'Fp16OptimizerHook': "optim_wrapper = dict(type='AmpOptimWrapper')",
+    'IterBasedRunner': 'mmengine.runner.Runner with train_cfg by iteration',
+    'LrUpdaterHook': 'parameter schedulers of mmengine.optim do this',
+    'MMDataParallel': 'MMEngine has no DataParallel: the Runner puts the '
+    'model on its device',
+    'OptimizerHook': 'optimizer wrappers do what OptimizerHook did',
+    'build_optimizer': 'mmengine.optim.build_optim_wrapper, or the Runner',
+    'build_runner': 'mmengine.runner.Runner.from_cfg',
+    'collate': 'mmengine.dataset.pseudo_collate, without DataContainer',
+    'get_logger': 'mmengine.logging.MMLogger',
+    'scatter': 'the data preprocessor moves data to the device',
+    'set_random_seed': 'the randomness setting of the Runner',
+}
+"""What there is in the place of names that have no successor."""
+
+_MODELS = """
+    BACKBONES CLASSIFIERS COMPONENTS DETECTORS HEADS LOSSES MODELS MODULES
+    NECKS ROI_EXTRACTORS SEGMENTORS SHARED_HEADS
+"""
+REGISTRIES = {
+    **dict.fromkeys(_MODELS.split(), 'MODELS'),
+    'DATASETS': 'DATASETS',
+    'PIPELINES': 'TRANSFORMS',
+    'HOOKS': 'HOOKS',
+    'METRICS': 'METRICS',
+}
+"""Registries of 0.x, and those of mmamp that take their place."""
+
+_BUILDERS = """
+    build_backbone build_classifier build_component build_detector build_head
+    build_loss build_model build_module build_neck build_roi_extractor
+    build_segmentor build_shared_head
+"""
+BUILDERS = frozenset(_BUILDERS.split())
+"""Functions of 0.x that built from those registries which are MODELS now."""

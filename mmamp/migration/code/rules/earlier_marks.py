@@ -1,0 +1,22 @@
+"""Reports what an earlier run has left to do."""
+
+import libcst as cst
+
+from ...report import MARK, Finding, Outcome
+from ..notes import Notes
+from ..tree import comments
+
+NAME = 'earlier_marks'
+WORDS = (MARK,)
+
+
+def apply(module: cst.Module, notes: Notes) -> cst.Module:
+    """List the marks that are in the file."""
+    for comment in comments(module):
+        _, _, reason = comment.value.partition(f'{MARK}:')
+        if reason:
+            line = notes.line(comment)
+            notes.findings.append(
+                Finding(line, NAME, Outcome.TODO, reason.strip())
+            )
+    return module

@@ -1,0 +1,128 @@
+"""Penalties take a ``grad`` callable in place of the loss scaler.
+
+What a function did with ``loss_scaler`` and ``use_apex_amp`` goes: without
+them it took ``torch.autograd.grad``, and so it does still, by the name
+``grad``, for which the optimizer wrapper's is given under AMP.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import libcst as cst
+
+from ..blocks import replace
+from ..names import code, dotted, of_type, rename, swap, variables
+from ..notes import Notes
+from ..operations import APEX, SCALER, mentions
+
+NAME = 'gradient_penalties'
+WORDS = (SCALER,)
+LEFT = (
+    'loss_scaler is used in a way that is not understood: take grad, with '
+    "torch.autograd.grad's arguments, and give it optim_wrapper[...].grad"
+)
+
+
+def apply(module: cst.Module, notes: Notes) -> cst.Module:
+    """Convert a file."""
+    actions: dict[cst.CSTNode, Sequence[Any]] = {}
+    for function in of_type(module, cst.FunctionDef):
+        if _is_penalty(function):
+            actions[function] = [_convert(function, notes)]
+    module = replace(module, actions)
+    names = {x.name.value for x in actions if isinstance(x, cst.FunctionDef)}
+    return _without_apex(module, names)
+
+
+def _is_penalty(function: cst.FunctionDef) -> bool:
+    params = {x.name.value for x in function.params.params}
+    name = function.name.value
+    return name != 'train_step' and SCALER in params and bool(_grads(function))
+
+
+def _grads(function: cst.CSTNode) -> list[cst.Attribute | cst.Name]:
+    return [
+        x.func
+        for x in of_type(function, cst.Call)
+        if isinstance(x.func, cst.Attribute)
+        and dotted(x.func).endswith('autograd.grad')
+    ]
+
+
+def _convert(function: cst.FunctionDef, notes: Notes) -> cst.FunctionDef:
+    """Take the path without a loss scale."""
+    name = function.name.value
+    actions: dict[cst.CSTNode, list[Any]] = {
+        node: _without(node)
+        for node in of_type(function.body, cst.If)
+        if code(node.test) in (SCALER, APEX)
+    }
+    # An `elif` is a part of its `if`.
+    new: Any = replace(function, actions)
+    if mentions(new.body, SCALER) or mentions(new.body, APEX):
+        return notes.todo(function, LEFT)
+    taken = variables(new.body)
+    if 'grad' in taken:
+        fresh = 'gradient'
+        while fresh in taken:
+            fresh += '_'
+        new = rename(new, {'grad': fresh})
+    calls = _grads(new.body)
+    default = calls[0]
+    new = swap(new, {x: cst.Name('grad') for x in calls})
+    params = [
+        x.with_changes(name=cst.Name('grad'), default=default)
+        if x.name.value == SCALER
+        else x
+        for x in new.params.params
+        if x.name.value != APEX
+    ]
+    last = params[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+    notes.warned(
+        function,
+        f'{name} takes grad=optim_wrapper[...].grad in place of loss_scaler '
+        'and use_apex_amp; without it the penalty is on what '
+        'torch.autograd.grad returns',
+    )
+    return new.with_changes(
+        params=new.params.with_changes(params=[*params[:-1], last])
+    )
+
+
+def _without(node: cst.If) -> list[Any]:
+    """What is left of a branch on the loss scale."""
+    rest = node.orelse
+    while isinstance(rest, cst.If) and code(rest.test) in (SCALER, APEX):
+        rest = rest.orelse
+    if isinstance(rest, cst.If):
+        return [rest.with_changes(leading_lines=node.leading_lines)]
+    if rest is None or not isinstance(rest.body, cst.IndentedBlock):
+        return []
+    first, *others = rest.body.body
+    lines = [*node.leading_lines, *first.leading_lines]  # type: ignore
+    return [first.with_changes(leading_lines=lines), *others]
+
+
+def _without_apex(module: cst.Module, names: set[str]) -> cst.Module:
+    """Calls of what was converted leave ``use_apex_amp`` out."""
+    news: dict[cst.CSTNode, cst.CSTNode] = {}
+    for owner in of_type(module, cst.ClassDef):
+        calls = of_type(owner, cst.Call)
+        if not any(dotted(x.func) in names for x in calls):
+            continue
+        for call in calls:
+            args = [x for x in call.args if not _is_apex(x)]
+            if len(args) < len(call.args):
+                if args:
+                    comma = call.args[-1].comma
+                    args[-1] = args[-1].with_changes(comma=comma)
+                news[call] = call.with_changes(args=args)
+    return swap(module, news)
+
+
+def _is_apex(arg: cst.Arg) -> bool:
+    return (
+        arg.keyword is not None
+        and arg.keyword.value == APEX
+        and dotted(arg.value) == f'self.{APEX}'
+    )

@@ -1,0 +1,83 @@
+"""StyleGAN2's float16 for some resolutions alone is ``PrecisionHook``'s.
+
+``num_fp16_scales=4`` put the layers of the four highest resolutions into
+float16. In 1.x autocast covers all of a network, and rules name what stays in
+float32.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import libcst as cst
+
+from ..blocks import replace
+from ..names import code, dotted, of_type
+from ..notes import Notes
+
+NAME = 'partial_fp16'
+WORDS = ('num_fp16_scales', 'fp16_enabled')
+USE = (
+    'optim_context puts all of the network into low precision: name in '
+    'PrecisionHook what num_fp16_scales left in float32, and take it out'
+)
+DEFINITION = (
+    'PrecisionHook chooses the precision of modules by name: take out '
+    'fp16_enabled, num_fp16_scales and the casts that depend on them'
+)
+
+
+def apply(module: cst.Module, notes: Notes) -> cst.Module:
+    """Convert a file."""
+    actions: dict[cst.CSTNode, Sequence[Any]] = {}
+    for line in of_type(module, cst.SimpleStatementLine):
+        calls = [x for x in of_type(line, cst.Call) if _scales(x)]
+        if calls:
+            actions[line] = [notes.todo(line, USE)]
+            notes.rules += [rule for x in calls for rule in _rules(x)]
+    for function in of_type(module, cst.FunctionDef):
+        names = {x.name.value for x in function.params.params}
+        if function.name.value == '__init__' and names & set(WORDS):
+            marked = notes.todo(replace(function, actions), DEFINITION)
+            actions[function] = [marked]
+    return replace(module, actions)
+
+
+def _scales(call: cst.Call) -> int:
+    return _number(_arguments(call).get('num_fp16_scales'))
+
+
+def _arguments(call: cst.Call) -> dict[str, cst.BaseExpression]:
+    return {x.keyword.value: x.value for x in call.args if x.keyword}
+
+
+def _number(node: cst.CSTNode | None) -> int:
+    return node.evaluated_value if isinstance(node, cst.Integer) else 0
+
+
+def _rules(call: cst.Call) -> list[str]:
+    """What of the network stays in float32, if its size is known."""
+    given = _arguments(call)
+    kind = code(given['type']) if 'type' in given else dotted(call.func)
+    size = _number(given.get('out_size', given.get('in_size')))
+    if not size and call.args and not call.args[0].keyword:
+        size = _number(call.args[0].value)
+    if size < 8:
+        return []
+    blocks = size.bit_length() - 3
+    low = blocks - min(_scales(call), blocks)
+    if 'Generator' in kind:
+        names = ['style_mapping', 'conv1', 'to_rgb1']
+        names += [f'convs\\.{i}' for i in range(2 * low)]
+        names += [f'to_rgbs\\.{i}' for i in range(low)]
+        return [_rule('generator', names)]
+    if 'Discriminator' in kind:
+        # The first of its layers is not of a block.
+        first = blocks - low + 1
+        names = [f'convs\\.{i}' for i in range(first, blocks + 1)]
+        return [_rule('discriminator', [*names, 'final_conv', 'final_linear'])]
+    return []
+
+
+def _rule(network: str, names: list[str]) -> str:
+    pattern = f'{network}\\.({"|".join(names)})'
+    return f"dict(pattern=r'{pattern}', dtype='float32')"

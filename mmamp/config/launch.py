@@ -8,6 +8,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from mmamp.near import near
+
 from .amp import evaluation_precision
 
 HOOKS = ('AmpMonitorHook', 'OverflowHook', 'StateHook', 'PreemptionHook')
@@ -34,7 +36,7 @@ def load_config(path: str) -> Config:
     if file.is_dir():
         raise UsageError(f'config file {path!r} is a folder')
     if not file.is_file():
-        raise UsageError(f'config file {path!r} does not exist{_near(file)}')
+        raise UsageError(f'config file {path!r} does not exist{near(file)}')
     try:
         return Config.fromfile(path)
     except Exception as error:
@@ -43,21 +45,6 @@ def load_config(path: str) -> Config:
             f'config file {path!r} cannot be read: '
             f'{type(error).__name__}: {" ".join(str(error).split())}'
         ) from error
-
-
-def _near(file: Path) -> str:
-    """Files that the user may have meant."""
-    folder = file.parent
-    while not folder.is_dir():
-        folder = folder.parent
-    names = {
-        str(p): p.name
-        for p in sorted(folder.rglob('*.py'))[:5000]
-        if not any(x[0] == '.' or x == 'site-packages' for x in p.parts[:-1])
-    }
-    close = difflib.get_close_matches(file.name, names.values(), n=3)
-    paths = [path for path, name in names.items() if name in close][:3]
-    return f'; did you mean {" or ".join(map(repr, paths))}?' if paths else ''
 
 
 def merge_options(cfg: Config, options: dict[str, Any]) -> None:

@@ -1,0 +1,141 @@
+"""What the command line of the migration does."""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+from rich.console import Console
+from rich.progress import track
+
+import mmamp
+
+from .cli import USAGE, UsageError
+from .config import migrate_configs
+from .printing import diff, print_findings, print_rules, print_summary
+from .report import Outcome, Result, UnreadableSource
+from .sources import encode_source, read_source, write_source
+from .targets import find_targets
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what a command line says.
+
+    Every file is read and converted before any is written: a config is
+    converted on the ground that its bases will be.
+
+    Args:
+        args (argparse.Namespace): The command line.
+
+    Returns:
+        int: Exit code.
+
+    Raises:
+        UsageError: If there is input that cannot be used.
+    """
+    targets = find_targets(args)
+    verification = _verification() if getattr(args, 'verify', 0) else None
+    is_single = len(args.paths) == 1 and args.paths[0].is_file()
+    migrate = migrate_configs if args.kind == 'config' else _migrate_codes
+    results = migrate(_track(list(targets), 'converting'))
+    if is_single and results[0].unreadable:
+        raise UsageError(f'{results[0].path}: {results[0].unreadable}')
+    # Before the old files are written over.
+    readable = [x.path for x in results if not x.unreadable]
+    verified = (
+        [verification.verify(x) for x in _track(readable, 'verifying')]
+        if verification
+        else []
+    )
+    _write(results, targets)
+
+    prints = args.output is None and not args.in_place
+    shows = prints and (is_single or args.diff)
+    if shows:
+        _show(results, args.diff)
+    console = Console(stderr=shows)
+    _report(console, results, is_single)
+    for found in verified:
+        if verification and (is_single or not found.is_good):
+            verification.print_verification(console, found)
+    if prints and not shows:
+        console.print('Nothing is written without --in-place or -o.')
+    if any(x.unreadable for x in results):
+        return USAGE
+    is_left = any(x.of(Outcome.TODO) for x in results)
+    return int(is_left or not all(x.is_good for x in verified))
+
+
+def _verification() -> ModuleType:
+    """What verifies, which needs PyTorch and MMEngine."""
+    try:
+        if not hasattr(mmamp, '__version__'):
+            # tools/migrate.py has only named the package.
+            assert mmamp.__spec__ is not None
+            assert mmamp.__spec__.loader is not None
+            mmamp.__spec__.loader.exec_module(mmamp)
+        from . import verification
+    except ImportError as error:
+        raise UsageError(f'--verify: {error}') from error
+    return verification
+
+
+def _migrate_codes(paths: Iterable[Path]) -> list[Result]:
+    from .code import migrate_code
+
+    results = []
+    for path in paths:
+        try:
+            results.append(migrate_code(read_source(path), path))
+        except UnreadableSource as error:
+            results.append(Result(path, '', '', unreadable=error.reason))
+    return results
+
+
+def _track(paths: list[Path], what: str) -> Iterable[Path]:
+    console = Console(stderr=True)
+    if len(paths) == 1 or not console.is_terminal:
+        return paths
+    return track(paths, what, console=console, transient=True)
+
+
+def _write(results: list[Result], targets: dict[Path, Path | None]) -> None:
+    for result in results:
+        target = targets[result.path]
+        if target is None or result.unreadable:
+            continue
+        if target == result.path and not result.is_changed:
+            continue
+        try:
+            write_source(target, result.after, like=result.path)
+        except OSError as error:
+            raise UsageError(
+                f'{str(target)!r} cannot be written: {error.strerror}'
+            ) from error
+
+
+def _show(results: list[Result], as_diff: bool) -> None:
+    for result in results:
+        if not result.unreadable:
+            text = (
+                diff(result)
+                if as_diff
+                else encode_source(result.after, result.path)
+            )
+            sys.stdout.buffer.write(text)
+    sys.stdout.flush()
+
+
+def _report(console: Console, results: list[Result], is_single: bool) -> None:
+    outcomes = set(Outcome)
+    if not is_single:
+        # What was converted is in the files; hundreds have thousands of it.
+        outcomes -= {Outcome.CHANGED}
+    for result in results:
+        print_findings(console, result, outcomes)
+    print_rules(console, results)
+    if not is_single:
+        print_summary(console, results)
+    elif not results[0].is_changed:
+        console.print('Nothing to rewrite.')

@@ -1,0 +1,119 @@
+"""How a migration is shown: what it found, what differs, how much it was."""
+
+import difflib
+import os
+from io import BytesIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .report import Outcome, Result
+from .sources import encode_source
+
+COLOURS = {
+    Outcome.CHANGED: 'green',
+    Outcome.WARNED: 'yellow',
+    Outcome.TODO: 'red',
+    Outcome.OUTSIDE: 'blue',
+}
+
+
+def new_table(console: Console) -> Table:
+    """A table: with lines in a terminal, plain in a pipe."""
+    if console.is_terminal:
+        return Table()
+    return Table(box=None, pad_edge=False)
+
+
+def diff(result: Result) -> bytes:
+    """What changed in a file, for ``patch -p1`` or ``git apply``."""
+    texts = (result.before, result.after)
+    before, after = (
+        BytesIO(encode_source(x, result.path)).readlines() for x in texts
+    )
+    name = os.path.relpath(result.path).encode()
+    lines = difflib.diff_bytes(
+        difflib.unified_diff, before, after, b'a/' + name, b'b/' + name
+    )
+    end = b'\n\\ No newline at end of file\n'
+    return b''.join(x if x[-1:] == b'\n' else x + end for x in lines)
+
+
+def print_findings(
+    console: Console, result: Result, outcomes: set[Outcome]
+) -> None:
+    """What there is to say of a file.
+
+    A terminal gets a heading and lines that are broken to fit; a pipe gets
+    one line each, that begins with the file and the line in it.
+
+    Args:
+        console (Console): Where to.
+        result (Result): Of the file.
+        outcomes (set[Outcome]): Which findings to show.
+    """
+    shown = [x for x in result.findings if x.outcome in outcomes]
+    if result.unreadable:
+        print_line(console, f'{result.path}: unreadable: {result.unreadable}')
+    if not console.is_terminal:
+        for x in shown:
+            line = f'{result.path}:{x.line}' if x.line else f'{result.path}'
+            text = f'{x.outcome.value}: {x.reason} [{x.rule}]'
+            print_line(console, f'{line}: {text}')
+    elif shown:
+        print_line(console, str(result.path), style='bold')
+        grid = Table.grid(padding=(0, 1), pad_edge=True)
+        grid.add_column(justify='right', no_wrap=True)
+        grid.add_column(no_wrap=True)
+        grid.add_column()
+        for x in shown:
+            reason = Text(x.reason).append(f' [{x.rule}]', style='dim')
+            outcome = Text(x.outcome.value, style=COLOURS[x.outcome])
+            grid.add_row(str(x.line or ''), outcome, reason)
+        console.print(grid)
+
+
+def print_rules(console: Console, results: list[Result]) -> None:
+    """The hook that stands for precision which the old code fixed itself."""
+    rules = {x: r.path for r in reversed(results) for x in reversed(r.rules)}
+    if not rules:
+        return
+    print_line(
+        console,
+        '\n# For the config: what the old code kept in its own precision. '
+        'Look the names\n# of the modules up in your model.\n'
+        "custom_hooks = [\n    dict(\n        type='mmamp.PrecisionHook',\n"
+        '        rules=[',
+    )
+    path = None
+    for rule, origin in reversed(rules.items()):
+        if origin != path:
+            path = origin
+            print_line(console, f'            # {path}')
+        print_line(console, f'            {rule},')
+    print_line(console, '        ])\n]')
+
+
+def print_summary(console: Console, results: list[Result]) -> None:
+    """How many files there were, and what became of them."""
+    table = new_table(console)
+    table.add_column('')
+    table.add_column('files', justify='right')
+    table.add_column('places', justify='right')
+    table.add_row('all', str(len(results)), '')
+    changed = sum(x.is_changed for x in results)
+    table.add_row('rewritten', str(changed), '')
+    for outcome in Outcome:
+        found = [n for x in results if (n := len(x.of(outcome)))]
+        table.add_row(outcome.value, str(len(found)), str(sum(found)))
+    unreadable = sum(bool(x.unreadable) for x in results)
+    table.add_row('unreadable', str(unreadable), '')
+    console.print(table)
+
+
+def print_line(console: Console, text: str, style: str = '') -> None:
+    """Print a line as it is, of any length."""
+    console.print(
+        text, style=style, markup=False, highlight=False, soft_wrap=True
+    )

@@ -1,0 +1,142 @@
+"""Whether a converted config trains as the old one did.
+
+The new config is loaded, and its optimizers are built on a stub model; what
+they do is compared with what the old one says.
+"""
+
+import importlib
+import logging
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
+
+from ..config import migrate_configs, with_bases
+from .after import new_run
+from .before import old_optimizers, old_run
+from .comparison import Row, compare, sample_points
+from .printing import print_verification
+from .stub import stub_of
+
+__all__ = ['Verification', 'print_verification', 'verify']
+
+
+@dataclass
+class Verification:
+    """What came of the comparison of a config before and after.
+
+    Args:
+        path (Path): Of the config.
+        rows (list[Row]): Settings, side by side.
+        problem (str): Why there is nothing to compare; empty if there is.
+        notes (list[str]): What was left out.
+    """
+
+    path: Path
+    rows: list[Row] = field(default_factory=list)
+    problem: str = ''
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether both do the same."""
+        return not self.problem and not any(x.differs for x in self.rows)
+
+
+def verify(path: Path) -> Verification:
+    """Compare a 0.x config with what it is converted to.
+
+    Args:
+        path (Path): Of the 0.x config, which is not touched.
+    """
+    found = Verification(path)
+    old, problem = _load(path)
+    if problem:
+        found.problem = f'the config does not load: {problem}'
+        return found
+    with tempfile.TemporaryDirectory() as folder:
+        new, problem = _load(_migrated(path, Path(folder)))
+    if problem:
+        found.problem = f'the result does not load: {problem}'
+        return found
+    optimizers = old_optimizers(old)
+    if not optimizers and not new.get('optim_wrapper'):
+        found.notes.append('neither has an optimizer to compare')
+        return found
+    if not new.get('optim_wrapper'):
+        found.problem = 'the result has no optim_wrapper'
+        return found
+    found.notes += _import_custom(new)
+    try:
+        found.rows = _compared(old, new)
+    # A config can name anything, and what it names can raise anything.
+    except Exception as error:
+        found.problem = f'the optimizers do not build: {_told(error)}'
+    return found
+
+
+def _compared(old: dict[str, Any], new: dict[str, Any]) -> list[Row]:
+    optimizers = old_optimizers(old)
+    model = stub_of(optimizers, new['optim_wrapper'])
+    probes = {x: getattr(model, x) if x else model for x in optimizers}
+    before = old_run(old, probes)
+    points = {
+        name: sample_points(settings.schedule, before.iterations)
+        for name, settings in before.networks.items()
+    }
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    # Of a stub, nothing that the constructors say is of interest.
+    logger.setLevel(logging.ERROR)
+    try:
+        with DefaultScope.overwrite_default_scope(new.get('default_scope')):
+            after = new_run(new, model, points)
+    finally:
+        logger.setLevel(level)
+    return compare(before, after, points)
+
+
+def _load(path: Path) -> tuple[dict[str, Any], str]:
+    """A config, or why it cannot be loaded."""
+    try:
+        cfg = Config.fromfile(path, import_custom_modules=False)
+        return cfg.to_dict(), ''
+    except Exception as error:
+        # A config is a program: it can raise anything.
+        return {}, _told(error)
+
+
+def _told(error: Exception) -> str:
+    """An error in one line; of a long explanation, how it begins."""
+    text = str(error.args[0] if isinstance(error, KeyError) else error)
+    text = ' '.join(text.split()).partition('. ')[0]
+    return f'{type(error).__name__}: {text}'
+
+
+def _migrated(path: Path, folder: Path) -> Path:
+    """Convert a config and its bases into a folder, laid out as they were."""
+    path = path.resolve()
+    results = migrate_configs(with_bases(path))
+    root = Path(os.path.commonpath([x.path.parent for x in results]))
+    for result in results:
+        target = folder / result.path.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(result.after, encoding='utf-8')
+    return folder / path.relative_to(root)
+
+
+def _import_custom(cfg: dict[str, Any]) -> list[str]:
+    """Import what a config asks for; what is not there is told."""
+    imports = (cfg.get('custom_imports') or {}).get('imports') or []
+    notes = []
+    for name in [imports] if isinstance(imports, str) else imports:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            notes.append(f'custom import {name!r} is left out: {error}')
+    return notes

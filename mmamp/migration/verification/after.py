@@ -1,0 +1,195 @@
+"""The optimizers of a 1.x config, built as a run would build them."""
+
+import copy
+import warnings
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
+from mmengine.registry import OPTIMIZERS, PARAM_SCHEDULERS
+from torch import nn
+
+from .before import alternating, parameters, role
+from .settings import CONSTANT, EPOCH, Run, Schedule, Settings, dynamic
+
+
+def new_run(
+    cfg: dict[str, Any], model: nn.Module, turns: dict[str, list[int]]
+) -> Run:
+    """What a 1.x config sets.
+
+    Args:
+        cfg (dict): The config, with its bases.
+        model (nn.Module): A stub with the networks.
+        turns (dict[str, list[int]]): Iterations at which a network's learning
+            rate is asked for.
+    """
+    run = Run()
+    run.length, run.by_epoch = _length(cfg.get('train_cfg') or {})
+    config = cfg['optim_wrapper']
+    for entry in (config, *config.values()):
+        if isinstance(entry, dict) and 'optimizer' in entry:
+            _check_type(entry['optimizer'])
+    built = build_optim_wrapper(model, copy.deepcopy(config))
+    if isinstance(built, OptimWrapperDict):
+        wrappers = dict(built.items())
+        entries = {name: config[name] for name in wrappers}
+    else:
+        # One over the whole model is as good as one over its only network.
+        name = next(iter(turns)) if len(turns) == 1 else ''
+        wrappers, entries = {name: built}, {name: config}
+    for name, wrapper in wrappers.items():
+        settings = _settings(
+            wrapper, entries[name], getattr(model, name, model)
+        )
+        settings.updates = _updates(cfg, name, entries)
+        scheduler = cfg.get('param_scheduler')
+        if isinstance(scheduler, dict) and 'type' not in scheduler:
+            scheduler = scheduler[name]
+        settings.schedule = _schedule(
+            scheduler, wrapper, run, turns.get(name, [])
+        )
+        run.networks[name] = settings
+    return run
+
+
+def _check_type(optimizer: dict[str, Any]) -> None:
+    """MMEngine would only say that None cannot be called."""
+    kind = optimizer.get('type')
+    if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+        raise ValueError(
+            f'there is no optimizer {kind!r}; if it is of another project, '
+            'name that in custom_imports'
+        )
+
+
+def _length(train_cfg: dict[str, Any]) -> tuple[int | None, bool]:
+    if (iters := train_cfg.get('max_iters')) is not None:
+        return iters, False
+    epochs = train_cfg.get('max_epochs')
+    return epochs, bool(train_cfg.get('by_epoch', epochs is not None))
+
+
+def _settings(
+    wrapper: OptimWrapper, entry: dict[str, Any], network: nn.Module
+) -> Settings:
+    groups = wrapper.optimizer.param_groups
+    owners = {id(p): group for group in groups for p in group['params']}
+    found = {}
+    for key, module in parameters(network):
+        group = owners.get(id(getattr(module, key.rpartition('.')[2])), {})
+        found[key] = group.get('lr'), group.get('weight_decay')
+    clip = getattr(wrapper, 'clip_grad_kwargs', None)
+    if clip is not None:
+        is_norm = (entry['clip_grad'].get('type') or 'norm') == 'norm'
+        clip = {**(dict(norm_type=2) if is_norm else {}), **clip}
+    return Settings(
+        optimizer=type(wrapper.optimizer).__name__,
+        # Each parameter's group may differ; these are what they begin with.
+        options=dict(wrapper.optimizer.defaults),
+        parameters=found,
+        accumulation=entry.get('accumulative_counts', 1),
+        updates=Fraction(1),
+        clip=clip,
+        scale=_scale(entry),
+        schedule=Schedule('', None),
+    )
+
+
+def _scale(entry: dict[str, Any]) -> float | dict[str, Any] | None:
+    if not str(entry.get('type', '')).endswith('AmpOptimWrapper'):
+        return None
+    if entry.get('dtype') in ('bfloat16', 'float32'):
+        return None
+    scale = entry.get('loss_scale', 'dynamic')
+    if isinstance(scale, dict):
+        return dynamic(scale)
+    return dynamic({}) if scale == 'dynamic' else float(scale)
+
+
+def _updates(
+    cfg: dict[str, Any], name: str, entries: dict[str, Any]
+) -> Fraction:
+    """Updates of a network in an iteration."""
+    counts = {k: x.get('accumulative_counts', 1) for k, x in entries.items()}
+    model = cfg.get('model') or {}
+    is_generator, is_discriminator = role(name)
+    if not (is_generator or is_discriminator):
+        return Fraction(1, counts[name])
+    steps = model.get('discriminator_steps')
+    if steps is None and 'generator_steps' not in model:
+        # Models of MMagic's that are no BaseGAN.
+        train_cfg = model.get('train_cfg') or {}
+        repeat = 1 if is_generator else train_cfg.get('disc_repeat', 1)
+        return alternating(train_cfg, is_generator) * repeat / counts[name]
+    if is_discriminator:
+        return Fraction(1, counts[name])
+    # The generator's turn ends a cycle of the discriminator's updates.
+    others = [n for k, n in counts.items() if role(k)[1]]
+    cycle = (steps or 1) * max(others, default=1)
+    return Fraction(model.get('generator_steps', 1), cycle)
+
+
+_SEEN: dict[str, dict[int, float]] = {}
+"""Learning rates by what leads to them: a long run takes seconds."""
+
+
+def _schedule(
+    config: Any, wrapper: OptimWrapper, run: Run, turns: Iterable[int]
+) -> Schedule:
+    """Run the schedulers, and look at the learning rate on the way."""
+    if not config:
+        lr = _main_group(wrapper)['lr']
+        return Schedule(CONSTANT, lambda i: lr)
+    configs = config if isinstance(config, (list, tuple)) else [config]
+    name = ', '.join(str(x['type']).rpartition('.')[2] for x in configs)
+    with warnings.catch_warnings():
+        # Nobody trains: no step comes before that of a scheduler.
+        warnings.simplefilter('ignore')
+        schedulers = [_build(x, wrapper, run) for x in configs]
+        if any('Reduce' in type(x).__name__ for x in schedulers):
+            return Schedule(name, None)
+        # The configs of a folder have much the same schedules.
+        lr = _main_group(wrapper)['lr']
+        key = repr((configs, run.length, run.by_epoch, lr, turns))
+        if key not in _SEEN:
+            _SEEN[key] = _simulate(schedulers, wrapper, set(turns))
+    return Schedule(name, _SEEN[key].__getitem__)
+
+
+def _main_group(wrapper: OptimWrapper) -> dict[str, Any]:
+    """A parameter group without a factor of its own, if there is one."""
+    groups, lr = (
+        wrapper.optimizer.param_groups,
+        wrapper.optimizer.defaults['lr'],
+    )
+    lrs = [x.get('initial_lr', x['lr']) for x in groups]
+    return groups[lrs.index(lr) if lr in lrs else 0]
+
+
+def _build(config: dict[str, Any], wrapper: OptimWrapper, run: Run) -> Any:
+    config = dict(copy.deepcopy(config))
+    is_of_epochs = config.get('by_epoch', True)
+    if run.length is not None:
+        length = run.length if is_of_epochs else run.iterations
+        config.setdefault('end', length)
+    defaults = dict(optimizer=wrapper, epoch_length=EPOCH)
+    return PARAM_SCHEDULERS.build(config, default_args=defaults)
+
+
+def _simulate(
+    schedulers: list[Any], wrapper: OptimWrapper, turns: set[int]
+) -> dict[int, float]:
+    group = _main_group(wrapper)
+    seen = {}
+    for i in range(max(turns, default=-1) + 1):
+        if i in turns:
+            seen[i] = group['lr']
+        for scheduler in schedulers:
+            if scheduler.by_epoch:
+                if (i + 1) % EPOCH == 0:
+                    scheduler.step()
+            elif i < scheduler.end:
+                scheduler.step()
+    return seen

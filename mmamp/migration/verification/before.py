@@ -1,0 +1,232 @@
+"""The optimizers of a 0.x config, read with the eyes of 0.x.
+
+It knows nothing of the rules, so that it can tell where they are wrong.
+"""
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import torch
+from mmengine.registry import OPTIMIZERS
+from torch import nn
+
+from .old_schedule import old_schedule
+from .settings import Run, Settings, dynamic
+
+ADAM = dict(type='Adam', betas=(0.5, 0.999))
+"""What SinGAN's code builds for each of its scales."""
+
+
+def old_run(cfg: dict[str, Any], probes: dict[str, nn.Module]) -> Run:
+    """What a 0.x config sets.
+
+    Args:
+        cfg (dict): The config, with its bases.
+        probes (dict[str, nn.Module]): A stub for each of its networks.
+    """
+    run = Run()
+    run.length, run.by_epoch = _length(cfg)
+    for name, optimizer in old_optimizers(cfg).items():
+        run.networks[name] = _settings(
+            cfg, name, dict(optimizer), run, probes[name]
+        )
+    return run
+
+
+def old_optimizers(cfg: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The optimizers, by network; a single one's name is empty."""
+    found = cfg.get('optimizers') or cfg.get('optimizer')
+    if not found:
+        return _of_train_cfg(cfg.get('train_cfg') or {})
+    if all(isinstance(x, dict) for x in found.values()):
+        return found
+    return {'': found}
+
+
+def _of_train_cfg(train_cfg: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Where models make their optimizers themselves."""
+    if 'lr_g' in train_cfg:
+        return {
+            name: dict(ADAM, lr=train_cfg[f'lr_{name[0]}'])
+            for name in ('generator', 'discriminator')
+        }
+    return train_cfg.get('optimizer_cfg') or {}
+
+
+def _length(cfg: dict[str, Any]) -> tuple[int | None, bool]:
+    runner = cfg.get('runner') or {}
+    iters = cfg.get('total_iters') or runner.get('max_iters')
+    if iters is not None:
+        return iters, False
+    epochs = cfg.get('total_epochs') or runner.get('max_epochs')
+    return epochs, epochs is not None or _is_of_mmcv(cfg)
+
+
+def _is_of_mmcv(cfg: dict[str, Any]) -> bool:
+    """Whether MMCV's own hooks step, not the models of the GAN projects.
+
+    MMGeneration and MMEditing ignore ``optimizer_config`` and ``fp16``.
+    """
+    return set(old_optimizers(cfg)) == {''} and not (
+        'optimizers' in cfg or 'total_iters' in cfg
+    )
+
+
+def _settings(
+    cfg: dict[str, Any],
+    name: str,
+    optimizer: dict[str, Any],
+    run: Run,
+    probe: nn.Module,
+) -> Settings:
+    paramwise = optimizer.pop('paramwise_cfg', None) or {}
+    optimizer.pop('constructor', None)
+    kind = optimizer.pop('type')
+    options = _with_defaults(kind, optimizer)
+    hook = (cfg.get('optimizer_config') or {}) if _is_of_mmcv(cfg) else {}
+    lr_config = cfg.get('lr_config')
+    if old_optimizers(cfg) == _of_train_cfg(cfg.get('train_cfg') or {}):
+        lr_config = dict(policy='set by the model, scale by scale')
+    accumulation, updates = _counts(cfg, name)
+    counts = hook.get('cumulative_iters', 1)
+    clip = hook.get('grad_clip')
+    return Settings(
+        optimizer=kind,
+        options=options,
+        parameters={
+            key: _of_parameter(key, parent, options, paramwise)
+            for key, parent in parameters(probe)
+        },
+        accumulation=accumulation * counts,
+        updates=updates / counts,
+        clip=dict(dict(norm_type=2), **clip) if clip else None,
+        scale=_scale(cfg),
+        schedule=old_schedule(lr_config, options.get('lr', 0.0), run),
+    )
+
+
+def parameters(network: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Names of parameters, and the modules that they belong to."""
+    return [
+        (f'{name}.{key}', module)
+        for name, module in network.named_modules()
+        for key, _ in module.named_parameters(recurse=False)
+    ]
+
+
+def _with_defaults(kind: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options, with those that the optimizer's class has by itself."""
+    cls = OPTIMIZERS.get(kind)
+    if cls is None:
+        return options
+    if isinstance(betas := options.get('betas'), (list, tuple)):
+        # Of integers too, before PyTorch began to refuse them.
+        options = dict(options, betas=tuple(map(float, betas)))
+    group = cls([nn.Parameter(torch.zeros(1))], **options).param_groups[0]
+    return {key: value for key, value in group.items() if key != 'params'}
+
+
+def _of_parameter(
+    name: str,
+    parent: nn.Module,
+    options: dict[str, Any],
+    paramwise: dict[str, Any],
+) -> tuple[Any, Any]:
+    """Learning rate and weight decay, as MMCV's constructor sets them."""
+    lr, decay = options.get('lr'), options.get('weight_decay')
+    custom = paramwise.get('custom_keys') or {}
+    for key in sorted(sorted(custom), key=len, reverse=True):
+        if key in name:
+            mults = (
+                custom[key].get('lr_mult', 1),
+                custom[key].get('decay_mult', 1),
+            )
+            return _times(lr, mults[0]), _times(decay, mults[1])
+    is_norm = isinstance(parent, nn.modules.batchnorm._BatchNorm)
+    is_bias = name.endswith('.bias')
+    if is_bias and not is_norm:
+        lr = _times(lr, paramwise.get('bias_lr_mult', 1))
+    if is_norm:
+        decay = _times(decay, paramwise.get('norm_decay_mult', 1))
+    elif is_bias:
+        decay = _times(decay, paramwise.get('bias_decay_mult', 1))
+    return lr, decay
+
+
+def _times(value: Any, mult: float) -> Any:
+    return None if value is None else value * mult
+
+
+def _scale(cfg: dict[str, Any]) -> float | dict[str, Any] | None:
+    runner = cfg.get('runner') or {}
+    if runner.get('type') == 'DynamicIterBasedRunner':
+        if (apex := cfg.get('apex_amp')) is not None:
+            loss_scale = apex.get('init_args', {}).get('loss_scale', 'dynamic')
+            return _of_loss_scale(loss_scale)
+        scaler = runner.get('fp16_loss_scaler')
+        return None if scaler is None else dynamic(scaler)
+    if not _is_of_mmcv(cfg):
+        return None
+    hook = cfg.get('optimizer_config') or {}
+    fp16 = cfg.get('fp16')
+    if fp16 is None and 'Fp16' in hook.get('type', ''):
+        fp16 = hook
+    if fp16 is None:
+        return None
+    return _of_loss_scale(fp16.get('loss_scale', 512.0))
+
+
+def _of_loss_scale(given: Any) -> float | dict[str, Any]:
+    if isinstance(given, dict):
+        return dynamic(given)
+    return dynamic({}) if given == 'dynamic' else float(given)
+
+
+def _counts(cfg: dict[str, Any], name: str) -> tuple[int, Fraction]:
+    """Micro-batches of an update, and updates in an iteration."""
+    model = str((cfg.get('model') or {}).get('type'))
+    train_cfg = cfg.get('train_cfg') or {}
+    is_generator, is_discriminator = role(name)
+    if not (is_generator or is_discriminator):
+        return 1, Fraction(1)
+    if model == 'BasiccGAN':
+        batches = train_cfg.get('batch_accumulation_steps', 1)
+        if is_discriminator:
+            return batches, Fraction(1, batches)
+        steps = train_cfg.get('disc_steps', 1)
+        return batches, Fraction(train_cfg.get('gen_steps', 1), steps)
+    for kind, updates in INNER_LOOPS.items():
+        if model.startswith(kind):
+            return 1, Fraction(updates(train_cfg, is_generator))
+    return 1, alternating(train_cfg, is_generator)
+
+
+INNER_LOOPS: dict[str, Callable[[dict, bool], int]] = {
+    'SinGAN': lambda cfg, is_generator: cfg.get(
+        'generator_steps' if is_generator else 'disc_steps', 1
+    ),
+    'PESinGAN': lambda cfg, is_generator: cfg.get(
+        'generator_steps' if is_generator else 'disc_steps', 1
+    ),
+    'TTSR': lambda cfg, is_generator: (
+        1 if is_generator else cfg.get('disc_steps', 1)
+    ),
+    'DIC': lambda cfg, is_generator: (
+        1 if is_generator else cfg.get('disc_steps', 1)
+    ),
+}
+"""Models that update a network several times in one iteration."""
+
+
+def alternating(train_cfg: dict[str, Any], is_generator: bool) -> Fraction:
+    """Updates in an iteration where the generator's turn is every n-th."""
+    steps = train_cfg.get('disc_steps', train_cfg.get('disc_step', 1))
+    if is_generator:
+        return Fraction(1, max(steps, 1))
+    return Fraction(min(steps, 1))
+
+
+def role(name: str) -> tuple[bool, bool]:
+    """Whether a network generates, and whether it discriminates."""
+    return name.startswith('gen'), name.startswith('disc')

@@ -1,0 +1,92 @@
+"""What an optimizer does in a run, whatever version its config is of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+EPOCH = 1000
+"""Iterations of an epoch, where one has to be assumed: the same for both."""
+CONSTANT = 'constant'
+"""Name of the schedule that is none."""
+SCALER = dict(
+    init_scale=65536.0,
+    growth_factor=2.0,
+    backoff_factor=0.5,
+    growth_interval=2000,
+)
+"""What a dynamic loss scale is unless a config says otherwise."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A learning rate along a run.
+
+    Args:
+        name (str): Of the policy or the schedulers.
+        at (Callable, optional): The learning rate at an iteration; None where
+            it cannot be told beforehand.
+        turns (tuple[int, ...]): Iterations at which it changes its course.
+        slack (int): By how many iterations a change may come early or late.
+    """
+
+    name: str
+    at: Callable[[int], float] | None
+    turns: tuple[int, ...] = ()
+    slack: int = 1
+
+
+@dataclass
+class Settings:
+    """The optimizer of one network.
+
+    Args:
+        optimizer (str): Its type.
+        options (dict[str, Any]): Learning rate, betas and so on.
+        parameters (dict[str, tuple]): Learning rate and weight decay of
+            parameters, by their names in the network.
+        accumulation (int): Micro-batches of an update.
+        updates (Fraction): In an iteration.
+        clip (dict, optional): Arguments of gradient clipping by norm.
+        scale (float or dict, optional): A static loss scale, or the arguments
+            of a dynamic one. None: no loss scale.
+        schedule (Schedule): Of its learning rate.
+    """
+
+    optimizer: str
+    options: dict[str, Any]
+    parameters: dict[str, tuple[Any, Any]]
+    accumulation: int
+    updates: Fraction
+    clip: dict[str, Any] | None
+    scale: float | dict[str, Any] | None
+    schedule: Schedule
+
+
+@dataclass
+class Run:
+    """The optimizers of a config, and how long they run.
+
+    Args:
+        networks (dict[str, Settings]): By name; that of a single optimizer
+            over the whole model is empty.
+        length (int, optional): In iterations or epochs; None if it is not
+            said.
+        by_epoch (bool): Which of the two.
+    """
+
+    networks: dict[str, Settings] = field(default_factory=dict)
+    length: int | None = None
+    by_epoch: bool = False
+
+    @property
+    def iterations(self) -> int | None:
+        """int: In the run; None if that is not said."""
+        if self.length is None:
+            return None
+        return self.length * (EPOCH if self.by_epoch else 1)
+
+
+def dynamic(options: dict[str, Any]) -> dict[str, Any]:
+    """A dynamic loss scale, with what is not said filled in."""
+    return {**SCALER, **options}

@@ -1,0 +1,30 @@
+"""What a user may have meant by the name of a file."""
+
+import difflib
+from itertools import islice
+from pathlib import Path
+
+
+def near(file: Path) -> str:
+    """Words for an error: the files that the user may have meant.
+
+    Args:
+        file (Path): Which does not exist.
+
+    Returns:
+        str: ``'; did you mean ...?'``, or nothing.
+    """
+    folder = file.parent
+    while not folder.is_dir():
+        folder = folder.parent
+    if str(folder) == folder.anchor:
+        # Not a search of the whole disk.
+        return ''
+    names = {
+        str(p): p.name
+        for p in sorted(islice(folder.rglob('*.py'), 5000))
+        if not any(x[0] == '.' or x == 'site-packages' for x in p.parts[:-1])
+    }
+    close = difflib.get_close_matches(file.name, names.values(), n=3)
+    paths = [path for path, name in names.items() if name in close][:3]
+    return f'; did you mean {" or ".join(map(repr, paths))}?' if paths else ''

@@ -7,6 +7,9 @@ import os
 import sys
 from pathlib import Path
 
+# Tests are small: threads of two workers would only wait for each other.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict

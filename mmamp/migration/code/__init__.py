@@ -26,6 +26,7 @@ from .rules import (
     gradient_penalties,
     mmcv_attributes,
     moved_imports,
+    old_projects,
     optim_context,
     parse_losses,
     partial_fp16,
@@ -34,6 +35,7 @@ from .rules import (
     repeated_registration,
     running_status,
     signature,
+    step_counts,
     step_return,
     updates,
 )
@@ -60,6 +62,8 @@ RULES: tuple[ModuleType, ...] = (
     moved_imports,
     repeated_registration,
     mmcv_attributes,
+    old_projects,
+    step_counts,
 )
 """The rules, in the order in which they are applied."""
 

@@ -1,0 +1,38 @@
+"""What is imported from MMGeneration and MMEditing stays, and is named."""
+
+from typing import Any
+
+import libcst as cst
+
+from ..imports import source_of
+from ..names import dotted, find
+from ..notes import Notes
+
+NAME = 'old_projects'
+WORDS = ('mmgen', 'mmedit')
+HOME = {'mmgen': 'MMagic', 'mmedit': 'MMagic'}
+"""The projects that there are no more, and where most of them went."""
+
+
+def apply(module: cst.Module, notes: Notes) -> cst.Module:
+    """Look at a file; nothing is converted."""
+    for node in find(module, _is_import):
+        for name in _modules(node):
+            project = name.partition('.')[0]
+            if project in HOME:
+                notes.outside(
+                    node,
+                    f'{name}: {project} has no 1.x; {HOME[project]} has most '
+                    'of it, under other names',
+                )
+    return module
+
+
+def _is_import(node: Any) -> bool:
+    return isinstance(node, (cst.Import, cst.ImportFrom))
+
+
+def _modules(node: cst.Import | cst.ImportFrom) -> list[str]:
+    if isinstance(node, cst.ImportFrom):
+        return [source_of(node)]
+    return [dotted(x.name) for x in node.names]

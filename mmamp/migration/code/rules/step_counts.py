@@ -1,0 +1,31 @@
+"""Settings that count otherwise in a migrated config are named."""
+
+from typing import Any
+
+import libcst as cst
+
+from ..names import find
+from ..notes import Notes
+
+NAME = 'step_counts'
+NEW = {
+    'disc_steps': 'discriminator_steps, an argument of the model, which '
+    'counts updates and not calls of train_step',
+    'gen_steps': 'generator_steps, an argument of the model',
+    'batch_accumulation_steps': 'accumulative_counts of each optim_wrapper',
+}
+WORDS = tuple(NEW)
+
+
+def apply(module: cst.Module, notes: Notes) -> cst.Module:
+    """Look at a file; nothing is converted."""
+    for node in find(module, _is_setting):
+        name = node.evaluated_value
+        notes.warned(
+            node, f'a migrated config has no {name}: it is {NEW[name]}'
+        )
+    return module
+
+
+def _is_setting(node: Any) -> bool:
+    return isinstance(node, cst.SimpleString) and node.evaluated_value in NEW

@@ -19,6 +19,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from mmengine.runner import FlexibleRunner, Runner
 from mmengine.visualization import Visualizer
+from one_rank import one_rank
 from torch import distributed, multiprocessing, nn
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
@@ -217,18 +218,6 @@ def as_rank():
     return process_group
 
 
-def _one_rank(rank, world_size, store, path, task, args):
-    torch.set_num_threads(1)
-    os.environ['LOCAL_RANK'] = str(rank)
-    distributed.init_process_group(
-        'gloo', init_method=f'file://{store}', rank=rank, world_size=world_size
-    )
-    torch.save(task(rank, world_size, *args), f'{path}{rank}')
-    distributed.barrier()
-    # Without a tear-down, in which gloo sometimes waits for a rank that left.
-    os._exit(0)
-
-
 @pytest.fixture
 def in_ranks(tmp_path):
     """``in_ranks(2, task, *args)``: what a task returns in real ranks.
@@ -241,7 +230,7 @@ def in_ranks(tmp_path):
         number = next(numbers)
         path, store = tmp_path / f'rank{number}_', tmp_path / f'store{number}'
         multiprocessing.spawn(
-            _one_rank, (world_size, store, path, task, args), world_size
+            one_rank, (world_size, store, path, task, args), world_size
         )
         return [
             torch.load(f'{path}{rank}', weights_only=True)

@@ -24,7 +24,9 @@ def build_parser() -> argparse.ArgumentParser:
         epilog='exit codes: 0 all is converted; 1 some is left to do, or '
         '--verify found a difference; 2 there is input that cannot be used',
     )
-    kinds = parser.add_subparsers(dest='kind', required=True)
+    kinds = parser.add_subparsers(
+        dest='kind', required=True, metavar='{config,code}'
+    )
     config = kinds.add_parser('config', help='rewrite config files')
     _add_common(config)
     config.add_argument(
@@ -38,11 +40,17 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError('an empty path')
+    return Path(text)
+
+
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'paths',
         nargs='+',
-        type=Path,
+        type=_path,
         metavar='PATH',
         help='a Python file, or a folder: all Python files in it, but not '
         'those in hidden folders',

@@ -91,6 +91,10 @@ def write_source(path: Path, text: str, like: Path) -> None:
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     new = encode_source(text, like)
+    if path.exists() and not path.is_file():
+        # A device or a pipe, such as /dev/null, is not to be replaced.
+        path.write_bytes(new)
+        return
     with tempfile.NamedTemporaryFile(
         dir=path.parent, prefix=f'.{path.name}.', delete=False
     ) as file:

@@ -52,6 +52,8 @@ def _found(path: Path, is_one_of_many: bool) -> dict[Path, Path]:
 def _outputs(
     args: argparse.Namespace, places: dict[Path, Path]
 ) -> dict[Path, Path | None]:
+    if not args.output:
+        raise UsageError("-o '' names no file or folder")
     output = Path(args.output)
     is_file = len(args.paths) == 1 and args.paths[0].is_file()
     if is_file and not (output.is_dir() or args.output[-1:] in ('/', os.sep)):
@@ -77,10 +79,10 @@ def _outputs(
 
 
 def _check_folder(output: Path, paths: list[Path]) -> None:
-    if output.exists() and not output.is_dir():
+    if output.suffix == '.py' or (output.exists() and not output.is_dir()):
         raise UsageError(
-            f'-o {str(output)!r} is a file; for several files it has to be a '
-            'folder'
+            f'-o {str(output)!r} is one file; for several files it has to '
+            'be a folder'
         )
     for path in paths:
         inside = path.resolve() in output.resolve().parents

@@ -431,3 +431,48 @@ def test_a_reader_that_leaves(write, command):
     assert b'Traceback' not in process.stderr.read()
     process.stderr.close()
     assert process.wait() != 0
+
+
+def test_a_device_is_written_to_and_not_replaced(migrate, write):
+    write('old.py', 'total_iters = 3\n')
+    before = os.stat('/dev/null')
+    assert migrate('config', 'old.py', '-o', '/dev/null').returncode == 0
+    after = os.stat('/dev/null')
+    assert (before.st_mode, before.st_rdev) == (after.st_mode, after.st_rdev)
+
+
+def test_empty_paths_are_refused(migrate, write):
+    write('old.py', 'total_iters = 3\n')
+    assert migrate('config', '').returncode == 2
+    assert migrate('config', 'old.py', '-o', '').returncode == 2
+
+
+def test_two_files_do_not_go_to_one(migrate, write):
+    write('a.py', 'total_iters = 3\n')
+    write('b.py', 'total_iters = 3\n')
+    done = migrate('config', 'a.py', 'b.py', '-o', 'c.py')
+    assert done.returncode == 2
+    assert 'is one file' in done.report
+
+
+def test_the_same_comes_out_whatever_the_hashes(migrate, write):
+    # Names are in sets; their order must not tell.
+    text = ''.join(
+        f'# of {x}\n{x} = {v}\n'
+        for x, v in dict(
+            workflow="[('train', 1)]",
+            resume_from=None,
+            dist_params="dict(backend='nccl')",
+            cudnn_benchmark=True,
+            opencv_num_threads=0,
+            mp_start_method="'fork'",
+            fp16=None,
+            optimizer_config=None,
+        ).items()
+    )
+    write('old.py', text)
+    out = {
+        migrate('config', 'old.py', PYTHONHASHSEED=str(i)).text
+        for i in range(3)
+    }
+    assert len(out) == 1

@@ -23,7 +23,8 @@ class SampleHook(Hook):
     of the generator and of its average (EMA); one that makes pictures of
     pictures shows its sources and, if it has them, what was wanted. They are
     the first of the validation data, or else of the training data. Another
-    model needs a method ``sample(num, labels)``.
+    model needs a method ``sample(num, labels)``; of one without, nothing is
+    drawn, and that is said.
 
     The picture goes to every backend of the ``Visualizer``: as a PNG with
     ``LocalVisBackend``, to TensorBoard, to W&B.
@@ -53,6 +54,7 @@ class SampleHook(Hook):
         self.num_samples = check_int('num_samples', num_samples)
         self.columns = check_int('columns', columns)
         self._data: Any = None
+        self._is_idle = False
 
     def before_train(self, runner: Any) -> None:
         """Find out now what the model can show, and load what of."""
@@ -65,10 +67,11 @@ class SampleHook(Hook):
                 dataset, self.num_samples, self._labels(model)
             )
         elif not hasattr(model, 'sample'):
-            raise TypeError(
-                f'SampleHook: {type(model).__name__} has no method '
-                'sample(num, labels) that returns uint8 images of shape '
-                '(num, C, H, W): define it, or leave the hook out of '
+            self._is_idle = True
+            runner.logger.warning(
+                f'SampleHook draws nothing: {type(model).__name__} has no '
+                'method sample(num, labels) that returns uint8 images of '
+                'shape (num, C, H, W). Define it, or leave the hook out of '
                 'custom_hooks'
             )
 
@@ -80,6 +83,8 @@ class SampleHook(Hook):
         outputs: dict | None = None,
     ) -> None:
         """Draw at the interval and at the end."""
+        if self._is_idle:
+            return
         if self.every_n_train_iters(
             runner, self.interval
         ) or self.is_last_train_iter(runner):

@@ -302,10 +302,13 @@ def freezes(node: cst.CSTNode) -> bool:
     return any('requires_grad' in x or 'freeze' in x for x in names)
 
 
+HARMLESS = ('set_requires_grad', 'requires_grad', 'requires_grad_', 'no_grad')
+
+
 def touches_gradients(nodes: Sequence[cst.CSTNode]) -> cst.CSTNode | None:
     """The first of the nodes that reads or changes gradients."""
     for node in nodes:
         names = [x.value for x in of_type(node, cst.Name)]
-        if any('clip_grad' in x or x == 'grad' for x in names):
+        if any('grad' in x and x not in HARMLESS for x in names):
             return node
     return None

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from ..report import Finding, Outcome, Result, UnreadableSource
 from ..sources import parse_source, read_source
-from .context import Context
-from .inheritance import on_top
+from .context import Context, Unreadable
+from .inheritance import NEW_NAMES, OLD_NAMES, TAKEN_BACK, on_top
 from .reading import BASE, Source, read
 from .rendering import CannotWrite, render
 from .rules import RULES
-from .values import Value, difference, mapping, merge
+from .rules.runner import is_loop
+from .values import Value, difference, literal, mapping, merge
 from .writing import write
 
 __all__ = [
@@ -112,11 +113,21 @@ class _Files:
         result = Result(path, before, before)
         old_base, new_base = self._bases(source, result)
         missing = [x.reason for x in result.findings]
+        if set(source.values) & OLD_NAMES and set(old_base) & NEW_NAMES:
+            line = source.values[BASE].line
+            reason = (
+                'the bases are of 1.x already: what they had of 0.x is not '
+                'known any more; a folder is best migrated at once'
+            )
+            result.findings.append(
+                Finding(line, 'bases', Outcome.WARNED, reason)
+            )
         own = mapping(**source.values).without(BASE)
         old = on_top(old_base, new_base, own)
         context = _convert(source, old)
         changed, gone = _what_to_say(own, old, context, new_base)
-        _keep_what_cannot_be_written(context, changed, gone)
+        _keep_what_cannot_be_written(source, context, changed, gone)
+        _name_lost_references(source, old_base, new_base, context)
         result.findings += context.findings
         for reason in missing:
             context.mark(BASE, reason)
@@ -181,10 +192,34 @@ class _Files:
 
 def _convert(source: Source, old: Value) -> Context:
     context = Context(source.path, dict(old.items or {}), source.unclear)
+    if _is_new(old):
+        return context
     for name, rule in RULES.items():
         context.rule = name
-        rule(context)
+        values, origins = dict(context.values), dict(context.origins)
+        try:
+            rule(context)
+        except Unreadable as error:
+            context.values, context.origins = values, origins
+            context.todo(
+                error.name,
+                f'{error.name} cannot be read here, and {name} would be part '
+                'of it',
+            )
     return context
+
+
+def _is_new(config: Value) -> bool:
+    """Whether a config is of 1.x and nothing else."""
+    names = set(config)
+    # MMEngine still heeds this one.
+    if names & (OLD_NAMES - {'find_unused_parameters'}):
+        return False
+    for name in ('train_cfg', 'test_cfg'):
+        loop = config.child(name)
+        if loop is not None and loop.items and not is_loop(loop):
+            return False
+    return bool(names & NEW_NAMES)
 
 
 def _what_to_say(
@@ -194,8 +229,15 @@ def _what_to_say(
     new = context.values
     changed: dict[str, Value] = {}
     gone = {name for name in own if name not in new}
+    for name in TAKEN_BACK:
+        if name in base and name not in new and name not in own:
+            # The file has the base's settings no more that made it.
+            changed[name] = literal(None)
     for name, value in new.items():
         if name in old and value is old[name]:
+            continue
+        if name in OLD_NAMES and name not in own:
+            # A base's, of which rules have taken what they need.
             continue
         part = difference(base.child(name), value)
         is_empty = value.plain == [] or (
@@ -214,19 +256,44 @@ def _stands(own: Value, part: Value) -> bool:
 
 
 def _keep_what_cannot_be_written(
-    context: Context, changed: dict[str, Value], gone: set[str]
+    source: Source,
+    context: Context,
+    changed: dict[str, Value],
+    gone: set[str],
 ) -> None:
+    context.rule = 'writing'
     for name, value in list(changed.items()):
         try:
             render(value)
         except CannotWrite:
             del changed[name]
+            reason = f'{name} depends on values that are not known here'
             for old in context.origins.get(name, []):
-                gone.discard(old)
-                context.rule = 'writing'
-                context.mark(
-                    old, f'{name} depends on values that are not known here'
-                )
+                if old in source.values:
+                    gone.discard(old)
+                    context.say(source.values[old].line, Outcome.TODO, reason)
+                    context.mark(old, reason)
+
+
+def _name_lost_references(
+    source: Source, old: Value, new: Value, context: Context
+) -> None:
+    """Say what a file takes of its bases that they have no more."""
+    context.rule = 'references'
+    for name, keys in source.references:
+        if _is_at(old, keys) and not _is_at(new, keys):
+            reason = (
+                f'_base_.{".".join(keys)} is where the migrated base has '
+                'nothing'
+            )
+            context.say(source.values[name].line, Outcome.TODO, reason)
+            context.mark(name, reason)
+
+
+def _is_at(value: Value | None, keys: tuple[str, ...]) -> bool:
+    for key in keys:
+        value = value.child(key) if value is not None else None
+    return value is not None
 
 
 def _written(

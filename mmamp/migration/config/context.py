@@ -10,6 +10,18 @@ from ..report import Finding, Outcome
 from .values import Value, mapping, merge
 
 
+class Unreadable(Exception):
+    """A name whose value a rule would have to know, and does not.
+
+    Args:
+        name (str): At the top of the config.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
 @dataclass
 class Context:
     """A config on its way from 0.x to 1.x.
@@ -23,7 +35,7 @@ class Context:
         values (dict[str, Value]): Everything the config holds, by the names
             at its top.
         unclear (dict[str, int]): Names that are set in more than one place
-            of the file, so that they cannot be converted.
+            of the file or not at its top, so that they cannot be converted.
     """
 
     path: Path
@@ -64,7 +76,11 @@ class Context:
         if name not in self.values:
             return False
         if name in self.unclear:
-            self.todo(name, f'{name} is set in more than one place')
+            self.todo(
+                name,
+                f'{name} is set in more than one place, or not by an '
+                'assignment at the top of the file',
+            )
             return False
         return True
 
@@ -87,6 +103,8 @@ class Context:
         is inherited.
         """
         there = self.values.get(name)
+        if there is not None and there.is_unreadable:
+            raise Unreadable(name)
         if there is None:
             self.values[name] = value
         elif there.is_own and not value.is_own:

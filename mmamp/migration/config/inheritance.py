@@ -15,6 +15,18 @@ MADE_OF = {
     'env_cfg': ('dist_params', 'cudnn_benchmark'),
 }
 """The names of 1.x, and those of 0.x that they are made of."""
+OLD_NAMES = {name for names in MADE_OF.values() for name in names} | {
+    *('evaluation', 'visual_config', 'workflow', 'resume_from'),
+}
+"""Names that 1.x has not, or not with this meaning."""
+NEW_NAMES = {
+    *('optim_wrapper', 'param_scheduler', 'default_hooks', 'default_scope'),
+    *('train_dataloader', 'val_dataloader', 'val_evaluator', 'val_cfg'),
+    *('env_cfg', 'vis_backends', 'visualizer', 'log_processor'),
+}
+"""Names that 0.x has not."""
+TAKEN_BACK = ('param_scheduler', 'val_cfg', 'visualizer', 'log_processor')
+"""Names that a base may set and a config that inherits it has to unset."""
 
 
 def on_top(old_base: Value, new_base: Value, own: Value) -> Value:

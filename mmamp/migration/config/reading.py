@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
 from ..sources import parse_source
-from .values import UNKNOWN, Value
+from .values import UNKNOWN, Value, is_known
 
 BASE = '_base_'
 
@@ -37,6 +38,10 @@ class Source:
     values: dict[str, Value] = field(default_factory=dict)
     bases: list[str] = field(default_factory=list)
     unclear: dict[str, int] = field(default_factory=dict)
+    statements: dict[str, int] = field(default_factory=dict)
+    """The last statement that touches a name, by its place in the file."""
+    references: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    """What values take of ``_base_``: their names, and the keys in it."""
 
 
 def read(path: Path, text: str) -> Source:
@@ -61,11 +66,12 @@ def read(path: Path, text: str) -> Source:
     wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
     lines = wrapper.resolve(PositionProvider)
     reader = _Reader(environment, lines)
-    for statement in module.body:
+    for index, statement in enumerate(module.body):
         line = lines[statement].start.line
         assigned = assignment(statement)
         environment.run(module.code_for_node(statement))
         touched = _touched(module.code_for_node(statement))
+        source.statements |= dict.fromkeys(touched, index)
         if assigned is None:
             for name in touched & set(environment):
                 source.unclear[name] = line
@@ -75,6 +81,12 @@ def read(path: Path, text: str) -> Source:
             source.unclear[name] = line
         source.values[name] = reader.value(expression)
         source.values[name].line = line
+        source.references += [(name, x) for x in _of_bases(expression)]
+    for name, value in source.values.items():
+        # One that has been changed under another name.
+        now = environment.get(name, UNKNOWN)
+        if value.is_known and is_known(now) and value.plain != now:
+            source.unclear.setdefault(name, value.line)
     for name in source.unclear:
         source.values[name] = _of_plain(environment.get(name, UNKNOWN))
         source.values[name].line = source.unclear[name]
@@ -133,6 +145,15 @@ def entries(
     return None
 
 
+def _of_bases(node: cst.BaseExpression) -> set[tuple[str, ...]]:
+    """The keys of ``_base_.a.b``, wherever they are in an expression."""
+    code = cst.Module([]).code_for_node(node)
+    return {
+        tuple(found[1:].split('.'))
+        for found in re.findall(rf'\b{BASE}((?:\.\w+)+)', code)
+    }
+
+
 class _Reader:
     """Makes values of expressions."""
 
@@ -178,7 +199,7 @@ class _Environment(dict):
     def run(self, code: str) -> None:
         """Run one statement; what it sets is unknown where it fails."""
         tree = ast.parse(code)
-        if any(isinstance(x, _NEVER_RUN) for x in ast.walk(tree)):
+        if not _is_harmless(tree):
             failed = True
         else:
             failed = False
@@ -198,7 +219,7 @@ class _Environment(dict):
         code = cst.Module([]).code_for_node(node)
         try:
             tree = ast.parse(f'({code}\n)', mode='eval')
-            if any(isinstance(x, _NEVER_RUN) for x in ast.walk(tree)):
+            if not _is_harmless(tree):
                 return UNKNOWN
             return eval(compile(tree, '<config>', 'eval'), self.globals)
         except Exception:
@@ -217,6 +238,49 @@ _NEVER_RUN = (
     ast.Await,
 )
 """What a config may hold that is not evaluated: it may do anything."""
+METHODS = frozenset(
+    [
+        'append',
+        'clear',
+        'copy',
+        'count',
+        'endswith',
+        'extend',
+        'format',
+        'get',
+        'index',
+        'insert',
+        'items',
+        'join',
+        'keys',
+        'lower',
+        'lstrip',
+        'pop',
+        'remove',
+        'replace',
+        'reverse',
+        'rstrip',
+        'setdefault',
+        'sort',
+        'split',
+        'startswith',
+        'strip',
+        'update',
+        'upper',
+        'values',
+    ]
+)
+"""Attributes that lead nowhere but to plain values."""
+
+
+def _is_harmless(tree: ast.AST) -> bool:
+    """Whether running it can do nothing but make values."""
+    return not any(
+        isinstance(x, _NEVER_RUN)
+        or (isinstance(x, ast.Attribute) and x.attr not in METHODS)
+        or (isinstance(x, ast.Name) and x.id.startswith('__'))
+        for x in ast.walk(tree)
+    )
 
 
 def _touched(code: str) -> set[str]:

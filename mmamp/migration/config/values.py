@@ -50,6 +50,12 @@ class Value:
         return self.items is not None
 
     @property
+    def is_unreadable(self) -> bool:
+        """Whether not even its kind is known."""
+        is_written = self.is_dict or self.elements is not None
+        return not is_written and self.value is UNKNOWN
+
+    @property
     def is_own(self) -> bool:
         """Whether any of it is written in the file at hand."""
         return bool(self.line) or any(x.is_own for x in self.children)

@@ -64,7 +64,7 @@ def write(
         page.drop(name)
     for name, value in changed.items():
         page.put(name, value, origins.get(name, []))
-    for name in gone:
+    for name in sorted(gone & set(page.place), key=page.index):
         page.move_comments(
             name, [x for x in changed if name in origins.get(x, [])]
         )
@@ -83,6 +83,9 @@ class _Page:
         self.head = _raw(module, module.header)
         self.foot = _raw(module, module.footer)
         self.place = {x.name: x for x in self.slots if x.name is not None}
+        self.touching = {
+            name: self.slots[i] for name, i in source.statements.items()
+        }
         self.new: dict[str, _Slot] = {}
 
     def index(self, name: str) -> int:
@@ -164,7 +167,9 @@ class _Page:
 
     def mark(self, name: str, reasons: list[str]) -> None:
         """Put comments over a statement, unless they are there."""
-        slot = self.new.get(name) or self.place.get(name) or self.slots[0]
+        slot = self.new.get(name) or self.touching.get(name)
+        if slot is None:
+            return
         for reason in reasons:
             lines = textwrap.wrap(
                 f'{MARK}: {reason}',

@@ -112,3 +112,132 @@ def test_two_bases_that_set_the_same_now_are_named(tmp_path):
     path.write_text("_base_ = ['c.py', 'd.py']\nx = 1\n")
     (finding,) = migrate_config(path).findings
     assert "train_cfg of the base 'd.py'" in finding.reason
+
+
+def test_what_only_a_base_had_is_taken_back(tmp_path):
+    (tmp_path / 'base.py').write_text(
+        "optimizer = dict(type='SGD', lr=1)\n"
+        "lr_config = dict(policy='step', step=[8, 11])\n"
+        "runner = dict(type='EpochBasedRunner', max_epochs=12)\n"
+        'evaluation = dict(interval=2)\n'
+    )
+    path = tmp_path / 'config.py'
+    path.write_text(
+        "_base_ = 'base.py'\nlr_config = None\nevaluation = None\n"
+    )
+    for name in ('base.py', 'config.py'):
+        file = tmp_path / name
+        file.write_text(migrate_config(file).after)
+    cfg = Config.fromfile(path)
+    assert not cfg.param_scheduler
+    assert cfg.val_cfg is None
+
+
+def test_a_value_of_a_base_that_has_moved_is_named(tmp_path):
+    (tmp_path / 'base.py').write_text(
+        "optimizer = dict(type='SGD', lr=0.1)\nwidth = 3\n"
+    )
+    path = tmp_path / 'config.py'
+    path.write_text(
+        "_base_ = 'base.py'\n"
+        'optimizer = dict(lr={{_base_.optimizer.lr}})\n'
+        'size = {{_base_.width}}\n'
+    )
+    (finding,) = (
+        x for x in migrate_config(path).findings if x.outcome.name == 'TODO'
+    )
+    assert '_base_.optimizer.lr' in finding.reason
+    assert finding.line == 2
+
+
+def test_what_cannot_be_written_is_left_and_said(tmp_path):
+    (tmp_path / 'base.py').write_text('from cfgs import N\ntotal_iters = N\n')
+    path = tmp_path / 'config.py'
+    path.write_text(
+        "_base_ = 'base.py'\n"
+        "lr_config = dict(policy='CosineAnnealing', min_lr=0, by_epoch=False)\n"
+    )
+    result = migrate_config(path)
+    assert "lr_config = dict(policy='CosineAnnealing'" in result.after
+    (finding,) = (x for x in result.findings if x.outcome.name == 'TODO')
+    assert finding.line == 2
+
+
+def test_one_changed_under_another_name_is_left(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text(
+        "optimizer = dict(type='Adam', lr=1)\nopt = optimizer\nopt['lr'] = 2\n"
+    )
+    result = migrate_config(path)
+    assert 'optim_wrapper' not in result.after
+    assert [x.outcome.name for x in result.findings] == ['TODO']
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'train_cfg = None\nval_cfg = None\noptim_wrapper = None\n',
+        "default_scope = 'mmdet'\nfind_unused_parameters = True\n",
+        'model = dict(generator=dict(fp16_enabled=True))\nval_evaluator = []\n',
+    ],
+)
+def test_a_config_of_1x_is_left(tmp_path, text):
+    path = tmp_path / 'config.py'
+    path.write_text(text)
+    result = migrate_config(path)
+    assert result.after == text
+    assert result.findings == []
+
+
+def test_a_migrated_base_is_said(tmp_path):
+    (tmp_path / 'base.py').write_text(
+        'optim_wrapper = dict(optimizer=dict())\n'
+    )
+    path = tmp_path / 'config.py'
+    path.write_text("_base_ = 'base.py'\ntotal_iters = 3\n")
+    (finding,) = migrate_config(path).findings
+    assert finding.outcome.name == 'WARNED'
+    assert 'at once' in finding.reason
+
+
+def test_half_precision_that_a_child_takes_back(tmp_path):
+    (tmp_path / 'base.py').write_text(
+        "optimizer = dict(type='SGD', lr=1)\nfp16 = dict(loss_scale=8.)\n"
+    )
+    path = tmp_path / 'config.py'
+    path.write_text("_base_ = 'base.py'\nfp16 = None\n")
+    for name in ('base.py', 'config.py'):
+        file = tmp_path / name
+        file.write_text(migrate_config(file).after)
+    wrapper = Config.fromfile(path, import_custom_modules=False).optim_wrapper
+    assert wrapper == dict(
+        type='OptimWrapper', optimizer=dict(type='SGD', lr=1)
+    )
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        "model = make('x')\ntrain_cfg = dict(disc_steps=2)\n",
+        'import s\nmodel = s.model\ntrain_cfg = dict(disc_steps=2)\n',
+    ],
+)
+def test_what_cannot_be_read_is_not_overwritten(tmp_path, text):
+    path = tmp_path / 'config.py'
+    path.write_text(text)
+    result = migrate_config(path)
+    assert 'train_cfg = dict(disc_steps=2)' in result.after
+    assert text.splitlines()[-2] in result.after
+    assert [x for x in result.findings if x.outcome.name == 'TODO']
+
+
+def test_a_length_that_is_a_variable(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text(
+        'total_epochs = 12\n'
+        "runner = dict(type='EpochBasedRunner', max_epochs=total_epochs)\n"
+    )
+    once = migrate_config(path).after
+    path.write_text(once)
+    assert 'max_epochs=total_epochs' in once
+    assert migrate_config(path).after == once

@@ -11,7 +11,7 @@ from typing import Any
 import libcst as cst
 
 from ..blocks import replace, statement
-from ..names import code, of_type, swap, variables
+from ..names import code, dotted, of_type, swap, variables
 from ..notes import Notes
 from ..operations import APEX, DIVIDE, SCALER, ZERO, mentions
 from ..rounds import (
@@ -142,6 +142,12 @@ class _Updates:
                 "give the optimizer's wrapper clip_grad=dict(...)",
                 node,
             )
+        node = next(filter(_calls_own, between), None)
+        if node is not None and len(one.backwards) == 1:
+            self.notes.warned(
+                node,
+                'this stood between backward and step, and comes after both',
+            )
         if one.is_plain:
             return
         if one.accumulates:
@@ -257,3 +263,10 @@ class _Updates:
             self.notes.warned(self.step.function, OWN_SCALER)
         if mentions(self.step.function.body, APEX):
             self.notes.warned(self.step.function, OWN_APEX)
+
+
+def _calls_own(node: cst.CSTNode) -> bool:
+    """Whether a statement calls a method of the model."""
+    return any(
+        dotted(x.func).startswith('self.') for x in of_type(node, cst.Call)
+    )

@@ -51,6 +51,8 @@ def apply(context: Context) -> None:
 def _convert_all(context: Context) -> None:
     hooks = context[NAME]
     if hooks.elements is None:
+        if hooks.value not in (None, []):
+            context.todo(NAME, f'{NAME} is not a list that is written out')
         return
     kept = []
     for hook in hooks.elements:
@@ -71,6 +73,8 @@ def _convert_all(context: Context) -> None:
 def _convert(context: Context, hook: Value) -> Value | None:
     """The hook of 1.x; None if there is to be none."""
     if not hook.is_dict:
+        return hook
+    if str(hook.get('type')).startswith('mmamp.'):
         return hook
     kind = str(hook.get('type')).split('.')[-1]
     if kind == HOOK:
@@ -126,7 +130,7 @@ def _samples(context: Context, hook: Value) -> Value | None:
         items['num_samples'] = literal(hook.get('num_samples', 16))
         items['columns'] = literal(hook.get('nrow', 4))
     kind = 'GAN' if is_of_latents else 'Translation'
-    context.changed(
+    context.warn(
         hook,
         'mmamp.SampleHook, which draws with the visualizer; for a model of '
         "MMagic: dict(type='VisualizationHook', fixed_input=True, "
@@ -151,7 +155,7 @@ def _exponential(context: Context, hook: Value) -> Value:
 def _same(context: Context, hook: Value, kind: str) -> Value:
     gone = [x for x in NO_LONGER.get(kind, ()) if x in hook]
     if gone:
-        context.changed(hook, f'{kind} takes no {", ".join(gone)} any more')
+        context.warn(hook, f'{kind} takes no {", ".join(gone)} any more')
         return hook.without(*gone)
     if HOME[kind] not in ('MMEngine', 'MMCV') and context.origins:
         context.say(

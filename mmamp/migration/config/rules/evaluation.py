@@ -31,6 +31,8 @@ def apply(context: Context) -> None:
         return
     old = context[NAME]
     if old.plain is None:
+        if 'val_cfg' in context:
+            context.replace('val_cfg', literal(None))
         context.changed(context.take(NAME), 'no validation needs no setting')
         return
     if not old.is_dict:

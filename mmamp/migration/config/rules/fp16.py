@@ -2,7 +2,14 @@
 
 from ..context import Context
 from ..values import literal
-from .wrappers import HEIRS, for_each, in_amp, loss_scale_of
+from .wrappers import (
+    HEIRS,
+    for_each,
+    in_amp,
+    in_float32,
+    loss_scale_of,
+    warn_of_effect,
+)
 
 
 def apply(context: Context) -> None:
@@ -11,6 +18,8 @@ def apply(context: Context) -> None:
         return
     old = context['fp16']
     if old.plain is None or old.plain is False:
+        if 'optim_wrapper' in context and old.is_own:
+            for_each(context, in_float32)
         context.take('fp16', 'optim_wrapper')
         return
     if not old.is_dict or set(old) - {'loss_scale', 'distributed'}:
@@ -32,5 +41,6 @@ def apply(context: Context) -> None:
     scale = loss_scale_of(context, 'fp16', given)
     if scale is None:
         return
+    warn_of_effect(context, old)
     for_each(context, lambda entry: in_amp(entry, scale))
     context.take('fp16', 'optim_wrapper')

@@ -8,7 +8,7 @@ import math
 
 from ..context import Context
 from ..values import Value, listing, literal, mapping
-from .wrappers import in_amp
+from .wrappers import AMP, in_amp
 
 HOOK = 'mmamp.PrecisionHook'
 
@@ -19,9 +19,11 @@ def apply(context: Context) -> None:
         return
     rules: list[Value] = []
     names = []
+    others = []
     for network in ('generator', 'discriminator'):
         value = context.get('model', network)
         if value is None or not _has_any(value):
+            others.append(network)
             continue
         pattern = _in_float32(network, value)
         if pattern is None:
@@ -50,8 +52,20 @@ def apply(context: Context) -> None:
         names.append(network)
     if names:
         _put_in_amp(context, names)
+        rules += _of_others(context, others)
     if rules:
         _add(context, rules)
+
+
+def _of_others(context: Context, networks: list[str]) -> list[Value]:
+    """A network without half precision stays so, whatever its scaler was."""
+    rules = []
+    for network in networks:
+        kind = context.get('optim_wrapper', network, 'type')
+        if kind is not None and kind.plain == AMP:
+            pattern = literal(network)
+            rules.append(mapping(pattern=pattern, dtype=literal('float32')))
+    return rules
 
 
 def _has_any(network: Value) -> bool:

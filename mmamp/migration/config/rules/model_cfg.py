@@ -15,6 +15,8 @@ RENAMED = {
     for kind in ('TTSR', 'DIC')
 }
 """Settings of a model that MMagic knows by other names."""
+ARGUMENTS = {'CycleGAN': ('buffer_size',), 'Pix2Pix': ('buffer_size',)}
+"""Settings that are arguments of a model of MMagic."""
 
 
 def apply(context: Context) -> None:
@@ -45,9 +47,12 @@ def _move(context: Context, name: str) -> None:
         context.outside(name, HEIRS.replace('an optimizer', 'a model'))
         return
     rest = _renamed(context, rest)
-    context.put('model', mapping(**{name: rest}))
+    rest = _as_arguments(context, rest)
+    if rest.items:
+        context.put('model', mapping(**{name: rest}))
+        reason = f"{name} was the model's: it is model.{name} now"
+        context.changed(rest, reason)
     context.take(name, 'model')
-    context.changed(rest, f"{name} was the model's: it is model.{name} now")
     if name == 'test_cfg' and 'metrics' in rest:
         context.warn(
             rest['metrics'],
@@ -65,6 +70,15 @@ def _renamed(context: Context, config: Value) -> Value:
         if old in config:
             context.warn(config[old], f'{old} is {new} in MMagic')
     return config.renamed(**names)
+
+
+def _as_arguments(context: Context, config: Value) -> Value:
+    kind = context.get('model', 'type')
+    names = ARGUMENTS.get(str(kind.plain) if kind is not None else '', ())
+    moved = {x: config[x] for x in names if x in config}
+    if moved:
+        context.put('model', mapping(**moved))
+    return config.without(*moved)
 
 
 def _of_loop(key: str, mixed: bool) -> bool:

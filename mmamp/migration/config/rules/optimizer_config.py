@@ -2,7 +2,13 @@
 
 from ..context import Context
 from ..values import Value, literal
-from .wrappers import HEIRS, for_each, in_amp, loss_scale_of
+from .wrappers import (
+    HEIRS,
+    for_each,
+    in_amp,
+    loss_scale_of,
+    warn_of_effect,
+)
 
 NO_EFFECT = ('distributed', 'coalesce', 'bucket_size_mb')
 """Arguments about how gradients of ranks are gathered: DDP does that now."""
@@ -81,6 +87,8 @@ def _convert(context: Context, old: Value) -> None:
             entry = entry.with_items(clip_grad=clip)
         return entry.with_items(**new)
 
+    if new or is_fp16 or (clip is not None and clip.plain is not None):
+        warn_of_effect(context, old)
     for_each(context, change)
     if old.get('detect_anomalous_params'):
         context.warn(

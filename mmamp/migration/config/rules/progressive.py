@@ -19,6 +19,8 @@ def apply(context: Context) -> None:
         _progressive(context, old)
     elif old is not None and 'lr_d' in old and 'lr_g' in old:
         _singan(context, old)
+    elif _is_migrated_singan(context):
+        _lengthen(context, context.get('model', 'discriminator_steps'))
     for name in ('optimizer', 'optimizers'):
         if name in context and context[name].plain is None:
             _none(context, name)
@@ -83,21 +85,28 @@ def _singan(context: Context, old: Value) -> None:
             discriminator=entry(old['lr_d']),
         ),
     )
-    _lengthen(context, old)
-    rest = old.without('lr_g', 'lr_d')
+    _lengthen(context, old.child('disc_steps'))
+    # MMagic's model begins with it by itself.
+    rest = old.without('lr_g', 'lr_d', 'curr_scale')
     if 'disc_steps' in rest:
         rest = rest.renamed(disc_steps='discriminator_steps')
     names = (
-        *('noise_weight_init', 'iters_per_scale', 'curr_scale'),
+        *('noise_weight_init', 'iters_per_scale'),
         *('lr_scheduler_args', 'discriminator_steps', 'generator_steps'),
     )
     _move(context, rest, names)
     _say(context, old['lr_g'])
 
 
-def _lengthen(context: Context, old: Value) -> None:
+def _is_migrated_singan(context: Context) -> bool:
+    wrapper = context.get('optim_wrapper', 'constructor')
+    return wrapper is not None and wrapper.plain == SINGAN
+
+
+def _lengthen(context: Context, count: Value | None) -> None:
     """One 0.x iteration was all steps of the discriminator on one image."""
-    steps, total = old.get('disc_steps', 1), context.get('total_iters')
+    steps = count.plain if count is not None else 1
+    total = context.get('total_iters')
     if total is None or steps == 1:
         return
     if isinstance(total.plain, int) and isinstance(steps, int):
@@ -106,7 +115,8 @@ def _lengthen(context: Context, old: Value) -> None:
         context.warn(
             total,
             f'an iteration was {steps} updates of the discriminator and is '
-            f'one now: {total.plain} become {total.plain * steps}',
+            f'one now: {total.plain} become {total.plain * steps}; intervals '
+            'keep their numbers',
         )
 
 

@@ -52,7 +52,8 @@ def apply(context: Context) -> None:
             context.put('train_cfg', mapping(**length))
     _precision(context, runner)
     for name in ('runner', 'total_iters', 'total_epochs'):
-        if context.has(name) and (length or name == 'runner'):
+        is_there = name == 'runner' or _clear(context, name) is not None
+        if context.has(name) and is_there and (length or name == 'runner'):
             _drop(context, name)
 
 
@@ -81,7 +82,7 @@ def _length(context: Context, runner: Value) -> dict[str, Value]:
     iters = [
         value
         for value in (
-            context.get('total_iters'),
+            _clear(context, 'total_iters'),
             context.get('runner', 'max_iters'),
         )
         if value is not None and value.plain is not None
@@ -90,7 +91,7 @@ def _length(context: Context, runner: Value) -> dict[str, Value]:
         value
         for value in (
             context.get('runner', 'max_epochs'),
-            context.get('total_epochs'),
+            _clear(context, 'total_epochs'),
         )
         if value is not None and value.plain is not None
     ]
@@ -113,6 +114,14 @@ def _length(context: Context, runner: Value) -> dict[str, Value]:
     return {}
 
 
+def _clear(context: Context, name: str) -> Value | None:
+    loop = context.get('train_cfg')
+    is_variable = loop is not None and name in loop.all_names
+    return (
+        None if is_variable or name in context.unclear else context.get(name)
+    )
+
+
 def _precision(context: Context, runner: Value) -> None:
     if runner.get('fp16_loss_scaler') is None:
         return
@@ -127,7 +136,8 @@ def _precision(context: Context, runner: Value) -> None:
     context.warn(
         old,
         'one scaler was shared by all optimizers; each wrapper has its own '
-        'now, and the scales may differ',
+        'now, and the scales may differ. auto_fp16 said what ran in half '
+        'precision; autocast covers all but what a PrecisionHook keeps',
     )
 
 

@@ -14,6 +14,11 @@ from .wrappers import NOT_ENTRIES, is_several
 
 OURS = ('disc_steps', 'gen_steps', 'batch_accumulation_steps')
 USE_EMA = 'use_ema'
+ONE_STEP = (
+    *('StaticUnconditionalGAN', 'ProgressiveGrowingGAN', 'MSPIEStyleGAN2'),
+    *('Pix2Pix', 'CycleGAN'),
+)
+"""Models of MMGeneration that heed ``disc_steps`` alone."""
 OTHERWISE = (
     *('SRGAN', 'ESRGAN', 'RealESRGAN', 'RealBasicVSR', 'GLEAN', 'TTSR'),
     *('DIC', 'SinGAN'),
@@ -36,6 +41,7 @@ def apply(context: Context) -> None:
             'use_ema is dropped: a model that has ema_config has an average',
         )
         old = old.without(USE_EMA)
+    old = _heeded(context, old)
     counts = {key: old.get(key) for key in OURS if key in old}
     wrong = {k: v for k, v in counts.items() if not _is_count(v)}
     if wrong:
@@ -47,6 +53,22 @@ def apply(context: Context) -> None:
         context.origin('model', 'train_cfg')
         if not rest.items:
             context.take('train_cfg', 'model')
+
+
+def _heeded(context: Context, old: Value) -> Value:
+    """Without what the model did not look at."""
+    kind = context.get('model', 'type')
+    if kind is None or kind.plain not in ONE_STEP:
+        return old
+    for key in ('gen_steps', 'batch_accumulation_steps'):
+        if key in old:
+            if old.get(key) != 1:
+                context.warn(
+                    old[key],
+                    f'{key} is dropped: {kind.plain} did not heed it',
+                )
+            old = old.without(key)
+    return old
 
 
 def _is_otherwise(context: Context) -> bool:

@@ -7,7 +7,15 @@ from ..values import Value, literal
 
 AMP = 'mmamp.AmpOptimWrapper'
 NOT_ENTRIES = ('constructor', 'paramwise_cfg', '_delete_')
+NO_EFFECT = 'MMGeneration and MMEditing did not heed this: it takes effect now'
 HEIRS = 'left for the configs that inherit it and have an optimizer'
+
+
+def warn_of_effect(context: Context, at: Value) -> None:
+    """Say so where a setting did nothing before."""
+    is_theirs = 'optimizers' in context.origins.get('optim_wrapper', [])
+    if is_theirs or is_several(context['optim_wrapper']):
+        context.warn(at, NO_EFFECT)
 
 
 def is_several(wrapper: Value) -> bool:
@@ -36,6 +44,14 @@ def in_amp(entry: Value, loss_scale: Value | None) -> Value:
     if loss_scale is not None:
         items['loss_scale'] = loss_scale
     return entry.without(*entry).with_items(**items)
+
+
+def in_float32(entry: Value) -> Value:
+    """The entry as it is without mixed precision."""
+    if entry.get('type') != AMP:
+        return entry
+    plain = literal('OptimWrapper')
+    return entry.without('loss_scale').with_items(type=plain)
 
 
 def loss_scale_of(context: Context, name: str, old: Value) -> Value | None:

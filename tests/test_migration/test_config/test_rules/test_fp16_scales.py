@@ -64,3 +64,21 @@ def test_an_unknown_size_is_left(migrated):
 def test_other_networks_are_left(check, network):
     text = f"model = dict(generator=dict(type='{network}', out_size=8))\n"
     check(text, text)
+
+
+def test_a_network_without_half_precision_stays_so(migrated):
+    new = settings(
+        migrated.after(
+            """
+            model = dict(
+                generator=dict(out_size=64, fp16_enabled=True),
+                discriminator=dict(in_size=64))
+            optimizer = dict(
+                generator=dict(type='Adam'), discriminator=dict(type='Adam'))
+            total_iters = 5
+            runner = dict(fp16_loss_scaler=dict(init_scale=512))
+            """
+        )
+    )
+    (hook,) = new['custom_hooks']
+    assert hook['rules'] == [dict(pattern='discriminator', dtype='float32')]

@@ -37,6 +37,6 @@ def test_not_in_a_part_of_configs(migrated, tmp_path):
     part.mkdir()
     migrated.folder = part
     assert 'custom_imports' not in migrated.after(FP16)
-    child = "_base_ = './_base_/config.py'\nlog_level = 'INFO'\n"
+    child = "_base_ = './_base_/config.py'\ntotal_iters = 3\n"
     migrated.folder = tmp_path
     assert 'custom_imports' in migrated.after(child)

@@ -120,3 +120,14 @@ def test_what_is_dropped_is_said(migrated):
         f'{SGD}optimizer_config = dict(detect_anomalous_params=True)\n'
     )
     assert 'detect_anomalous_params' in migrated.said('warned')[0]
+
+
+def test_what_had_no_effect_is_said(migrated):
+    gan = "optimizer = dict(a=dict(type='SGD'), b=dict(type='SGD'))\n"
+    clip = 'optimizer_config = dict(grad_clip=dict(max_norm=1))\n'
+    migrated.after(gan + clip)
+    assert 'takes effect now' in migrated.said('warned')[0]
+    migrated.after(f'{gan}fp16 = dict(loss_scale=512.)\n')
+    assert 'takes effect now' in migrated.said('warned')[0]
+    migrated.after(SGD + clip)
+    assert migrated.said('warned') == []

@@ -97,3 +97,11 @@ def test_comments_go_where_it_goes(check):
         train_cfg = dict(by_epoch=False, max_iters=100)
         """,
     )
+
+
+def test_a_length_that_is_set_in_a_branch_is_left(migrated):
+    after = migrated.after(
+        'big = True\nif big:\n    total_epochs = 5\nworkflow = None\n'
+    )
+    assert 'train_cfg' not in after
+    assert len(migrated.said('todo')) == 1

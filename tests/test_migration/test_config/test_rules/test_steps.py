@@ -77,3 +77,13 @@ def test_the_flag_of_an_average(migrated):
     after = migrated.after(f'{GAN}train_cfg = dict(use_ema=True)\n')
     assert 'use_ema' not in after
     assert 'ema_config' in migrated.said('changed')[0]
+
+
+def test_what_a_model_did_not_heed(migrated):
+    after = migrated.after(
+        GAN.replace('BasiccGAN', 'StaticUnconditionalGAN')
+        + 'train_cfg = dict(disc_steps=8, batch_accumulation_steps=8)\n'
+    )
+    assert 'discriminator_steps=8' in after
+    assert 'accumulative_counts' not in after
+    assert 'did not heed it' in migrated.said('warned')[0]

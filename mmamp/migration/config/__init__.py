@@ -15,7 +15,7 @@ from ..report import Finding, Outcome, Result, UnreadableSource
 from ..sources import parse_source, read_source
 from .context import Context, Unreadable
 from .inheritance import NEW_NAMES, OLD_NAMES, TAKEN_BACK, on_top
-from .reading import BASE, Source, read
+from .reading import BASE, Source, is_import, read
 from .rendering import CannotWrite, render
 from .rules import RULES
 from .rules.runner import is_loop
@@ -128,6 +128,7 @@ class _Files:
         changed, gone = _what_to_say(own, old, context, new_base)
         _keep_what_cannot_be_written(source, context, changed, gone)
         _name_lost_references(source, old_base, new_base, context)
+        _name_early_imports(source, context)
         result.findings += context.findings
         for reason in missing:
             context.mark(BASE, reason)
@@ -287,6 +288,22 @@ def _name_lost_references(
                 'nothing'
             )
             context.say(source.values[name].line, Outcome.TODO, reason)
+            context.mark(name, reason)
+
+
+def _name_early_imports(source: Source, context: Context) -> None:
+    """Say what makes MMEngine take a file for one of its lazy configs."""
+    if BASE not in source.statements or not context.origins:
+        return
+    context.rule = 'imports'
+    for name, index in source.statements.items():
+        statement = source.module.body[index]
+        if index < source.statements[BASE] and is_import(statement):
+            reason = (
+                'an import before _base_ makes MMEngine take this file for a '
+                'lazy config and not find its bases: let _base_ be first'
+            )
+            context.say(source.lines[index], Outcome.TODO, reason)
             context.mark(name, reason)
 
 

@@ -40,6 +40,8 @@ class Source:
     unclear: dict[str, int] = field(default_factory=dict)
     statements: dict[str, int] = field(default_factory=dict)
     """The last statement that touches a name, by its place in the file."""
+    lines: list[int] = field(default_factory=list)
+    """Where each statement begins."""
     references: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     """What values take of ``_base_``: their names, and the keys in it."""
 
@@ -68,6 +70,7 @@ def read(path: Path, text: str) -> Source:
     reader = _Reader(environment, lines)
     for index, statement in enumerate(module.body):
         line = lines[statement].start.line
+        source.lines.append(line)
         assigned = assignment(statement)
         environment.run(module.code_for_node(statement))
         touched = _touched(module.code_for_node(statement))
@@ -117,6 +120,13 @@ def assignment(
         if isinstance(target, cst.Name):
             return target.value, small.value
     return None
+
+
+def is_import(statement: cst.CSTNode) -> bool:
+    """Whether a statement imports something, and does nothing else."""
+    return isinstance(statement, cst.SimpleStatementLine) and all(
+        isinstance(x, (cst.Import, cst.ImportFrom)) for x in statement.body
+    )
 
 
 def entries(

@@ -241,3 +241,18 @@ def test_a_length_that_is_a_variable(tmp_path):
     path.write_text(once)
     assert 'max_epochs=total_epochs' in once
     assert migrate_config(path).after == once
+
+
+def test_an_import_before_the_bases_is_named(tmp_path):
+    (tmp_path / 'base.py').write_text('x = 1\n')
+    path = tmp_path / 'config.py'
+    text = "import cv2\n_base_ = 'base.py'\ntotal_iters = 3\n"
+    path.write_text(text)
+    result = migrate_config(path)
+    (finding,) = (x for x in result.findings if x.outcome.name == 'TODO')
+    assert finding.line == 1
+    assert 'lazy config' in finding.reason
+    path.write_text(result.after)
+    assert migrate_config(path).after == result.after
+    path.write_text("_base_ = 'base.py'\nimport cv2\ntotal_iters = 3\n")
+    assert migrate_config(path).findings == []

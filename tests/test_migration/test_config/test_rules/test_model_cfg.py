@@ -34,7 +34,6 @@ def test_nothing_makes_room_for_the_loop(check):
         model = dict(type='Net')
         # settings
         train_cfg = dict(by_epoch=False, max_iters=5)
-        test_cfg = None
         """,
     )
 

@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmamp.config.amp import mixed_optimizers
 
 PRECISIONS = ('float32', 'bfloat16', 'float16')
-TIMED, ROUNDS = 20, 3
+TIMED, ROUNDS = 30, 3
 """Iterations of a timed run, and how often each precision has its turn."""
 
 

@@ -24,11 +24,11 @@ def apply(context: Context) -> None:
     for name in NAMES:
         if name not in context or context[name].plain == {}:
             continue
+        if not context.has(name):
+            continue
         if context[name].plain is None:
             # The model had none; the loop's would be another thing.
             context.take(name)
-            continue
-        if not context.has(name):
             continue
         if not context[name].is_dict:
             context.todo(name, f'{name} is not a dict that can be read here')

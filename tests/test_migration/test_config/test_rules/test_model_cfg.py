@@ -93,3 +93,19 @@ def test_names_that_mmagic_has_otherwise(check):
         """,
     )
     assert 'disc_steps is disc_repeat in MMagic' in after.said('warned')
+
+
+def test_nothing_said_twice_is_left(check):
+    after = check(
+        """
+        test_cfg = None  # one
+        test_cfg = None  # two
+        """,
+        """
+        test_cfg = None  # one
+        # TODO(mmamp migrate): test_cfg is set in more than one place, or not by an
+        #   assignment at the top of the file
+        test_cfg = None  # two
+        """,
+    )
+    assert len(after.said('todo')) == 1

@@ -14,12 +14,17 @@ from pathlib import Path
 from ..report import Finding, Outcome, Result, UnreadableSource
 from ..sources import parse_source, read_source
 from .context import Context, Unreadable
-from .inheritance import NEW_NAMES, OLD_NAMES, TAKEN_BACK, on_top
-from .reading import BASE, Source, is_import, read
-from .rendering import CannotWrite, render
+from .inheritance import NEW_NAMES, OLD_NAMES, on_top
+from .reading import BASE, Source, read
 from .rules import RULES
 from .rules.runner import is_loop
-from .values import Value, difference, literal, mapping, merge
+from .saying import (
+    keep_what_cannot_be_written,
+    name_early_imports,
+    name_lost_references,
+    what_to_say,
+)
+from .values import Value, mapping, merge
 from .writing import write
 
 __all__ = [
@@ -114,21 +119,18 @@ class _Files:
         old_base, new_base = self._bases(source, result)
         missing = [x.reason for x in result.findings]
         if set(source.values) & OLD_NAMES and set(old_base) & NEW_NAMES:
-            line = source.values[BASE].line
             reason = (
                 'the bases are of 1.x already: what they had of 0.x is not '
                 'known any more; a folder is best migrated at once'
             )
-            result.findings.append(
-                Finding(line, 'bases', Outcome.WARNED, reason)
-            )
+            _say_of_bases(source, result, Outcome.WARNED, reason)
         own = mapping(**source.values).without(BASE)
         old = on_top(old_base, new_base, own)
         context = _convert(source, old)
-        changed, gone = _what_to_say(own, old, context, new_base)
-        _keep_what_cannot_be_written(source, context, changed, gone)
-        _name_lost_references(source, old_base, new_base, context)
-        _name_early_imports(source, context)
+        changed, gone = what_to_say(own, old, context, new_base)
+        keep_what_cannot_be_written(source, context, changed, gone)
+        name_lost_references(source, old_base, new_base, context)
+        name_early_imports(source, context)
         result.findings += context.findings
         for reason in missing:
             context.mark(BASE, reason)
@@ -144,11 +146,8 @@ class _Files:
             try:
                 theirs = self._effective(source.path.parent / name)
             except UnreadableSource as error:
-                line = source.values[BASE].line
                 reason = f'the base {name!r} cannot be read: {error.reason}'
-                result.findings.append(
-                    Finding(line, 'bases', Outcome.TODO, reason)
-                )
+                _say_of_bases(source, result, Outcome.TODO, reason)
                 continue
             self._find_clash(source, name, (old, new), theirs, result)
             old, new = merge(old, theirs[0]), merge(new, theirs[1])
@@ -171,10 +170,7 @@ class _Files:
                 'set by another base too now, which MMEngine refuses: let '
                 'one of them inherit the other'
             )
-            line = source.values[BASE].line
-            result.findings.append(
-                Finding(line, 'bases', Outcome.TODO, reason)
-            )
+            _say_of_bases(source, result, Outcome.TODO, reason)
 
     def _effective(self, path: Path) -> tuple[Value, Value]:
         """What a file and its bases give, as it is and as it will be."""
@@ -189,6 +185,13 @@ class _Files:
             new = mapping(**_convert(source, old).values)
             self.seen[path] = old.inherited(), new.inherited()
         return self.seen[path]
+
+
+def _say_of_bases(
+    source: Source, result: Result, outcome: Outcome, reason: str
+) -> None:
+    line = source.values[BASE].line
+    result.findings.append(Finding(line, 'bases', outcome, reason))
 
 
 def _convert(source: Source, old: Value) -> Context:
@@ -221,96 +224,6 @@ def _is_new(config: Value) -> bool:
         if loop is not None and loop.items and not is_loop(loop):
             return False
     return bool(names & NEW_NAMES)
-
-
-def _what_to_say(
-    own: Value, old: Value, context: Context, base: Value
-) -> tuple[dict[str, Value], set[str]]:
-    """What a file says anew, and what it need not say any more."""
-    new = context.values
-    changed: dict[str, Value] = {}
-    gone = {name for name in own if name not in new}
-    for name in TAKEN_BACK:
-        if name in base and name not in new and name not in own:
-            # The file has the base's settings no more that made it.
-            changed[name] = literal(None)
-    for name, value in new.items():
-        if name in old and value is old[name]:
-            continue
-        if name in OLD_NAMES and name not in own:
-            # A base's, of which rules have taken what they need.
-            continue
-        part = difference(base.child(name), value)
-        is_empty = value.plain == [] or (
-            value.plain is None and name not in own
-        )
-        if part is None or (is_empty and name not in base):
-            gone |= {name} & set(own)
-        elif not (name in own and _stands(own[name], part)):
-            changed[name] = part
-    return changed, gone
-
-
-def _stands(own: Value, part: Value) -> bool:
-    """Whether a statement says already what is to be said."""
-    return part.is_verbatim and part.source is own.source
-
-
-def _keep_what_cannot_be_written(
-    source: Source,
-    context: Context,
-    changed: dict[str, Value],
-    gone: set[str],
-) -> None:
-    context.rule = 'writing'
-    for name, value in list(changed.items()):
-        try:
-            render(value)
-        except CannotWrite:
-            del changed[name]
-            reason = f'{name} depends on values that are not known here'
-            for old in context.origins.get(name, []):
-                if old in source.values:
-                    gone.discard(old)
-                    context.say(source.values[old].line, Outcome.TODO, reason)
-                    context.mark(old, reason)
-
-
-def _name_lost_references(
-    source: Source, old: Value, new: Value, context: Context
-) -> None:
-    """Say what a file takes of its bases that they have no more."""
-    context.rule = 'references'
-    for name, keys in source.references:
-        if _is_at(old, keys) and not _is_at(new, keys):
-            reason = (
-                f'_base_.{".".join(keys)} is where the migrated base has '
-                'nothing'
-            )
-            context.say(source.values[name].line, Outcome.TODO, reason)
-            context.mark(name, reason)
-
-
-def _name_early_imports(source: Source, context: Context) -> None:
-    """Say what makes MMEngine take a file for one of its lazy configs."""
-    if BASE not in source.statements or not context.origins:
-        return
-    context.rule = 'imports'
-    for name, index in source.statements.items():
-        statement = source.module.body[index]
-        if index < source.statements[BASE] and is_import(statement):
-            reason = (
-                'an import before _base_ makes MMEngine take this file for a '
-                'lazy config and not find its bases: let _base_ be first'
-            )
-            context.say(source.lines[index], Outcome.TODO, reason)
-            context.mark(name, reason)
-
-
-def _is_at(value: Value | None, keys: tuple[str, ...]) -> bool:
-    for key in keys:
-        value = value.child(key) if value is not None else None
-    return value is not None
 
 
 def _written(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
 from ..sources import parse_source
+from .environment import Environment
 from .values import UNKNOWN, Value, is_known
 
 BASE = '_base_'
@@ -64,7 +64,7 @@ def read(path: Path, text: str) -> Source:
     """
     module = parse_source(path, text)
     source = Source(path, module)
-    environment = _Environment()
+    environment = Environment()
     wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
     lines = wrapper.resolve(PositionProvider)
     reader = _Reader(environment, lines)
@@ -72,8 +72,7 @@ def read(path: Path, text: str) -> Source:
         line = lines[statement].start.line
         source.lines.append(line)
         assigned = assignment(statement)
-        environment.run(module.code_for_node(statement))
-        touched = _touched(module.code_for_node(statement))
+        touched = environment.run(module.code_for_node(statement))
         source.statements |= dict.fromkeys(touched, index)
         if assigned is None:
             for name in touched & set(environment):
@@ -167,7 +166,7 @@ def _of_bases(node: cst.BaseExpression) -> set[tuple[str, ...]]:
 class _Reader:
     """Makes values of expressions."""
 
-    def __init__(self, environment: _Environment, lines: Any) -> None:
+    def __init__(self, environment: Environment, lines: Any) -> None:
         self.environment = environment
         self.lines = lines
 
@@ -189,138 +188,6 @@ class _Reader:
             elements = [self.value(x.value) for x in node.elements]
             return Value(elements=elements, written=elements)
         return _of_plain(self.environment.evaluate(node))
-
-
-class _Environment(dict):
-    """What a config's names are, as far as can be told without imports."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        allowed = (
-            'dict list tuple set str int float bool range len min max abs '
-            'round sum zip enumerate sorted reversed map filter any all'
-        )
-        self.globals: dict[str, Any] = {
-            '__builtins__': {
-                name: getattr(builtins, name) for name in allowed.split()
-            }
-        }
-
-    def run(self, code: str) -> None:
-        """Run one statement; what it sets is unknown where it fails."""
-        tree = ast.parse(code)
-        if not _is_harmless(tree):
-            failed = True
-        else:
-            failed = False
-            try:
-                exec(compile(tree, '<config>', 'exec'), self.globals)
-            except Exception:
-                failed = True
-        for name in _touched(code):
-            if failed:
-                self.globals.pop(name, None)
-                self[name] = UNKNOWN
-            else:
-                self[name] = self.globals.get(name, UNKNOWN)
-
-    def evaluate(self, node: cst.BaseExpression) -> Any:
-        """What an expression is, or ``UNKNOWN``."""
-        code = cst.Module([]).code_for_node(node)
-        try:
-            tree = ast.parse(f'({code}\n)', mode='eval')
-            if not _is_harmless(tree):
-                return UNKNOWN
-            return eval(compile(tree, '<config>', 'eval'), self.globals)
-        except Exception:
-            return UNKNOWN
-
-
-_NEVER_RUN = (
-    ast.Import,
-    ast.ImportFrom,
-    ast.While,
-    ast.With,
-    ast.Try,
-    ast.FunctionDef,
-    ast.ClassDef,
-    ast.Lambda,
-    ast.Await,
-)
-"""What a config may hold that is not evaluated: it may do anything."""
-METHODS = frozenset(
-    [
-        'append',
-        'clear',
-        'copy',
-        'count',
-        'endswith',
-        'extend',
-        'format',
-        'get',
-        'index',
-        'insert',
-        'items',
-        'join',
-        'keys',
-        'lower',
-        'lstrip',
-        'pop',
-        'remove',
-        'replace',
-        'reverse',
-        'rstrip',
-        'setdefault',
-        'sort',
-        'split',
-        'startswith',
-        'strip',
-        'update',
-        'upper',
-        'values',
-    ]
-)
-"""Attributes that lead nowhere but to plain values."""
-
-
-def _is_harmless(tree: ast.AST) -> bool:
-    """Whether running it can do nothing but make values."""
-    return not any(
-        isinstance(x, _NEVER_RUN)
-        or (isinstance(x, ast.Attribute) and x.attr not in METHODS)
-        or (isinstance(x, ast.Name) and x.id.startswith('__'))
-        for x in ast.walk(tree)
-    )
-
-
-def _touched(code: str) -> set[str]:
-    """The top-level names that a statement sets, deletes or alters."""
-    names = set()
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            names.add(node.id)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            names |= {(x.asname or x.name).split('.')[0] for x in node.names}
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            names.add(node.name)
-        elif isinstance(node, (ast.Subscript, ast.Attribute)):
-            # optimizer['lr'] = 1, and optimizer.update(lr=1)
-            is_call = isinstance(node.ctx, ast.Load)
-            root = node.value
-            while isinstance(root, (ast.Subscript, ast.Attribute)):
-                root = root.value
-            if isinstance(root, ast.Name) and not (
-                is_call and not _is_alteration(node)
-            ):
-                names.add(root.id)
-    return names
-
-
-def _is_alteration(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr in (
-        *('update', 'pop', 'setdefault', 'clear', 'append', 'extend'),
-        *('insert', 'remove', 'merge_from_dict'),
-    )
 
 
 def names_in(node: cst.BaseExpression) -> frozenset[str]:

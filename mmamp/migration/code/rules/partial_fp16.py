@@ -10,6 +10,7 @@ from typing import Any
 
 import libcst as cst
 
+from ...stylegan2 import Layers, in_float32
 from ..blocks import replace
 from ..names import code, dotted, of_type
 from ..notes import Notes
@@ -63,21 +64,17 @@ def _rules(call: cst.Call) -> list[str]:
         size = _number(call.args[0].value)
     if size < 8:
         return []
-    blocks = size.bit_length() - 3
-    low = blocks - min(_scales(call), blocks)
-    if 'Generator' in kind:
-        names = ['style_mapping', 'conv1', 'to_rgb1']
-        names += [f'convs\\.{i}' for i in range(2 * low)]
-        names += [f'to_rgbs\\.{i}' for i in range(low)]
-        return [_rule('generator', names)]
-    if 'Discriminator' in kind:
-        # The first of its layers is not of a block.
-        first = blocks - low + 1
-        names = [f'convs\\.{i}' for i in range(first, blocks + 1)]
-        return [_rule('discriminator', [*names, 'final_conv', 'final_linear'])]
+    for network in ('generator', 'discriminator'):
+        if network.capitalize() in kind:
+            layers = in_float32(network, size, _scales(call))
+            return [_rule(network, layers)]
     return []
 
 
-def _rule(network: str, names: list[str]) -> str:
+def _rule(network: str, layers: Layers) -> str:
+    names = []
+    for name, numbers in layers:
+        several = [f'{name}\\.{i}' for i in numbers or ()]
+        names += [name] if numbers is None else several
     pattern = f'{network}\\.({"|".join(names)})'
     return f"dict(pattern=r'{pattern}', dtype='float32')"

@@ -4,8 +4,7 @@ MMGeneration's StyleGAN2 ran only its highest resolutions in half precision.
 Autocast runs all; a rule keeps the others in float32.
 """
 
-import math
-
+from ...stylegan2 import in_float32
 from ..context import Context
 from ..values import Value, listing, literal, mapping
 from .wrappers import AMP, in_amp
@@ -80,25 +79,18 @@ def _in_float32(network: str, value: Value) -> str | None:
     size = value.get('out_size' if network == 'generator' else 'in_size')
     if not isinstance(scales, int) or not isinstance(size, int) or size < 8:
         return None
-    levels = int(math.log2(size)) - 2
-    """Resolutions from 8 up, each with two convolutions."""
-    low = max(levels - scales, 0)
-    if network == 'generator':
-        parts = ['style_mapping', 'conv1', 'to_rgb1']
-        parts += _numbered('convs', 0, 2 * low) + _numbered('to_rgbs', 0, low)
-    else:
-        parts = _numbered('convs', 1 + levels - low, 1 + levels)
-        parts += ['final_conv', 'final_linear']
+    parts = []
+    for name, numbers in in_float32(network, size, scales):
+        parts += [name] if numbers is None else _numbered(name, numbers)
     return rf'{network}\.({"|".join(parts)})'
 
 
-def _numbered(name: str, start: int, end: int) -> list[str]:
-    """A pattern of the modules of a list from ``start`` to before ``end``."""
-    if end <= start:
+def _numbered(name: str, numbers: range) -> list[str]:
+    """A pattern of some modules of a list."""
+    if not numbers:
         return []
-    numbers = '|'.join(map(str, range(start, end)))
-    is_one = end == start + 1
-    return [rf'{name}\.{numbers}' if is_one else rf'{name}\.({numbers})']
+    some = '|'.join(map(str, numbers))
+    return [rf'{name}\.{some}' if len(numbers) == 1 else rf'{name}\.({some})']
 
 
 def _put_in_amp(context: Context, names: list[str]) -> None:

@@ -1,0 +1,99 @@
+"""What a file has to say itself, and what is to be said of it."""
+
+from ..report import Outcome
+from .context import Context
+from .inheritance import OLD_NAMES, TAKEN_BACK
+from .reading import BASE, Source, is_import
+from .rendering import CannotWrite, render
+from .values import Value, difference, literal
+
+
+def what_to_say(
+    own: Value, old: Value, context: Context, base: Value
+) -> tuple[dict[str, Value], set[str]]:
+    """What a file says anew, and what it need not say any more."""
+    new = context.values
+    changed: dict[str, Value] = {}
+    gone = {name for name in own if name not in new}
+    for name in TAKEN_BACK:
+        if name in base and name not in new and name not in own:
+            # The file has the base's settings no more that made it.
+            changed[name] = literal(None)
+    for name, value in new.items():
+        if name in old and value is old[name]:
+            continue
+        if name in OLD_NAMES and name not in own:
+            # A base's, of which rules have taken what they need.
+            continue
+        part = difference(base.child(name), value)
+        is_empty = value.plain == [] or (
+            value.plain is None and name not in own
+        )
+        if part is None or (is_empty and name not in base):
+            gone |= {name} & set(own)
+        elif not (name in own and _stands(own[name], part)):
+            changed[name] = part
+    return changed, gone
+
+
+def _stands(own: Value, part: Value) -> bool:
+    """Whether a statement says already what is to be said."""
+    return part.is_verbatim and part.source is own.source
+
+
+def keep_what_cannot_be_written(
+    source: Source,
+    context: Context,
+    changed: dict[str, Value],
+    gone: set[str],
+) -> None:
+    """Leave what rules made of values that are not known."""
+    context.rule = 'writing'
+    for name, value in list(changed.items()):
+        try:
+            render(value)
+        except CannotWrite:
+            del changed[name]
+            reason = f'{name} depends on values that are not known here'
+            for old in context.origins.get(name, []):
+                if old in source.values:
+                    gone.discard(old)
+                    context.say(source.values[old].line, Outcome.TODO, reason)
+                    context.mark(old, reason)
+
+
+def name_lost_references(
+    source: Source, old: Value, new: Value, context: Context
+) -> None:
+    """Say what a file takes of its bases that they have no more."""
+    context.rule = 'references'
+    for name, keys in source.references:
+        if _is_at(old, keys) and not _is_at(new, keys):
+            reason = (
+                f'_base_.{".".join(keys)} is where the migrated base has '
+                'nothing'
+            )
+            context.say(source.values[name].line, Outcome.TODO, reason)
+            context.mark(name, reason)
+
+
+def name_early_imports(source: Source, context: Context) -> None:
+    """Say what makes MMEngine take a file for one of its lazy configs."""
+    if BASE not in source.statements or not context.origins:
+        return
+    context.rule = 'imports'
+    for name, index in source.statements.items():
+        statement = source.module.body[index]
+        if index < source.statements[BASE] and is_import(statement):
+            reason = (
+                'an import before _base_ makes MMEngine take this file for a '
+                'lazy config and not find its bases: let _base_ be first'
+            )
+            context.say(source.lines[index], Outcome.TODO, reason)
+            context.mark(name, reason)
+
+
+def _is_at(value: Value | None, keys: tuple[str, ...]) -> bool:
+    for key in keys:
+        value = value.child(key) if value is not None else None
+    return value is not None

@@ -30,6 +30,7 @@ def test_state_goes_round_through_a_file(tmp_path):
 
 
 def test_seeded_by_position_and_put_back():
+    np.random.seed(0)  # so that numpy has kept no second half
     set_rng_state(state := rng_state())
     expected = draw()
     set_rng_state(state)
@@ -45,6 +46,22 @@ def test_seeded_by_position_and_put_back():
         second = draw()
     for a, b in zip(first, second, strict=True):
         assert a != b
+
+
+def test_put_back_when_nested():
+    set_rng_state(state := rng_state())
+    expected = np.random.rand()
+    set_rng_state(state)
+    with preserved():
+        seed_at((1,))
+        inner = np.random.rand(), np.random.rand()
+        seed_at((1,))
+        assert np.random.rand() == inner[0]
+        with preserved():
+            seed_at((2,))
+            np.random.rand()
+        assert np.random.rand() == inner[1]
+    assert np.random.rand() == expected
 
 
 def test_ranks_that_were_seeded_alike_part():

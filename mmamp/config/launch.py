@@ -16,6 +16,13 @@ HOOKS = ('AmpMonitorHook', 'OverflowHook', 'StateHook', 'PreemptionHook')
 """Hooks that a run started by mmamp's launcher has."""
 
 
+REPLACED = (
+    ('checkpoint', 'CheckpointHook', 'checkpoint_hook'),
+    ('runtime_info', 'RuntimeInfoHook', 'runtime_info_hook'),
+)
+"""MMEngine's default hooks whose place mmamp's take: key, class, module."""
+
+
 class UsageError(ValueError):
     """A mistake on the command line or in the config, told in one line."""
 
@@ -133,7 +140,8 @@ def check_constructor(cfg: Config) -> None:
 def add_hooks(cfg: Config) -> None:
     """Add the hooks of mmamp's that the config lacks, and say so.
 
-    A stock ``CheckpointHook`` becomes mmamp's; one of another kind stays.
+    A stock ``CheckpointHook`` or ``RuntimeInfoHook`` becomes mmamp's; one of
+    another kind stays.
 
     Args:
         cfg (Config): The config, changed in place.
@@ -155,15 +163,14 @@ def add_hooks(cfg: Config) -> None:
     if cfg.get('default_hooks') is None:
         cfg.default_hooks = dict()
     default_hooks = cfg.default_hooks
-    checkpoint = default_hooks.get('checkpoint', dict(type='CheckpointHook'))
-    if _is_stock(checkpoint, 'CheckpointHook', 'checkpoint_hook'):
-        default_hooks.checkpoint = dict(
-            checkpoint, type='mmamp.CheckpointHook'
-        )
-        print_log(
-            'default_hooks.checkpoint: CheckpointHook -> mmamp.CheckpointHook',
-            logger='current',
-        )
+    for key, name, module in REPLACED:
+        hook = default_hooks.get(key, dict(type=name))
+        if _is_stock(hook, name, module):
+            default_hooks[key] = dict(hook, type=f'mmamp.{name}')
+            print_log(
+                f'default_hooks.{key}: {name} -> mmamp.{name}',
+                logger='current',
+            )
 
 
 def evaluate_as_trained(cfg: Config) -> None:

@@ -7,6 +7,9 @@ from typing import Any
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
+from mmengine.runner.loops import _InfiniteDataloaderIterator
+
+from .endless_batches import EndlessBatches
 
 
 class DataPosition:
@@ -64,37 +67,63 @@ class DataPosition:
         """
         resumed, self._resumed = self._resumed, None
         self._iter, self._samples, self._epoch = loop.iter, 0, loop.epoch
-        if loop.iter == 0:
-            return 0
-        loader = loop.dataloader
         in_epoch = loop.iter
         if _has_epochs(loop):
-            in_epoch -= loop.epoch * len(loader)
-        batch = (loader.batch_size or 0) * get_world_size()
+            in_epoch -= loop.epoch * len(loop.dataloader)
+        batch = (loop.dataloader.batch_size or 0) * get_world_size()
         taken = in_epoch * batch
         samples = taken if resumed is None else resumed['samples']
         self._samples = max(samples, 0)
-        sampler = _skipping_sampler(loop)
-        if sampler is not None:
-            sampler.skip_to(self._samples)
-        if not _has_epochs(loop):
-            iterator = loop.dataloader_iterator
-            if sampler is not None:
-                iterator = type(iterator)(loader)
-            loop.dataloader_iterator = _AdvancedIterator(
-                iterator, loop.iter, sampler is None, then
-            )
-            if sampler is None and samples != taken:
-                _warn_of_repeats('goes on at another place of the data')
-        elif samples > 0 and sampler is None:
-            _warn_of_repeats('begins the epoch anew')
-        elif samples > 0:
-            print_log(
-                f'{samples} samples of epoch {loop.epoch + 1} were taken '
-                'already and are left out',
-                logger='current',
-            )
+        if _has_epochs(loop):
+            if samples > 0:
+                self._go_on_in_epoch(loop)
+        elif type(loop.dataloader_iterator) is _InfiniteDataloaderIterator:
+            batches = self._go_on_endlessly(loop, taken)
+            if loop.iter:
+                batches.then = then
+            loop.dataloader_iterator = batches
         return self._samples
+
+    def _go_on_in_epoch(self, loop: Any) -> None:
+        sampler = _skipping_sampler(loop)
+        if sampler is None:
+            _warn_of_repeats('begins the epoch anew')
+            return
+        sampler.skip_to(self._samples)
+        print_log(
+            f'{self._samples} samples of epoch {loop.epoch + 1} were taken '
+            'already and are left out',
+            logger='current',
+        )
+
+    def _go_on_endlessly(self, loop: Any, taken: int) -> '_AdvancedBatches':
+        """The batches of an iteration-based loop from where it goes on.
+
+        An iterator over the loader draws a random number when it is made:
+        where the run that was stopped had made it already, it is made here,
+        before the states of the generators are restored.
+        """
+        loader = loop.dataloader
+        begun = loop.dataloader_iterator._iterator
+        sampler = _skipping_sampler(loop) if loop.iter else None
+        if sampler is not None and isinstance(
+            sampler.sampler, InfiniteSampler
+        ):
+            sampler.skip_to(self._samples)
+            batches = EndlessBatches(loader, iterator=iter(loader))
+            return _AdvancedBatches(batches, loop.iter, loads=False)
+        if self._samples != taken:
+            _warn_of_repeats('goes on at another place of the data')
+        elif sampler is not None:
+            epoch, over = divmod(loop.iter, len(loader))
+            sampler.set_epoch(epoch)
+            sampler.skip_to(over * loader.batch_size * get_world_size())
+            batches = EndlessBatches(
+                loader, epoch, iter(loader) if over else None
+            )
+            return _AdvancedBatches(batches, loop.iter, loads=False)
+        batches = EndlessBatches(loader, iterator=begun)
+        return _AdvancedBatches(batches, loop.iter, loads=True)
 
 
 def _has_epochs(loop: Any) -> bool:
@@ -119,45 +148,35 @@ def _skipping_sampler(loop: Any) -> Any:
         return None
     for owner in (loader, getattr(loader, 'batch_sampler', None)):
         sampler: Any = getattr(owner, 'sampler', None)
-        # One that ends is begun again by MMEngine, which counts how often.
-        if hasattr(sampler, 'skip_to') and (
-            _has_epochs(loop) or isinstance(sampler.sampler, InfiniteSampler)
-        ):
+        if hasattr(sampler, 'skip_to'):
             return sampler
     return None
 
 
-class _AdvancedIterator:
+class _AdvancedBatches:
     """Goes through the loop's requests for what was taken already.
 
     Args:
-        iterator (Iterator): The loop's.
-        taken (int): Batches that were.
+        batches (Iterator): Of all iterations, or of those that are new.
+        taken (int): Batches that were taken.
         loads (bool): Whether they are loaded and dropped, as MMEngine does.
-        then (Callable): Called before the first that is new.
+
+    Attributes:
+        then (Callable, optional): Called before the first that is new.
     """
 
-    def __init__(
-        self,
-        iterator: Any,
-        taken: int,
-        loads: bool,
-        then: Callable[[], None],
-    ) -> None:
-        self._iterator, self._taken = iterator, taken
-        self._loads, self._then = loads, then
+    def __init__(self, batches: Any, taken: int, loads: bool) -> None:
+        self._batches, self._taken, self._loads = batches, taken, loads
+        self.then: Callable[[], None] | None = None
 
-    def __iter__(self) -> '_AdvancedIterator':
+    def __iter__(self) -> '_AdvancedBatches':
         return self
 
     def __next__(self) -> Any:
         if self._taken:
             self._taken -= 1
-            return next(self._iterator) if self._loads else None
-        self._then()
-        self._then = _nothing
-        return next(self._iterator)
-
-
-def _nothing() -> None:
-    pass
+            return next(self._batches) if self._loads else None
+        if self.then is not None:
+            self.then()
+            self.then = None
+        return next(self._batches)

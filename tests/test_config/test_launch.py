@@ -119,16 +119,29 @@ def test_add_hooks(present, added):
 )
 def test_only_a_stock_checkpoint_hook_is_replaced(given, expected, mm_log):
     cfg = Config(dict(default_hooks=given))
-    before = cfg.default_hooks and cfg.default_hooks.to_dict()
     add_hooks(cfg)
     if expected is None:
-        assert cfg.default_hooks.to_dict() == before
+        assert cfg.default_hooks.checkpoint == given['checkpoint']
         assert 'CheckpointHook ->' not in mm_log()
         return
     assert cfg.default_hooks.checkpoint.type == expected
     assert 'CheckpointHook -> mmamp.CheckpointHook' in mm_log()
     if given and 'interval' in given.get('checkpoint', {}):
         assert cfg.default_hooks.checkpoint.interval == 3
+
+
+def test_a_stock_runtime_info_hook_is_replaced(mm_log):
+    cfg = Config(dict())
+    add_hooks(cfg)
+    assert cfg.default_hooks.runtime_info.type == 'mmamp.RuntimeInfoHook'
+    assert 'RuntimeInfoHook -> mmamp.RuntimeInfoHook' in mm_log()
+    before = cfg.to_dict()
+    add_hooks(cfg)
+    assert cfg.to_dict() == before
+    for own in (None, dict(type='theirs.RuntimeInfoHook')):
+        cfg = Config(dict(default_hooks=dict(runtime_info=own)))
+        add_hooks(cfg)
+        assert cfg.default_hooks.runtime_info == own
 
 
 class TestSeedData:

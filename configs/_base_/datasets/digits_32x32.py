@@ -8,7 +8,7 @@ collate_fn = dict(type='default_collate')
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,
-    # Endless, so that no epoch ends: there the loop would sleep for 2 s.
+    # Endless: no epoch ends, where workers would be started anew.
     sampler=dict(type='InfiniteSampler', shuffle=True),
     collate_fn=collate_fn,
     dataset=dict(type='DigitsDataset', pipeline=pipeline),

@@ -18,7 +18,7 @@ train_dataloader = dict(
     batch_size=64,
     num_workers=4,
     persistent_workers=True,
-    # Endless, so that no epoch ends: there the loop would sleep for 2 s.
+    # Endless: no epoch ends, where workers would be started anew.
     sampler=dict(type='InfiniteSampler', shuffle=True),
     collate_fn=collate_fn,
     dataset=dict(

@@ -7,6 +7,7 @@ from .eval_precision_hook import EvalPrecisionHook
 from .overflow_hook import OverflowHook
 from .precision_hook import PrecisionHook
 from .preemption_hook import PreemptionHook
+from .runtime_info_hook import RuntimeInfoHook
 from .sample_hook import SampleHook
 from .state_hook import StateHook
 
@@ -18,6 +19,7 @@ __all__ = [
     'OverflowHook',
     'PrecisionHook',
     'PreemptionHook',
+    'RuntimeInfoHook',
     'SampleHook',
     'StateHook',
 ]

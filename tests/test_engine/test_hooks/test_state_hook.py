@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 
 from mmamp.config.launch import seed_data
+from mmamp.datasets import SeededDataset
 from mmamp.engine.hooks.preemption_hook import Preempted
 from mmamp.registry import HOOKS
 
@@ -245,10 +246,20 @@ class TestEpochs:
         assert 'The run begins the epoch anew' in text
 
 
-def test_iterations_over_a_sampler_that_ends(build_runner, monkeypatch):
-    """Beyond the end of its first epoch, and in the middle of a later one."""
+load = SeededDataset._load
 
-    monkeypatch.setattr('mmengine.runner.loops.time.sleep', lambda _: None)
+
+def test_iterations_over_a_sampler_that_ends(build_runner, monkeypatch):
+    """Beyond the end of its first epoch, and in the middle of a later one.
+
+    Three batches an epoch; none is loaded that was taken already.
+    """
+    loaded = []
+    monkeypatch.setattr(
+        SeededDataset,
+        '_load',
+        lambda self, i: loaded.append(i) or load(self, i),
+    )
 
     def edit(cfg):
         cfg.train_dataloader.batch_size = 600
@@ -262,8 +273,10 @@ def test_iterations_over_a_sampler_that_ends(build_runner, monkeypatch):
         path = os.path.join(whole.work_dir, f'iter_{start}.pth')
         options.update(load_from=path, resume=True)
         resumed = build_runner(options=options, edit=edit)
+        loaded.clear()
         resumed.train()
         assert_same_weights(resumed, whole)
+        assert len(loaded) <= 600 * (10 - start)
 
 
 def make_flexible(cfg):

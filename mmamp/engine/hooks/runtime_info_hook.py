@@ -1,0 +1,98 @@
+"""What a run says of itself, without its training steps waiting for it."""
+
+from typing import Any
+
+import torch
+from mmengine.hooks import RuntimeInfoHook as MMEngineRuntimeInfoHook
+from mmengine.logging import HistoryBuffer
+from torch import Tensor
+
+from mmamp.registry import HOOKS
+
+from ..scalar_history import ScalarHistory
+
+SHORTEST = 1000
+"""Values of a scalar that are kept at least."""
+
+
+@HOOKS.register_module()
+class RuntimeInfoHook(MMEngineRuntimeInfoHook):
+    """MMEngine's ``RuntimeInfoHook``, whose price does not grow.
+
+    MMEngine's reads every loss from the device in every iteration, and copies
+    each scalar's whole history to add a value to it. With this hook losses
+    stay on the device until somebody reads them, such as the logger at its
+    interval; a history keeps as many values as the log processor averages
+    over, and 1,000 at least, so that checkpoints do not grow either. What
+    anybody reads is the same.
+
+    Examples:
+        >>> default_hooks = dict(
+        ...     runtime_info=dict(type='mmamp.RuntimeInfoHook'))
+    """
+
+    def __init__(self) -> None:
+        self._length = SHORTEST
+        self._known = 0
+
+    def before_train(self, runner: Any) -> None:
+        """Take over what a checkpoint brought."""
+        super().before_train(runner)
+        self._length = _longest_window(runner)
+        self._known = 0
+        self._take_over(runner.message_hub.log_scalars)
+
+    def after_train_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Keep what the model returned; wait for nothing."""
+        scalars = runner.message_hub.log_scalars
+        if len(scalars) != self._known:
+            self._take_over(scalars)
+        now = dict(outputs or {})
+        later = {
+            key: value
+            for key, value in now.items()
+            if isinstance(value, Tensor)
+            and value.device.type != 'cpu'
+            and value.numel() == 1
+            and f'train/{key}' in scalars
+        }
+        for key, value in _copies(later).items():
+            scalars[f'train/{key}'].add(value)
+            del now[key]
+        # The first value of each is MMEngine's to check, and to name.
+        super().after_train_iter(runner, batch_idx, data_batch, now)
+
+    def _take_over(self, scalars: dict[str, HistoryBuffer]) -> None:
+        for key, history in scalars.items():
+            if type(history) is HistoryBuffer:
+                scalars[key] = ScalarHistory.of(history, self._length)
+        self._known = len(scalars)
+
+
+def _copies(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """As they are now: a model may go on changing what it returned."""
+    if not values:
+        return {}
+    copies = torch.stack([v.detach().reshape(()) for v in values.values()])
+    return dict(zip(values, copies.unbind(), strict=True))
+
+
+def _longest_window(runner: Any) -> int:
+    """Values that the log processor may ask for."""
+    processor = runner.log_processor
+    lengths = [SHORTEST, processor.window_size]
+    for cfg in processor.custom_cfg:
+        size = cfg.get('window_size')
+        if size == 'epoch':
+            lengths.append(len(runner.train_dataloader))
+        elif isinstance(size, int):
+            lengths.append(size)
+        elif cfg.get('method_name') != 'current':
+            return HistoryBuffer().max_length  # it asks for all
+    return max(lengths)

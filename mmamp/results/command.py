@@ -8,6 +8,7 @@ from pathlib import Path
 from mmamp.config.amp import mixed_optimizers
 from mmamp.config.launch import load_config
 
+from .metafiles import write_metafile
 from .runs import PRECISIONS, Run, time_precisions, train
 from .tables import report, write
 
@@ -88,6 +89,7 @@ def main(argv: list[str] | None = None) -> int:
                 command += f' --{name.replace("_", "-")} {value}'
         text = report(config, results, times, root, command)
         print(f'Written: {write(config, text)}')
+        print(f'Written: {write_metafile(config.parent)}')
     return 0
 
 

@@ -7,6 +7,8 @@ builds from, and warns where it finds none: hence also those children that
 mmamp itself puts nothing into.
 """
 
+from typing import Any
+
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 from torch import nn
@@ -75,7 +77,7 @@ EVALUATOR = _child('EVALUATOR', 'mmamp.evaluation')
 METRICS = _child('METRICS', 'mmamp.evaluation')
 
 
-def built(name: str, module: dict | nn.Module) -> nn.Module:
+def built(name: str, module: dict[str, Any] | nn.Module) -> nn.Module:
     """Build a module from its config, unless it is built already.
 
     Args:

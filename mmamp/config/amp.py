@@ -254,7 +254,7 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _entries(optim_wrapper: Any) -> dict[str | None, dict]:
+def _entries(optim_wrapper: Any) -> dict[str | None, dict[str, Any]]:
     """Return the dicts that hold an optimizer, by name: None for the top."""
     nodes = {None: optim_wrapper, **_children(optim_wrapper)}
     entries = {k: node for k, node in nodes.items() if _holds_optimizer(node)}
@@ -281,7 +281,7 @@ def _holds_optimizer(value: Any) -> bool:
     return not isinstance(optimizer, str | int | float | list | tuple | None)
 
 
-def _read(name: str | None, entry: dict, cfg: Config) -> Precision:
+def _read(name: str | None, entry: dict[str, Any], cfg: Config) -> Precision:
     type_, dtype = _raw(entry, 'type'), _raw(entry, 'dtype')
     type_name = 'OptimWrapper' if type_ is None else _type_name(type_)
     scope = _raw(entry, '_scope_') or _raw(cfg._cfg_dict, 'default_scope')
@@ -322,7 +322,9 @@ def _kind(type_name: str, is_text: bool, scope: str | None) -> str | None:
     return {'OptimWrapper': 'plain', 'AmpOptimWrapper': amp}.get(class_name)
 
 
-def _edit(entry: dict, found: Precision, options: dict[str, Any]) -> None:
+def _edit(
+    entry: dict[str, Any], found: Precision, options: dict[str, Any]
+) -> None:
     """Make one entry an AMP one, in place."""
     if found.kind != 'mmamp':
         entry['type'] = AMP_TYPE

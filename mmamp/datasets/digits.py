@@ -58,7 +58,7 @@ class DigitsDataset(BaseDataset):
         self._split = check_choice('split', split, SPLITS)
         super().__init__(**kwargs)
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> list[dict[str, Any]]:
         """One dict an image: ``img`` (uint8, 8x8) and ``gt_label`` (int)."""
         # Here, since a user of other data need not have it, nor wait for it.
         from sklearn.datasets import load_digits

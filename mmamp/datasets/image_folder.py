@@ -84,7 +84,7 @@ class ImageFolderDataset(BaseDataset):
         self._with_labels = with_labels
         super().__init__(data_root=data_root, **kwargs)
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> list[dict[str, Any]]:
         """One dict a picture: ``img_path``, and ``gt_label`` if wanted."""
         paths = pictures_below(self._folder)
         if not self._with_labels:

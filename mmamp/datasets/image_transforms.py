@@ -1,6 +1,7 @@
 """Between the ends of a pipeline: crops, and pairs made of one picture."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import mmcv
@@ -12,7 +13,7 @@ from mmamp.checks import check_choice, check_int
 from mmamp.registry import TRANSFORMS
 
 
-def _name(results: dict) -> str:
+def _name(results: dict[str, Any]) -> str:
     """Which picture it is, for messages."""
     path = results.get('img_path')
     return f' ({str(path)!r})' if path is not None else ''
@@ -55,7 +56,7 @@ class RandomCrop(BaseTransform):
             int(np.random.randint(width - self.size + 1)),
         )
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Crop ``keys`` and set ``img_shape``.
 
         Args:
@@ -121,7 +122,7 @@ class MakeLowResolution(BaseTransform):
     def __init__(self, scale: int) -> None:
         self.scale = check_int('scale', scale, low=2)
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Move ``img`` to ``gt_img`` and put its reduction in its place.
 
         Args:
@@ -178,7 +179,7 @@ class Edges(BaseTransform):
     def __init__(self, keep_as: str | None = 'gt_img') -> None:
         self.keep_as = keep_as
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Put the outline of ``img`` in its place.
 
         Args:
@@ -228,7 +229,7 @@ class SplitPair(BaseTransform):
     def __init__(self, source: str = 'left') -> None:
         self.source = check_choice('source', source, ('left', 'right'))
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Cut ``img`` into ``img`` and ``gt_img``.
 
         Args:

@@ -59,7 +59,7 @@ class PairedFolderDataset(BaseDataset):
         self._target = Path(data_root, target)
         super().__init__(data_root=data_root, **kwargs)
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> list[dict[str, Any]]:
         """One dict a pair: ``img_path`` and ``gt_img_path``."""
         sources = _by_name(self._source)
         targets = _by_name(self._target)

@@ -30,7 +30,7 @@ class SeededIndex(int):
         self.position = position
         return self
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return SeededIndex, (int(self), self.position)
 
 
@@ -60,7 +60,7 @@ class SeededSampler:
     """
 
     def __init__(
-        self, sampler: dict, dataset: Any, seed: int | None = None
+        self, sampler: dict[str, Any], dataset: Any, seed: int | None = None
     ) -> None:
         if not isinstance(sampler, dict):
             raise TypeError(

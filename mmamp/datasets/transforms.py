@@ -36,7 +36,7 @@ class LoadImage(LoadImageFromFile):
         super().__init__(**kwargs)
         self.key = key
 
-    def transform(self, results: dict) -> dict | None:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
         """Read ``img_path`` into ``img``, channels in the order BGR."""
         path_key = f'{self.key}_path'
         if path_key not in results:
@@ -79,7 +79,7 @@ class PackImage(BaseTransform):
     def __init__(self, to_rgb: bool = True) -> None:
         self.to_rgb = to_rgb
 
-    def transform(self, results: dict) -> dict[str, Any]:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Pack ``img``, ``gt_label``, ``gt_img`` and ``target_img``.
 
         Args:

@@ -49,7 +49,7 @@ class UnpairedDataset:
         self.test_mode = test_mode
 
     @property
-    def metainfo(self) -> dict:
+    def metainfo(self) -> dict[str, Any]:
         """Meta information of ``source``."""
         return self.source.metainfo
 
@@ -59,7 +59,7 @@ class UnpairedDataset:
             if hasattr(dataset, 'full_init'):
                 dataset.full_init()
 
-    def get_data_info(self, index: int) -> dict:
+    def get_data_info(self, index: int) -> dict[str, Any]:
         """What ``source`` knows of an item before its pipeline."""
         return self.source.get_data_info(index)
 
@@ -67,7 +67,7 @@ class UnpairedDataset:
         """Number of pictures of the first domain."""
         return len(self.source)
 
-    def __getitem__(self, index: int) -> dict:
+    def __getitem__(self, index: int) -> dict[str, Any]:
         """An item of ``source``, with ``target_img`` in ``data_samples``."""
         item = _packed(self.source[index], 'source')
         # numpy's own generator: SeededDataset seeds it by the position, and
@@ -86,7 +86,7 @@ def _build(dataset: Any) -> Any:
     return DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
 
 
-def _packed(item: Any, name: str) -> dict:
+def _packed(item: Any, name: str) -> dict[str, Any]:
     if not (
         isinstance(item, dict) and {'inputs', 'data_samples'} <= item.keys()
     ):

@@ -207,10 +207,10 @@ class SafeNormalize(TorchFunctionMode):
 
     def __torch_function__(
         self,
-        func: Callable,
+        func: Callable[..., Any],
         types: Any,
-        args: tuple = (),
-        kwargs: dict | None = None,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Replace ``F.normalize`` of float16 tensors."""
         kwargs = kwargs or {}
@@ -241,10 +241,10 @@ class RoundedOperands(TorchFunctionMode):
 
     def __torch_function__(
         self,
-        func: Callable,
+        func: Callable[..., Any],
         types: Any,
-        args: tuple = (),
-        kwargs: dict | None = None,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Replace a heavy operator while autocast is on."""
         kwargs = kwargs or {}
@@ -292,7 +292,9 @@ def _matmul_work(a: torch.Tensor, b: torch.Tensor) -> int:
     return a.numel() * (b.shape[-1] if b.dim() > 1 else 1)
 
 
-_MULTIPLY_ADDS: dict[Callable, Callable[[torch.Tensor, torch.Tensor], int]] = {
+_MULTIPLY_ADDS: dict[
+    Callable[..., Any], Callable[[torch.Tensor, torch.Tensor], int]
+] = {
     F.conv1d: _conv_work,
     F.conv2d: _conv_work,
     F.conv3d: _conv_work,

@@ -53,7 +53,7 @@ def allow_mmengine_globals() -> None:
     _allow_as(_history_method, 'builtins.getattr')
 
 
-def _allow_as(function: Callable, name: str) -> None:
+def _allow_as(function: Callable[..., Any], name: str) -> None:
     """Allow a function under the name that pickles have for it."""
     torch.serialization.add_safe_globals([(function, name)])
 

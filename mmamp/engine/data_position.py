@@ -28,7 +28,7 @@ class DataPosition:
         self._iter, self._samples, self._epoch = 0, 0, 0
         self._resumed: dict[str, int] | None = None
 
-    def state(self, loop: Any, meta: dict) -> dict[str, int] | None:
+    def state(self, loop: Any, meta: dict[str, Any]) -> dict[str, int] | None:
         """What a checkpoint needs.
 
         Args:

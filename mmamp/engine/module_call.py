@@ -24,7 +24,11 @@ class ModuleCall:
     """
 
     def __init__(
-        self, name: str, module: nn.Module, args: tuple, kwargs: dict
+        self,
+        name: str,
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> None:
         self.name, self.module = name, module
         # Copies, which hold no graph and which the module cannot change.
@@ -106,12 +110,14 @@ def can_run(module: nn.Module) -> bool:
     )
 
 
-def _run(module: nn.Module, args: tuple, kwargs: dict) -> list[Tensor]:
+def _run(
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> list[Tensor]:
     return floating(module(*args, **kwargs))
 
 
 def _run_in_float32(
-    module: nn.Module, args: tuple, kwargs: dict
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> list[Tensor]:
     """Also where the module's own weights are of a lower precision."""
     low = {

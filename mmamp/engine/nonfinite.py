@@ -104,7 +104,9 @@ class NonFiniteTracer:
 
     # ---- forward -----------------------------------------------------------
 
-    def _before(self, module: nn.Module, args: tuple, kwargs: dict) -> None:
+    def _before(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
         if self._is_busy or self.finding is not None:
             return
         call = ModuleCall(self._names[module], module, args, kwargs)
@@ -115,7 +117,9 @@ class NonFiniteTracer:
                 return
             self._watch_gradient(tensor, taker=call)
 
-    def _after(self, module: nn.Module, args: tuple, output: Any) -> None:
+    def _after(
+        self, module: nn.Module, args: tuple[Any, ...], output: Any
+    ) -> None:
         if self._is_busy or self.finding is not None:
             return
         call = self._stack.pop()

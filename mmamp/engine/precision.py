@@ -46,8 +46,8 @@ class Island:
         module.register_forward_hook(self.leave, always_call=True)
 
     def enter(
-        self, module: nn.Module, args: tuple, kwargs: dict
-    ) -> tuple[tuple, dict]:
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Forward pre-hook: switch the precision, cast the inputs."""
         first = _first_floating(args, kwargs)
         context = self._context(module, args, kwargs)
@@ -58,7 +58,9 @@ class Island:
             return args, kwargs
         return tree_map(self._cast, args), tree_map(self._cast, kwargs)
 
-    def leave(self, module: nn.Module, args: tuple, output: Any) -> Any:
+    def leave(
+        self, module: nn.Module, args: tuple[Any, ...], output: Any
+    ) -> Any:
         """Forward hook: switch back, clamp and cast the outputs."""
         if not self._open:
             return output  # an earlier pre-hook has failed
@@ -80,7 +82,9 @@ class Island:
 
         return tree_map(finish, output)
 
-    def _context(self, module: nn.Module, args: tuple, kwargs: dict) -> Any:
+    def _context(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """The autocast state of the module, unless it holds already."""
         if self.dtype is None:
             return None
@@ -177,7 +181,9 @@ def is_floating(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point()
 
 
-def _first_floating(args: tuple, kwargs: dict) -> Tensor | None:
+def _first_floating(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Tensor | None:
     """The first floating tensor among arguments, in containers too."""
     for value in tree_leaves((args, kwargs)):
         if is_floating(value):
@@ -185,7 +191,9 @@ def _first_floating(args: tuple, kwargs: dict) -> Tensor | None:
     return None
 
 
-def _device_of(module: nn.Module, args: tuple, kwargs: dict) -> str:
+def _device_of(
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> str:
     """The type of the device that a module computes on."""
     for value in (*module.parameters(), *tree_leaves((args, kwargs))):
         if isinstance(value, Tensor):

@@ -130,7 +130,7 @@ class ScalarHistory(HistoryBuffer):
         self._pending.clear()
         self._pending_counts.clear()
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         values, counts = self.data
         return HistoryBuffer, (
             values.tolist(),

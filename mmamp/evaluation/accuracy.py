@@ -25,7 +25,9 @@ class Accuracy(BaseMetric):
     # Not None, for which MMEngine would warn.
     default_prefix = ''
 
-    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+    def process(
+        self, data_batch: Any, data_samples: Sequence[dict[str, Any]]
+    ) -> None:
         """Note for each image whether its class was found.
 
         Args:
@@ -38,6 +40,6 @@ class Accuracy(BaseMetric):
             for sample, label in zip(data_samples, labels, strict=True)
         ]
 
-    def compute_metrics(self, results: list) -> dict[str, float]:
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """The share found, in percent."""
         return dict(accuracy=100 * sum(results) / len(results))

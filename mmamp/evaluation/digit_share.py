@@ -33,7 +33,9 @@ class DigitShare(BaseMetric):
 
     default_prefix = 'digits'
 
-    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+    def process(
+        self, data_batch: Any, data_samples: Sequence[dict[str, Any]]
+    ) -> None:
         """Note which digit each image is.
 
         Args:
@@ -44,7 +46,7 @@ class DigitShare(BaseMetric):
         images = fake_images(data_samples).cpu().numpy()
         self.results += _classifier().labels(images).tolist()
 
-    def compute_metrics(self, results: list) -> dict[str, float]:
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """The share in percent, and the number of kinds."""
         found = np.array(results)
         digits = found[found != NOT_A_DIGIT]

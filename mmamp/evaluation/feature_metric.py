@@ -82,7 +82,7 @@ class FeatureMetric(BaseMetric):
 
     def __init__(
         self,
-        feature_network: dict | nn.Module,
+        feature_network: dict[str, Any] | nn.Module,
         metrics: Sequence[str] = NAMES,
         real_key: str = 'inputs',
         kid_subsets: int = 100,
@@ -108,7 +108,9 @@ class FeatureMetric(BaseMetric):
         self._told = False
         self._told_splits = False
 
-    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+    def process(
+        self, data_batch: Any, data_samples: Sequence[dict[str, Any]]
+    ) -> None:
         """Take the features of the images of a batch.
 
         Args:
@@ -152,7 +154,7 @@ class FeatureMetric(BaseMetric):
             )
         return found[0], found[1]
 
-    def compute_metrics(self, results: list) -> dict[str, float]:
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """The scores, from all features in the order of the data."""
         columns = {
             key: torch.from_numpy(np.stack([x[key] for x in results])).double()

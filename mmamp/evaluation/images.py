@@ -52,7 +52,7 @@ def full_precision() -> Iterator[None]:
         yield
 
 
-def fake_images(data_samples: Sequence[dict]) -> Tensor:
+def fake_images(data_samples: Sequence[dict[str, Any]]) -> Tensor:
     """The images that a model made.
 
     Args:

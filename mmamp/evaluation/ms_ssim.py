@@ -66,7 +66,9 @@ class MSSSIM(BaseMetric):
         self._functional = library('torchmetrics.functional.image', self)
         self._told = False
 
-    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+    def process(
+        self, data_batch: Any, data_samples: Sequence[dict[str, Any]]
+    ) -> None:
         """Keep images of a batch, if their lot says so.
 
         Args:
@@ -113,7 +115,7 @@ class MSSSIM(BaseMetric):
             )
         return scales
 
-    def compute_metrics(self, results: list) -> dict[str, float]:
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """The mean similarity of the pairs."""
         num = min(self.num_pairs, len(results) // 2)
         if num == 0:

@@ -55,7 +55,9 @@ class RestorationMetric(BaseMetric):
         # Now, so that a run without it ends before it trains.
         library('torchmetrics.functional.image', self)
 
-    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+    def process(
+        self, data_batch: Any, data_samples: Sequence[dict[str, Any]]
+    ) -> None:
         """Compare the images of a batch.
 
         Args:
@@ -92,7 +94,7 @@ class RestorationMetric(BaseMetric):
             Tensor: Of shape (N, ).
         """
 
-    def compute_metrics(self, results: list) -> dict[str, float]:
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """The mean over the set."""
         return {type(self).__name__: sum(results) / len(results)}
 

@@ -68,7 +68,9 @@ class SWD(BaseMetric):
         self.real_key = real_key
         self.seed = check_int('seed', seed, low=0)
 
-    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+    def process(
+        self, data_batch: Any, data_samples: Sequence[dict[str, Any]]
+    ) -> None:
         """Take patches from the images of a batch.
 
         Args:
@@ -116,7 +118,7 @@ class SWD(BaseMetric):
             size = f'{height}' if height == width else f'{height}x{width}'
             yield size, patches.transpose(1, 2)
 
-    def compute_metrics(self, results: list) -> dict[str, float]:
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """The distance for each level, and their mean."""
         random = np.random.default_rng(self.seed)
         distances = {}

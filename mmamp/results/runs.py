@@ -106,7 +106,7 @@ def _made_by(run: Run, root: Path, options: list[str]) -> dict[str, Any]:
     )
 
 
-def _lines(folder: Path) -> list[dict]:
+def _lines(folder: Path) -> list[dict[str, Any]]:
     """What a run has logged."""
     (file,) = folder.glob('*/vis_data/scalars.json')
     return [json.loads(line) for line in file.read_text().splitlines()]

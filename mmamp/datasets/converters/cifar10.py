@@ -115,7 +115,7 @@ def _read_tar(path: Path) -> dict[str, bytes]:
     return found
 
 
-def _load(content: bytes, name: str) -> dict:
+def _load(content: bytes, name: str) -> dict[bytes, Any]:
     try:
         # The published files are of Python 2.
         loaded = _Unpickler(io.BytesIO(content), encoding='bytes').load()
@@ -135,7 +135,7 @@ def _load(content: bytes, name: str) -> dict:
     }
 
 
-def _class_names(meta: dict) -> list[str]:
+def _class_names(meta: dict[bytes, Any]) -> list[str]:
     names = [
         name.decode() if isinstance(name, bytes) else str(name)
         for name in meta.get(b'label_names', [])
@@ -149,7 +149,7 @@ def _class_names(meta: dict) -> list[str]:
 
 
 def _batch(
-    content: dict, name: str, num_classes: int
+    content: dict[bytes, Any], name: str, num_classes: int
 ) -> tuple[np.ndarray, list[int]]:
     """Pictures, uint8 of shape (N, 32, 32, 3), RGB; labels."""
     data, labels = content.get(b'data'), content.get(b'labels')

@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from PIL import Image, ImageOps
 from rich.progress import track
@@ -145,7 +146,7 @@ def _outputs(names: Sequence[str], ending: str) -> dict[str, str]:
     return {name: path for path, name in found.items()}
 
 
-def _check_empty(out: Path, settings: dict) -> None:
+def _check_empty(out: Path, settings: dict[str, Any]) -> None:
     """Unless what it holds is of an earlier run with these settings."""
     if not out.exists() or not any(out.iterdir()):
         return

@@ -73,7 +73,7 @@ class AmpMonitorHook(Hook):
         runner: Any,
         batch_idx: int,
         data_batch: Any = None,
-        outputs: dict | None = None,
+        outputs: dict[str, Any] | None = None,
     ) -> None:
         """Write the scalars at the interval."""
         interval = self.interval or 10

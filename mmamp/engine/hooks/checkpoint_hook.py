@@ -54,12 +54,12 @@ class CheckpointHook(MMEngineCheckpointHook):
     by_epoch: bool
     filename_tmpl: str
     file_backend: Any
-    file_client_args: dict | None
-    backend_args: dict | None
+    file_client_args: dict[str, Any] | None
+    backend_args: dict[str, Any] | None
     out_dir: str | None
     max_keep_ckpts: int
-    save_best: list | None
-    key_indicators: list
+    save_best: list[Any] | None
+    key_indicators: list[Any]
 
     def before_train(self, runner: Any) -> None:
         """Prepare the folder that checkpoints go to."""
@@ -70,7 +70,9 @@ class CheckpointHook(MMEngineCheckpointHook):
         super().before_train(runner)
         if is_main_process() and self._is_atomic():
             remove_leftovers(str(self.out_dir))
-        self._of_ranks: list[tuple[dict, dict, Any]] | None = None
+        self._of_ranks: (
+            list[tuple[dict[str, Any], dict[str, Any], Any]] | None
+        ) = None
         self._meta: dict[str, int] = {}
         # One that max_keep_ckpts does not know of.
         self._extra = runner.message_hub.get_info('extra_checkpoint')
@@ -104,7 +106,9 @@ class CheckpointHook(MMEngineCheckpointHook):
         self._extra = extra
         return str(self.last_ckpt)
 
-    def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+    def before_save_checkpoint(
+        self, runner: Any, checkpoint: dict[str, Any]
+    ) -> None:
         """Add what each rank has of its own."""
         # A FlexibleRunner puts its own into it, which after a validation is
         # that of the iteration, or epoch, that comes next.
@@ -117,7 +121,9 @@ class CheckpointHook(MMEngineCheckpointHook):
             if len(optimizers) > 1:
                 checkpoint['rank_states'] = list(optimizers)
 
-    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+    def after_load_checkpoint(
+        self, runner: Any, checkpoint: dict[str, Any]
+    ) -> None:
         """Give this rank its own, not that of the rank that saved."""
         models = checkpoint.pop('model_states', None)
         if models is not None and runner._resume:
@@ -142,7 +148,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             (states[name] if name else states).update(mine)
 
     def _save_checkpoint_with_step(
-        self, runner: Any, step: int, meta: dict
+        self, runner: Any, step: int, meta: dict[str, Any]
     ) -> None:
         self._meet(runner)
         with self._flexible(runner), self._removing_last():
@@ -174,7 +180,9 @@ class CheckpointHook(MMEngineCheckpointHook):
                 self.file_backend.remove(extra)
             self._extra = None
 
-    def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
+    def _save_best_checkpoint(
+        self, runner: Any, metrics: dict[str, Any]
+    ) -> None:
         if not self.save_best:
             return
         for key in self.key_indicators:
@@ -212,7 +220,11 @@ class CheckpointHook(MMEngineCheckpointHook):
         )
 
         def save(
-            out_dir: str, filename: str, *args: Any, meta: dict, **kwargs: Any
+            out_dir: str,
+            filename: str,
+            *args: Any,
+            meta: dict[str, Any],
+            **kwargs: Any,
         ) -> None:
             self._meta = {key: meta[key] for key in ('epoch', 'iter')}
             name = temporary_name(filename) if is_atomic else filename
@@ -260,7 +272,7 @@ def _of_model(runner: Any) -> Any:
     return plain(model.rank_state()) if hasattr(model, 'rank_state') else None
 
 
-def _shared(of_ranks: list[dict]) -> dict:
+def _shared(of_ranks: list[dict[str, Any]]) -> dict[str, Any]:
     """What another number of ranks goes on with.
 
     Each with the mean of the gradients: their own mean, which is what they

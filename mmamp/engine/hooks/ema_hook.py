@@ -32,12 +32,16 @@ class EMAHook(MMEngineEMAHook):
         if not hasattr(self, 'ema_model'):
             super().before_run(runner)
 
-    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+    def after_load_checkpoint(
+        self, runner: Any, checkpoint: dict[str, Any]
+    ) -> None:
         """Take over a checkpoint's, which may come before the run begins."""
         self.before_run(runner)
         super().after_load_checkpoint(runner, checkpoint)
 
-    def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+    def before_save_checkpoint(
+        self, runner: Any, checkpoint: dict[str, Any]
+    ) -> None:
         """Save the average as the model; see MMEngine's hook."""
         checkpoint['state_dict'] = without_wrapper(checkpoint['state_dict'])
         super().before_save_checkpoint(runner, checkpoint)

@@ -116,7 +116,7 @@ class OverflowHook(Hook):
         runner: Any,
         batch_idx: int,
         data_batch: Any = None,
-        outputs: dict | None = None,
+        outputs: dict[str, Any] | None = None,
     ) -> None:
         """Look at what was found; now and then, at the counts."""
         if self._watch_left:

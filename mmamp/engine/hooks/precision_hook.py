@@ -126,7 +126,7 @@ class PrecisionHook(Hook):
         ...         dict(pattern=r'.*\.conv\d', dtype=None, clamp=256.)])]
     """
 
-    def __init__(self, rules: Sequence[dict | str]) -> None:
+    def __init__(self, rules: Sequence[dict[str, Any] | str]) -> None:
         if isinstance(rules, (str, dict)) or not isinstance(rules, Sequence):
             raise TypeError(
                 f'rules must be a list of rules, but got {rules!r}'
@@ -202,7 +202,7 @@ class PrecisionHook(Hook):
             )
 
 
-def _parse(rule: dict | str) -> Rule:
+def _parse(rule: dict[str, Any] | str) -> Rule:
     """Check a rule."""
     if isinstance(rule, str):
         if rule not in RULE_SETS:
@@ -250,7 +250,9 @@ def _parse(rule: dict | str) -> Rule:
     )
 
 
-def _dtype(rule: dict, key: str, value: Any, others: list) -> Any:
+def _dtype(
+    rule: dict[str, Any], key: str, value: Any, others: list[Any]
+) -> Any:
     if value in others:
         return value
     if value in _DTYPES.values():
@@ -263,7 +265,7 @@ def _dtype(rule: dict, key: str, value: Any, others: list) -> Any:
     )
 
 
-def _no_match(rule: Rule, modules: list, is_first: bool) -> str:
+def _no_match(rule: Rule, modules: list[Any], is_first: bool) -> str:
     """What to say of a rule that matches nothing."""
     names = [name for all_names, _ in modules for name in all_names if name]
     plain = rule.label.replace('\\', '').replace('.*', '')

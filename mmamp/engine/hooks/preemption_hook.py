@@ -94,7 +94,7 @@ class PreemptionHook(Hook):
         runner: Any,
         batch_idx: int,
         data_batch: Any = None,
-        outputs: dict | None = None,
+        outputs: dict[str, Any] | None = None,
     ) -> None:
         """Save and leave, if any rank was asked to."""
         if not self._agreed() or self.is_last_train_iter(runner):

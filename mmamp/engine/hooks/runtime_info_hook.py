@@ -47,7 +47,7 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
         runner: Any,
         batch_idx: int,
         data_batch: Any = None,
-        outputs: dict | None = None,
+        outputs: dict[str, Any] | None = None,
     ) -> None:
         """Keep what the model returned; wait for nothing."""
         scalars = runner.message_hub.log_scalars

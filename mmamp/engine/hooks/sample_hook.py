@@ -80,7 +80,7 @@ class SampleHook(Hook):
         runner: Any,
         batch_idx: int,
         data_batch: Any = None,
-        outputs: dict | None = None,
+        outputs: dict[str, Any] | None = None,
     ) -> None:
         """Draw at the interval and at the end."""
         if self._is_idle:

@@ -99,7 +99,9 @@ class StateHook(Hook):
             set_rng_state(self._resumed_rng)
             self._resumed_rng = None
 
-    def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+    def before_save_checkpoint(
+        self, runner: Any, checkpoint: dict[str, Any]
+    ) -> None:
         """Make the message hub and the meta information plain."""
         checkpoint['state_dict'] = without_wrapper(checkpoint['state_dict'])
         hub = checkpoint['message_hub']
@@ -136,7 +138,9 @@ class StateHook(Hook):
             for i, state in enumerate(states)
         ]
 
-    def _warn_of_open_windows(self, runner: Any, checkpoint: dict) -> None:
+    def _warn_of_open_windows(
+        self, runner: Any, checkpoint: dict[str, Any]
+    ) -> None:
         """Say where a checkpoint does not hold all of a window."""
         for name, wrapper in named_wrappers(runner):
             counts = wrapper._accumulative_counts
@@ -164,7 +168,9 @@ class StateHook(Hook):
                 "AmpOptimWrapper' (dtype='float32' for full precision)"
             )
 
-    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+    def after_load_checkpoint(
+        self, runner: Any, checkpoint: dict[str, Any]
+    ) -> None:
         """Give MMEngine back the objects that it expects."""
         scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
         for name, value in scalars.items():
@@ -190,7 +196,9 @@ class StateHook(Hook):
             self._said.add(text)
             print_log(text, logger='current', level=logging.WARNING)
 
-    def _plain_dict(self, values: dict, where: str) -> dict:
+    def _plain_dict(
+        self, values: dict[str, Any], where: str
+    ) -> dict[str, Any]:
         """The entries that are plain; say which are not, once."""
         result = {}
         for key, value in values.items():
@@ -204,7 +212,7 @@ class StateHook(Hook):
         return result
 
 
-def _check_model(runner: Any, checkpoint: dict) -> None:
+def _check_model(runner: Any, checkpoint: dict[str, Any]) -> None:
     """Refuse a checkpoint of another model, which MMEngine only warns of.
 
     Raises:

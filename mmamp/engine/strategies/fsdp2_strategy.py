@@ -102,7 +102,7 @@ class FSDP2Strategy(DDPStrategy):
             )
         self.units = check_units(units)
         self.param_dtype = check_param_dtype(param_dtype)
-        self._saved: tuple[dict, dict] | None = None
+        self._saved: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._optim_wrapper_cfg: Any = None
         super().__init__(sync_bn=sync_bn, **kwargs)
 
@@ -181,13 +181,13 @@ class FSDP2Strategy(DDPStrategy):
         finally:
             self._saved = None
 
-    def model_state_dict(self) -> dict:
+    def model_state_dict(self) -> dict[str, Any]:
         """Whole tensors, on the CPU of the main process."""
         if self._saved is not None:
             return self._saved[0]
         return gathered(self.model.state_dict())
 
-    def optim_state_dict(self) -> dict:
+    def optim_state_dict(self) -> dict[str, Any]:
         """See above."""
         if self._saved is not None:
             return self._saved[1]
@@ -195,7 +195,7 @@ class FSDP2Strategy(DDPStrategy):
 
     def resume(
         self, filename: str, *, map_location: Any = 'default', **kwargs: Any
-    ) -> dict:
+    ) -> dict[str, Any]:
         """Go on from a checkpoint of any number of ranks.
 
         Args:
@@ -210,10 +210,10 @@ class FSDP2Strategy(DDPStrategy):
 
     def load_model_state_dict(
         self,
-        state_dict: dict,
+        state_dict: dict[str, Any],
         *,
         strict: bool = False,
-        revise_keys: list = [(r'^module.', '')],  # noqa: B006
+        revise_keys: list[Any] = [(r'^module.', '')],  # noqa: B006
     ) -> None:
         """Load whole tensors.
 
@@ -233,7 +233,7 @@ class FSDP2Strategy(DDPStrategy):
             dealt[name] = shard_like(value, own.get(name))
         super().load_model_state_dict(dealt, strict=strict, revise_keys=[])
 
-    def load_optim_state_dict(self, state_dict: dict) -> None:
+    def load_optim_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load whole tensors."""
         wrapper = self.optim_wrapper
         if isinstance(wrapper, OptimWrapperDict):
@@ -247,7 +247,7 @@ class FSDP2Strategy(DDPStrategy):
         super().load_optim_state_dict(state_dict)
 
 
-def _dealt_out(state: dict, wrapper: OptimWrapper) -> dict:
+def _dealt_out(state: dict[str, Any], wrapper: OptimWrapper) -> dict[str, Any]:
     """An optimizer wrapper's state with this rank's parts of its tensors."""
     params = [p for g in wrapper.optimizer.param_groups for p in g['params']]
     state = dict(state)

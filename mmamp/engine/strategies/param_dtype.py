@@ -87,14 +87,16 @@ class LowPrecisionForward:
         network.register_forward_pre_hook(self._enter)
         network.register_forward_hook(self._leave, always_call=True)
 
-    def _enter(self, network: nn.Module, args: tuple) -> None:
+    def _enter(self, network: nn.Module, args: tuple[Any, ...]) -> None:
         context = None
         if not torch.is_autocast_enabled(self._device_type):
             context = torch.autocast(self._device_type, dtype=self._dtype)
             context.__enter__()
         self._open.append(context)
 
-    def _leave(self, network: nn.Module, args: tuple, output: Any) -> Any:
+    def _leave(
+        self, network: nn.Module, args: tuple[Any, ...], output: Any
+    ) -> Any:
         context = self._open.pop() if self._open else None
         if context is None:
             return output
@@ -120,7 +122,7 @@ def _cast_dtypes(
 
 def _owned(
     optim_wrapper: Any, model: nn.Module
-) -> Iterator[tuple[list[str], dict]]:
+) -> Iterator[tuple[list[str], dict[str, Any]]]:
     """Names of the modules that each optimizer trains, and its config."""
     if not isinstance(optim_wrapper, dict):
         return
@@ -146,7 +148,7 @@ def _has_both(name: str, other: str) -> bool:
     return not short or long == short or long.startswith(f'{short}.')
 
 
-def _dtype_of_entry(entry: dict, device_type: str) -> torch.dtype:
+def _dtype_of_entry(entry: dict[str, Any], device_type: str) -> torch.dtype:
     kind = entry.get('type', 'OptimWrapper')
     kind = kind if isinstance(kind, str) else kind.__name__
     if kind.rpartition('.')[2] != 'AmpOptimWrapper':

@@ -9,7 +9,7 @@ import libcst as cst
 from .values import UNKNOWN
 
 
-class Environment(dict):
+class Environment(dict[str, Any]):
     """What a config's names are, as far as can be told without imports."""
 
     def __init__(self) -> None:

@@ -202,7 +202,7 @@ def _counts(cfg: dict[str, Any], name: str) -> tuple[int, Fraction]:
     return 1, alternating(train_cfg, is_generator)
 
 
-INNER_LOOPS: dict[str, Callable[[dict, bool], int]] = {
+INNER_LOOPS: dict[str, Callable[[dict[str, Any], bool], int]] = {
     'SinGAN': lambda cfg, is_generator: cfg.get(
         'generator_steps' if is_generator else 'disc_steps', 1
     ),

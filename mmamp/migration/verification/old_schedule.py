@@ -48,7 +48,7 @@ def old_schedule(
 _Made = tuple[Callable[[int], float], list[int]] | None
 
 
-def _step(config: dict, lr: float, total: int | None) -> _Made:
+def _step(config: dict[str, Any], lr: float, total: int | None) -> _Made:
     step, gamma = config['step'], config.get('gamma', 0.1)
     least = config.get('min_lr') or 0.0
     if isinstance(step, int):
@@ -58,7 +58,7 @@ def _step(config: dict, lr: float, total: int | None) -> _Made:
     return lambda i: max(lr * gamma ** bisect_right(turns, i), least), turns
 
 
-def _target(config: dict, lr: float) -> float:
+def _target(config: dict[str, Any], lr: float) -> float:
     if (ratio := config.get('min_lr_ratio')) is not None:
         return lr * ratio
     return config.get('min_lr') or 0.0
@@ -68,13 +68,17 @@ def _cosine(begin: float, end: float, part: float) -> float:
     return end + (begin - end) * (math.cos(math.pi * part) + 1) / 2
 
 
-def _cosine_annealing(config: dict, lr: float, total: int | None) -> _Made:
+def _cosine_annealing(
+    config: dict[str, Any], lr: float, total: int | None
+) -> _Made:
     if total is None:
         return None
     return lambda i: _cosine(lr, _target(config, lr), i / total), []
 
 
-def _cosine_restart(config: dict, lr: float, total: int | None) -> _Made:
+def _cosine_restart(
+    config: dict[str, Any], lr: float, total: int | None
+) -> _Made:
     periods = config['periods']
     weights = config.get('restart_weights', [1])
     ends = list(accumulate(periods))
@@ -88,7 +92,7 @@ def _cosine_restart(config: dict, lr: float, total: int | None) -> _Made:
     return at, ends
 
 
-def _linear(config: dict, lr: float, total: int | None) -> _Made:
+def _linear(config: dict[str, Any], lr: float, total: int | None) -> _Made:
     if total is None:
         return None
     start, interval = config.get('start', 0), config.get('interval', 1)
@@ -103,18 +107,18 @@ def _linear(config: dict, lr: float, total: int | None) -> _Made:
     return at, [start]
 
 
-def _poly(config: dict, lr: float, total: int | None) -> _Made:
+def _poly(config: dict[str, Any], lr: float, total: int | None) -> _Made:
     if total is None:
         return None
     least, power = config.get('min_lr', 0.0), config.get('power', 1.0)
     return lambda i: (lr - least) * (1 - i / total) ** power + least, []
 
 
-def _exp(config: dict, lr: float, total: int | None) -> _Made:
+def _exp(config: dict[str, Any], lr: float, total: int | None) -> _Made:
     return lambda i: lr * config['gamma'] ** i, []
 
 
-_POLICIES: dict[str, Callable[[dict, float, int | None], _Made]] = {
+_POLICIES: dict[str, Callable[[dict[str, Any], float, int | None], _Made]] = {
     'step': _step,
     'cosineannealing': _cosine_annealing,
     'cosinerestart': _cosine_restart,

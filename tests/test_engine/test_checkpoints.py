@@ -123,6 +123,9 @@ class TestStock:
             for key in ('dtype', 'loss_scale'):
                 del cfg.optim_wrapper[key]
             cfg.default_hooks.checkpoint.type = 'mmengine.CheckpointHook'
+            cfg.default_hooks.runtime_info = dict(
+                type='mmengine.RuntimeInfoHook'
+            )
             cfg.param_scheduler = scheduler
 
         scheduler = dict(type='LinearLR', end=10, by_epoch=False)

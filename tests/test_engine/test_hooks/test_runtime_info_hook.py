@@ -21,8 +21,11 @@ def history(runner, key='train/loss_gen'):
 
 
 def test_says_what_mmengines_says(build_runner):
-    stock = build_runner('gan', {})
+    key = 'default_hooks.runtime_info'
+    stock = build_runner('gan', {key: dict(type='mmengine.RuntimeInfoHook')})
     stock.train()
+    kinds = {type(x) for x in stock.message_hub.log_scalars.values()}
+    assert kinds == {HistoryBuffer}
     expected = history(stock), history(stock, 'train/generator.lr')
     runner = build_runner('gan', with_hook())
     runner.train()

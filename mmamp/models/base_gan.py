@@ -21,6 +21,7 @@ from mmamp.no_sync import no_sync
 from mmamp.registry import MODELS, built
 from mmamp.sharding import whole
 
+from .data_preprocessor import check_memory_format
 from .kept_batches import KeptBatches
 from .latents import SampleRandom, agree_on_seed
 from .update_schedule import UpdateSchedule
@@ -58,8 +59,10 @@ class BaseGAN(BaseModel):
             of the generator it is a copy of it, and 0 by default. The average
             advances with each update that was not skipped. Defaults to None:
             no average.
-        channels_last (bool): Whether the networks take torch's channels-last
-            memory format. Defaults to False.
+        memory_format (str): Of the networks' weights and of the images that
+            they get: ``'channels_last'``, which convolutions are faster in on
+            most devices, or ``'contiguous_format'``. Defaults to
+            ``'contiguous_format'``.
         init_cfg (dict, optional): As in MMEngine's ``BaseModule``. Defaults
             to None.
 
@@ -74,8 +77,9 @@ class BaseGAN(BaseModel):
 
     Raises:
         TypeError: If a network is neither a dict nor a module.
-        ValueError: If a number of steps is not a positive int, or
-            ``start_iter`` no int from 0 on.
+        ValueError: If a number of steps is not a positive int,
+            ``start_iter`` no int from 0 on, or there is no such memory
+            format.
     """
 
     networks: ClassVar[dict[str, tuple[str, ...]]] = dict(
@@ -94,13 +98,19 @@ class BaseGAN(BaseModel):
         discriminator_steps: int = 1,
         generator_steps: int = 1,
         ema_config: dict | None = None,
-        channels_last: bool = False,
+        memory_format: str = 'contiguous_format',
         init_cfg: dict | None = None,
     ) -> None:
         if data_preprocessor is None:
             data_preprocessor = dict(type='mmamp.GANDataPreprocessor')
-        if isinstance(data_preprocessor, dict) and channels_last:
-            data_preprocessor = dict(data_preprocessor, channels_last=True)
+        layout = check_memory_format(memory_format)
+        if (
+            isinstance(data_preprocessor, dict)
+            and layout is not torch.contiguous_format
+        ):
+            data_preprocessor = dict(
+                data_preprocessor, memory_format=memory_format
+            )
         super().__init__(data_preprocessor, init_cfg)
         self.discriminator_steps = check_int(
             'discriminator_steps', discriminator_steps
@@ -111,8 +121,8 @@ class BaseGAN(BaseModel):
             ('discriminator', discriminator),
         ):
             self._build_networks(role, cfg)
-        if channels_last:
-            self.to(memory_format=torch.channels_last)
+        if layout is not torch.contiguous_format:
+            self.to(memory_format=layout)
         ema_config = None if ema_config is None else dict(ema_config)
         self._ema_start = check_int(
             'start_iter', (ema_config or {}).pop('start_iter', 0), low=0

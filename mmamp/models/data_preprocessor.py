@@ -23,8 +23,8 @@ class GANDataPreprocessor(BaseDataPreprocessor):
         mean (float): Subtracted from pixel values. Defaults to 127.5.
         std (float): Divides them then. Defaults to 127.5: [0, 255] becomes
             [-1, 1].
-        channels_last (bool): Whether images take torch's channels-last memory
-            format. Defaults to False.
+        memory_format (str): Of the images: ``'channels_last'`` or
+            ``'contiguous_format'``. Defaults to ``'contiguous_format'``.
         non_blocking (bool): Whether the copy to the device may overlap with
             computation. Defaults to True.
 
@@ -36,7 +36,7 @@ class GANDataPreprocessor(BaseDataPreprocessor):
         self,
         mean: float = 127.5,
         std: float = 127.5,
-        channels_last: bool = False,
+        memory_format: str = 'contiguous_format',
         non_blocking: bool = True,
     ) -> None:
         super().__init__(non_blocking)
@@ -44,9 +44,7 @@ class GANDataPreprocessor(BaseDataPreprocessor):
             raise ValueError(f'std must be > 0, but got {std!r}')
         self.mean = mean
         self.std = std
-        self.memory_format = (
-            torch.channels_last if channels_last else torch.contiguous_format
-        )
+        self.memory_format = check_memory_format(memory_format)
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Prepare one batch.
@@ -83,8 +81,12 @@ class GANDataPreprocessor(BaseDataPreprocessor):
         return batch
 
     def _normalise(self, images: Tensor) -> Tensor:
-        images = images.to(torch.float32, memory_format=self.memory_format)
-        return (images - self.mean) / self.std
+        # A copy, whatever the loader gave, so that it can be worked on in
+        # place.
+        images = images.to(
+            torch.float32, memory_format=self.memory_format, copy=True
+        )
+        return images.sub_(self.mean).div_(self.std)
 
     def to_uint8(self, images: Tensor) -> Tensor:
         """Undo the normalisation.
@@ -97,6 +99,27 @@ class GANDataPreprocessor(BaseDataPreprocessor):
         """
         pixels = images.float() * self.std + self.mean
         return pixels.round().clamp(0, 255).to(torch.uint8)
+
+
+def check_memory_format(name: str) -> torch.memory_format:
+    """Torch's memory format of a name.
+
+    Args:
+        name (str): As in torch: ``'channels_last'`` or
+            ``'contiguous_format'``.
+
+    Returns:
+        torch.memory_format: What torch calls so.
+
+    Raises:
+        ValueError: If it is another.
+    """
+    valid = ('channels_last', 'contiguous_format')
+    if name not in valid:
+        raise ValueError(
+            f'memory_format must be one of {valid}, but got {name!r}'
+        )
+    return getattr(torch, name)
 
 
 def _image_keys(samples: Any) -> list[str]:

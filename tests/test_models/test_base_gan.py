@@ -408,7 +408,7 @@ class TestSubclass:
                     image_size=8,
                     base_channels=2,
                 ),
-                channels_last=True,
+                memory_format='channels_last',
             )
         )
         model = MODELS.build(cfg._cfg_dict)

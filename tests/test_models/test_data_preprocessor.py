@@ -48,16 +48,22 @@ class TestNormalisation:
 
 class TestMemoryFormat:
     @pytest.mark.parametrize('dtype', [torch.uint8, torch.float32])
-    @pytest.mark.parametrize('channels_last', [True, False])
-    def test_is_the_one_asked_for(self, dtype, channels_last):
-        preprocessor = GANDataPreprocessor(channels_last=channels_last)
+    @pytest.mark.parametrize(
+        'memory_format', ['channels_last', 'contiguous_format']
+    )
+    def test_is_the_one_asked_for(self, dtype, memory_format):
+        preprocessor = GANDataPreprocessor(memory_format=memory_format)
         pixels = torch.zeros(2, 3, 4, 4, dtype=dtype)
         inputs = preprocessor(dict(inputs=pixels))['inputs']
         wanted, other = torch.channels_last, torch.contiguous_format
-        if not channels_last:
+        if memory_format == 'contiguous_format':
             wanted, other = other, wanted
         assert inputs.is_contiguous(memory_format=wanted)
         assert not inputs.is_contiguous(memory_format=other)
+
+    def test_must_be_one_that_there_is(self):
+        with pytest.raises(ValueError, match=r"'contiguous_format'.*'nhwc'"):
+            GANDataPreprocessor(memory_format='nhwc')
 
 
 class TestSamples:
@@ -113,7 +119,9 @@ class TestOtherImages:
 
     def test_take_the_memory_format_and_the_device(self):
         pixels = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
-        preprocessor = GANDataPreprocessor(channels_last=True).to('meta')
+        preprocessor = GANDataPreprocessor(memory_format='channels_last').to(
+            'meta'
+        )
         batch = preprocessor(self.batch(gt_img=pixels))
         images = batch['data_samples']['gt_img']
         assert images.device.type == 'meta'

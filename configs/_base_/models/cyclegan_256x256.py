@@ -10,5 +10,5 @@ model = dict(
     cycle_weight=10.0,
     identity_weight=0.5,
     pool_size=50,
-    channels_last=True,
+    memory_format='channels_last',
 )

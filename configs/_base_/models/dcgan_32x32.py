@@ -13,5 +13,5 @@ model = dict(
         base_channels=32,
     ),
     gan_loss=dict(type='GANLoss', gan_type='vanilla'),
-    channels_last=True,
+    memory_format='channels_last',
 )

@@ -7,5 +7,5 @@ model = dict(
     gan_loss=dict(type='RelativisticGANLoss', loss_weight=5e-3),
     pixel_loss='l1',
     pixel_weight=1e-2,
-    channels_last=True,
+    memory_format='channels_last',
 )

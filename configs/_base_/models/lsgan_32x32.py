@@ -18,5 +18,5 @@ model = dict(
     ),
     gan_loss=dict(type='GANLoss', gan_type='lsgan'),
     ema_config=dict(momentum=0.03),
-    channels_last=True,
+    memory_format='channels_last',
 )

@@ -18,5 +18,5 @@ model = dict(
     ),
     gan_loss=dict(type='GANLoss', gan_type='vanilla'),
     pixel_weight=100.0,
-    channels_last=True,
+    memory_format='channels_last',
 )

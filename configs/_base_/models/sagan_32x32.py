@@ -24,5 +24,5 @@ model = dict(
     ),
     gan_loss=dict(type='GANLoss', gan_type='hinge'),
     ema_config=dict(momentum=0.01),
-    channels_last=True,
+    memory_format='channels_last',
 )

@@ -7,5 +7,5 @@ model = dict(
     gan_loss=dict(type='GANLoss', gan_type='vanilla', loss_weight=1e-3),
     pixel_loss='mse',
     pixel_weight=1.0,
-    channels_last=True,
+    memory_format='channels_last',
 )

@@ -32,5 +32,5 @@ model = dict(
         dict(type='PathLength', weight=1.0, interval=4, batch_shrink=2)
     ],
     ema_config=dict(momentum=0.01),
-    channels_last=True,
+    memory_format='channels_last',
 )

@@ -17,5 +17,5 @@ model = dict(
     disc_regularizers=[dict(type='WGANGP', weight=10.0)],
     discriminator_steps=5,
     ema_config=dict(momentum=0.02),
-    channels_last=True,
+    memory_format='channels_last',
 )

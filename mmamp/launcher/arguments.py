@@ -5,10 +5,11 @@ import argparse
 from mmengine.config import DictAction
 
 
-class _Options(DictAction):
+class Options(DictAction):
     """MMEngine's ``key=value`` options, with an error instead of a crash."""
 
     def __call__(self, parser, namespace, values, option_string=None):  # type: ignore[no-untyped-def]
+        """Parse them."""
         try:
             super().__call__(parser, namespace, values, option_string)
         except Exception as error:
@@ -141,7 +142,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=_Options,
+        action=Options,
         metavar='KEY=VALUE',
         help='settings that replace those of the config, such as '
         'train_cfg.max_iters=100',

@@ -1,0 +1,105 @@
+"""A config as one trial runs it."""
+
+from copy import deepcopy
+from typing import Any
+
+from mmengine.config import Config
+
+from mmamp.config import enable_amp
+from mmamp.config.amp import mixed_optimizers
+from mmamp.config.launch import seed_data
+
+QUIET = dict(type='mmengine.LoggerHook', interval=10**9)
+LEFT_OUT = (
+    'SampleHook',
+    'OverflowHook',
+    'PreemptionHook',
+    'EarlyStoppingHook',
+)
+"""Hooks that would draw, end a run that goes wrong, or save it."""
+
+
+def trial_config(
+    cfg: Config, dtype: str, work_dir: str, rules: list[dict[str, Any]]
+) -> Config:
+    """What a trial runs: the config in a dtype, and nothing beside training.
+
+    Without validation, checkpoints and logs to elsewhere; with one seed and,
+    whatever the sampler, the same data in the same order.
+
+    Args:
+        cfg (Config): The user's. It is not changed.
+        dtype (str): ``'float32'``, ``'bfloat16'`` or ``'float16'``.
+        work_dir (str): Where the trial may write.
+        rules (list[dict]): Of a ``PrecisionHook``, which come before those of
+            the config.
+
+    Returns:
+        Config: Complete.
+
+    Raises:
+        ValueError: If the config cannot be put in mixed precision.
+    """
+    cfg = in_dtype(cfg, dtype)
+    for mode in ('val', 'test'):
+        for part in ('dataloader', 'evaluator', 'cfg'):
+            cfg[f'{mode}_{part}'] = None
+    cfg.work_dir = work_dir
+    cfg.resume = False
+    cfg.launcher = 'none'
+    cfg.log_level = 'WARNING'
+    hooks = dict(cfg.get('default_hooks') or {})
+    cfg.default_hooks = dict(hooks, checkpoint=None, logger=QUIET)
+    custom = [
+        hook
+        for hook in cfg.get('custom_hooks') or []
+        if _name(hook) not in LEFT_OUT
+    ]
+    if rules:
+        custom = with_rules(custom, rules)
+    cfg.custom_hooks = custom
+    visualizer = dict(cfg.get('visualizer') or dict(type='Visualizer'))
+    cfg.visualizer = dict(visualizer, vis_backends=None)
+    seed = (cfg.get('randomness') or {}).get('seed')
+    cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed or 0)
+    seed_data(cfg)
+    return cfg
+
+
+def in_dtype(cfg: Config, dtype: str) -> Config:
+    """A copy with every optimizer in a dtype.
+
+    Args:
+        cfg (Config): The config.
+        dtype (str): ``'float32'`` switches mixed precision off.
+    """
+    if dtype != 'float32':
+        return enable_amp(cfg, dtype=dtype)
+    keys = mixed_optimizers(cfg)
+    if not keys:
+        return deepcopy(cfg)
+    cfg = enable_amp(cfg)
+    cfg.merge_from_dict({f'{key}.dtype': 'float32' for key in keys})
+    return cfg
+
+
+def with_rules(
+    hooks: list[Any], rules: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Custom hooks with rules before those that they have.
+
+    Args:
+        hooks (list): A config's ``custom_hooks``.
+        rules (list[dict]): Of a ``PrecisionHook``.
+    """
+    own = [x for x in hooks if _name(x) == 'PrecisionHook']
+    kept = [dict(x) for x in hooks if _name(x) != 'PrecisionHook']
+    theirs = [rule for hook in own for rule in hook['rules']]
+    hook = dict(type='mmamp.PrecisionHook', rules=[*rules, *theirs])
+    return [*kept, hook]
+
+
+def _name(hook: Any) -> str:
+    kind = hook.get('type', '')
+    name = kind if isinstance(kind, str) else str(kind.__name__)
+    return name.rpartition('.')[2]

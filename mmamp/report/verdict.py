@@ -1,0 +1,98 @@
+"""Times, memory and damage, said in one sentence."""
+
+import statistics
+from typing import Any
+
+WARM_UP = 0.2
+"""Share of a trial's iterations, the first ones, that is not timed."""
+
+
+def speed(seconds: list[float]) -> dict[str, float]:
+    """Median and spread of a trial's times, after its warm-up.
+
+    Args:
+        seconds (list[float]): Of each iteration.
+
+    Returns:
+        dict[str, float]: ``median``, ``low`` and ``high`` (the first and the
+        last quarter begin there), in seconds an iteration.
+    """
+    timed = seconds[round(len(seconds) * WARM_UP) :] or seconds
+    median = statistics.median(timed)
+    if len(timed) < 2:
+        return dict(median=median, low=median, high=median)
+    low, _, high = statistics.quantiles(timed, n=4, method='inclusive')
+    return dict(median=median, low=low, high=high)
+
+
+def sentence(
+    row: dict[str, Any], reference: dict[str, Any], noise: float
+) -> str:
+    """The verdict on a dtype.
+
+    Args:
+        row (dict): The dtype's row of the report.
+        reference (dict): That of float32.
+        noise (float): Ratio of two medians of one and the same, that of
+            float32 run twice; at least 1.
+    """
+    dtype = row['dtype']
+    if row['failed']:
+        return f'{dtype} did not run: {row["failed"]}.'
+    parts = []
+    healthy = not row['damage']
+    if not healthy and not row['rules']:
+        worst = row['damage'][0]['text']
+        return f'Leave {dtype} off: {worst}, and no rule mends it.'
+    gains = _gains(row, reference, noise)
+    needs = ''
+    if row['rules']:
+        number = len(row['rules'])
+        needs = f' with {number} rule{"s" * (number > 1)} (amp_rules.py)'
+    if gains['pays']:
+        parts.append(f'Turn {dtype} on{needs}')
+    else:
+        parts.append(f'{dtype} works{needs}, but does not pay here')
+    parts.append(gains['text'])
+    if healthy:
+        parts.append('nothing is lost')
+    else:
+        parts.append('nothing is lost with the rules')
+    return f'{parts[0]}: {"; ".join(parts[1:])}.'
+
+
+def _gains(
+    row: dict[str, Any], reference: dict[str, Any], noise: float
+) -> dict[str, Any]:
+    of = row.get('with_rules') or row
+    time = of['seconds']['median'] / reference['seconds']['median']
+    memory = of['peak_memory'] / max(reference['peak_memory'], 1)
+    pays = time < min(0.97, 1 / noise) or (memory < 0.9 and time < 1.1)
+    text = (
+        f'{time:.2f} of the time of float32, {memory:.2f} of its memory'
+        f' (float32 itself, run twice: {noise:.2f})'
+    )
+    return dict(pays=pays, text=text)
+
+
+def best(rows: list[dict[str, Any]], reference: dict[str, Any]) -> str:
+    """The verdict on the config: that on its best dtype.
+
+    Args:
+        rows (list[dict]): Of the report, without that of float32, each with
+            its ``verdict``.
+        reference (dict): That of float32.
+    """
+    if not rows:
+        return 'Only float32 was run: there is nothing to compare.'
+    good = [row for row in rows if row['verdict'].startswith('Turn')]
+
+    def time(row: dict[str, Any]) -> float:
+        of = row.get('with_rules') or row
+        return float(of['seconds']['median'])
+
+    if good:
+        return str(min(good, key=time)['verdict'])
+    if len(rows) == 1:
+        return str(rows[0]['verdict'])
+    return 'Stay in float32 here. ' + ' '.join(r['verdict'] for r in rows)

@@ -2,8 +2,10 @@
 
 import functools
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +15,8 @@ from torch.overrides import TorchFunctionMode
 
 DTYPE_NAMES = ('float16', 'bfloat16', 'float32', 'float64', 'auto')
 """Names that a config may give; ``None`` stands for the device's default."""
+CPUINFO = Path('/proc/cpuinfo')
+"""What Linux, and nobody else, says of the processor."""
 
 
 def autocast_dtypes(device_type: str) -> tuple[torch.dtype, ...]:
@@ -61,15 +65,31 @@ def has_native(device_type: str, dtype: torch.dtype) -> bool:
 
 @functools.cache
 def _cpu_has_native(dtype: torch.dtype) -> bool:
-    """Whether oneDNN has kernels for ``dtype`` on this processor."""
+    """Whether oneDNN computes in ``dtype`` by the processor's instructions."""
     query = {
         torch.bfloat16: '_is_mkldnn_bf16_supported',
         torch.float16: '_is_mkldnn_fp16_supported',
     }.get(dtype)
     try:
-        return query is not None and bool(getattr(torch.ops.mkldnn, query)())
+        has_kernels = query and bool(getattr(torch.ops.mkldnn, query)())
     except (AttributeError, RuntimeError):  # a torch built without oneDNN
         return False
+    return bool(has_kernels) and not _emulates(dtype)
+
+
+def _emulates(dtype: torch.dtype) -> bool:
+    """Whether oneDNN's kernels make up for instructions that are missing.
+
+    For bfloat16 it has such on every x86 processor with AVX-512, and they are
+    slower than those of float32.
+    """
+    if dtype is not torch.bfloat16 or not CPUINFO.is_file():
+        return False
+    flags = re.search(r'^flags\s*:(.*)$', CPUINFO.read_text(), re.MULTILINE)
+    # Other architectures have no such line.
+    return flags is not None and not (
+        {'avx512_bf16', 'amx_bf16'} & set(flags[1].split())
+    )
 
 
 def resolve_dtype(

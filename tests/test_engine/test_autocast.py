@@ -9,7 +9,6 @@ from mmamp.engine.autocast import (
     autocast,
     autocast_dtypes,
     autocast_off,
-    has_native,
     resolve_dtype,
 )
 

@@ -48,7 +48,7 @@ class RandomCrop(BaseTransform):
             )
         self.keys = tuple(keys)
 
-    @cache_randomness
+    @cache_randomness  # type: ignore[untyped-decorator]
     def _corner(self, height: int, width: int) -> tuple[int, int]:
         """Draw the upper left corner: row and column."""
         return (

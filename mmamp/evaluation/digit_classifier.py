@@ -102,7 +102,8 @@ def _block_means(images: np.ndarray) -> np.ndarray:
     """(N, H, W) to (N, 64): the mean of each of 8x8 blocks."""
     num, height, width = images.shape
     blocks = images.reshape(num, 8, height // 8, 8, width // 8)
-    return blocks.mean(axis=(2, 4)).reshape(num, 64)
+    means: np.ndarray = blocks.mean(axis=(2, 4))
+    return means.reshape(num, 64)
 
 
 def _resized(digits: np.ndarray) -> np.ndarray:

@@ -60,6 +60,7 @@ def structural_similarity(
     """
     check_window(one, 'SSIM')
     with full_precision():
+        of_pixels: Tensor
         _, of_pixels = functional.structural_similarity_index_measure(
             one,
             other,

@@ -85,5 +85,5 @@ class LinearLrInterval(LRSchedulerMixin, _ParamScheduler):
 
     def _factor(self, step: int) -> float:
         stairs = (self.end - self.begin) // self.interval
-        part = step // self.interval / stairs
+        part: float = step // self.interval / stairs
         return self.start_factor + (self.end_factor - self.start_factor) * part

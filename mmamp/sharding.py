@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from torch.distributed import fsdp
 from torch.optim import Optimizer
 
+# What users may rely on; the rest is for this package.
+__all__ = ['whole']
+
 # torch has it from 2.6 on.
 _FSDP_MODULE: Any = getattr(fsdp, 'FSDPModule', ())
 

@@ -35,8 +35,14 @@ class RandomCrop(BaseTransform):
             than the square, or the pictures differ in size.
 
     Examples:
-        >>> dict(type='mmamp.RandomCrop', size=96)
-        >>> dict(type='mmamp.RandomCrop', size=256, keys=('img', 'gt_img'))
+        >>> pipeline = [
+        ...     dict(type='mmamp.LoadImage'),
+        ...     dict(type='mmamp.LoadImage', key='gt_img'),
+        ...     dict(
+        ...         type='mmamp.RandomCrop',
+        ...         size=256,
+        ...         keys=('img', 'gt_img')),
+        ...     dict(type='mmamp.PackImage')]
     """
 
     def __init__(self, size: int, keys: Sequence[str] = ('img',)) -> None:

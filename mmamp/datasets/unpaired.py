@@ -61,7 +61,14 @@ class UnpairedDataset:
                 dataset.full_init()
 
     def get_data_info(self, index: int) -> dict[str, Any]:
-        """What ``source`` knows of an item before its pipeline."""
+        """What ``source`` knows of an item before its pipeline.
+
+        Args:
+            index (int): Of the item.
+
+        Returns:
+            dict: As ``BaseDataset.get_data_info`` has it.
+        """
         item: dict[str, Any] = self.source.get_data_info(index)
         return item
 

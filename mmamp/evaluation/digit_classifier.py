@@ -55,10 +55,11 @@ class DigitClassifier:
         """How many images are taken for each digit, with confidence.
 
         Args:
-            images (np.ndarray): As :meth:`labels` takes them.
+            images (np.ndarray): uint8 of shape (N, 1, H, W), H and W
+                multiples of 8.
 
         Returns:
-            np.ndarray: Ten counts; their sum is at most N.
+            np.ndarray: Counts, of shape (10, ); their sum is at most N.
         """
         return _counts(self.labels(images))
 

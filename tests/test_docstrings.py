@@ -66,10 +66,11 @@ def entries(text):
 
 
 def parameters(value):
-    """Those to document, by name; None if the host does."""
+    """Those to document, by name; a base may do it for its subclass."""
     if inspect.isclass(value):
         init = next(x for x in value.__mro__ if '__init__' in vars(x))
-        if init.__module__.partition('.')[0] != 'mmamp':
+        said = sections(value).get('Args', '')
+        if not _is_ours(init) or (init is not value and '*args' in said):
             return {}
     kinds = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
     return {
@@ -77,6 +78,10 @@ def parameters(value):
         for name, x in inspect.signature(value).parameters.items()
         if name != 'self' and x.kind not in kinds
     }
+
+
+def _is_ours(cls):
+    return cls.__module__.partition('.')[0] == 'mmamp'
 
 
 def definition(value):

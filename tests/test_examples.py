@@ -54,6 +54,7 @@ def test_all_that_a_config_or_an_import_names_has_an_example():
 def test_example(name, place):
     value = EXAMPLES[name]
     names = vars(sys.modules[value.__module__]) | _surroundings(value)
+    names['__name__'] = 'examples'
     for example in examples_of(value):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
@@ -85,8 +86,11 @@ def place(tmp_path, monkeypatch):
         path = Path('data', folder, '0.png')
         path.parent.mkdir(parents=True)
         cv2.imwrite(str(path), np.zeros((64, 64, 3), np.uint8))
+    kept = registry.MODELS.module_dict.copy()
     with DefaultScope.overwrite_default_scope('mmamp'):
         yield
+    registry.MODELS.module_dict.clear()
+    registry.MODELS.module_dict.update(kept)
 
 
 def _surroundings(value):

@@ -80,6 +80,26 @@ class BaseGAN(BaseModel):
         ValueError: If a number of steps is not a positive int,
             ``start_iter`` no int from 0 on, or there is no such memory
             format.
+
+    Examples:
+        >>> from mmamp.registry import MODELS
+        >>> @MODELS.register_module()
+        ... class WassersteinGAN(BaseGAN):
+        ...     def disc_loss(self, inputs, data_samples, optimizer_wrapper):
+        ...         noise = torch.randn(len(inputs), 100, device=inputs.device)
+        ...         fake = self.discriminator(self.generator(noise).detach())
+        ...         real = self.discriminator(inputs)
+        ...         return dict(loss_disc=fake.mean() - real.mean())
+        ...
+        ...     def gen_loss(self, inputs, data_samples, optimizer_wrapper):
+        ...         noise = torch.randn(len(inputs), 100, device=inputs.device)
+        ...         fake = self.discriminator(self.generator(noise))
+        ...         return dict(loss_gen=-fake.mean())
+        >>> model = dict(
+        ...     type='WassersteinGAN',
+        ...     generator=dict(type='mmamp.DCGANGenerator', image_size=32),
+        ...     discriminator=dict(
+        ...         type='mmamp.DCGANDiscriminator', image_size=32))
     """
 
     networks: ClassVar[dict[str, tuple[str, ...]]] = dict(
@@ -168,7 +188,8 @@ class BaseGAN(BaseModel):
         """The discriminator's losses on one micro-batch.
 
         Args:
-            inputs (Tensor): Real images, normalised.
+            inputs (Tensor): Of shape (N, C, H, W), normalised: real images,
+                or what is translated.
             data_samples (Any): What the data preprocessor returned with them.
             optimizer_wrapper (OptimWrapper): The discriminator's, for
                 penalties that need its ``grad``.
@@ -185,7 +206,19 @@ class BaseGAN(BaseModel):
         data_samples: Any,
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
-        """The generator's losses on one micro-batch, as :meth:`disc_loss`."""
+        """The generator's losses on one micro-batch.
+
+        Args:
+            inputs (Tensor): Of shape (N, C, H, W), normalised: real images,
+                or what is translated.
+            data_samples (Any): What the data preprocessor returned with them.
+            optimizer_wrapper (OptimWrapper): The generator's, for
+                regularisers that need its ``grad``.
+
+        Returns:
+            dict[str, Tensor]: Those whose name holds 'loss' are summed and
+            trained on; the others are logged.
+        """
 
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
@@ -212,7 +245,8 @@ class BaseGAN(BaseModel):
         Called inside of ``optimizer_wrapper.optim_context``.
 
         Args:
-            inputs (Tensor): Real images, normalised.
+            inputs (Tensor): Of shape (N, C, H, W), normalised: real images,
+                or what is translated.
             data_samples (Any): What the data preprocessor returned with them.
             optimizer_wrapper (OptimWrapper): The discriminator's.
 
@@ -231,7 +265,19 @@ class BaseGAN(BaseModel):
         data_samples: Any,
         optimizer_wrapper: OptimWrapper,
     ) -> dict:
-        """Run one micro-batch of the generator; see above."""
+        """Run one micro-batch of the generator.
+
+        Called inside of ``optimizer_wrapper.optim_context``.
+
+        Args:
+            inputs (Tensor): Of shape (N, C, H, W), normalised: real images,
+                or what is translated.
+            data_samples (Any): What the data preprocessor returned with them.
+            optimizer_wrapper (OptimWrapper): The generator's.
+
+        Returns:
+            dict[str, Tensor]: What to log.
+        """
         loss, log_vars = self.parse_losses(
             self.gen_loss(inputs, data_samples, optimizer_wrapper)
         )

@@ -37,7 +37,7 @@ class CycleGAN(ImageTranslationGAN):
             :class:`~mmamp.models.archs.cyclegan.ResNetGenerator`.
         discriminator (dict): Each of the discriminators, such as
             :class:`~mmamp.models.archs.pix2pix.PatchDiscriminator`.
-        gan_loss (dict or nn.Module): Defaults to
+        gan_loss (dict or nn.Module, optional): Defaults to None:
             :class:`~mmamp.models.losses.gan_loss.GANLoss` with ``'lsgan'``.
         cycle_weight (float): Weight of the cycle losses, the paper's lambda.
             Defaults to 10.

@@ -28,6 +28,10 @@ class GANDataPreprocessor(BaseDataPreprocessor):
         non_blocking (bool): Whether the copy to the device may overlap with
             computation. Defaults to True.
 
+    Raises:
+        ValueError: If ``std`` is not positive, or there is no such memory
+            format.
+
     Examples:
         >>> data_preprocessor = dict(type='mmamp.GANDataPreprocessor')
     """
@@ -95,7 +99,8 @@ class GANDataPreprocessor(BaseDataPreprocessor):
             images (Tensor): Float images of shape (N, C, H, W).
 
         Returns:
-            Tensor: uint8, values outside of [0, 255] clipped.
+            Tensor: uint8, of the same shape, values outside of [0, 255]
+            clipped.
         """
         pixels = images.float() * self.std + self.mean
         return pixels.round().clamp(0, 255).to(torch.uint8)

@@ -22,11 +22,11 @@ class ESRGAN(SRGAN):
             :class:`~mmamp.models.archs.esrgan.RRDBNet`.
         discriminator (dict or nn.Module): Such as
             :class:`~mmamp.models.archs.srgan.SRGANDiscriminator`.
-        gan_loss (dict or nn.Module): Defaults to
+        gan_loss (dict or nn.Module, optional): Defaults to None:
             :class:`~mmamp.models.losses.gan_loss.RelativisticGANLoss` of
             weight 0.005.
-        pixel_loss (str): Defaults to ``'l1'``.
-        pixel_weight (float): Defaults to 0.01.
+        pixel_loss (str): ``'mse'`` or ``'l1'``. Defaults to ``'l1'``.
+        pixel_weight (float): Its weight; 0 leaves it out. Defaults to 0.01.
         **kwargs: Other arguments of :class:`~mmamp.models.srgan.SRGAN`.
 
     Examples:

@@ -38,8 +38,8 @@ class ImageGAN(BaseGAN):
         num_classes (int, optional): Number of classes; real labels are then
             read from ``data_samples['gt_label']``. Defaults to None:
             unconditional.
-        gan_loss (dict or nn.Module): Defaults to the vanilla
-            :class:`~mmamp.models.losses.gan_loss.GANLoss`.
+        gan_loss (dict or nn.Module, optional): Defaults to None: the
+            vanilla :class:`~mmamp.models.losses.gan_loss.GANLoss`.
         disc_regularizers (list[dict or nn.Module]): Such as
             :class:`~mmamp.models.losses.gradient_penalties.R1`; their
             gradients are the optimizer wrapper's, true in every precision.

@@ -18,6 +18,24 @@ class ImageTranslationGAN(BaseGAN):
 
     Attributes:
         translator (str): Which network makes the results.
+
+    Examples:
+        >>> from mmamp.registry import MODELS
+        >>> @MODELS.register_module()
+        ... class PlainTranslation(ImageTranslationGAN):
+        ...     def disc_loss(self, inputs, data_samples, optimizer_wrapper):
+        ...         fake = self.discriminator(self.generator(inputs).detach())
+        ...         real = self.discriminator(data_samples['gt_img'])
+        ...         return dict(loss_disc=fake.mean() - real.mean())
+        ...
+        ...     def gen_loss(self, inputs, data_samples, optimizer_wrapper):
+        ...         fake = self.discriminator(self.generator(inputs))
+        ...         return dict(loss_gen=-fake.mean())
+        >>> model = dict(
+        ...     type='PlainTranslation',
+        ...     generator=dict(type='mmamp.ResNetGenerator'),
+        ...     discriminator=dict(
+        ...         type='mmamp.PatchDiscriminator', in_channels=3))
     """
 
     translator: ClassVar[str] = 'generator'

@@ -28,11 +28,14 @@ class Pix2Pix(ImageTranslationGAN):
             :class:`~mmamp.models.archs.pix2pix.UNetGenerator`.
         discriminator (dict or nn.Module): Such as
             :class:`~mmamp.models.archs.pix2pix.PatchDiscriminator`.
-        gan_loss (dict or nn.Module): Defaults to the vanilla
-            :class:`~mmamp.models.losses.gan_loss.GANLoss`.
+        gan_loss (dict or nn.Module, optional): Defaults to None: the
+            vanilla :class:`~mmamp.models.losses.gan_loss.GANLoss`.
         pixel_weight (float): Weight of the L1 loss, the paper's lambda.
             Defaults to 100.
         **kwargs: Arguments of :class:`~mmamp.models.base_gan.BaseGAN`.
+
+    Raises:
+        ValueError: If ``pixel_weight`` is negative.
 
     Examples:
         >>> model = dict(

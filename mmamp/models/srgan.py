@@ -28,7 +28,7 @@ class SRGAN(ImageTranslationGAN):
             :class:`~mmamp.models.archs.srgan.SRResNet`.
         discriminator (dict or nn.Module): Such as
             :class:`~mmamp.models.archs.srgan.SRGANDiscriminator`.
-        gan_loss (dict or nn.Module): Defaults to
+        gan_loss (dict or nn.Module, optional): Defaults to None:
             :meth:`default_gan_loss`, here the vanilla
             :class:`~mmamp.models.losses.gan_loss.GANLoss` of weight 0.001
             (equation 3).
@@ -72,7 +72,11 @@ class SRGAN(ImageTranslationGAN):
             self.perceptual_loss = built('perceptual_loss', perceptual_loss)
 
     def default_gan_loss(self) -> dict:
-        """Config of the adversarial loss if none is given."""
+        """Config of the adversarial loss if none is given.
+
+        Returns:
+            dict: Of a registered loss.
+        """
         return dict(type='mmamp.GANLoss', gan_type='vanilla', loss_weight=1e-3)
 
     def disc_loss(

@@ -241,19 +241,21 @@ class AmpOptimWrapper(WindowedOptimWrapper):
 
         Args:
             outputs (Tensor or Sequence[Tensor]): Of the differentiated
-                function.
-            inputs (Tensor or Sequence[Tensor]): With respect to which.
+                function, of any shapes.
+            inputs (Tensor or Sequence[Tensor]): With respect to which, of any
+                shapes.
             grad_outputs (Tensor or Sequence[Tensor], optional): The vector in
-                the vector-Jacobian product. Defaults to None: ones, for
-                scalar outputs.
-            retain_graph (bool, optional): As there. Defaults to None:
-                ``create_graph``.
+                the vector-Jacobian product, of the outputs' shapes. Defaults
+                to None: ones, for scalar outputs.
+            retain_graph (bool, optional): Whether the graph is kept. Defaults
+                to None: ``create_graph``.
             create_graph (bool): Whether the result can be differentiated.
                 Defaults to False.
             **kwargs: Other arguments of ``torch.autograd.grad``.
 
         Returns:
-            tuple[Tensor or None]: Unscaled, and at least float32.
+            tuple[Tensor or None]: Of the inputs' shapes, unscaled, and at
+            least float32.
 
         Raises:
             RuntimeError: If the network is sharded by FSDP2, and the result

@@ -70,6 +70,13 @@ class BigGANGenerator(BaseModule):
     Raises:
         ValueError: If ``image_size`` is not one of those, or ``noise_size``
             cannot be split evenly.
+
+    Examples:
+        >>> generator = dict(
+        ...     type='mmamp.BigGANGenerator',
+        ...     image_size=128,
+        ...     num_classes=1000,
+        ...     attention_size=64)
     """
 
     def __init__(
@@ -121,7 +128,15 @@ class BigGANGenerator(BaseModule):
         orthogonal_(self)
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] from noise (N, D), labels (N, )."""
+        """Images of classes.
+
+        Args:
+            noise (Tensor): Standard normal, of shape (N, noise_size).
+            labels (Tensor): Classes, of shape (N, ).
+
+        Returns:
+            Tensor: In [-1, 1], of shape (N, C, H, W).
+        """
         first, *parts = noise.split(self.chunk_size, dim=1)
         embedding = self.embedding(labels)
         x = self.linear(first).view(len(noise), self.width, 4, 4)
@@ -147,6 +162,13 @@ class BigGANDiscriminator(BaseModule):
 
     Raises:
         ValueError: If ``image_size`` or ``attention_size`` cannot be.
+
+    Examples:
+        >>> discriminator = dict(
+        ...     type='mmamp.BigGANDiscriminator',
+        ...     image_size=128,
+        ...     num_classes=1000,
+        ...     attention_size=64)
     """
 
     def __init__(
@@ -188,7 +210,15 @@ class BigGANDiscriminator(BaseModule):
         orthogonal_(self)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Logits of shape (N, 1)."""
+        """How real images are, as images of their classes.
+
+        Args:
+            images (Tensor): Of shape (N, C, H, W), in [-1, 1].
+            labels (Tensor): Classes, of shape (N, ).
+
+        Returns:
+            Tensor: Logits, of shape (N, 1).
+        """
         x = images
         for i, block in enumerate(self.blocks):
             x = block(x)

@@ -52,7 +52,8 @@ class ResNetGenerator(BaseModule):
             have 4 times that. Defaults to 64.
         num_blocks (int): Residual blocks. Defaults to 9, the paper's for
             256x256; it takes 6 for 128x128.
-        norm_cfg (dict): Norm layer. Defaults to ``dict(type='IN')``.
+        norm_cfg (dict, optional): Norm layer. Defaults to None:
+            ``dict(type='IN')``.
         init_cfg (list[dict], optional): Defaults to None: as in the paper,
             normal with standard deviation 0.02.
 
@@ -94,11 +95,14 @@ class ResNetGenerator(BaseModule):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] from source images.
+        """Images from source images.
 
         Args:
             images (Tensor): Of shape (N, C, H, W), in [-1, 1]; H and W are
                 multiples of 4.
+
+        Returns:
+            Tensor: In [-1, 1], of shape (N, C, H, W).
 
         Raises:
             ValueError: If they are not.

@@ -27,6 +27,9 @@ class DCGANGenerator(BaseModule):
 
     Raises:
         ValueError: If ``image_size`` is no power of 2 from 8 on.
+
+    Examples:
+        >>> generator = dict(type='mmamp.DCGANGenerator', image_size=64)
     """
 
     def __init__(
@@ -78,7 +81,14 @@ class DCGANGenerator(BaseModule):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Images of shape (N, C, H, W) in [-1, 1] from noise (N, D)."""
+        """Images from noise.
+
+        Args:
+            noise (Tensor): Standard normal, of shape (N, noise_size).
+
+        Returns:
+            Tensor: In [-1, 1], of shape (N, C, H, W).
+        """
         return self.layers(noise[:, :, None, None])
 
 
@@ -95,6 +105,10 @@ class DCGANDiscriminator(BaseModule):
 
     Raises:
         ValueError: If ``image_size`` is no power of 2 from 8 on.
+
+    Examples:
+        >>> discriminator = dict(
+        ...     type='mmamp.DCGANDiscriminator', image_size=64)
     """
 
     def __init__(
@@ -125,6 +139,13 @@ class DCGANDiscriminator(BaseModule):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of shape (N, 1)."""
+        """How real images are.
+
+        Args:
+            images (Tensor): Of shape (N, C, H, W), in [-1, 1].
+
+        Returns:
+            Tensor: Logits, of shape (N, 1).
+        """
         # One value a channel; not a view, which FSDP2 warns of.
         return self.layers(images).sum((2, 3))

@@ -111,7 +111,14 @@ class RRDBNet(BaseModule):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, C, scale * H, scale * W) from images (N, C, H, W)."""
+        """Larger images.
+
+        Args:
+            images (Tensor): Of shape (N, C, H, W), in [-1, 1].
+
+        Returns:
+            Tensor: Near [-1, 1], of shape (N, C, scale * H, scale * W).
+        """
         x = self.first(images)
         x = x + self.blocks(x)
         for conv in self.upsample:

@@ -81,7 +81,14 @@ class LSGANGenerator(BaseModule):
         )
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Images of shape (N, C, H, W) in [-1, 1] from noise (N, D)."""
+        """Images from noise.
+
+        Args:
+            noise (Tensor): Standard normal, of shape (N, noise_size).
+
+        Returns:
+            Tensor: In [-1, 1], of shape (N, C, H, W).
+        """
         x = self.linear(noise)
         return self.layers(
             self.norm(x.view(-1, self.width, self.size, self.size))
@@ -135,5 +142,12 @@ class LSGANDiscriminator(BaseModule):
         self.linear = nn.Linear(widths[-1] * (image_size // 16) ** 2, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Predictions of shape (N, 1)."""
+        """How real images are.
+
+        Args:
+            images (Tensor): Of shape (N, C, H, W), in [-1, 1].
+
+        Returns:
+            Tensor: Predictions, of shape (N, 1).
+        """
         return self.linear(self.layers(images).flatten(1))

@@ -72,9 +72,10 @@ class UNetGenerator(BaseModule):
             each layer up to 8 times that. Defaults to 64.
         num_downs (int): How many times the encoder halves the image. Defaults
             to 8, which takes 256x256 to one pixel; 5 is for 32x32.
-        norm_cfg (dict): Norm layer. Defaults to ``dict(type='BN')``. The
-            paper normalises with the statistics of the batch in testing too:
-            at its batch size of 1 that is ``dict(type='IN', affine=True)``.
+        norm_cfg (dict, optional): Norm layer. Defaults to None:
+            ``dict(type='BN')``. The paper normalises with the statistics of
+            the batch in testing too: at its batch size of 1 that is
+            ``dict(type='IN', affine=True)``.
         dropout (float): Probability. Defaults to 0.5.
         init_cfg (list[dict], optional): Defaults to None: as in the paper,
             normal with standard deviation 0.02.
@@ -136,11 +137,14 @@ class UNetGenerator(BaseModule):
             )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] from source images.
+        """Images from source images.
 
         Args:
             images (Tensor): Of shape (N, C, H, W), in [-1, 1]; H and W are
                 multiples of ``2 ** num_downs``.
+
+        Returns:
+            Tensor: In [-1, 1], of shape (N, C, H, W).
 
         Raises:
             ValueError: If they are not.
@@ -179,7 +183,8 @@ class PatchDiscriminator(BaseModule):
             each layer up to 8 times that. Defaults to 64.
         num_layers (int): Layers that halve the image. Defaults to 3; 2 sees
             patches of 34x34, 1 of 16x16.
-        norm_cfg (dict): Norm layer. Defaults to ``dict(type='BN')``.
+        norm_cfg (dict, optional): Norm layer. Defaults to None:
+            ``dict(type='BN')``.
         init_cfg (list[dict], optional): Defaults to None: as in the paper.
 
     Raises:
@@ -222,5 +227,13 @@ class PatchDiscriminator(BaseModule):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of shape (N, 1, h, w) of images (N, C, H, W)."""
+        """How real patches are.
+
+        Args:
+            images (Tensor): All that it sees, of shape (N, in_channels, H, W),
+                in [-1, 1].
+
+        Returns:
+            Tensor: Logits, of shape (N, 1, h, w), one a patch.
+        """
         return self.layers(images)

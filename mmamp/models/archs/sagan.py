@@ -135,7 +135,19 @@ class SAGANGenerator(BaseModule):
         _xavier_(self)
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] from noise (N, D), labels (N, )."""
+        """Images, maybe of classes.
+
+        Args:
+            noise (Tensor): Standard normal, of shape (N, noise_size).
+            labels (Tensor, optional): Classes, of shape (N, ), where there
+                is ``num_classes``. Defaults to None.
+
+        Returns:
+            Tensor: In [-1, 1], of shape (N, C, H, W).
+
+        Raises:
+            ValueError: If labels are missing, or there are no classes.
+        """
         _check_labels(self.num_classes, labels)
         x = self.linear(noise).view(len(noise), self.width, 4, 4)
         for size, block in self.blocks.items():
@@ -164,6 +176,13 @@ class SAGANDiscriminator(BaseModule):
     Raises:
         ValueError: If ``image_size`` is no power of 2 from 8 on, or
             ``attention_size`` cannot be.
+
+    Examples:
+        >>> discriminator = dict(
+        ...     type='mmamp.SAGANDiscriminator',
+        ...     image_size=128,
+        ...     num_classes=1000,
+        ...     attention_size=32)
     """
 
     def __init__(
@@ -208,7 +227,19 @@ class SAGANDiscriminator(BaseModule):
         _xavier_(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Logits of shape (N, 1)."""
+        """How real images are, maybe as images of their classes.
+
+        Args:
+            images (Tensor): Of shape (N, C, H, W), in [-1, 1].
+            labels (Tensor, optional): Classes, of shape (N, ), where there
+                is ``num_classes``. Defaults to None.
+
+        Returns:
+            Tensor: Logits, of shape (N, 1).
+
+        Raises:
+            ValueError: If labels are missing, or there are no classes.
+        """
         _check_labels(self.num_classes, labels)
         x = images
         for size, block in self.blocks.items():

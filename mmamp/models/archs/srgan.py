@@ -100,7 +100,14 @@ class SRResNet(BaseModule):
         self.last = nn.Conv2d(width, out_channels, kernel_size=9, padding=4)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, C, scale * H, scale * W) from images (N, C, H, W)."""
+        """Larger images.
+
+        Args:
+            images (Tensor): Of shape (N, C, H, W), in [-1, 1].
+
+        Returns:
+            Tensor: Near [-1, 1], of shape (N, C, scale * H, scale * W).
+        """
         x = self.first(images)
         return self.last(self.upsample(x + self.blocks(x)))
 
@@ -173,7 +180,14 @@ class SRGANDiscriminator(BaseModule):
         self.image_size = image_size
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of shape (N, 1) of images (N, C, H, W).
+        """How real images are.
+
+        Args:
+            images (Tensor): Of shape (N, C, image_size, image_size), in
+                [-1, 1].
+
+        Returns:
+            Tensor: Logits, of shape (N, 1).
 
         Raises:
             ValueError: If the images are of another size.

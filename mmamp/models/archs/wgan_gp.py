@@ -96,7 +96,14 @@ class WGANGPGenerator(BaseModule):
         )
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Images of shape (N, C, H, W) in [-1, 1] from noise (N, D)."""
+        """Images from noise.
+
+        Args:
+            noise (Tensor): Standard normal, of shape (N, noise_size).
+
+        Returns:
+            Tensor: In [-1, 1], of shape (N, C, H, W).
+        """
         return self.layers(self.linear(noise).view(-1, self.width, 4, 4))
 
 
@@ -139,5 +146,12 @@ class WGANGPCritic(BaseModule):
         self.linear = nn.Linear(base_channels, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Scores of shape (N, 1)."""
+        """How real images are.
+
+        Args:
+            images (Tensor): Of shape (N, C, H, W), in [-1, 1].
+
+        Returns:
+            Tensor: Scores, of shape (N, 1).
+        """
         return self.linear(self.layers(images).mean((2, 3)))

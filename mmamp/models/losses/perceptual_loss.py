@@ -127,8 +127,8 @@ class PerceptualLoss(nn.Module):
         """Distance of a batch of images from another.
 
         Args:
-            pred (Tensor): Images (N, C, H, W) in [-1, 1], with C of 1 or 3
-                (RGB) and sides of 16 pixels or more.
+            pred (Tensor): Images of shape (N, C, H, W) in [-1, 1], with C of
+                1 or 3 (RGB) and sides of 16 pixels or more.
             target (Tensor): Images of the same shape; they get no gradient.
 
         Returns:

@@ -47,6 +47,8 @@ def exported() -> dict[str, list[str]]:
 
 def registered() -> dict[str, dict[str, Any]]:
     """What a config may name, by registry."""
+    for module in MODULES:
+        importlib.import_module(module)
     # Tests register models of their own.
     found = {
         name: {

@@ -11,6 +11,7 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -61,8 +62,9 @@ def registered() -> dict[str, dict[str, Any]]:
     return {name: types for name, types in found.items() if types}
 
 
+@cache
 def public_objects() -> dict[str, Any]:
-    """Public classes and functions, each once, by its longest name."""
+    """Public classes and functions, each once, by its last name."""
     names: dict[Any, str] = {}
     for module, keys in exported().items():
         for key in keys:

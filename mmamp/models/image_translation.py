@@ -55,9 +55,10 @@ class ImageTranslationGAN(BaseGAN):
         """
         with in_evaluation(self, self.translator, use_ema) as network:
             results = network(images)
-        return self.data_preprocessor.to_uint8(results)
+        pixels: Tensor = self.data_preprocessor.to_uint8(results)
+        return pixels
 
-    def panels(self, data: dict) -> dict[str, Tensor]:
+    def panels(self, data: dict[str, Any]) -> dict[str, Tensor]:
         """Pictures to look at, by what they are.
 
         Args:
@@ -105,7 +106,7 @@ class ImageTranslationGAN(BaseGAN):
 
     def _images(self, data_samples: Any, key: str) -> Tensor:
         """The images that a batch brings beside its inputs."""
-        images = (
+        images: Tensor | None = (
             data_samples.get(key) if isinstance(data_samples, dict) else None
         )
         if images is None:

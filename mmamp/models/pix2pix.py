@@ -47,9 +47,9 @@ class Pix2Pix(ImageTranslationGAN):
 
     def __init__(
         self,
-        generator: dict | nn.Module,
-        discriminator: dict | nn.Module,
-        gan_loss: dict | nn.Module | None = None,
+        generator: dict[str, Any] | nn.Module,
+        discriminator: dict[str, Any] | nn.Module,
+        gan_loss: dict[str, Any] | nn.Module | None = None,
         pixel_weight: float = 100.0,
         **kwargs: Any,
     ) -> None:
@@ -93,4 +93,5 @@ class Pix2Pix(ImageTranslationGAN):
         )
 
     def _discriminate(self, source: Tensor, result: Tensor) -> Tensor:
-        return self.discriminator(torch.cat([source, result], 1))
+        pred: Tensor = self.discriminator(torch.cat([source, result], 1))
+        return pred

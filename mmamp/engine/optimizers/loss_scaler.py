@@ -112,7 +112,7 @@ class LossScaler(GradScaler):
         if not self._enabled:
             return True
         state = self._per_optimizer_states[id(optimizer)]
-        return state['stage'].name != 'READY'
+        return bool(state['stage'].name != 'READY')
 
     def at_minimum(self) -> bool | torch.Tensor:
         """Whether the scale cannot fall any further; stays on the device.
@@ -274,7 +274,10 @@ class ShardedLossScaler(LossScaler, ShardedGradScaler):
 
 
 def build_loss_scaler(
-    loss_scale: str | float | dict, device: str, enabled: bool, sharded: bool
+    loss_scale: str | float | dict[str, Any],
+    device: str,
+    enabled: bool,
+    sharded: bool,
 ) -> LossScaler:
     """The scaler that a wrapper's ``loss_scale`` asks for.
 

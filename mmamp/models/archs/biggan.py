@@ -34,7 +34,9 @@ _DISCRIMINATOR_WIDTHS = {
 }
 
 
-def _widths(table: dict, image_size: int, base_channels: int) -> list[int]:
+def _widths(
+    table: dict[int, tuple[int, ...]], image_size: int, base_channels: int
+) -> list[int]:
     if image_size not in table:
         raise ValueError(
             f'image_size={image_size!r}: give one of {list(table)}'
@@ -146,7 +148,8 @@ class BigGANGenerator(BaseModule):
             x = block(x, cat([embedding, part], dim=1))
             if str(i) in self.attention:
                 x = self.attention[str(i)](x)
-        return self.to_image(x)
+        images: Tensor = self.to_image(x)
+        return images
 
 
 @MODELS.register_module()
@@ -226,4 +229,5 @@ class BigGANDiscriminator(BaseModule):
                 x = self.attention[str(i)](x)
         features = self.relu(x).sum(dim=(2, 3))
         projection = (self.embedding(labels) * features).sum(1, keepdim=True)
-        return self.linear(features) + projection
+        logits: Tensor = self.linear(features) + projection
+        return logits

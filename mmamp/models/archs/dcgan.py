@@ -1,6 +1,7 @@
 """DCGAN (Radford, Metz and Chintala, 2016)."""
 
 from itertools import pairwise
+from typing import Any
 
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
@@ -38,7 +39,7 @@ class DCGANGenerator(BaseModule):
         out_channels: int = 3,
         base_channels: int = 64,
         noise_size: int = 100,
-        init_cfg: list[dict] | None = None,
+        init_cfg: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg or NORMAL_INIT)
         blocks = num_doublings(image_size)
@@ -89,7 +90,8 @@ class DCGANGenerator(BaseModule):
         Returns:
             Tensor: In [-1, 1], of shape (N, C, H, W).
         """
-        return self.layers(noise[:, :, None, None])
+        images: Tensor = self.layers(noise[:, :, None, None])
+        return images
 
 
 @MODELS.register_module()
@@ -116,7 +118,7 @@ class DCGANDiscriminator(BaseModule):
         image_size: int,
         in_channels: int = 3,
         base_channels: int = 64,
-        init_cfg: list[dict] | None = None,
+        init_cfg: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg or NORMAL_INIT)
         blocks = num_doublings(image_size)
@@ -148,4 +150,5 @@ class DCGANDiscriminator(BaseModule):
             Tensor: Logits, of shape (N, 1).
         """
         # One value a channel; not a view, which FSDP2 warns of.
-        return self.layers(images).sum((2, 3))
+        logits: Tensor = self.layers(images).sum((2, 3))
+        return logits

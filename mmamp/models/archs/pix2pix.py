@@ -18,20 +18,23 @@ from .normal_init import NORMAL_INIT
 _LEAKY = dict(type='LeakyReLU', negative_slope=0.2)
 
 
-def has_affine(norm_cfg: dict) -> bool:
+def has_affine(norm_cfg: dict[str, Any]) -> bool:
     """Whether a norm layer has a bias of its own.
 
     Args:
         norm_cfg (dict): As mmcv's ``ConvModule`` takes it.
     """
     # Of torch's norm layers only instance norm has none unless asked.
-    return norm_cfg.get('affine', not norm_cfg['type'].startswith('IN'))
+    affine: bool = norm_cfg.get(
+        'affine', not norm_cfg['type'].startswith('IN')
+    )
+    return affine
 
 
 def conv_module(
     in_channels: int,
     out_channels: int,
-    norm_cfg: dict | None = None,
+    norm_cfg: dict[str, Any] | None = None,
     bias: bool | None = None,
     **kwargs: Any,
 ) -> ConvModule:
@@ -93,9 +96,9 @@ class UNetGenerator(BaseModule):
         out_channels: int = 3,
         base_channels: int = 64,
         num_downs: int = 8,
-        norm_cfg: dict | None = None,
+        norm_cfg: dict[str, Any] | None = None,
         dropout: float = 0.5,
-        init_cfg: list[dict] | None = None,
+        init_cfg: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg or NORMAL_INIT)
         check_int('UNetGenerator: num_downs', num_downs, low=2)
@@ -165,7 +168,8 @@ class UNetGenerator(BaseModule):
         x = self.ups[0](maps.pop())
         for up in self.ups[1:]:
             x = up(torch.cat([maps.pop(), x], 1))
-        return x.tanh()
+        images = x.tanh()
+        return images
 
 
 @MODELS.register_module()
@@ -203,8 +207,8 @@ class PatchDiscriminator(BaseModule):
         in_channels: int = 6,
         base_channels: int = 64,
         num_layers: int = 3,
-        norm_cfg: dict | None = None,
-        init_cfg: list[dict] | None = None,
+        norm_cfg: dict[str, Any] | None = None,
+        init_cfg: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg or NORMAL_INIT)
         check_int('PatchDiscriminator: num_layers', num_layers)
@@ -236,4 +240,5 @@ class PatchDiscriminator(BaseModule):
         Returns:
             Tensor: Logits, of shape (N, 1, h, w), one a patch.
         """
-        return self.layers(images)
+        logits: Tensor = self.layers(images)
+        return logits

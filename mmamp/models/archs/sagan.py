@@ -21,7 +21,9 @@ from .sizes import num_doublings
 from .spectral_norm import Float32SpectralNorm, spectral_norm
 
 
-def _attention(attention_size: int | None, widths: dict) -> nn.ModuleDict:
+def _attention(
+    attention_size: int | None, widths: dict[int, int]
+) -> nn.ModuleDict:
     """Self-attention at one resolution of those that blocks give."""
     if attention_size is None:
         return nn.ModuleDict()
@@ -154,7 +156,8 @@ class SAGANGenerator(BaseModule):
             x = block(x, labels)
             if size in self.attention:
                 x = self.attention[size](x)
-        return self.to_image(x)
+        images: Tensor = self.to_image(x)
+        return images
 
 
 @MODELS.register_module()
@@ -247,8 +250,8 @@ class SAGANDiscriminator(BaseModule):
             if size in self.attention:
                 x = self.attention[size](x)
         features = self.relu(self.last(x)).sum(dim=(2, 3))
-        logits = self.linear(features)
-        if self.embedding is None:
-            return logits
-        projection = (self.embedding(labels) * features).sum(1, keepdim=True)
-        return logits + projection
+        logits: Tensor = self.linear(features)
+        if self.embedding is not None:
+            projection = self.embedding(labels) * features
+            logits = logits + projection.sum(1, keepdim=True)
+        return logits

@@ -187,7 +187,7 @@ class StyleGAN2Generator(BaseModule):
             raise ValueError(
                 f'{missing} is missing: give mixing and crossover, or neither'
             )
-        w = self.mapping_network(noise)[:, None]
+        w: Tensor = self.mapping_network(noise)[:, None]
         if mixing is not None and crossover is not None:
             layers = torch.arange(self.num_layers, device=w.device)
             is_first = layers < crossover[:, None]
@@ -311,4 +311,5 @@ class StyleGAN2Discriminator(BaseModule):
         for block in self.blocks:
             x = block(x)
         x = self.conv(self.minibatch_std(x))
-        return self.out(leaky_relu(self.linear(x.flatten(1))))
+        logits: Tensor = self.out(leaky_relu(self.linear(x.flatten(1))))
+        return logits

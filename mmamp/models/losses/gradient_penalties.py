@@ -7,6 +7,7 @@ returns true gradients: the optimizer wrapper's under AMP, else torch's own.
 from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -74,7 +75,7 @@ class Regularizer(nn.Module):
 
     def precision(
         self, like: Tensor, network: object
-    ) -> AbstractContextManager:
+    ) -> AbstractContextManager[Any]:
         """The context that the network is run in.
 
         Args:
@@ -208,7 +209,8 @@ class _ZeroCentred(DiscriminatorPenalty):
 
 class _OneCentred(DiscriminatorPenalty):
     def penalty(self, gradient: Tensor) -> Tensor:
-        return (gradient.norm(dim=1) - 1).square().mean()
+        norm: Tensor = gradient.norm(dim=1)
+        return (norm - 1).square().mean()
 
 
 @MODELS.register_module()

@@ -111,11 +111,11 @@ class PerceptualLoss(nn.Module):
             tensor = torch.tensor(values).view(1, 3, 1, 1)
             self.register_buffer(name, tensor, persistent=False)
 
-    def _apply(self, fn: Callable, recurse: bool = True) -> Any:
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Any:
         """Have the network follow to a device."""
         for network in self._network:
             network._apply(fn, recurse)
-        return super()._apply(fn, recurse)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def init_weights(self) -> None:
         """Read the file; MMEngine's Runner calls it before it trains."""

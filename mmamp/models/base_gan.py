@@ -84,19 +84,21 @@ class BaseGAN(BaseModel):
     Examples:
         >>> from mmamp.registry import MODELS
         >>> @MODELS.register_module()
-        ... class WassersteinGAN(BaseGAN):
+        ... class LeastSquaresGAN(BaseGAN):
         ...     def disc_loss(self, inputs, data_samples, optimizer_wrapper):
         ...         noise = torch.randn(len(inputs), 100, device=inputs.device)
         ...         fake = self.discriminator(self.generator(noise).detach())
         ...         real = self.discriminator(inputs)
-        ...         return dict(loss_disc=fake.mean() - real.mean())
+        ...         return dict(
+        ...             loss_fake=fake.square().mean(),
+        ...             loss_real=(real - 1).square().mean())
         ...
         ...     def gen_loss(self, inputs, data_samples, optimizer_wrapper):
         ...         noise = torch.randn(len(inputs), 100, device=inputs.device)
         ...         fake = self.discriminator(self.generator(noise))
-        ...         return dict(loss_gen=-fake.mean())
+        ...         return dict(loss_gen=(fake - 1).square().mean())
         >>> model = dict(
-        ...     type='WassersteinGAN',
+        ...     type='LeastSquaresGAN',
         ...     generator=dict(type='mmamp.DCGANGenerator', image_size=32),
         ...     discriminator=dict(
         ...         type='mmamp.DCGANDiscriminator', image_size=32))

@@ -22,17 +22,19 @@ class ImageTranslationGAN(BaseGAN):
     Examples:
         >>> from mmamp.registry import MODELS
         >>> @MODELS.register_module()
-        ... class PlainTranslation(ImageTranslationGAN):
+        ... class LeastSquaresTranslation(ImageTranslationGAN):
         ...     def disc_loss(self, inputs, data_samples, optimizer_wrapper):
         ...         fake = self.discriminator(self.generator(inputs).detach())
         ...         real = self.discriminator(data_samples['gt_img'])
-        ...         return dict(loss_disc=fake.mean() - real.mean())
+        ...         return dict(
+        ...             loss_fake=fake.square().mean(),
+        ...             loss_real=(real - 1).square().mean())
         ...
         ...     def gen_loss(self, inputs, data_samples, optimizer_wrapper):
         ...         fake = self.discriminator(self.generator(inputs))
-        ...         return dict(loss_gen=-fake.mean())
+        ...         return dict(loss_gen=(fake - 1).square().mean())
         >>> model = dict(
-        ...     type='PlainTranslation',
+        ...     type='LeastSquaresTranslation',
         ...     generator=dict(type='mmamp.ResNetGenerator'),
         ...     discriminator=dict(
         ...         type='mmamp.PatchDiscriminator', in_channels=3))

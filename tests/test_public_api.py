@@ -18,6 +18,7 @@ from mmamp.launcher.arguments import (
     build_test_parser,
 )
 from mmamp.migration.cli import build_parser as build_migration_parser
+from mmamp.report.command import build_parser as build_report_parser
 
 ROOT = SNAPSHOT.parents[1]
 CLASSES = {
@@ -110,6 +111,7 @@ class TestPage:
             'tools/train.py': build_parser(),
             'tools/test.py': build_test_parser(),
             'tools/sample.py': build_sample_parser(),
+            'tools/amp_report.py': build_report_parser(),
             'tools/migrate.py config': kinds.choices['config'],
             'tools/migrate.py code': kinds.choices['code'],
         }

@@ -42,6 +42,7 @@ from .engine.optimizers import (  # noqa: E402
 from .models import (  # noqa: E402
     BaseGAN,
     ImageGAN,
+    ImageTranslationGAN,
     SeparateDistributedDataParallel,
 )
 
@@ -49,6 +50,7 @@ __all__ = [
     'AmpOptimWrapper',
     'BaseGAN',
     'ImageGAN',
+    'ImageTranslationGAN',
     'OptimWrapperConstructor',
     'SeparateDistributedDataParallel',
     '__version__',

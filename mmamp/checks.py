@@ -75,7 +75,8 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
             f'{name}={value!r} is unknown: '
             f'give one of {", ".join(map(repr, choices))}'
         )
-    return value
+    word: str = value
+    return word
 
 
 def check_weight(name: str, value: Any) -> float:

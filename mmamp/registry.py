@@ -90,7 +90,8 @@ def built(name: str, module: dict[str, Any] | nn.Module) -> nn.Module:
     if isinstance(module, nn.Module):
         return module
     if isinstance(module, dict):
-        return MODELS.build(module)
+        network: nn.Module = MODELS.build(module)
+        return network
     raise TypeError(
         f'{name} must be a dict or an nn.Module, '
         f'but got {type(module).__name__}'

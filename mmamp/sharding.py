@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from torch.distributed import fsdp
 from torch.optim import Optimizer
 
+# What users may rely on; the rest is for this package.
+__all__ = ['whole']
+
 # torch has it from 2.6 on.
 _FSDP_MODULE: Any = getattr(fsdp, 'FSDPModule', ())
 
@@ -146,9 +149,10 @@ def _norm(tensors: list[Tensor], norm_type: float) -> Tensor:
     tensors = [t for t in tensors if t.numel()] or [tensors[0].new_zeros(1)]
     norms = torch._foreach_norm(tensors, norm_type)
     device = norms[0].device
-    return torch.linalg.vector_norm(
+    total: Tensor = torch.linalg.vector_norm(
         torch.stack([norm.to(device) for norm in norms]), norm_type
     )
+    return total
 
 
 def _over_ranks(norm: Tensor, norm_type: float, mesh: Any) -> Tensor:

@@ -30,12 +30,21 @@ _raw = dict.get
 
 @dataclass(frozen=True)
 class Precision:
-    """The precision that a config sets for one optimizer."""
+    """The precision that a config sets for one optimizer.
 
-    type_name: str  # the wrapper's, as the config spells it
-    kind: str  # 'plain' (float32), 'stock' (MMEngine's AMP) or 'mmamp'
-    dtype: str | None  # None is the device's default
-    loss_scale: Any  # None is 'dynamic'
+    Args:
+        type_name (str): The wrapper's, as the config spells it.
+        kind (str): ``'plain'`` (float32), ``'stock'`` (MMEngine's AMP) or
+            ``'mmamp'``.
+        dtype (str or None): None is the device's default.
+        loss_scale (str or int or float or dict or None): None is
+            ``'dynamic'``.
+    """
+
+    type_name: str
+    kind: str
+    dtype: str | None
+    loss_scale: Any
 
     @property
     def mixed(self) -> bool:
@@ -156,8 +165,10 @@ def amp_report(before: Config, after: Config) -> list[AmpChange]:
         ValueError: If one of them is a config that :func:`enable_amp` refuses.
 
     Examples:
+        >>> cfg = Config(dict(optim_wrapper=dict(
+        ...     optimizer=dict(type='Adam', lr=1e-4))))
         >>> print(amp_report(cfg, enable_amp(cfg, 'bfloat16'))[0])
-        generator: OptimWrapper (float32) -> mmamp.AmpOptimWrapper (dtype
+        optim_wrapper: OptimWrapper (float32) -> mmamp.AmpOptimWrapper (dtype
         bfloat16, loss_scale dynamic)
     """
     old, new = _read_all(before), _read_all(after)

@@ -44,7 +44,8 @@ def first_items(
             'shown beside each other: let its pipeline resize or crop them, '
             'or ask for a single one'
         )
-    return default_collate(items)
+    batch: dict[str, Any] = default_collate(items)
+    return batch
 
 
 def _of_classes(

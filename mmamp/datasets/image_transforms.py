@@ -35,8 +35,14 @@ class RandomCrop(BaseTransform):
             than the square, or the pictures differ in size.
 
     Examples:
-        >>> dict(type='mmamp.RandomCrop', size=96)
-        >>> dict(type='mmamp.RandomCrop', size=256, keys=('img', 'gt_img'))
+        >>> pipeline = [
+        ...     dict(type='mmamp.LoadImage'),
+        ...     dict(type='mmamp.LoadImage', key='gt_img'),
+        ...     dict(
+        ...         type='mmamp.RandomCrop',
+        ...         size=256,
+        ...         keys=('img', 'gt_img')),
+        ...     dict(type='mmamp.PackImage')]
     """
 
     def __init__(self, size: int, keys: Sequence[str] = ('img',)) -> None:
@@ -48,7 +54,7 @@ class RandomCrop(BaseTransform):
             )
         self.keys = tuple(keys)
 
-    @cache_randomness
+    @cache_randomness  # type: ignore[untyped-decorator]
     def _corner(self, height: int, width: int) -> tuple[int, int]:
         """Draw the upper left corner: row and column."""
         return (

@@ -53,10 +53,15 @@ class SeededSampler:
 
     Examples:
         >>> train_dataloader = dict(
+        ...     batch_size=16,
         ...     sampler=dict(
         ...         type='mmamp.SeededSampler',
         ...         sampler=dict(type='InfiniteSampler', shuffle=True)),
-        ...     dataset=dict(type='mmamp.SeededDataset', dataset=dict(...)))
+        ...     dataset=dict(
+        ...         type='mmamp.SeededDataset',
+        ...         dataset=dict(
+        ...             type='mmamp.DigitsDataset',
+        ...             pipeline=[dict(type='mmamp.PackImage')])))
     """
 
     def __init__(
@@ -103,7 +108,11 @@ class SeededSampler:
             yield SeededIndex(index, position)
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell the sampler which epoch comes next."""
+        """Tell the sampler which epoch comes next.
+
+        Args:
+            epoch (int): From 0 on.
+        """
         self._epoch = epoch
         if hasattr(self.sampler, 'set_epoch'):
             self.sampler.set_epoch(epoch)
@@ -126,10 +135,15 @@ class SeededDataset:
 
     Examples:
         >>> train_dataloader = dict(
+        ...     batch_size=16,
         ...     sampler=dict(
         ...         type='mmamp.SeededSampler',
         ...         sampler=dict(type='InfiniteSampler', shuffle=True)),
-        ...     dataset=dict(type='mmamp.SeededDataset', dataset=dict(...)))
+        ...     dataset=dict(
+        ...         type='mmamp.SeededDataset',
+        ...         dataset=dict(
+        ...             type='mmamp.DigitsDataset',
+        ...             pipeline=[dict(type='mmamp.PackImage')])))
     """
 
     _OWN = ('dataset', '_is_set_up')

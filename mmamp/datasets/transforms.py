@@ -71,6 +71,11 @@ class PackImage(BaseTransform):
 
     Raises:
         ValueError: If an image is not of shape (H, W) or (H, W, C).
+
+    Examples:
+        >>> pipeline = [
+        ...     dict(type='mmamp.LoadImage'),
+        ...     dict(type='mmamp.PackImage', to_rgb=False)]
     """
 
     # The wanted result of a paired task, a picture of the other domain.

@@ -51,7 +51,8 @@ class UnpairedDataset:
     @property
     def metainfo(self) -> dict[str, Any]:
         """Meta information of ``source``."""
-        return self.source.metainfo
+        metainfo: dict[str, Any] = self.source.metainfo
+        return metainfo
 
     def full_init(self) -> None:
         """Load the lists of both, where that was put off."""
@@ -60,8 +61,16 @@ class UnpairedDataset:
                 dataset.full_init()
 
     def get_data_info(self, index: int) -> dict[str, Any]:
-        """What ``source`` knows of an item before its pipeline."""
-        return self.source.get_data_info(index)
+        """What ``source`` knows of an item before its pipeline.
+
+        Args:
+            index (int): Of the item.
+
+        Returns:
+            dict: As ``BaseDataset.get_data_info`` has it.
+        """
+        item: dict[str, Any] = self.source.get_data_info(index)
+        return item
 
     def __len__(self) -> int:
         """Number of pictures of the first domain."""

@@ -232,7 +232,8 @@ def check_checkpoint(path: str) -> dict[str, Any]:
             f'{", ".join(missing)}; weights alone are loaded with '
             '--cfg-options load_from=PATH'
         )
-    return checkpoint['meta']
+    meta: dict[str, Any] = checkpoint['meta']
+    return meta
 
 
 def latest_checkpoint(

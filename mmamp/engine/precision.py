@@ -1,6 +1,6 @@
 """Modules that run in a precision of their own."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -176,7 +176,7 @@ def float32_spectral_norm(module: nn.Module) -> bool:
     return bool(unsafe)
 
 
-def is_floating(value: Any) -> bool:
+def is_floating(value: Any) -> TypeGuard[Tensor]:
     """Whether a value is a tensor of a floating dtype."""
     return isinstance(value, Tensor) and value.is_floating_point()
 

@@ -55,10 +55,11 @@ class DigitClassifier:
         """How many images are taken for each digit, with confidence.
 
         Args:
-            images (np.ndarray): As :meth:`labels` takes them.
+            images (np.ndarray): uint8 of shape (N, 1, H, W), H and W
+                multiples of 8.
 
         Returns:
-            np.ndarray: Ten counts; their sum is at most N.
+            np.ndarray: Counts, of shape (10, ); their sum is at most N.
         """
         return _counts(self.labels(images))
 
@@ -102,7 +103,8 @@ def _block_means(images: np.ndarray) -> np.ndarray:
     """(N, H, W) to (N, 64): the mean of each of 8x8 blocks."""
     num, height, width = images.shape
     blocks = images.reshape(num, 8, height // 8, 8, width // 8)
-    return blocks.mean(axis=(2, 4)).reshape(num, 64)
+    means: np.ndarray = blocks.mean(axis=(2, 4))
+    return means.reshape(num, 64)
 
 
 def _resized(digits: np.ndarray) -> np.ndarray:

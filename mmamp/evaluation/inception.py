@@ -59,4 +59,5 @@ class InceptionV3(nn.Module):
         """
         if images.shape[1] == 1:
             images = images.expand(-1, 3, -1, -1)
-        return self.network(images)
+        found: tuple[Tensor, Tensor] = self.network(images)
+        return found

@@ -141,9 +141,11 @@ class MSSSIM(BaseMetric):
             product *= self._contrast(one, other).relu() ** weight
             one, other = F.avg_pool2d(one, 2), F.avg_pool2d(other, 2)
         last = structural_similarity(self._functional, one, other)
-        return product * last.relu() ** coarsest
+        product *= last.relu() ** coarsest
+        return product
 
     def _contrast(self, one: Tensor, other: Tensor) -> Tensor:
+        contrast: Tensor
         _, contrast = self._functional.structural_similarity_index_measure(
             one,
             other,

@@ -17,9 +17,18 @@ class PSNR(RestorationMetric):
     Reported as ``PSNR``.
 
     Args:
-        **kwargs: Arguments of
-            :class:`~mmamp.evaluation.restoration.RestorationMetric`:
-            ``crop_border``, ``convert_to`` and ``real_key``.
+        crop_border (int): Pixels that are left out at each side. Defaults to
+            0.
+        convert_to (str, optional): ``'Y'`` compares the luminance alone, in
+            the range of ITU-R BT.601 (16 to 235). Defaults to None: all
+            channels as they are.
+        real_key (str): Where the wanted images are: a key of
+            ``data_samples``, or ``'inputs'``. Defaults to ``'gt_img'``.
+        **kwargs: Arguments of MMEngine's ``BaseMetric``.
+
+    Raises:
+        ImportError: If torchmetrics is not installed.
+        ValueError: If an argument is not valid.
 
     Examples:
         >>> val_evaluator = dict(
@@ -27,8 +36,9 @@ class PSNR(RestorationMetric):
     """
 
     def compare(self, fake: Tensor, real: Tensor) -> Tensor:
-        """The ratio of each image."""
+        """The ratio of each image, in dB."""
         functional = library('torchmetrics.functional.image', self)
-        return functional.peak_signal_noise_ratio(
+        ratio: Tensor = functional.peak_signal_noise_ratio(
             fake, real, data_range=255.0, dim=(1, 2, 3), reduction='none'
         )
+        return ratio

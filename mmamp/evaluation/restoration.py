@@ -88,7 +88,7 @@ class RestorationMetric(BaseMetric):
 
         Args:
             fake (Tensor): float in [0, 255], of shape (N, C, H, W).
-            real (Tensor): The same.
+            real (Tensor): float in [0, 255], of shape (N, C, H, W).
 
         Returns:
             Tensor: Of shape (N, ).

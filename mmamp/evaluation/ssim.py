@@ -24,12 +24,19 @@ class SSIM(RestorationMetric):
     over channels, and then over the set. Reported as ``SSIM``.
 
     Args:
-        **kwargs: Arguments of
-            :class:`~mmamp.evaluation.restoration.RestorationMetric`:
-            ``crop_border``, ``convert_to`` and ``real_key``.
+        crop_border (int): Pixels that are left out at each side. Defaults to
+            0.
+        convert_to (str, optional): ``'Y'`` compares the luminance alone, in
+            the range of ITU-R BT.601 (16 to 235). Defaults to None: all
+            channels as they are.
+        real_key (str): Where the wanted images are: a key of
+            ``data_samples``, or ``'inputs'``. Defaults to ``'gt_img'``.
+        **kwargs: Arguments of MMEngine's ``BaseMetric``.
 
     Raises:
-        ValueError: If images are smaller than 11 pixels.
+        ImportError: If torchmetrics is not installed.
+        ValueError: If an argument is not valid, or images are smaller than 11
+            pixels.
 
     Examples:
         >>> val_evaluator = dict(
@@ -60,6 +67,7 @@ def structural_similarity(
     """
     check_window(one, 'SSIM')
     with full_precision():
+        of_pixels: Tensor
         _, of_pixels = functional.structural_similarity_index_measure(
             one,
             other,

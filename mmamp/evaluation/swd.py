@@ -226,4 +226,6 @@ def sliced_wasserstein(
     # k-th smallest.
     sorted_one = np.sort(directions @ one.T, axis=1)
     sorted_other = np.sort(directions @ other.T, axis=1)
-    return np.abs(sorted_one - sorted_other).mean(axis=1, dtype=np.float64)
+    gaps = np.abs(sorted_one - sorted_other)
+    distances: np.ndarray = gaps.mean(axis=1, dtype=np.float64)
+    return distances

@@ -80,6 +80,28 @@ class BaseGAN(BaseModel):
         ValueError: If a number of steps is not a positive int,
             ``start_iter`` no int from 0 on, or there is no such memory
             format.
+
+    Examples:
+        >>> from mmamp.registry import MODELS
+        >>> @MODELS.register_module()
+        ... class LeastSquaresGAN(BaseGAN):
+        ...     def disc_loss(self, inputs, data_samples, optimizer_wrapper):
+        ...         noise = torch.randn(len(inputs), 100, device=inputs.device)
+        ...         fake = self.discriminator(self.generator(noise).detach())
+        ...         real = self.discriminator(inputs)
+        ...         return dict(
+        ...             loss_fake=fake.square().mean(),
+        ...             loss_real=(real - 1).square().mean())
+        ...
+        ...     def gen_loss(self, inputs, data_samples, optimizer_wrapper):
+        ...         noise = torch.randn(len(inputs), 100, device=inputs.device)
+        ...         fake = self.discriminator(self.generator(noise))
+        ...         return dict(loss_gen=(fake - 1).square().mean())
+        >>> model = dict(
+        ...     type='LeastSquaresGAN',
+        ...     generator=dict(type='mmamp.DCGANGenerator', image_size=32),
+        ...     discriminator=dict(
+        ...         type='mmamp.DCGANDiscriminator', image_size=32))
     """
 
     networks: ClassVar[dict[str, tuple[str, ...]]] = dict(
@@ -92,14 +114,14 @@ class BaseGAN(BaseModel):
 
     def __init__(
         self,
-        generator: dict | nn.Module,
-        discriminator: dict | nn.Module,
-        data_preprocessor: dict | nn.Module | None = None,
+        generator: dict[str, Any] | nn.Module,
+        discriminator: dict[str, Any] | nn.Module,
+        data_preprocessor: dict[str, Any] | nn.Module | None = None,
         discriminator_steps: int = 1,
         generator_steps: int = 1,
-        ema_config: dict | None = None,
+        ema_config: dict[str, Any] | None = None,
         memory_format: str = 'contiguous_format',
-        init_cfg: dict | None = None,
+        init_cfg: dict[str, Any] | None = None,
     ) -> None:
         if data_preprocessor is None:
             data_preprocessor = dict(type='mmamp.GANDataPreprocessor')
@@ -132,11 +154,13 @@ class BaseGAN(BaseModel):
         self._sides: dict[str, nn.Module] = {}
         self._schedule: UpdateSchedule | None = None
         # Weak, so that a copy of the model does not copy optimizers.
-        self._scheduled_for: weakref.ref | None = None
+        self._scheduled_for: weakref.ref[OptimWrapperDict] | None = None
         self._iteration = 0
         self._kept = KeptBatches()
 
-    def _build_networks(self, role: str, cfg: dict | nn.Module) -> None:
+    def _build_networks(
+        self, role: str, cfg: dict[str, Any] | nn.Module
+    ) -> None:
         names = self.networks[role]
         if len(names) > 1 and not isinstance(cfg, dict):
             raise TypeError(
@@ -146,7 +170,7 @@ class BaseGAN(BaseModel):
         for name in names:
             setattr(self, name, built(role, cfg))
 
-    def _average(self, name: str, ema_config: dict | None) -> None:
+    def _average(self, name: str, ema_config: dict[str, Any] | None) -> None:
         """Keep an average of a network, if there is to be one."""
         average = None
         if ema_config is not None:
@@ -168,7 +192,8 @@ class BaseGAN(BaseModel):
         """The discriminator's losses on one micro-batch.
 
         Args:
-            inputs (Tensor): Real images, normalised.
+            inputs (Tensor): Of shape (N, C, H, W), normalised: real images,
+                or what is translated.
             data_samples (Any): What the data preprocessor returned with them.
             optimizer_wrapper (OptimWrapper): The discriminator's, for
                 penalties that need its ``grad``.
@@ -185,7 +210,19 @@ class BaseGAN(BaseModel):
         data_samples: Any,
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
-        """The generator's losses on one micro-batch, as :meth:`disc_loss`."""
+        """The generator's losses on one micro-batch.
+
+        Args:
+            inputs (Tensor): Of shape (N, C, H, W), normalised: real images,
+                or what is translated.
+            data_samples (Any): What the data preprocessor returned with them.
+            optimizer_wrapper (OptimWrapper): The generator's, for
+                regularisers that need its ``grad``.
+
+        Returns:
+            dict[str, Tensor]: Those whose name holds 'loss' are summed and
+            trained on; the others are logged.
+        """
 
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
@@ -206,19 +243,21 @@ class BaseGAN(BaseModel):
         inputs: Tensor,
         data_samples: Any,
         optimizer_wrapper: OptimWrapper,
-    ) -> dict:
+    ) -> dict[str, Tensor]:
         """Run one micro-batch of the discriminator.
 
         Called inside of ``optimizer_wrapper.optim_context``.
 
         Args:
-            inputs (Tensor): Real images, normalised.
+            inputs (Tensor): Of shape (N, C, H, W), normalised: real images,
+                or what is translated.
             data_samples (Any): What the data preprocessor returned with them.
             optimizer_wrapper (OptimWrapper): The discriminator's.
 
         Returns:
             dict[str, Tensor]: What to log.
         """
+        log_vars: dict[str, Tensor]
         loss, log_vars = self.parse_losses(
             self.disc_loss(inputs, data_samples, optimizer_wrapper)
         )
@@ -230,8 +269,21 @@ class BaseGAN(BaseModel):
         inputs: Tensor,
         data_samples: Any,
         optimizer_wrapper: OptimWrapper,
-    ) -> dict:
-        """Run one micro-batch of the generator; see above."""
+    ) -> dict[str, Tensor]:
+        """Run one micro-batch of the generator.
+
+        Called inside of ``optimizer_wrapper.optim_context``.
+
+        Args:
+            inputs (Tensor): Of shape (N, C, H, W), normalised: real images,
+                or what is translated.
+            data_samples (Any): What the data preprocessor returned with them.
+            optimizer_wrapper (OptimWrapper): The generator's.
+
+        Returns:
+            dict[str, Tensor]: What to log.
+        """
+        log_vars: dict[str, Tensor]
         loss, log_vars = self.parse_losses(
             self.gen_loss(inputs, data_samples, optimizer_wrapper)
         )
@@ -280,7 +332,7 @@ class BaseGAN(BaseModel):
     # ---- the loop ----------------------------------------------------------
 
     def train_step(
-        self, data: dict, optim_wrapper: OptimWrapperDict
+        self, data: dict[str, Any], optim_wrapper: OptimWrapperDict
     ) -> dict[str, Tensor]:
         """One iteration: a discriminator micro-batch, maybe a generator turn.
 
@@ -341,8 +393,8 @@ class BaseGAN(BaseModel):
         self._kept.load(of_ranks, self.data_preprocessor.device)
 
     def _train(
-        self, name: str, batch: dict, optim_wrapper: OptimWrapperDict
-    ) -> dict:
+        self, name: str, batch: dict[str, Any], optim_wrapper: OptimWrapperDict
+    ) -> dict[str, Tensor]:
         """One micro-batch of one side, while the other is frozen."""
         network = self._sides[name]
         wrapper = optim_wrapper[name]
@@ -451,7 +503,7 @@ def _frozen(network: nn.Module) -> Iterator[None]:
             param.requires_grad_(True)
 
 
-def _mean_of(logs: list[dict]) -> dict[str, Tensor]:
+def _mean_of(logs: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Average each logged value over the micro-batches that have it."""
     if len(logs) == 1:
         return logs[0]

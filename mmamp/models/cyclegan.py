@@ -37,7 +37,7 @@ class CycleGAN(ImageTranslationGAN):
             :class:`~mmamp.models.archs.cyclegan.ResNetGenerator`.
         discriminator (dict): Each of the discriminators, such as
             :class:`~mmamp.models.archs.pix2pix.PatchDiscriminator`.
-        gan_loss (dict or nn.Module): Defaults to
+        gan_loss (dict or nn.Module, optional): Defaults to None:
             :class:`~mmamp.models.losses.gan_loss.GANLoss` with ``'lsgan'``.
         cycle_weight (float): Weight of the cycle losses, the paper's lambda.
             Defaults to 10.
@@ -79,9 +79,9 @@ class CycleGAN(ImageTranslationGAN):
 
     def __init__(
         self,
-        generator: dict,
-        discriminator: dict,
-        gan_loss: dict | nn.Module | None = None,
+        generator: dict[str, Any],
+        discriminator: dict[str, Any],
+        gan_loss: dict[str, Any] | nn.Module | None = None,
         cycle_weight: float = 10.0,
         identity_weight: float = 0.5,
         pool_size: int = 50,
@@ -123,10 +123,11 @@ class CycleGAN(ImageTranslationGAN):
         self, discriminator: nn.Module, real: Tensor, fake: Tensor
     ) -> Tensor:
         pred_fake, pred_real = discriminator(fake), discriminator(real)
-        return (
+        loss: Tensor = (
             self.gan_loss(pred_fake, False, is_disc=True)
             + self.gan_loss(pred_real, True, is_disc=True)
         ) / 2
+        return loss
 
     def gen_loss(
         self,

@@ -28,6 +28,10 @@ class GANDataPreprocessor(BaseDataPreprocessor):
         non_blocking (bool): Whether the copy to the device may overlap with
             computation. Defaults to True.
 
+    Raises:
+        ValueError: If ``std`` is not positive, or there is no such memory
+            format.
+
     Examples:
         >>> data_preprocessor = dict(type='mmamp.GANDataPreprocessor')
     """
@@ -46,7 +50,9 @@ class GANDataPreprocessor(BaseDataPreprocessor):
         self.std = std
         self.memory_format = check_memory_format(memory_format)
 
-    def forward(self, data: dict, training: bool = False) -> dict:
+    def forward(
+        self, data: dict[str, Any], training: bool = False
+    ) -> dict[str, Any]:
         """Prepare one batch.
 
         Args:
@@ -72,7 +78,9 @@ class GANDataPreprocessor(BaseDataPreprocessor):
         images = _image_keys(samples)
         for key in images:
             _check_stacked(key, samples[key])
-        batch = self.cast_data(dict(inputs=inputs, data_samples=samples))
+        batch: dict[str, Any] = self.cast_data(
+            dict(inputs=inputs, data_samples=samples)
+        )
         batch['inputs'] = self._normalise(batch['inputs'])
         for key in images:
             batch['data_samples'][key] = self._normalise(
@@ -95,7 +103,8 @@ class GANDataPreprocessor(BaseDataPreprocessor):
             images (Tensor): Float images of shape (N, C, H, W).
 
         Returns:
-            Tensor: uint8, values outside of [0, 255] clipped.
+            Tensor: uint8, of the same shape, values outside of [0, 255]
+            clipped.
         """
         pixels = images.float() * self.std + self.mean
         return pixels.round().clamp(0, 255).to(torch.uint8)
@@ -119,7 +128,8 @@ def check_memory_format(name: str) -> torch.memory_format:
         raise ValueError(
             f'memory_format must be one of {valid}, but got {name!r}'
         )
-    return getattr(torch, name)
+    layout: torch.memory_format = getattr(torch, name)
+    return layout
 
 
 def _image_keys(samples: Any) -> list[str]:

@@ -22,11 +22,11 @@ class ESRGAN(SRGAN):
             :class:`~mmamp.models.archs.esrgan.RRDBNet`.
         discriminator (dict or nn.Module): Such as
             :class:`~mmamp.models.archs.srgan.SRGANDiscriminator`.
-        gan_loss (dict or nn.Module): Defaults to
+        gan_loss (dict or nn.Module, optional): Defaults to None:
             :class:`~mmamp.models.losses.gan_loss.RelativisticGANLoss` of
             weight 0.005.
-        pixel_loss (str): Defaults to ``'l1'``.
-        pixel_weight (float): Defaults to 0.01.
+        pixel_loss (str): ``'mse'`` or ``'l1'``. Defaults to ``'l1'``.
+        pixel_weight (float): Its weight; 0 leaves it out. Defaults to 0.01.
         **kwargs: Other arguments of :class:`~mmamp.models.srgan.SRGAN`.
 
     Examples:
@@ -43,9 +43,9 @@ class ESRGAN(SRGAN):
 
     def __init__(
         self,
-        generator: dict | nn.Module,
-        discriminator: dict | nn.Module,
-        gan_loss: dict | nn.Module | None = None,
+        generator: dict[str, Any] | nn.Module,
+        discriminator: dict[str, Any] | nn.Module,
+        gan_loss: dict[str, Any] | nn.Module | None = None,
         pixel_loss: str = 'l1',
         pixel_weight: float = 0.01,
         **kwargs: Any,
@@ -59,7 +59,7 @@ class ESRGAN(SRGAN):
             **kwargs,
         )
 
-    def default_gan_loss(self) -> dict:
+    def default_gan_loss(self) -> dict[str, Any]:
         """Config of the adversarial loss if none is given."""
         return dict(type='mmamp.RelativisticGANLoss', loss_weight=5e-3)
 
@@ -73,4 +73,5 @@ class ESRGAN(SRGAN):
     def _gen_gan_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         with torch.no_grad():  # the generator has no part in it
             pred_real = self.discriminator(real)
-        return self.gan_loss(pred_real, self.discriminator(fake))
+        loss: Tensor = self.gan_loss(pred_real, self.discriminator(fake))
+        return loss

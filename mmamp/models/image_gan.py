@@ -38,8 +38,8 @@ class ImageGAN(BaseGAN):
         num_classes (int, optional): Number of classes; real labels are then
             read from ``data_samples['gt_label']``. Defaults to None:
             unconditional.
-        gan_loss (dict or nn.Module): Defaults to the vanilla
-            :class:`~mmamp.models.losses.gan_loss.GANLoss`.
+        gan_loss (dict or nn.Module, optional): Defaults to None: the
+            vanilla :class:`~mmamp.models.losses.gan_loss.GANLoss`.
         disc_regularizers (list[dict or nn.Module]): Such as
             :class:`~mmamp.models.losses.gradient_penalties.R1`; their
             gradients are the optimizer wrapper's, true in every precision.
@@ -65,13 +65,13 @@ class ImageGAN(BaseGAN):
 
     def __init__(
         self,
-        generator: dict | nn.Module,
-        discriminator: dict | nn.Module,
+        generator: dict[str, Any] | nn.Module,
+        discriminator: dict[str, Any] | nn.Module,
         noise_size: int,
         num_classes: int | None = None,
-        gan_loss: dict | nn.Module | None = None,
-        disc_regularizers: Sequence[dict | nn.Module] = (),
-        gen_regularizers: Sequence[dict | nn.Module] = (),
+        gan_loss: dict[str, Any] | nn.Module | None = None,
+        disc_regularizers: Sequence[dict[str, Any] | nn.Module] = (),
+        gen_regularizers: Sequence[dict[str, Any] | nn.Module] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(generator, discriminator, **kwargs)
@@ -166,26 +166,29 @@ class ImageGAN(BaseGAN):
 
     def _map(self, generator: Any, random: SampleRandom) -> Tensor:
         """The first part of a two-part generator: latents ``w``."""
-        return generator.mapping(*_arguments(*self._latents(random)))
+        w: Tensor = generator.mapping(*_arguments(*self._latents(random)))
+        return w
 
     def _synthesis(
         self, generator: Any, random: SampleRandom
     ) -> Callable[[Tensor], Tensor]:
         """The second part, from latents to images."""
-        return generator.synthesis
+        synthesis: Callable[[Tensor], Tensor] = generator.synthesis
+        return synthesis
 
     def _discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
         return self._call(self.discriminator, images, labels)
 
     @staticmethod
     def _call(network: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
-        return network(*_arguments(x, labels))
+        result: Tensor = network(*_arguments(x, labels))
+        return result
 
     def _labels(self, data_samples: Any) -> Tensor | None:
         """Labels of a real batch, if the model uses them."""
         if self.num_classes is None:
             return None
-        labels = (
+        labels: Tensor | None = (
             data_samples.get('gt_label')
             if isinstance(data_samples, dict)
             else None
@@ -273,9 +276,10 @@ class ImageGAN(BaseGAN):
         """
         with in_evaluation(self, 'generator', use_ema) as network:
             images = self._call(network, noise, labels)
-        return self.data_preprocessor.to_uint8(images)
+        pixels: Tensor = self.data_preprocessor.to_uint8(images)
+        return pixels
 
-    def panels(self, data: dict) -> dict[str, Tensor]:
+    def panels(self, data: dict[str, Any]) -> dict[str, Tensor]:
         """Pictures to look at, by what they are.
 
         Args:
@@ -299,7 +303,8 @@ class ImageGAN(BaseGAN):
     def train(self, mode: bool = True) -> 'ImageGAN':
         """Switch the mode; evaluation begins with its first latents."""
         self._evaluated = 0
-        return super().train(mode)
+        super().train(mode)
+        return self
 
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
@@ -337,7 +342,7 @@ class ImageGAN(BaseGAN):
 
 
 def _build_all(
-    name: str, modules: Sequence[dict | nn.Module]
+    name: str, modules: Sequence[dict[str, Any] | nn.Module]
 ) -> nn.ModuleList:
     return nn.ModuleList(built(name, module) for module in modules)
 

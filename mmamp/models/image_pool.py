@@ -104,7 +104,7 @@ class ImagePool(nn.Module):
         return _chosen(swaps, older, images)
 
     def _load_from_state_dict(
-        self, state_dict: dict, prefix: str, *args: Any
+        self, state_dict: dict[str, Any], prefix: str, *args: Any
     ) -> None:
         """Take the images of a checkpoint, whatever their shape."""
         images = state_dict.get(f'{prefix}images')

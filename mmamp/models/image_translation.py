@@ -18,6 +18,26 @@ class ImageTranslationGAN(BaseGAN):
 
     Attributes:
         translator (str): Which network makes the results.
+
+    Examples:
+        >>> from mmamp.registry import MODELS
+        >>> @MODELS.register_module()
+        ... class LeastSquaresTranslation(ImageTranslationGAN):
+        ...     def disc_loss(self, inputs, data_samples, optimizer_wrapper):
+        ...         fake = self.discriminator(self.generator(inputs).detach())
+        ...         real = self.discriminator(data_samples['gt_img'])
+        ...         return dict(
+        ...             loss_fake=fake.square().mean(),
+        ...             loss_real=(real - 1).square().mean())
+        ...
+        ...     def gen_loss(self, inputs, data_samples, optimizer_wrapper):
+        ...         fake = self.discriminator(self.generator(inputs))
+        ...         return dict(loss_gen=(fake - 1).square().mean())
+        >>> model = dict(
+        ...     type='LeastSquaresTranslation',
+        ...     generator=dict(type='mmamp.ResNetGenerator'),
+        ...     discriminator=dict(
+        ...         type='mmamp.PatchDiscriminator', in_channels=3))
     """
 
     translator: ClassVar[str] = 'generator'
@@ -37,9 +57,10 @@ class ImageTranslationGAN(BaseGAN):
         """
         with in_evaluation(self, self.translator, use_ema) as network:
             results = network(images)
-        return self.data_preprocessor.to_uint8(results)
+        pixels: Tensor = self.data_preprocessor.to_uint8(results)
+        return pixels
 
-    def panels(self, data: dict) -> dict[str, Tensor]:
+    def panels(self, data: dict[str, Any]) -> dict[str, Tensor]:
         """Pictures to look at, by what they are.
 
         Args:
@@ -87,7 +108,7 @@ class ImageTranslationGAN(BaseGAN):
 
     def _images(self, data_samples: Any, key: str) -> Tensor:
         """The images that a batch brings beside its inputs."""
-        images = (
+        images: Tensor | None = (
             data_samples.get(key) if isinstance(data_samples, dict) else None
         )
         if images is None:

@@ -19,7 +19,7 @@ class KeptBatches:
     def __init__(self) -> None:
         self._batches: list[Any] = []
 
-    def add(self, batch: dict) -> None:
+    def add(self, batch: dict[str, Any]) -> None:
         """Keep one more."""
         self._batches.append(batch)
 
@@ -33,7 +33,8 @@ class KeptBatches:
 
     def state(self) -> list[Any]:
         """What this rank has, on the CPU."""
-        return tree_map(_to_cpu, self._batches)
+        batches: list[Any] = tree_map(_to_cpu, self._batches)
+        return batches
 
     def load(self, of_ranks: list[list[Any]], device: Any) -> None:
         """Take over what ranks had.

@@ -162,7 +162,9 @@ class SampleRandom:
 
 
 def uniform(
-    random: SampleRandom | None, shape: torch.Size | tuple, device: Any
+    random: SampleRandom | None,
+    shape: torch.Size | tuple[Any, ...],
+    device: Any,
 ) -> Tensor:
     """Uniform numbers of a shape, the samples' or torch's own."""
     if random is None:
@@ -171,7 +173,9 @@ def uniform(
 
 
 def normal(
-    random: SampleRandom | None, shape: torch.Size | tuple, device: Any
+    random: SampleRandom | None,
+    shape: torch.Size | tuple[Any, ...],
+    device: Any,
 ) -> Tensor:
     """Standard normal numbers of a shape, the samples' or torch's own."""
     if random is None:

@@ -28,11 +28,14 @@ class Pix2Pix(ImageTranslationGAN):
             :class:`~mmamp.models.archs.pix2pix.UNetGenerator`.
         discriminator (dict or nn.Module): Such as
             :class:`~mmamp.models.archs.pix2pix.PatchDiscriminator`.
-        gan_loss (dict or nn.Module): Defaults to the vanilla
-            :class:`~mmamp.models.losses.gan_loss.GANLoss`.
+        gan_loss (dict or nn.Module, optional): Defaults to None: the
+            vanilla :class:`~mmamp.models.losses.gan_loss.GANLoss`.
         pixel_weight (float): Weight of the L1 loss, the paper's lambda.
             Defaults to 100.
         **kwargs: Arguments of :class:`~mmamp.models.base_gan.BaseGAN`.
+
+    Raises:
+        ValueError: If ``pixel_weight`` is negative.
 
     Examples:
         >>> model = dict(
@@ -44,9 +47,9 @@ class Pix2Pix(ImageTranslationGAN):
 
     def __init__(
         self,
-        generator: dict | nn.Module,
-        discriminator: dict | nn.Module,
-        gan_loss: dict | nn.Module | None = None,
+        generator: dict[str, Any] | nn.Module,
+        discriminator: dict[str, Any] | nn.Module,
+        gan_loss: dict[str, Any] | nn.Module | None = None,
         pixel_weight: float = 100.0,
         **kwargs: Any,
     ) -> None:
@@ -90,4 +93,5 @@ class Pix2Pix(ImageTranslationGAN):
         )
 
     def _discriminate(self, source: Tensor, result: Tensor) -> Tensor:
-        return self.discriminator(torch.cat([source, result], 1))
+        pred: Tensor = self.discriminator(torch.cat([source, result], 1))
+        return pred

@@ -70,7 +70,10 @@ class SeparateDistributedDataParallel(MMSeparateDistributedDataParallel):
 
 
 def _without_wrappers(
-    module: nn.Module, state_dict: Any, prefix: str, local_metadata: dict
+    module: nn.Module,
+    state_dict: Any,
+    prefix: str,
+    local_metadata: dict[str, Any],
 ) -> None:
     """Name a state's entries as the model without its wrappers would."""
     wrapped = tuple(

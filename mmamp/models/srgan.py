@@ -28,7 +28,7 @@ class SRGAN(ImageTranslationGAN):
             :class:`~mmamp.models.archs.srgan.SRResNet`.
         discriminator (dict or nn.Module): Such as
             :class:`~mmamp.models.archs.srgan.SRGANDiscriminator`.
-        gan_loss (dict or nn.Module): Defaults to
+        gan_loss (dict or nn.Module, optional): Defaults to None:
             :meth:`default_gan_loss`, here the vanilla
             :class:`~mmamp.models.losses.gan_loss.GANLoss` of weight 0.001
             (equation 3).
@@ -55,12 +55,12 @@ class SRGAN(ImageTranslationGAN):
 
     def __init__(
         self,
-        generator: dict | nn.Module,
-        discriminator: dict | nn.Module,
-        gan_loss: dict | nn.Module | None = None,
+        generator: dict[str, Any] | nn.Module,
+        discriminator: dict[str, Any] | nn.Module,
+        gan_loss: dict[str, Any] | nn.Module | None = None,
         pixel_loss: str = 'mse',
         pixel_weight: float = 1.0,
-        perceptual_loss: dict | nn.Module | None = None,
+        perceptual_loss: dict[str, Any] | nn.Module | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(generator, discriminator, **kwargs)
@@ -71,8 +71,12 @@ class SRGAN(ImageTranslationGAN):
         if perceptual_loss is not None:
             self.perceptual_loss = built('perceptual_loss', perceptual_loss)
 
-    def default_gan_loss(self) -> dict:
-        """Config of the adversarial loss if none is given."""
+    def default_gan_loss(self) -> dict[str, Any]:
+        """Config of the adversarial loss if none is given.
+
+        Returns:
+            dict: Of a registered loss.
+        """
         return dict(type='mmamp.GANLoss', gan_type='vanilla', loss_weight=1e-3)
 
     def disc_loss(
@@ -120,4 +124,5 @@ class SRGAN(ImageTranslationGAN):
         return losses
 
     def _gen_gan_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        return self.gan_loss(self.discriminator(fake), True)
+        loss: Tensor = self.gan_loss(self.discriminator(fake), True)
+        return loss

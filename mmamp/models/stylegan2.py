@@ -56,8 +56,8 @@ class StyleGAN2(ImageGAN):
 
     def __init__(
         self,
-        generator: dict | nn.Module,
-        discriminator: dict | nn.Module,
+        generator: dict[str, Any] | nn.Module,
+        discriminator: dict[str, Any] | nn.Module,
         noise_size: int = 512,
         mixing_prob: float = 0.9,
         **kwargs: Any,
@@ -104,7 +104,8 @@ class StyleGAN2(ImageGAN):
         return self.generator(*latents, generator=random.generator()), None
 
     def _map(self, generator: Any, random: SampleRandom) -> Tensor:
-        return generator.mapping(*self._mixed_latents(random))
+        w: Tensor = generator.mapping(*self._mixed_latents(random))
+        return w
 
     def _synthesis(
         self, generator: Any, random: SampleRandom

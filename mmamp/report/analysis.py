@@ -76,7 +76,7 @@ class Analysis:
     def _noise(self, reference: dict[str, Any]) -> float:
         """Float32 against itself."""
         again = self._timed('float32', [])['seconds']['median']
-        ratio = again / reference['seconds']['median']
+        ratio: float = again / reference['seconds']['median']
         return max(ratio, 1 / ratio)
 
     def _compare(self, row: dict[str, Any], reference: dict[str, Any]) -> None:

@@ -46,11 +46,12 @@ def metafile(readme: Path) -> str:
         for found in _RESULTS.finditer(text)
         for row in _rows(found['table'])
     ]
-    return yaml.safe_dump(
+    metafile: str = yaml.safe_dump(
         dict(Collections=[collection], Models=models),
         sort_keys=False,
         allow_unicode=True,
     )
+    return metafile
 
 
 def write_metafile(folder: Path) -> Path:

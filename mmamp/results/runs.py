@@ -78,7 +78,7 @@ def train(run: Run, root: Path, options: list[str]) -> dict[str, float]:
     record = folder / 'result.json'
     made_by = _made_by(run, root, options)
     if record.is_file():
-        result = json.loads(record.read_text())
+        result: dict[str, Any] = json.loads(record.read_text())
         if result.pop('made_by') == made_by:
             return result
     shutil.rmtree(folder, ignore_errors=True)

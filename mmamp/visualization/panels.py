@@ -54,7 +54,8 @@ def _resized(images: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
         ).reshape(*size, -1)
         for image in images
     ]
-    return np.stack(large).transpose(0, 3, 1, 2)
+    result: np.ndarray = np.stack(large).transpose(0, 3, 1, 2)
+    return result
 
 
 def _captioned(name: str, grid: np.ndarray) -> np.ndarray:

@@ -135,7 +135,8 @@ def _save(runner: Any) -> str:
     """Save with the run's own hook, if that can; else plainly."""
     for hook in runner.hooks:
         if hasattr(hook, 'save_now'):
-            return hook.save_now(runner)
+            path: str = hook.save_now(runner)
+            return path
     path = save_plainly(runner, f'iter_{runner.iter + 1}.pth')
     with open(os.path.join(runner.work_dir, 'last_checkpoint'), 'w') as file:
         file.write(path)

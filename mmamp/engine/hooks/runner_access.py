@@ -29,7 +29,8 @@ def logging_interval(runner: Any) -> int:
     """Iterations from one line of the log to the next."""
     for hook in runner.hooks:
         if isinstance(hook, LoggerHook):
-            return hook.interval
+            interval: int = hook.interval
+            return interval
     return 10
 
 
@@ -39,8 +40,9 @@ def training_rng_state(runner: Any) -> dict[str, Any]:
     While validation runs these are not those of the moment.
     """
     for hook in runner.hooks:
-        if getattr(hook, 'rng_before_val', None) is not None:
-            return hook.rng_before_val
+        state: dict[str, Any] | None = getattr(hook, 'rng_before_val', None)
+        if state is not None:
+            return state
     return rng_state()
 
 

@@ -86,7 +86,7 @@ def _copies(values: dict[str, Tensor]) -> dict[str, Tensor]:
 def _longest_window(runner: Any) -> int:
     """Values that the log processor may ask for."""
     processor = runner.log_processor
-    lengths = [SHORTEST, processor.window_size]
+    lengths: list[int] = [SHORTEST, processor.window_size]
     for cfg in processor.custom_cfg:
         size = cfg.get('window_size')
         if size == 'epoch':
@@ -94,5 +94,6 @@ def _longest_window(runner: Any) -> int:
         elif isinstance(size, int):
             lengths.append(size)
         elif cfg.get('method_name') != 'current':
-            return HistoryBuffer().max_length  # it asks for all
+            unbounded: int = HistoryBuffer().max_length  # it asks for all
+            return unbounded
     return max(lengths)

@@ -99,7 +99,7 @@ class SampleHook(Hook):
                     step=runner.iter + 1,
                 )
 
-    @master_only
+    @master_only  # type: ignore[untyped-decorator]
     def after_train(self, runner: Any) -> None:
         """Say where the last picture is."""
         name = f'samples_{runner.iter}.png'

@@ -90,11 +90,11 @@ class AmpOptimWrapper(WindowedOptimWrapper):
     def __init__(
         self,
         optimizer: Optimizer,
-        loss_scale: str | float | dict = 'dynamic',
+        loss_scale: str | float | dict[str, Any] = 'dynamic',
         dtype: str | torch.dtype | None = None,
         use_fsdp: bool = False,
         accumulative_counts: int = 1,
-        clip_grad: dict | None = None,
+        clip_grad: dict[str, Any] | None = None,
         loss_scaler: str | None = None,
     ) -> None:
         if loss_scaler is not None and not (
@@ -241,19 +241,21 @@ class AmpOptimWrapper(WindowedOptimWrapper):
 
         Args:
             outputs (Tensor or Sequence[Tensor]): Of the differentiated
-                function.
-            inputs (Tensor or Sequence[Tensor]): With respect to which.
+                function, of any shapes.
+            inputs (Tensor or Sequence[Tensor]): With respect to which, of any
+                shapes.
             grad_outputs (Tensor or Sequence[Tensor], optional): The vector in
-                the vector-Jacobian product. Defaults to None: ones, for
-                scalar outputs.
-            retain_graph (bool, optional): As there. Defaults to None:
-                ``create_graph``.
+                the vector-Jacobian product, of the outputs' shapes. Defaults
+                to None: ones, for scalar outputs.
+            retain_graph (bool, optional): Whether the graph is kept. Defaults
+                to None: ``create_graph``.
             create_graph (bool): Whether the result can be differentiated.
                 Defaults to False.
             **kwargs: Other arguments of ``torch.autograd.grad``.
 
         Returns:
-            tuple[Tensor or None]: Unscaled, and at least float32.
+            tuple[Tensor or None]: Of the inputs' shapes, unscaled, and at
+            least float32.
 
         Raises:
             RuntimeError: If the network is sharded by FSDP2, and the result
@@ -344,7 +346,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             and not self.is_sharded
         )
 
-    def _step_from_host(self, finite: Tensor, kwargs: dict) -> bool:
+    def _step_from_host(self, finite: Tensor, kwargs: dict[str, Any]) -> bool:
         """Decide here: the one synchronisation that the decision needs."""
         is_finite = bool(finite)
         if is_finite:
@@ -353,7 +355,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             self._guard.restore()
         return is_finite
 
-    def _step_on_device(self, finite: Tensor, kwargs: dict) -> None:
+    def _step_on_device(self, finite: Tensor, kwargs: dict[str, Any]) -> None:
         """Let a fused optimizer decide inside its kernel: nothing waits."""
         optimizer: Any = self.optimizer
         optimizer.grad_scale = None
@@ -368,7 +370,8 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         if clip and self.grad_name == 'grad_norm':
             if self.is_sharded:
                 return clip_sharded_norm_(params, **clip)
-            return self.clip_func(params, **clip).detach()
+            norm: Tensor = self.clip_func(params, **clip).detach()
+            return norm
         norm = total_norm(params)
         if clip:
             self.clip_func(params, **clip)
@@ -448,7 +451,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
 
     # ---- state -------------------------------------------------------------
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         """The optimizer's state, the scaler's and the counters.
 
         Returns:
@@ -483,9 +486,12 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         if not self.is_sharded:
             keys.append('window')
         own = self._own_state()
-        return tree_map(_on_cpu, {k: own[k] for k in keys if k in own})
+        state: dict[str, Any] = tree_map(
+            _on_cpu, {k: own[k] for k in keys if k in own}
+        )
+        return state
 
-    def load_state_dict(self, state_dict: dict) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a state that any optimizer wrapper saved.
 
         Args:
@@ -524,5 +530,5 @@ def _on_cpu(value: Any) -> Any:
     return value.cpu() if isinstance(value, Tensor) else value
 
 
-def _as_tuple(value: Any) -> tuple:
+def _as_tuple(value: Any) -> tuple[Any, ...]:
     return (value,) if isinstance(value, Tensor) else tuple(value)

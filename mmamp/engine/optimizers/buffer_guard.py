@@ -118,7 +118,9 @@ class BufferGuard:
         self,
     ) -> Iterator[tuple[tuple[torch.device, torch.dtype], list[Tensor]]]:
         """The buffers that exist now, by device and dtype."""
-        groups: dict = defaultdict(list)
+        groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = (
+            defaultdict(list)
+        )
         for owner, name in self._slots:
             buffer = owner.get(name)
             if buffer is not None:

@@ -1,5 +1,7 @@
 """Small helpers on losses and gradients."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -54,7 +56,7 @@ def clip_sharded_norm_(
     return norm
 
 
-def check_clip_grad(clip_grad: dict | None) -> None:
+def check_clip_grad(clip_grad: dict[str, Any] | None) -> None:
     """Refuse a ``clip_grad`` that cannot clip."""
     if clip_grad is None:
         return

@@ -127,7 +127,8 @@ def scaled_grad(
     leaves = _leaves(with_graph)
     if leaves:
         # In a list: autograd shall not see them as inputs of this function.
-        true = iter(_Unscale.apply(scaler, cotangent, present, *leaves))
+        unscale: Any = _Unscale.apply
+        true = iter(unscale(scaler, cotangent, present, *leaves))
     else:
         true = iter([_unscale(g, cotangent) for g in present])
     return tuple(None if g is None else next(true) for g in scaled)

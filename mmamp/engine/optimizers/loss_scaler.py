@@ -16,13 +16,15 @@ class LossScaler(GradScaler):
     Args:
         device (str): Device type of the gradients. Defaults to ``'cuda'``.
         init_scale (float): The first scale. Defaults to 65536.
-        growth_factor (float): Defaults to 2.
-        backoff_factor (float): Defaults to 0.5.
+        growth_factor (float): What the scale is multiplied by when it grows.
+            Defaults to 2.
+        backoff_factor (float): What it is multiplied by when it drops.
+            Defaults to 0.5.
         growth_interval (int): Finite windows in a row before the scale grows.
             Defaults to 2000.
         enabled (bool): False makes every method a no-op. Defaults to True.
         min_scale (float, optional): The scale never falls below. Defaults to
-            1, or to ``init_scale`` where that is smaller.
+            None: 1, or ``init_scale`` where that is smaller.
         max_scale (float, optional): The scale never grows above. Defaults to
             None: no bound.
         hysteresis (int): How many non-finite windows, since the scale last
@@ -80,7 +82,14 @@ class LossScaler(GradScaler):
         )
 
     def has_settings_of(self, other: 'LossScaler') -> bool:
-        """Whether another scaler would behave in the same way."""
+        """Whether another scaler would behave in the same way.
+
+        Args:
+            other (LossScaler): The other.
+
+        Returns:
+            bool: Whether it has the same class and settings.
+        """
         names = [
             *('_enabled', '_device', '_init_scale', '_growth_factor'),
             *('_backoff_factor', '_growth_interval', 'dynamic'),
@@ -92,11 +101,18 @@ class LossScaler(GradScaler):
         )
 
     def is_unscaled(self, optimizer: torch.optim.Optimizer) -> bool:
-        """Whether ``unscale_(optimizer)`` was called since ``update()``."""
+        """Whether ``unscale_(optimizer)`` was called since ``update()``.
+
+        Args:
+            optimizer (Optimizer): Which.
+
+        Returns:
+            bool: True too where there is no scale.
+        """
         if not self._enabled:
             return True
         state = self._per_optimizer_states[id(optimizer)]
-        return state['stage'].name != 'READY'
+        return bool(state['stage'].name != 'READY')
 
     def at_minimum(self) -> bool | torch.Tensor:
         """Whether the scale cannot fall any further; stays on the device.
@@ -111,7 +127,11 @@ class LossScaler(GradScaler):
         return self._scale <= self.min_scale
 
     def begin_window(self, optimizer: torch.optim.Optimizer) -> None:
-        """Tell that gradients are being made with the present scale."""
+        """Tell that gradients are being made with the present scale.
+
+        Args:
+            optimizer (Optimizer): Whose.
+        """
         self.cycle.open.add(id(optimizer))
 
     def end_window(self, optimizer: torch.optim.Optimizer) -> None:
@@ -254,7 +274,10 @@ class ShardedLossScaler(LossScaler, ShardedGradScaler):
 
 
 def build_loss_scaler(
-    loss_scale: str | float | dict, device: str, enabled: bool, sharded: bool
+    loss_scale: str | float | dict[str, Any],
+    device: str,
+    enabled: bool,
+    sharded: bool,
 ) -> LossScaler:
     """The scaler that a wrapper's ``loss_scale`` asks for.
 

@@ -5,6 +5,7 @@ import inspect
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from mmengine.device import is_npu_available, is_npu_support_full_precision
 from mmengine.logging import MMLogger, print_log
@@ -80,7 +81,9 @@ class OptimWrapperConstructor:
     """
 
     def __init__(
-        self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None
+        self,
+        optim_wrapper_cfg: dict[str, Any],
+        paramwise_cfg: dict[str, Any] | None = None,
     ) -> None:
         if not isinstance(optim_wrapper_cfg, dict):
             raise TypeError(
@@ -140,7 +143,9 @@ class OptimWrapperConstructor:
         )
         return wrapper
 
-    def _build(self, entry: dict, claim: Claim, label: str) -> OptimWrapper:
+    def _build(
+        self, entry: dict[str, Any], claim: Claim, label: str
+    ) -> OptimWrapper:
         # Wrappers take arguments apart: `clip_grad` loses its `type`.
         cfg = copy.deepcopy(entry)
         cfg.pop('modules', None)
@@ -168,7 +173,7 @@ class OptimWrapperConstructor:
 
 def _share_scalers(wrappers: dict[str, OptimWrapper]) -> None:
     """Give the wrappers of each group one loss scaler."""
-    groups: dict[str, list] = {}
+    groups: dict[str, list[Any]] = {}
     for wrapper in wrappers.values():
         if (group := getattr(wrapper, 'scaler_group', None)) is not None:
             groups.setdefault(group, []).append(wrapper)
@@ -192,7 +197,7 @@ def _label(name: str) -> str:
     return f'optim_wrapper[{name!r}]' if name else 'optim_wrapper'
 
 
-def _check_single(cfg: dict) -> None:
+def _check_single(cfg: dict[str, Any]) -> None:
     for name, value in cfg.items():
         is_entry = isinstance(value, dict) and 'optimizer' in value
         if is_entry or isinstance(value, OptimWrapper):
@@ -204,7 +209,7 @@ def _check_single(cfg: dict) -> None:
     _check_optimizer(cfg, 'optim_wrapper')
 
 
-def _check_entries(cfg: dict) -> None:
+def _check_entries(cfg: dict[str, Any]) -> None:
     if is_npu_available() and not is_npu_support_full_precision():
         # MMEngine put it there by itself; it means nothing beside entries.
         cfg.pop('type', None)
@@ -226,7 +231,7 @@ def _check_entries(cfg: dict) -> None:
             )
 
 
-def _check_optimizer(entry: dict, label: str) -> None:
+def _check_optimizer(entry: dict[str, Any], label: str) -> None:
     given = entry.get('optimizer')
     if not isinstance(given, dict):
         raise (ValueError if given is None else TypeError)(
@@ -235,16 +240,18 @@ def _check_optimizer(entry: dict, label: str) -> None:
         )
 
 
-def _resolve(registry: Registry, cfg: dict, label: str) -> Callable:
+def _resolve(
+    registry: Registry, cfg: dict[str, Any], label: str
+) -> Callable[..., Any]:
     """Return what ``cfg['type']`` names, or say what it could have named."""
-    given = cfg.get('type')
+    given: Callable[..., Any] | str | None = cfg.get('type')
     if callable(given):
         return given
     if not isinstance(given, str):
         raise TypeError(f'{label}: {registry.name} needs a `type`, got {cfg}')
     with registry.switch_scope_and_registry(cfg.get('_scope_')) as scoped:
         try:
-            found = scoped.get(given)
+            found: Callable[..., Any] | None = scoped.get(given)
         except RuntimeError:  # what MMEngine raises for a malformed name
             found = None
     if callable(found):
@@ -270,18 +277,21 @@ class _Grouper(DefaultOptimWrapperConstructor):
     """MMEngine's parameter-wise options, over names without ``module.``."""
 
     def add_params(
-        self, params: list[dict], module: nn.Module, **kwargs: object
+        self, params: list[dict[str, Any]], module: nn.Module, **kwargs: object
     ) -> None:
         super().add_params(params, unwrap(module), **kwargs)
 
 
 def _param_groups(
-    claim: Claim, optimizer_cfg: dict, paramwise_cfg: dict | None, label: str
-) -> list:
+    claim: Claim,
+    optimizer_cfg: dict[str, Any],
+    paramwise_cfg: dict[str, Any] | None,
+    label: str,
+) -> list[Any]:
     """Return a claim's parameters, in groups where options ask for it."""
     if not paramwise_cfg:
         return list(claim.trainable)
-    groups: list[dict] = []
+    groups: list[dict[str, Any]] = []
     what = (
         f'paramwise_cfg={paramwise_cfg!r} (its multipliers need `lr` and '
         f'`weight_decay` in `optimizer`) does not fit {optimizer_cfg!r}'
@@ -296,7 +306,7 @@ def _param_groups(
     finally:
         logger.removeFilter(_not_on_frozen)
     # A tied parameter has a group wherever it is used: the first one holds.
-    first: dict[nn.Parameter, dict] = {}
+    first: dict[nn.Parameter, dict[str, Any]] = {}
     for group in groups:
         first.setdefault(group['params'][0], group)
     return list(first.values())

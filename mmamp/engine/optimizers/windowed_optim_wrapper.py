@@ -36,7 +36,7 @@ class WindowedOptimWrapper(MMEngineAmpOptimWrapper):
         self,
         optimizer: Optimizer,
         accumulative_counts: int = 1,
-        clip_grad: dict | None = None,
+        clip_grad: dict[str, Any] | None = None,
     ) -> None:
         check_int('accumulative_counts', accumulative_counts)
         check_clip_grad(clip_grad)
@@ -192,7 +192,8 @@ class WindowedOptimWrapper(MMEngineAmpOptimWrapper):
 
     def _scale(self) -> float:
         """The loss scale; 1 where there is none."""
-        return self.loss_scaler.get_scale()
+        scale: float = self.loss_scaler.get_scale()
+        return scale
 
     def _params(self) -> list[nn.Parameter]:
         groups = self.optimizer.param_groups

@@ -28,8 +28,8 @@ class LinearLrInterval(LRSchedulerMixin, _ParamScheduler):
         start_factor (float): At ``begin``. Defaults to 1.
         end_factor (float): That would be reached at ``end``. Defaults to 0.
         begin (int): When it starts. Defaults to 0.
-        end (int): When the end would be reached. The runner gives the length
-            of the run if it is not set.
+        end (int): When the end would be reached. Defaults to 1e9; the runner
+            gives the length of the run if it is not set.
         by_epoch (bool): Whether it counts epochs, not iterations. Defaults to
             True, as everywhere in MMEngine.
         **kwargs: ``last_step`` and ``verbose``, as everywhere in MMEngine.
@@ -85,5 +85,5 @@ class LinearLrInterval(LRSchedulerMixin, _ParamScheduler):
 
     def _factor(self, step: int) -> float:
         stairs = (self.end - self.begin) // self.interval
-        part = step // self.interval / stairs
+        part: float = step // self.interval / stairs
         return self.start_factor + (self.end_factor - self.start_factor) * part

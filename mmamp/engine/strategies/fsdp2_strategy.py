@@ -185,13 +185,15 @@ class FSDP2Strategy(DDPStrategy):
         """Whole tensors, on the CPU of the main process."""
         if self._saved is not None:
             return self._saved[0]
-        return gathered(self.model.state_dict())
+        state: dict[str, Any] = gathered(self.model.state_dict())
+        return state
 
     def optim_state_dict(self) -> dict[str, Any]:
         """See above."""
         if self._saved is not None:
             return self._saved[1]
-        return gathered(super().optim_state_dict())
+        state: dict[str, Any] = gathered(super().optim_state_dict())
+        return state
 
     def resume(
         self, filename: str, *, map_location: Any = 'default', **kwargs: Any
@@ -206,7 +208,10 @@ class FSDP2Strategy(DDPStrategy):
         """
         if map_location == 'default':
             map_location = 'cpu'
-        return super().resume(filename, map_location=map_location, **kwargs)
+        checkpoint: dict[str, Any] = super().resume(
+            filename, map_location=map_location, **kwargs
+        )
+        return checkpoint
 
     def load_model_state_dict(
         self,

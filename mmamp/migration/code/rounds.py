@@ -42,7 +42,7 @@ class Event(NamedTuple):
     operation: Operation
     statement: Any
     blocks: tuple[Any, ...]
-    around: tuple[Any, ...]
+    around: tuple[cst.BaseCompoundStatement, ...]
 
 
 class Round(NamedTuple):
@@ -66,7 +66,7 @@ class Round(NamedTuple):
         first = self.backwards[0]
         inner = first.around[len(self.step.around) :]
         if len(inner) == 1 and count_of(inner[0]):
-            return inner[0]
+            return cst.ensure_type(inner[0], cst.For)
         return None
 
     @property

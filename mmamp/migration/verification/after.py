@@ -112,7 +112,9 @@ def _updates(
     cfg: dict[str, Any], name: str, entries: dict[str, Any]
 ) -> Fraction:
     """Updates of a network in an iteration."""
-    counts = {k: x.get('accumulative_counts', 1) for k, x in entries.items()}
+    counts: dict[str, int] = {
+        k: x.get('accumulative_counts', 1) for k, x in entries.items()
+    }
     model = cfg.get('model') or {}
     is_generator, is_discriminator = role(name)
     if not (is_generator or is_discriminator):
@@ -121,7 +123,7 @@ def _updates(
     if steps is None and 'generator_steps' not in model:
         # Models of MMagic's that are no BaseGAN.
         train_cfg = model.get('train_cfg') or {}
-        repeat = 1 if is_generator else train_cfg.get('disc_repeat', 1)
+        repeat: int = 1 if is_generator else train_cfg.get('disc_repeat', 1)
         return alternating(train_cfg, is_generator) * repeat / counts[name]
     if is_discriminator:
         return Fraction(1, counts[name])
@@ -165,7 +167,8 @@ def _main_group(wrapper: OptimWrapper) -> dict[str, Any]:
         wrapper.optimizer.defaults['lr'],
     )
     lrs = [x.get('initial_lr', x['lr']) for x in groups]
-    return groups[lrs.index(lr) if lr in lrs else 0]
+    main: dict[str, Any] = groups[lrs.index(lr) if lr in lrs else 0]
+    return main
 
 
 def _build(config: dict[str, Any], wrapper: OptimWrapper, run: Run) -> Any:

@@ -36,7 +36,9 @@ def old_run(cfg: dict[str, Any], probes: dict[str, nn.Module]) -> Run:
 
 def old_optimizers(cfg: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The optimizers, by network; a single one's name is empty."""
-    found = cfg.get('optimizers') or cfg.get('optimizer')
+    found: dict[str, Any] | None = cfg.get('optimizers') or cfg.get(
+        'optimizer'
+    )
     if not found:
         return _of_train_cfg(cfg.get('train_cfg') or {})
     if all(isinstance(x, dict) for x in found.values()):

@@ -59,7 +59,8 @@ def _step(config: dict[str, Any], lr: float, total: int | None) -> _Made:
 
 
 def _target(config: dict[str, Any], lr: float) -> float:
-    if (ratio := config.get('min_lr_ratio')) is not None:
+    ratio: float | None = config.get('min_lr_ratio')
+    if ratio is not None:
         return lr * ratio
     return config.get('min_lr') or 0.0
 
@@ -95,8 +96,9 @@ def _cosine_restart(
 def _linear(config: dict[str, Any], lr: float, total: int | None) -> _Made:
     if total is None:
         return None
-    start, interval = config.get('start', 0), config.get('interval', 1)
-    target = config['target_lr']
+    start: int = config.get('start', 0)
+    interval: int = config.get('interval', 1)
+    target: float = config['target_lr']
     stairs = (total - start) // interval
     if not stairs:
         return lambda i: lr, []

@@ -34,7 +34,9 @@ _DISCRIMINATOR_WIDTHS = {
 }
 
 
-def _widths(table: dict, image_size: int, base_channels: int) -> list[int]:
+def _widths(
+    table: dict[int, tuple[int, ...]], image_size: int, base_channels: int
+) -> list[int]:
     if image_size not in table:
         raise ValueError(
             f'image_size={image_size!r}: give one of {list(table)}'
@@ -70,6 +72,13 @@ class BigGANGenerator(BaseModule):
     Raises:
         ValueError: If ``image_size`` is not one of those, or ``noise_size``
             cannot be split evenly.
+
+    Examples:
+        >>> generator = dict(
+        ...     type='mmamp.BigGANGenerator',
+        ...     image_size=128,
+        ...     num_classes=1000,
+        ...     attention_size=64)
     """
 
     def __init__(
@@ -121,7 +130,15 @@ class BigGANGenerator(BaseModule):
         orthogonal_(self)
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] from noise (N, D), labels (N, )."""
+        """Images of classes.
+
+        Args:
+            noise (Tensor): Standard normal, of shape (N, noise_size).
+            labels (Tensor): Classes, of shape (N, ).
+
+        Returns:
+            Tensor: In [-1, 1], of shape (N, C, H, W).
+        """
         first, *parts = noise.split(self.chunk_size, dim=1)
         embedding = self.embedding(labels)
         x = self.linear(first).view(len(noise), self.width, 4, 4)
@@ -131,7 +148,8 @@ class BigGANGenerator(BaseModule):
             x = block(x, cat([embedding, part], dim=1))
             if str(i) in self.attention:
                 x = self.attention[str(i)](x)
-        return self.to_image(x)
+        images: Tensor = self.to_image(x)
+        return images
 
 
 @MODELS.register_module()
@@ -147,6 +165,13 @@ class BigGANDiscriminator(BaseModule):
 
     Raises:
         ValueError: If ``image_size`` or ``attention_size`` cannot be.
+
+    Examples:
+        >>> discriminator = dict(
+        ...     type='mmamp.BigGANDiscriminator',
+        ...     image_size=128,
+        ...     num_classes=1000,
+        ...     attention_size=64)
     """
 
     def __init__(
@@ -188,7 +213,15 @@ class BigGANDiscriminator(BaseModule):
         orthogonal_(self)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Logits of shape (N, 1)."""
+        """How real images are, as images of their classes.
+
+        Args:
+            images (Tensor): Of shape (N, C, H, W), in [-1, 1].
+            labels (Tensor): Classes, of shape (N, ).
+
+        Returns:
+            Tensor: Logits, of shape (N, 1).
+        """
         x = images
         for i, block in enumerate(self.blocks):
             x = block(x)
@@ -196,4 +229,5 @@ class BigGANDiscriminator(BaseModule):
                 x = self.attention[str(i)](x)
         features = self.relu(x).sum(dim=(2, 3))
         projection = (self.embedding(labels) * features).sum(1, keepdim=True)
-        return self.linear(features) + projection
+        logits: Tensor = self.linear(features) + projection
+        return logits

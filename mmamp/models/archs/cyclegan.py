@@ -15,7 +15,7 @@ from .pix2pix import conv_module
 class _ResidualBlock(nn.Module):
     """Two convolutions with reflected borders, beside an identity."""
 
-    def __init__(self, channels: int, norm_cfg: dict) -> None:
+    def __init__(self, channels: int, norm_cfg: dict[str, Any]) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             *(
@@ -33,7 +33,8 @@ class _ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x)
+        x = x + self.layers(x)
+        return x
 
 
 @MODELS.register_module()
@@ -52,7 +53,8 @@ class ResNetGenerator(BaseModule):
             have 4 times that. Defaults to 64.
         num_blocks (int): Residual blocks. Defaults to 9, the paper's for
             256x256; it takes 6 for 128x128.
-        norm_cfg (dict): Norm layer. Defaults to ``dict(type='IN')``.
+        norm_cfg (dict, optional): Norm layer. Defaults to None:
+            ``dict(type='IN')``.
         init_cfg (list[dict], optional): Defaults to None: as in the paper,
             normal with standard deviation 0.02.
 
@@ -69,8 +71,8 @@ class ResNetGenerator(BaseModule):
         out_channels: int = 3,
         base_channels: int = 64,
         num_blocks: int = 9,
-        norm_cfg: dict | None = None,
-        init_cfg: list[dict] | None = None,
+        norm_cfg: dict[str, Any] | None = None,
+        init_cfg: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg or NORMAL_INIT)
         check_int('ResNetGenerator: num_blocks', num_blocks, low=0)
@@ -94,11 +96,14 @@ class ResNetGenerator(BaseModule):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] from source images.
+        """Images from source images.
 
         Args:
             images (Tensor): Of shape (N, C, H, W), in [-1, 1]; H and W are
                 multiples of 4.
+
+        Returns:
+            Tensor: In [-1, 1], of shape (N, C, H, W).
 
         Raises:
             ValueError: If they are not.
@@ -109,4 +114,5 @@ class ResNetGenerator(BaseModule):
                 'ResNetGenerator needs images whose sides are multiples of '
                 f'4, but got {height}x{width}: resize or crop them'
             )
-        return self.layers(images)
+        results: Tensor = self.layers(images)
+        return results

@@ -1,6 +1,7 @@
 """DCGAN (Radford, Metz and Chintala, 2016)."""
 
 from itertools import pairwise
+from typing import Any
 
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
@@ -27,6 +28,9 @@ class DCGANGenerator(BaseModule):
 
     Raises:
         ValueError: If ``image_size`` is no power of 2 from 8 on.
+
+    Examples:
+        >>> generator = dict(type='mmamp.DCGANGenerator', image_size=64)
     """
 
     def __init__(
@@ -35,7 +39,7 @@ class DCGANGenerator(BaseModule):
         out_channels: int = 3,
         base_channels: int = 64,
         noise_size: int = 100,
-        init_cfg: list[dict] | None = None,
+        init_cfg: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg or NORMAL_INIT)
         blocks = num_doublings(image_size)
@@ -78,8 +82,16 @@ class DCGANGenerator(BaseModule):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Images of shape (N, C, H, W) in [-1, 1] from noise (N, D)."""
-        return self.layers(noise[:, :, None, None])
+        """Images from noise.
+
+        Args:
+            noise (Tensor): Standard normal, of shape (N, noise_size).
+
+        Returns:
+            Tensor: In [-1, 1], of shape (N, C, H, W).
+        """
+        images: Tensor = self.layers(noise[:, :, None, None])
+        return images
 
 
 @MODELS.register_module()
@@ -95,6 +107,10 @@ class DCGANDiscriminator(BaseModule):
 
     Raises:
         ValueError: If ``image_size`` is no power of 2 from 8 on.
+
+    Examples:
+        >>> discriminator = dict(
+        ...     type='mmamp.DCGANDiscriminator', image_size=64)
     """
 
     def __init__(
@@ -102,7 +118,7 @@ class DCGANDiscriminator(BaseModule):
         image_size: int,
         in_channels: int = 3,
         base_channels: int = 64,
-        init_cfg: list[dict] | None = None,
+        init_cfg: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg or NORMAL_INIT)
         blocks = num_doublings(image_size)
@@ -125,6 +141,14 @@ class DCGANDiscriminator(BaseModule):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of shape (N, 1)."""
+        """How real images are.
+
+        Args:
+            images (Tensor): Of shape (N, C, H, W), in [-1, 1].
+
+        Returns:
+            Tensor: Logits, of shape (N, 1).
+        """
         # One value a channel; not a view, which FSDP2 warns of.
-        return self.layers(images).sum((2, 3))
+        logits: Tensor = self.layers(images).sum((2, 3))
+        return logits

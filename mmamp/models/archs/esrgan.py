@@ -1,5 +1,7 @@
 """The generator of ESRGAN (Wang et al., 2018)."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
@@ -53,7 +55,8 @@ class _RRDB(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + _RESIDUAL_SCALE * self.blocks(x)
+        x = x + _RESIDUAL_SCALE * self.blocks(x)
+        return x
 
 
 @MODELS.register_module()
@@ -92,7 +95,7 @@ class RRDBNet(BaseModule):
         num_blocks: int = 23,
         growth_channels: int = 32,
         scale: int = 4,
-        init_cfg: dict | list[dict] | None = None,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg)
         check_int('RRDBNet: num_blocks', num_blocks)
@@ -111,9 +114,17 @@ class RRDBNet(BaseModule):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, C, scale * H, scale * W) from images (N, C, H, W)."""
+        """Larger images.
+
+        Args:
+            images (Tensor): Of shape (N, C, H, W), in [-1, 1].
+
+        Returns:
+            Tensor: Near [-1, 1], of shape (N, C, scale * H, scale * W).
+        """
         x = self.first(images)
         x = x + self.blocks(x)
         for conv in self.upsample:
             x = conv(F.interpolate(x, scale_factor=2.0, mode='nearest'))
-        return self.last(x)
+        images = self.last(x)
+        return images

@@ -1,5 +1,7 @@
 """LSGAN (Mao et al., 2017)."""
 
+from typing import Any
+
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -61,7 +63,7 @@ class LSGANGenerator(BaseModule):
         out_channels: int = 3,
         base_channels: int = 64,
         noise_size: int = 1024,
-        init_cfg: list[dict] | None = None,
+        init_cfg: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg or NORMAL_INIT)
         _check_size(image_size)
@@ -81,11 +83,18 @@ class LSGANGenerator(BaseModule):
         )
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Images of shape (N, C, H, W) in [-1, 1] from noise (N, D)."""
+        """Images from noise.
+
+        Args:
+            noise (Tensor): Standard normal, of shape (N, noise_size).
+
+        Returns:
+            Tensor: In [-1, 1], of shape (N, C, H, W).
+        """
         x = self.linear(noise)
-        return self.layers(
-            self.norm(x.view(-1, self.width, self.size, self.size))
-        )
+        x = self.norm(x.view(-1, self.width, self.size, self.size))
+        images: Tensor = self.layers(x)
+        return images
 
 
 @MODELS.register_module()
@@ -112,7 +121,7 @@ class LSGANDiscriminator(BaseModule):
         image_size: int,
         in_channels: int = 3,
         base_channels: int = 64,
-        init_cfg: list[dict] | None = None,
+        init_cfg: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg or NORMAL_INIT)
         _check_size(image_size)
@@ -135,5 +144,13 @@ class LSGANDiscriminator(BaseModule):
         self.linear = nn.Linear(widths[-1] * (image_size // 16) ** 2, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Predictions of shape (N, 1)."""
-        return self.linear(self.layers(images).flatten(1))
+        """How real images are.
+
+        Args:
+            images (Tensor): Of shape (N, C, H, W), in [-1, 1].
+
+        Returns:
+            Tensor: Predictions, of shape (N, 1).
+        """
+        logits: Tensor = self.linear(self.layers(images).flatten(1))
+        return logits

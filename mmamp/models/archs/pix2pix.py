@@ -18,20 +18,23 @@ from .normal_init import NORMAL_INIT
 _LEAKY = dict(type='LeakyReLU', negative_slope=0.2)
 
 
-def has_affine(norm_cfg: dict) -> bool:
+def has_affine(norm_cfg: dict[str, Any]) -> bool:
     """Whether a norm layer has a bias of its own.
 
     Args:
         norm_cfg (dict): As mmcv's ``ConvModule`` takes it.
     """
     # Of torch's norm layers only instance norm has none unless asked.
-    return norm_cfg.get('affine', not norm_cfg['type'].startswith('IN'))
+    affine: bool = norm_cfg.get(
+        'affine', not norm_cfg['type'].startswith('IN')
+    )
+    return affine
 
 
 def conv_module(
     in_channels: int,
     out_channels: int,
-    norm_cfg: dict | None = None,
+    norm_cfg: dict[str, Any] | None = None,
     bias: bool | None = None,
     **kwargs: Any,
 ) -> ConvModule:
@@ -72,9 +75,10 @@ class UNetGenerator(BaseModule):
             each layer up to 8 times that. Defaults to 64.
         num_downs (int): How many times the encoder halves the image. Defaults
             to 8, which takes 256x256 to one pixel; 5 is for 32x32.
-        norm_cfg (dict): Norm layer. Defaults to ``dict(type='BN')``. The
-            paper normalises with the statistics of the batch in testing too:
-            at its batch size of 1 that is ``dict(type='IN', affine=True)``.
+        norm_cfg (dict, optional): Norm layer. Defaults to None:
+            ``dict(type='BN')``. The paper normalises with the statistics of
+            the batch in testing too: at its batch size of 1 that is
+            ``dict(type='IN', affine=True)``.
         dropout (float): Probability. Defaults to 0.5.
         init_cfg (list[dict], optional): Defaults to None: as in the paper,
             normal with standard deviation 0.02.
@@ -92,9 +96,9 @@ class UNetGenerator(BaseModule):
         out_channels: int = 3,
         base_channels: int = 64,
         num_downs: int = 8,
-        norm_cfg: dict | None = None,
+        norm_cfg: dict[str, Any] | None = None,
         dropout: float = 0.5,
-        init_cfg: list[dict] | None = None,
+        init_cfg: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg or NORMAL_INIT)
         check_int('UNetGenerator: num_downs', num_downs, low=2)
@@ -136,11 +140,14 @@ class UNetGenerator(BaseModule):
             )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] from source images.
+        """Images from source images.
 
         Args:
             images (Tensor): Of shape (N, C, H, W), in [-1, 1]; H and W are
                 multiples of ``2 ** num_downs``.
+
+        Returns:
+            Tensor: In [-1, 1], of shape (N, C, H, W).
 
         Raises:
             ValueError: If they are not.
@@ -161,7 +168,8 @@ class UNetGenerator(BaseModule):
         x = self.ups[0](maps.pop())
         for up in self.ups[1:]:
             x = up(torch.cat([maps.pop(), x], 1))
-        return x.tanh()
+        images = x.tanh()
+        return images
 
 
 @MODELS.register_module()
@@ -179,7 +187,8 @@ class PatchDiscriminator(BaseModule):
             each layer up to 8 times that. Defaults to 64.
         num_layers (int): Layers that halve the image. Defaults to 3; 2 sees
             patches of 34x34, 1 of 16x16.
-        norm_cfg (dict): Norm layer. Defaults to ``dict(type='BN')``.
+        norm_cfg (dict, optional): Norm layer. Defaults to None:
+            ``dict(type='BN')``.
         init_cfg (list[dict], optional): Defaults to None: as in the paper.
 
     Raises:
@@ -198,8 +207,8 @@ class PatchDiscriminator(BaseModule):
         in_channels: int = 6,
         base_channels: int = 64,
         num_layers: int = 3,
-        norm_cfg: dict | None = None,
-        init_cfg: list[dict] | None = None,
+        norm_cfg: dict[str, Any] | None = None,
+        init_cfg: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg or NORMAL_INIT)
         check_int('PatchDiscriminator: num_layers', num_layers)
@@ -222,5 +231,14 @@ class PatchDiscriminator(BaseModule):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of shape (N, 1, h, w) of images (N, C, H, W)."""
-        return self.layers(images)
+        """How real patches are.
+
+        Args:
+            images (Tensor): All that it sees, of shape (N, in_channels, H, W),
+                in [-1, 1].
+
+        Returns:
+            Tensor: Logits, of shape (N, 1, h, w), one a patch.
+        """
+        logits: Tensor = self.layers(images)
+        return logits

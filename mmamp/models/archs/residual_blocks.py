@@ -122,7 +122,8 @@ class GeneratorBlock(nn.Module):
         h = self.conv2(F.relu(self.norm2(h, condition)))
         # A 1x1 convolution commutes with the upsampling, and costs a quarter
         # before it.
-        return h + F.interpolate(self.shortcut(x), scale_factor=2)
+        x = h + F.interpolate(self.shortcut(x), scale_factor=2)
+        return x
 
 
 class DiscriminatorBlock(nn.Module):
@@ -155,7 +156,8 @@ class DiscriminatorBlock(nn.Module):
             h = F.avg_pool2d(h, 2)
             x = F.avg_pool2d(x, 2)
         # Pooling and the 1x1 convolution commute too.
-        return h + self.shortcut(x)
+        x = h + self.shortcut(x)
+        return x
 
 
 class SelfAttention(nn.Module):
@@ -176,4 +178,5 @@ class SelfAttention(nn.Module):
         value = F.max_pool2d(self.g(x), 2).flatten(2)
         weights = torch.softmax(query @ key, dim=-1)
         attended = (value @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
-        return x + self.gamma * self.out(attended)
+        x = x + self.gamma * self.out(attended)
+        return x

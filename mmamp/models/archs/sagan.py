@@ -21,7 +21,9 @@ from .sizes import num_doublings
 from .spectral_norm import Float32SpectralNorm, spectral_norm
 
 
-def _attention(attention_size: int | None, widths: dict) -> nn.ModuleDict:
+def _attention(
+    attention_size: int | None, widths: dict[int, int]
+) -> nn.ModuleDict:
     """Self-attention at one resolution of those that blocks give."""
     if attention_size is None:
         return nn.ModuleDict()
@@ -135,14 +137,27 @@ class SAGANGenerator(BaseModule):
         _xavier_(self)
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] from noise (N, D), labels (N, )."""
+        """Images, maybe of classes.
+
+        Args:
+            noise (Tensor): Standard normal, of shape (N, noise_size).
+            labels (Tensor, optional): Classes, of shape (N, ), where there
+                is ``num_classes``. Defaults to None.
+
+        Returns:
+            Tensor: In [-1, 1], of shape (N, C, H, W).
+
+        Raises:
+            ValueError: If labels are missing, or there are no classes.
+        """
         _check_labels(self.num_classes, labels)
         x = self.linear(noise).view(len(noise), self.width, 4, 4)
         for size, block in self.blocks.items():
             x = block(x, labels)
             if size in self.attention:
                 x = self.attention[size](x)
-        return self.to_image(x)
+        images: Tensor = self.to_image(x)
+        return images
 
 
 @MODELS.register_module()
@@ -164,6 +179,13 @@ class SAGANDiscriminator(BaseModule):
     Raises:
         ValueError: If ``image_size`` is no power of 2 from 8 on, or
             ``attention_size`` cannot be.
+
+    Examples:
+        >>> discriminator = dict(
+        ...     type='mmamp.SAGANDiscriminator',
+        ...     image_size=128,
+        ...     num_classes=1000,
+        ...     attention_size=32)
     """
 
     def __init__(
@@ -208,7 +230,19 @@ class SAGANDiscriminator(BaseModule):
         _xavier_(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Logits of shape (N, 1)."""
+        """How real images are, maybe as images of their classes.
+
+        Args:
+            images (Tensor): Of shape (N, C, H, W), in [-1, 1].
+            labels (Tensor, optional): Classes, of shape (N, ), where there
+                is ``num_classes``. Defaults to None.
+
+        Returns:
+            Tensor: Logits, of shape (N, 1).
+
+        Raises:
+            ValueError: If labels are missing, or there are no classes.
+        """
         _check_labels(self.num_classes, labels)
         x = images
         for size, block in self.blocks.items():
@@ -216,8 +250,8 @@ class SAGANDiscriminator(BaseModule):
             if size in self.attention:
                 x = self.attention[size](x)
         features = self.relu(self.last(x)).sum(dim=(2, 3))
-        logits = self.linear(features)
-        if self.embedding is None:
-            return logits
-        projection = (self.embedding(labels) * features).sum(1, keepdim=True)
-        return logits + projection
+        logits: Tensor = self.linear(features)
+        if self.embedding is not None:
+            projection = self.embedding(labels) * features
+            logits = logits + projection.sum(1, keepdim=True)
+        return logits

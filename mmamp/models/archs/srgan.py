@@ -1,5 +1,7 @@
 """Networks of SRGAN (Ledig et al., 2017)."""
 
+from typing import Any
+
 from mmcv.cnn import ConvModule, build_upsample_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -28,7 +30,8 @@ class _ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x)
+        x = x + self.layers(x)
+        return x
 
 
 @MODELS.register_module()
@@ -61,7 +64,7 @@ class SRResNet(BaseModule):
         base_channels: int = 64,
         num_blocks: int = 16,
         scale: int = 4,
-        init_cfg: dict | list[dict] | None = None,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg)
         check_int('SRResNet: num_blocks', num_blocks)
@@ -100,9 +103,17 @@ class SRResNet(BaseModule):
         self.last = nn.Conv2d(width, out_channels, kernel_size=9, padding=4)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, C, scale * H, scale * W) from images (N, C, H, W)."""
+        """Larger images.
+
+        Args:
+            images (Tensor): Of shape (N, C, H, W), in [-1, 1].
+
+        Returns:
+            Tensor: Near [-1, 1], of shape (N, C, scale * H, scale * W).
+        """
         x = self.first(images)
-        return self.last(self.upsample(x + self.blocks(x)))
+        images = self.last(self.upsample(x + self.blocks(x)))
+        return images
 
 
 @MODELS.register_module()
@@ -136,7 +147,7 @@ class SRGANDiscriminator(BaseModule):
         in_channels: int = 3,
         base_channels: int = 64,
         hidden_channels: int = 1024,
-        init_cfg: dict | list[dict] | None = None,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg)
         check_int('SRGANDiscriminator: image_size', image_size)
@@ -173,7 +184,14 @@ class SRGANDiscriminator(BaseModule):
         self.image_size = image_size
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of shape (N, 1) of images (N, C, H, W).
+        """How real images are.
+
+        Args:
+            images (Tensor): Of shape (N, C, image_size, image_size), in
+                [-1, 1].
+
+        Returns:
+            Tensor: Logits, of shape (N, 1).
 
         Raises:
             ValueError: If the images are of another size.
@@ -184,4 +202,5 @@ class SRGANDiscriminator(BaseModule):
                 f'SRGANDiscriminator with image_size={size} got images of '
                 f'{images.shape[2]}x{images.shape[3]}'
             )
-        return self.head(self.layers(images))
+        logits: Tensor = self.head(self.layers(images))
+        return logits

@@ -170,9 +170,9 @@ class StyleGAN2Generator(BaseModule):
         """Styles from noise.
 
         Args:
-            noise (Tensor): Of shape (N, noise_size).
-            mixing (Tensor, optional): Other noise, whose styles take over.
-                Defaults to None.
+            noise (Tensor): Standard normal, of shape (N, noise_size).
+            mixing (Tensor, optional): Other noise, of the same shape, whose
+                styles take over. Defaults to None.
             crossover (Tensor, optional): The layer from which on, of shape
                 (N, ); ``num_layers`` is nowhere. Defaults to None.
 
@@ -187,7 +187,7 @@ class StyleGAN2Generator(BaseModule):
             raise ValueError(
                 f'{missing} is missing: give mixing and crossover, or neither'
             )
-        w = self.mapping_network(noise)[:, None]
+        w: Tensor = self.mapping_network(noise)[:, None]
         if mixing is not None and crossover is not None:
             layers = torch.arange(self.num_layers, device=w.device)
             is_first = layers < crossover[:, None]
@@ -226,13 +226,16 @@ class StyleGAN2Generator(BaseModule):
         crossover: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Images (N, C, H, W) from noise (N, D).
+        """Images from noise.
 
         Args:
-            noise (Tensor): As in :meth:`mapping`.
-            mixing (Tensor, optional): As there.
-            crossover (Tensor, optional): As there.
+            noise (Tensor): Standard normal, of shape (N, noise_size).
+            mixing (Tensor, optional): As in :meth:`mapping`, of shape
+                (N, noise_size). Defaults to None.
+            crossover (Tensor, optional): As there, of shape (N, ). Defaults
+                to None.
             generator (torch.Generator, optional): As in :meth:`synthesis`.
+                Defaults to None.
 
         Returns:
             Tensor: Images of shape (N, C, H, W), float32, near [-1, 1].
@@ -296,9 +299,17 @@ class StyleGAN2Discriminator(BaseModule):
         self.out = EqualizedLinear(width, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of shape (N, 1)."""
+        """How real images are.
+
+        Args:
+            images (Tensor): Of shape (N, C, H, W), in [-1, 1].
+
+        Returns:
+            Tensor: Logits, of shape (N, 1).
+        """
         x = self.from_rgb(images)
         for block in self.blocks:
             x = block(x)
         x = self.conv(self.minibatch_std(x))
-        return self.out(leaky_relu(self.linear(x.flatten(1))))
+        logits: Tensor = self.out(leaky_relu(self.linear(x.flatten(1))))
+        return logits

@@ -70,7 +70,8 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, 2H, 2W) to (N, C', H, W)."""
         # The sum has the variance of its parts.
-        return (self.conv1(self.conv0(x)) + self.skip(x)) * math.sqrt(0.5)
+        x = (self.conv1(self.conv0(x)) + self.skip(x)) * math.sqrt(0.5)
+        return x
 
 
 class MinibatchStd(nn.Module):
@@ -194,7 +195,8 @@ class ModulatedConv2d(nn.Module):
         if self.filter is None:
             return F.conv2d(x, weight, padding=self.padding)
         x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
-        return self.filter(x)
+        x = self.filter(x)
+        return x
 
 
 def _largest(x: Tensor) -> Tensor:

@@ -28,7 +28,8 @@ class _Up(nn.Module):
         h = F.interpolate(F.relu(self.norm1(x)), scale_factor=2)
         h = self.conv2(F.relu(self.norm2(self.conv1(h))))
         # A 1x1 convolution commutes with the upsampling.
-        return h + F.interpolate(self.shortcut(x), scale_factor=2)
+        x = h + F.interpolate(self.shortcut(x), scale_factor=2)
+        return x
 
 
 class _Down(nn.Module):
@@ -53,7 +54,8 @@ class _Down(nn.Module):
         h = self.conv2(F.relu(h))
         if self.halves:
             h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
-        return h + self.shortcut(x)
+        x = h + self.shortcut(x)
+        return x
 
 
 @MODELS.register_module()
@@ -96,8 +98,17 @@ class WGANGPGenerator(BaseModule):
         )
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Images of shape (N, C, H, W) in [-1, 1] from noise (N, D)."""
-        return self.layers(self.linear(noise).view(-1, self.width, 4, 4))
+        """Images from noise.
+
+        Args:
+            noise (Tensor): Standard normal, of shape (N, noise_size).
+
+        Returns:
+            Tensor: In [-1, 1], of shape (N, C, H, W).
+        """
+        x = self.linear(noise).view(-1, self.width, 4, 4)
+        images: Tensor = self.layers(x)
+        return images
 
 
 @MODELS.register_module()
@@ -139,5 +150,13 @@ class WGANGPCritic(BaseModule):
         self.linear = nn.Linear(base_channels, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Scores of shape (N, 1)."""
-        return self.linear(self.layers(images).mean((2, 3)))
+        """How real images are.
+
+        Args:
+            images (Tensor): Of shape (N, C, H, W), in [-1, 1].
+
+        Returns:
+            Tensor: Scores, of shape (N, 1).
+        """
+        scores: Tensor = self.linear(self.layers(images).mean((2, 3)))
+        return scores

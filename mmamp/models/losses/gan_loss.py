@@ -125,7 +125,7 @@ class RelativisticGANLoss(nn.Module):
 
         Args:
             pred_real (Tensor): Logits of real images, of any shape.
-            pred_fake (Tensor): Those of generated images.
+            pred_fake (Tensor): Those of generated images, of any shape.
             is_disc (bool): Whether the discriminator is being trained; the
                 generator wants the opposite. Defaults to False.
 

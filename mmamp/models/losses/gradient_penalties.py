@@ -7,6 +7,7 @@ returns true gradients: the optimizer wrapper's under AMP, else torch's own.
 from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -55,24 +56,37 @@ class Regularizer(nn.Module):
 
         Args:
             update (int): Index of the network's update, from 0.
+
+        Returns:
+            bool: Whether it does; never with a weight of 0.
         """
         return self.weight > 0 and update % self.interval == 0
 
     def weighted(self, penalty: Tensor) -> Tensor:
-        """The term as it enters the loss."""
+        """The term as it enters the loss.
+
+        Args:
+            penalty (Tensor): The term itself, a scalar.
+
+        Returns:
+            Tensor: A scalar: times ``weight`` and ``interval``.
+        """
         return penalty * (self.weight * self.interval)
 
     def precision(
         self, like: Tensor, network: object
-    ) -> AbstractContextManager:
+    ) -> AbstractContextManager[Any]:
         """The context that the network is run in.
 
         Args:
-            like (Tensor): On the network's device.
+            like (Tensor): On the network's device, of any shape.
             network (object): If it is a module with BatchNorm that would run
                 in float16, it is run in float32 for the term, and that is
                 logged: BatchNorm's second derivative divides by the variance
                 of its input, and is then not finite at any scale.
+
+        Returns:
+            AbstractContextManager: To be entered.
         """
         device = like.device.type
         if self.force_fp32:
@@ -136,9 +150,10 @@ class DiscriminatorPenalty(Regularizer):
                 conditional; returns logits.
             real (tuple[Tensor]): Real images of shape (N, C, H, W) and what
                 else the discriminator takes with them.
-            fake (tuple[Tensor]): The same for generated images.
-            grad (Callable): With the signature of ``torch.autograd.grad``.
-                Defaults to it.
+            fake (tuple[Tensor]): The same for generated images, of the same
+                shape.
+            grad (Callable): With its signature. Defaults to
+                ``torch.autograd.grad``.
             random (SampleRandom, optional): Where random numbers come
                 from. Defaults to None: torch's.
 
@@ -161,11 +176,30 @@ class DiscriminatorPenalty(Regularizer):
         fake: tuple[Tensor, ...],
         random: SampleRandom | None,
     ) -> tuple[Tensor, ...]:
-        """Where the gradient is taken: images, and what goes with them."""
+        """Where the gradient is taken.
+
+        Args:
+            real (tuple[Tensor]): Real images of shape (N, C, H, W) and what
+                else the discriminator takes with them.
+            fake (tuple[Tensor]): The same for generated images, of the same
+                shape.
+            random (SampleRandom or None): Where random numbers come from;
+                None is torch's.
+
+        Returns:
+            tuple[Tensor]: Images of that shape, and what goes with them.
+        """
 
     @abstractmethod
     def penalty(self, gradient: Tensor) -> Tensor:
-        """The penalty on gradients of shape (N, C * H * W)."""
+        """The penalty, not weighted.
+
+        Args:
+            gradient (Tensor): float32, of shape (N, C * H * W).
+
+        Returns:
+            Tensor: A scalar.
+        """
 
 
 class _ZeroCentred(DiscriminatorPenalty):
@@ -175,7 +209,8 @@ class _ZeroCentred(DiscriminatorPenalty):
 
 class _OneCentred(DiscriminatorPenalty):
     def penalty(self, gradient: Tensor) -> Tensor:
-        return (gradient.norm(dim=1) - 1).square().mean()
+        norm: Tensor = gradient.norm(dim=1)
+        return (norm - 1).square().mean()
 
 
 @MODELS.register_module()
@@ -209,7 +244,18 @@ class R1(_ZeroCentred):
 
 @MODELS.register_module()
 class R2(R1):
-    """R2: as :class:`R1`, on generated images (equation 10 there)."""
+    """R2: as :class:`R1`, on generated images (equation 10 there).
+
+    Args:
+        weight (float): The paper's gamma. Defaults to 10.
+        interval (int): Updates from one computation to the next. Defaults to
+            1.
+        force_fp32 (bool): Whether the discriminator is run in float32 for it.
+            Defaults to False.
+
+    Examples:
+        >>> disc_regularizers = [dict(type='mmamp.R2', weight=10.)]
+    """
 
     def points(
         self,

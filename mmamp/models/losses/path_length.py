@@ -21,7 +21,7 @@ class PathLength(Regularizer):
     CVPR 2020, section 3.2, equation 4, with the settings of its code.
 
     Args:
-        weight (float): Defaults to 2.
+        weight (float): Of the term. Defaults to 2.
         interval (int): Generator updates from one computation to the next.
             Defaults to 4.
         decay (float): How much of each batch's mean length enters the running
@@ -76,8 +76,8 @@ class PathLength(Regularizer):
             latents (Tensor): ``w``, of shape (N, D) or (N, layers, D), with
                 its graph to the mapping network (run, like ``synthesis``
                 here, inside of :meth:`precision`).
-            grad (Callable): With the signature of ``torch.autograd.grad``.
-                Defaults to it.
+            grad (Callable): With its signature. Defaults to
+                ``torch.autograd.grad``.
             random (SampleRandom, optional): Where random numbers come
                 from. Defaults to None: torch's.
 

@@ -111,11 +111,11 @@ class PerceptualLoss(nn.Module):
             tensor = torch.tensor(values).view(1, 3, 1, 1)
             self.register_buffer(name, tensor, persistent=False)
 
-    def _apply(self, fn: Callable, recurse: bool = True) -> Any:
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Any:
         """Have the network follow to a device."""
         for network in self._network:
             network._apply(fn, recurse)
-        return super()._apply(fn, recurse)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def init_weights(self) -> None:
         """Read the file; MMEngine's Runner calls it before it trains."""
@@ -127,8 +127,8 @@ class PerceptualLoss(nn.Module):
         """Distance of a batch of images from another.
 
         Args:
-            pred (Tensor): Images (N, C, H, W) in [-1, 1], with C of 1 or 3
-                (RGB) and sides of 16 pixels or more.
+            pred (Tensor): Images of shape (N, C, H, W) in [-1, 1], with C of
+                1 or 3 (RGB) and sides of 16 pixels or more.
             target (Tensor): Images of the same shape; they get no gradient.
 
         Returns:

@@ -84,9 +84,10 @@ def _convert(function: cst.FunctionDef, notes: Notes) -> cst.FunctionDef:
         'and use_apex_amp; without it the penalty is on what '
         'torch.autograd.grad returns',
     )
-    return new.with_changes(
+    converted: cst.FunctionDef = new.with_changes(
         params=new.params.with_changes(params=[*params[:-1], last])
     )
+    return converted
 
 
 def _without(node: cst.If) -> list[Any]:

@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader
 from . import pictures
 from .histograms import Sizes
 
-SHOWN = 12
+SHOWN = 8
 """Modules whose pictures are on the page, those that lose the most first."""
 
 

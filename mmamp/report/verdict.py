@@ -52,7 +52,7 @@ def sentence(
     if gains['pays']:
         parts.append(f'Turn {dtype} on{needs}')
     else:
-        parts.append(f'{dtype} works{needs}, but does not pay here')
+        parts.append(f'{dtype} works{needs}, but does not pay')
     parts.append(gains['text'])
     if healthy:
         parts.append('nothing is lost')
@@ -69,8 +69,8 @@ def _gains(
     memory = of['peak_memory'] / max(reference['peak_memory'], 1)
     pays = time < min(0.97, 1 / noise) or (memory < 0.9 and time < 1.1)
     text = (
-        f'{time:.2f} of the time of float32, {memory:.2f} of its memory'
-        f' (float32 itself, run twice: {noise:.2f})'
+        f"{time:.2f} of float32's time (which differs by {noise:.2f} from run "
+        f'to run), {memory:.2f} of its memory'
     )
     return dict(pays=pays, text=text)
 
@@ -95,4 +95,16 @@ def best(rows: list[dict[str, Any]], reference: dict[str, Any]) -> str:
         return str(min(good, key=time)['verdict'])
     if len(rows) == 1:
         return str(rows[0]['verdict'])
-    return 'Stay in float32 here. ' + ' '.join(r['verdict'] for r in rows)
+    reasons = ', '.join(_in_short(row, reference) for row in rows)
+    return f'Stay in float32 here: {reasons}.'
+
+
+def _in_short(row: dict[str, Any], reference: dict[str, Any]) -> str:
+    """Why a dtype is not turned on."""
+    if row['failed']:
+        return f'{row["dtype"]} did not run'
+    if row['damage'] and not row['rules']:
+        return f'{row["dtype"]} breaks it'
+    of = row.get('with_rules') or row
+    time = of['seconds']['median'] / reference['seconds']['median']
+    return f'{row["dtype"]} takes {time:.2f} of its time'

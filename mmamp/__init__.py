@@ -1,7 +1,11 @@
 """mmamp: mixed-precision training for OpenMMLab models, GANs first.
 
-Importing it registers everything under the scope ``mmamp``.
+Importing it registers what trains the models of others: optimizer wrappers,
+their constructor, hooks, strategies. Models, datasets and metrics of its own
+are imported when a config, or an attribute, first names one.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from .version import __version__
 
@@ -33,18 +37,20 @@ def _check_host() -> None:
 
 _check_host()
 
-from . import datasets, engine, evaluation, models  # noqa: E402, F401
+from . import engine  # noqa: E402, F401
 from .config import enable_amp  # noqa: E402
 from .engine.optimizers import (  # noqa: E402
     AmpOptimWrapper,
     OptimWrapperConstructor,
 )
-from .models import (  # noqa: E402
-    BaseGAN,
-    ImageGAN,
-    ImageTranslationGAN,
-    SeparateDistributedDataParallel,
-)
+
+if TYPE_CHECKING:
+    from .models import (
+        BaseGAN,
+        ImageGAN,
+        ImageTranslationGAN,
+        SeparateDistributedDataParallel,
+    )
 
 __all__ = [
     'AmpOptimWrapper',
@@ -56,3 +62,12 @@ __all__ = [
     '__version__',
     'enable_amp',
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The models among the public names."""
+    if name not in __all__:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    from . import models
+
+    return getattr(models, name)

@@ -37,16 +37,17 @@ __all__ = [
 ]
 
 
-def _child(name: str, location: str) -> Registry:
+def _child(name: str, *locations: str) -> Registry:
     """Return a child of MMEngine's root registry ``name``.
 
     Args:
         name (str): Attribute name of the root in ``mmengine.registry``.
-        location (str): The package that is imported to fill the child.
+        *locations (str): Packages that are imported to fill the child, when
+            something is first looked for in it.
     """
     parent = getattr(mmengine_registry, name)
     return Registry(
-        parent.name, parent=parent, scope='mmamp', locations=[location]
+        parent.name, parent=parent, scope='mmamp', locations=list(locations)
     )
 
 
@@ -64,7 +65,7 @@ STRATEGIES = _child('STRATEGIES', 'mmamp.engine')
 VISBACKENDS = _child('VISBACKENDS', 'mmamp.engine')
 VISUALIZERS = _child('VISUALIZERS', 'mmamp.engine')
 
-MODELS = _child('MODELS', 'mmamp.models')
+MODELS = _child('MODELS', 'mmamp.models', 'mmamp.evaluation')
 MODEL_WRAPPERS = _child('MODEL_WRAPPERS', 'mmamp.models')
 WEIGHT_INITIALIZERS = _child('WEIGHT_INITIALIZERS', 'mmamp.models')
 

@@ -21,8 +21,8 @@ from torch.utils.data import Subset
 
 import mmamp  # noqa: F401  (registers everything)
 from mmamp.config.launch import UsageError, load_config, merge_options
-from mmamp.datasets.first_items import first_items
 from mmamp.engine.checkpoints import load_safely_only
+from mmamp.engine.first_items import first_items
 from mmamp.launcher.arguments import build_sample_parser
 from mmamp.launcher.mistakes import exit_code
 from mmamp.launcher.weights import find_checkpoint, load_weights

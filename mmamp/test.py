@@ -7,6 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger, print_log
 from mmengine.runner import Runner
 from rich.console import Console
@@ -112,13 +113,27 @@ def main(argv: list[str] | None = None) -> int:
         early.replay(runner.logger)
         load_weights(unwrap(runner.model), args.checkpoint)
         runner.logger.info(f'Weights of {args.checkpoint}')
-        metrics = runner.test()
+        metrics = _Metrics()
+        runner.register_hook(metrics)
+        runner.test()
     except BaseException as error:
         return exit_code(error, COMMAND, cfg)
     if is_main_process():
-        _print(metrics, args.checkpoint)
+        _print(metrics.found, args.checkpoint)
     leave_ranks()
     return 0
+
+
+class _Metrics(Hook):
+    """Keeps the metrics, which not every test loop returns."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Any] = {}
+
+    def after_test_epoch(
+        self, runner: Any, metrics: dict[str, float] | None = None
+    ) -> None:
+        self.found = metrics or {}
 
 
 def _print(metrics: dict[str, Any], checkpoint: str) -> None:

@@ -88,6 +88,55 @@ def test_an_old_mmengine_is_named(tmp_path):
     assert 'mmengine >= 0.10.7, but 0.10.3 is installed' in line
 
 
+LAZY = """
+import sys
+import mmamp
+from mmengine import registry
+from mmengine.registry import init_default_scope
+
+def own():
+    names = ('models', 'datasets', 'evaluation')
+    return [x for x in names if f'mmamp.{x}' in sys.modules]
+
+for name in ('AmpMonitorHook', 'CheckpointHook', 'EMAHook', 'PrecisionHook'):
+    assert registry.HOOKS.get(f'mmamp.{name}')
+assert registry.OPTIM_WRAPPERS.get('mmamp.AmpOptimWrapper')
+assert not own(), own()
+"""
+
+
+@pytest.mark.parametrize(
+    ('statement', 'imported'),
+    [
+        ('pass', ''),
+        ("assert registry.MODELS.get('mmamp.ImageGAN')", 'models'),
+        ("assert registry.MODELS.get('mmamp.InceptionV3')", 'evaluation'),
+        ("assert registry.METRICS.get('mmamp.SWD')", 'evaluation'),
+        ("assert registry.DATASETS.get('mmamp.DigitsDataset')", 'datasets'),
+        (
+            "init_default_scope('mmamp'); "
+            "assert registry.TRANSFORMS.get('mmamp.PackImage')",
+            'datasets',
+        ),
+        ('mmamp.ImageGAN', 'models'),
+        ('from mmamp import BaseGAN', 'models'),
+        ('from mmamp import *; ImageGAN', 'models'),
+    ],
+)
+def test_own_models_and_data_are_imported_when_named(
+    tmp_path, statement, imported
+):
+    result = run(f'{LAZY}\n{statement}\nprint(own())', tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert imported in result.stdout
+    assert (result.stdout.strip() == '[]') == (not imported)
+
+
+def test_a_name_that_there_is_not():
+    with pytest.raises(AttributeError, match="'mmamp' has no attribute 'GAN'"):
+        mmamp.GAN  # noqa: B018
+
+
 def test_children_win_under_their_own_scope():
     init_default_scope('mmamp')
     wrapper = mmengine_registry.OPTIM_WRAPPERS.build(

@@ -27,7 +27,13 @@ log_level = 'INFO'
 """
 METRIC = """
 from mmengine.evaluator import BaseMetric
-from mmengine.registry import METRICS
+from mmengine.registry import LOOPS, METRICS
+from mmengine.runner import TestLoop
+
+@LOOPS.register_module(force=True)
+class SilentLoop(TestLoop):
+    def run(self):
+        super().run()
 
 @METRICS.register_module(force=True)
 class Brightness(BaseMetric):
@@ -111,6 +117,12 @@ def test_a_work_dir_stands_for_its_latest_checkpoint(run, capsys):
 def test_in_the_precision_of_training(run, capsys):
     assert run()[0] == 0
     assert 'Test runs in: float16 on cpu' in capsys.readouterr().out
+
+
+def test_a_loop_that_returns_nothing(run, capsys):
+    """As MMagic's MultiTestLoop does."""
+    assert run('--cfg-options', 'val_cfg.type=SilentLoop')[0] == 0
+    assert 'mean/value' in capsys.readouterr().out.splitlines()[-3]
 
 
 def test_validation_data_in_place_of_test_data_are_told_of(run, capsys):

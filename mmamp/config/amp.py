@@ -10,6 +10,9 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.config.lazy import LazyAttr, LazyObject
 from mmengine.logging import print_log
+from mmengine.registry import OPTIM_WRAPPERS
+
+from .own_class import own_class
 
 AMP_TYPE = 'mmamp.AmpOptimWrapper'
 VALID_DTYPES = ('float16', 'bfloat16', 'float32', 'float64', 'auto')
@@ -296,7 +299,10 @@ def _read(name: str | None, entry: dict[str, Any], cfg: Config) -> Precision:
     type_, dtype = _raw(entry, 'type'), _raw(entry, 'dtype')
     type_name = 'OptimWrapper' if type_ is None else _type_name(type_)
     scope = _raw(entry, '_scope_') or _raw(cfg._cfg_dict, 'default_scope')
-    kind = _kind(type_name, isinstance(type_, str | None), scope)
+    is_text = isinstance(type_, str | None)
+    if is_text and (own := own_class(OPTIM_WRAPPERS, type_name, scope)):
+        type_name, is_text = _type_name(own), False
+    kind = _kind(type_name, is_text, scope)
     if kind is None:
         key = 'optim_wrapper' if name is None else f'optim_wrapper.{name}'
         reason = _FOREIGN.get(type_name.rpartition('.')[2], 'it is unknown')

@@ -7,10 +7,12 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.registry import HOOKS as ROOT_HOOKS
 
 from mmamp.near import near
 
 from .amp import evaluation_precision
+from .own_class import own_class
 
 HOOKS = ('AmpMonitorHook', 'OverflowHook', 'StateHook', 'PreemptionHook')
 """Hooks that a run started by mmamp's launcher has."""
@@ -147,7 +149,8 @@ def add_hooks(cfg: Config) -> None:
         cfg (Config): The config, changed in place.
     """
     hooks = list(cfg.get('custom_hooks') or [])
-    present = {_type_name(hook) for hook in hooks}
+    scope = cfg.get('default_scope')
+    present = {_type_name(hook) for hook in hooks if not _is_own(hook, scope)}
     missing = [name for name in HOOKS if name not in present]
     if missing:
         cfg.custom_hooks = hooks + [dict(type=f'mmamp.{x}') for x in missing]
@@ -165,7 +168,7 @@ def add_hooks(cfg: Config) -> None:
     default_hooks = cfg.default_hooks
     for key, name, module in REPLACED:
         hook = default_hooks.get(key, dict(type=name))
-        if _is_stock(hook, name, module):
+        if _is_stock(hook, name, module, scope):
             default_hooks[key] = dict(hook, type=f'mmamp.{name}')
             print_log(
                 f'default_hooks.{key}: {name} -> mmamp.{name}',
@@ -205,22 +208,29 @@ def has_stock_ema_hook(cfg: Config) -> bool:
     """Whether a config has MMEngine's ``EMAHook``, not mmamp's."""
     scope = cfg.get('default_scope')
     return any(
-        _is_stock(hook, 'EMAHook', 'ema_hook')
+        _is_stock(hook, 'EMAHook', 'ema_hook', scope)
         and not (hook['type'] == 'EMAHook' and scope == 'mmamp')
         for hook in cfg.get('custom_hooks') or []
     )
 
 
-def _is_stock(hook: Any, name: str, module: str) -> bool:
+def _is_stock(hook: Any, name: str, module: str, scope: str | None) -> bool:
     """Whether a config of a hook means MMEngine's own."""
     if not isinstance(hook, dict):
         return False
     kind: Any = hook.get('type', '')
     if isinstance(kind, str):
-        return kind in (name, f'mmengine.{name}')
+        is_named = kind in (name, f'mmengine.{name}')
+        return is_named and not _is_own(hook, scope)
     return f'{kind.__module__}.{kind.__name__}' == (
         f'mmengine.hooks.{module}.{name}'
     )
+
+
+def _is_own(hook: Any, scope: str | None) -> bool:
+    """Whether a config of a hook means another project's own."""
+    kind: Any = hook.get('type') if hasattr(hook, 'get') else None
+    return isinstance(kind, str) and bool(own_class(ROOT_HOOKS, kind, scope))
 
 
 def seed_data(cfg: Config) -> None:

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from mmengine.dist import get_dist_info
-from torch.utils.data import get_worker_info
+from torch.utils.data import Sampler, get_worker_info
 
 from mmamp.randomness import preserved, seed_at
 from mmamp.registry import DATA_SAMPLERS, DATASETS
@@ -35,12 +35,13 @@ class SeededIndex(int):
 
 
 @DATA_SAMPLERS.register_module()
-class SeededSampler:
+class SeededSampler(Sampler[SeededIndex]):
     """A sampler that says of each sample where in the run it is drawn.
 
     With :class:`SeededDataset` it makes a resumed run exact for any
     ``num_workers``: random transforms depend on the position alone, and what
-    the run has seen already is skipped without being loaded.
+    the run has seen already is skipped without being loaded. Everything else
+    is the sampler's own.
 
     Args:
         sampler (dict): The sampler that decides on the order.
@@ -73,6 +74,9 @@ class SeededSampler:
                 f'but got {sampler!r}'
             )
         self._cfg = sampler
+        # Samplers of other packages ask for the kind of their dataset.
+        if isinstance(dataset, SeededDataset):
+            dataset = dataset.dataset
         self._args = dict(dataset=dataset, seed=seed)
         self.sampler = self._build()
         # All ranks agree on it, and every sampler of MMEngine's has one.
@@ -120,6 +124,12 @@ class SeededSampler:
     def __len__(self) -> int:
         """Number of samples that this rank draws in an epoch."""
         return len(self.sampler)
+
+    def __getattr__(self, name: str) -> Any:
+        # Also asked for before `sampler` is there, by copy and pickle.
+        if name.startswith('__') or name == 'sampler':
+            raise AttributeError(name)
+        return getattr(self.sampler, name)
 
 
 @DATASETS.register_module()

@@ -5,6 +5,7 @@ import os
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -36,21 +37,32 @@ def allow_mmengine_globals() -> None:
     ``builtins.getattr``, its own statistics methods: for ``getattr`` a
     stand-in answers, which knows nothing else.
     """
-    core = getattr(np, '_core', None) or np.core
+    multiarray = _multiarray()
     harmless: list[Any] = [
         HistoryBuffer,
         np.ndarray,
         np.dtype,
-        core.multiarray._reconstruct,
-        core.multiarray.scalar,
+        multiarray._reconstruct,
+        multiarray.scalar,
     ]
     harmless += {type(np.dtype(code)) for code in '?bhilqBHILQefd'}
     torch.serialization.add_safe_globals(harmless)
     # Pickles of numpy 1 name its modules otherwise.
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-        _allow_as(core.multiarray._reconstruct, f'{module}._reconstruct')
-        _allow_as(core.multiarray.scalar, f'{module}.scalar')
+        _allow_as(multiarray._reconstruct, f'{module}._reconstruct')
+        _allow_as(multiarray.scalar, f'{module}.scalar')
     _allow_as(_history_method, 'builtins.getattr')
+
+
+def _multiarray() -> Any:
+    """Numpy's module of that name.
+
+    numpy 1.26 has a ``_core`` too, with modules that nobody imported yet.
+    """
+    try:
+        return import_module('numpy._core.multiarray')
+    except ImportError:
+        return import_module('numpy.core.multiarray')
 
 
 def _allow_as(function: Callable[..., Any], name: str) -> None:

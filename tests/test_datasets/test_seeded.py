@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import BaseDataset, DefaultSampler, InfiniteSampler
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
 from mmamp.datasets import SeededDataset, SeededSampler
 from mmamp.datasets.seeded import SeededIndex
@@ -150,6 +150,18 @@ class TestSampler:
             assert len(seeded) == len(plain)
             pairs = zip(seeded, plain, range(10), strict=False)
             assert all(a == b for a, b, _ in pairs)
+
+    def test_a_batch_sampler_looks_at_the_data(self):
+        """As mmdet's AspectRatioBatchSampler does."""
+        inner = Noise()
+        sampler = SeededSampler(FINITE, SeededDataset(inner))
+        assert isinstance(sampler, Sampler)
+        assert sampler.dataset is inner
+        assert sampler.shuffle
+        for twin in (copy.copy(sampler), copy.deepcopy(sampler)):
+            assert len(twin) == 10
+        with pytest.raises(AttributeError):
+            sampler.missing  # noqa: B018
 
     def test_bad_sampler(self):
         with pytest.raises(TypeError, match="must be a dict.*'x'"):

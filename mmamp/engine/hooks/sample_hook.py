@@ -8,7 +8,7 @@ from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import Hook
 
 from mmamp.checks import check_int
-from mmamp.datasets.first_items import first_items
+from mmamp.engine.first_items import first_items
 from mmamp.module_names import unwrap
 from mmamp.registry import HOOKS
 from mmamp.sharding import sharded_modules

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmamp.datasets.first_items import first_items
+from mmamp.engine.first_items import first_items
 from mmamp.registry import DATASETS
 
 

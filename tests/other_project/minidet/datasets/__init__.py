@@ -1,0 +1,3 @@
+from .blobs import Blobs, Jitter
+
+__all__ = ['Blobs', 'Jitter']

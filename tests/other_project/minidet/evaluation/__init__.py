@@ -1,0 +1,3 @@
+from .metrics import Brightness, TopOne
+
+__all__ = ['Brightness', 'TopOne']

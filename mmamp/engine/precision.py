@@ -1,5 +1,6 @@
 """Modules that run in a precision of their own."""
 
+from collections.abc import Callable
 from typing import Any, TypeGuard
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils.hooks import RemovableHandle
 
 
 class Island:
@@ -37,13 +39,34 @@ class Island:
         self.clamp = clamp
         # One entry for each call under way: a module may call itself.
         self._open: list[tuple[Any, torch.dtype | None]] = []
+        self._handles: list[RemovableHandle] = []
 
     def install(self, module: nn.Module) -> None:
         """Make a module an island."""
-        module.register_forward_pre_hook(
-            self.enter, prepend=True, with_kwargs=True
-        )
-        module.register_forward_hook(self.leave, always_call=True)
+        self._handles = [
+            module.register_forward_pre_hook(
+                self.enter, prepend=True, with_kwargs=True
+            ),
+            module.register_forward_hook(self.leave, always_call=True),
+        ]
+
+    def reinstall(self, module: nn.Module, wrap: Callable[[Any], Any]) -> None:
+        """Put something around what a module's call is made an island by.
+
+        Args:
+            module (nn.Module): It is one.
+            wrap (Callable): Such as ``torch.compiler.disable``.
+        """
+        for handle in self._handles:
+            handle.remove()
+        before, after = wrap(self.enter), wrap(self.leave)
+        before.__self__ = after.__self__ = self  # for `islands`
+        self._handles = [
+            module.register_forward_pre_hook(
+                before, prepend=True, with_kwargs=True
+            ),
+            module.register_forward_hook(after, always_call=True),
+        ]
 
     def enter(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -21,6 +21,7 @@ from mmamp.no_sync import no_sync
 from mmamp.registry import MODELS, built
 from mmamp.sharding import whole
 
+from .compiled import check_compile, compile_network
 from .data_preprocessor import check_memory_format
 from .kept_batches import KeptBatches
 from .latents import SampleRandom, agree_on_seed
@@ -63,6 +64,9 @@ class BaseGAN(BaseModel):
             they get: ``'channels_last'``, which convolutions are faster in on
             most devices, or ``'contiguous_format'``. Defaults to
             ``'contiguous_format'``.
+        compile (dict, optional): Arguments of ``torch.compile`` for each
+            side that is to be compiled, such as
+            ``dict(generator=dict(mode='default'))``. Defaults to None: none.
         init_cfg (dict, optional): As in MMEngine's ``BaseModule``. Defaults
             to None.
 
@@ -121,6 +125,7 @@ class BaseGAN(BaseModel):
         generator_steps: int = 1,
         ema_config: dict[str, Any] | None = None,
         memory_format: str = 'contiguous_format',
+        compile: dict[str, dict[str, Any]] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         if data_preprocessor is None:
@@ -151,6 +156,7 @@ class BaseGAN(BaseModel):
         )
         for name in self.networks['generator']:
             self._average(name, ema_config)
+        self._compile = check_compile(compile, self.networks)
         self._sides: dict[str, nn.Module] = {}
         self._schedule: UpdateSchedule | None = None
         # Weak, so that a copy of the model does not copy optimizers.
@@ -443,6 +449,10 @@ class BaseGAN(BaseModel):
             )
         # Now, since model wrappers have taken the places of networks.
         self._sides = {role: self._side(role) for role in ROLES}
+        # And hooks have made islands of modules.
+        for role, arguments in self._compile.items():
+            for name in self.networks[role]:
+                compile_network(name, getattr(self, name), arguments)
         hub = MessageHub.get_current_instance()
         iteration = hub.get_info('iter', self._iteration)
         disc, gen = (optim_wrapper[name] for name in ROLES)

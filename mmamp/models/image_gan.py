@@ -12,6 +12,7 @@ from mmamp.module_names import unwrap
 from mmamp.registry import MODELS, built
 
 from .base_gan import BaseGAN
+from .compiled import eager
 from .in_evaluation import check_mode, in_evaluation
 from .latents import SampleRandom
 from .losses import DiscriminatorPenalty, PathLength
@@ -121,13 +122,14 @@ class ImageGAN(BaseGAN):
             loss_disc_real=self.gan_loss(pred_real, True, is_disc=True),
         )
         for regularizer in _due(self.disc_regularizers, place):
-            losses[_name(regularizer)] = regularizer(
-                self.discriminator,
-                _arguments(inputs, real_labels),
-                _arguments(fake, fake_labels),
-                grad=_grad_of(optimizer_wrapper),
-                random=self._random(num, DISC_PENALTY, place),
-            )
+            with eager(self.discriminator):
+                losses[_name(regularizer)] = regularizer(
+                    self.discriminator,
+                    _arguments(inputs, real_labels),
+                    _arguments(fake, fake_labels),
+                    grad=_grad_of(optimizer_wrapper),
+                    random=self._random(num, DISC_PENALTY, place),
+                )
         return losses
 
     def gen_loss(

@@ -24,6 +24,7 @@ from ..autocast import (
     warn_slow_cpu,
 )
 from ..precision import protect_spectral_norm
+from .fused import fuse, with_settings_of
 from .gradients import at_least_float32, clip_sharded_norm_, total_norm
 from .higher_order import PenaltyScaler, scaled_grad
 from .loss_scaler import LossScaler, build_loss_scaler
@@ -115,6 +116,12 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             enabled=self.cast_dtype is torch.float16,
             sharded=use_fsdp,
         )
+        if fuse(optimizer):
+            self._say_once(
+                f'{type(optimizer).__name__} steps in fused kernels; '
+                'optimizer=dict(fused=False) in the config switches them off',
+                'fused',
+            )
         self._use_fsdp = use_fsdp
         self._penalty_scalers: list[PenaltyScaler] = []
         self._grad_calls = 0
@@ -523,7 +530,9 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         self.loss_scaler.load_state_dict(scaler_state)
         self.record.load_state_dict(counters)
         # MMEngine's version of this takes its keys out of the given dict.
-        OptimWrapper.load_state_dict(self, state)
+        OptimWrapper.load_state_dict(
+            self, with_settings_of(self.optimizer, state)
+        )
 
 
 def _on_cpu(value: Any) -> Any:

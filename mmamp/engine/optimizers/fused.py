@@ -1,0 +1,84 @@
+"""Torch's fused optimizers, where the device has them."""
+
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+from torch.utils._foreach_utils import _get_fused_kernels_supported_devices
+
+from mmamp.sharding import is_sharded
+
+FUSED = (torch.optim.Adam, torch.optim.AdamW)
+"""Optimizers that lose nothing by it; SGD's kernels take no sparse
+gradients."""
+
+
+def fuse(optimizer: Optimizer) -> bool:
+    """Have an optimizer step in fused kernels, unless its config says which.
+
+    They take the overflow decision on the device, so that no step waits for
+    it, and go through the memory once.
+
+    Args:
+        optimizer (Optimizer): Before its first step.
+
+    Returns:
+        bool: Whether it does so now and did not before.
+    """
+    if type(optimizer) not in FUSED or optimizer.state:
+        return False
+    groups = optimizer.param_groups
+    settings = ('fused', 'foreach', 'capturable', 'differentiable')
+    if any(group.get(key) for group in groups for key in settings):
+        return False
+    if any(
+        group.get(key) is not None
+        for group in groups
+        for key in ('fused', 'foreach')
+    ):
+        return False  # False on purpose
+    params = [p for group in groups for p in group['params']]
+    devices = {p.device.type for p in params}
+    if (
+        len(devices) != 1
+        or not devices <= set(_get_fused_kernels_supported_devices())
+        or not all(p.is_floating_point() for p in params)
+        or any(is_sharded(p) for p in params)
+    ):
+        return False
+    for group in groups:
+        group['fused'] = True
+    optimizer.defaults['fused'] = True
+    # As its constructor does.
+    own: Any = optimizer
+    own._step_supports_amp_scaling = True
+    return True
+
+
+def with_settings_of(
+    optimizer: Optimizer, state_dict: dict[str, Any]
+) -> dict[str, Any]:
+    """A saved state, which is to be stepped as this optimizer steps.
+
+    Torch would take over how the run that saved it did, whatever this one's
+    config says.
+
+    Args:
+        optimizer (Optimizer): That is going to load it.
+        state_dict (dict): An optimizer's; it is left as it is.
+    """
+    saved = state_dict.get('param_groups', [])
+    own = optimizer.param_groups
+    if len(saved) != len(own):
+        return state_dict  # torch says what is wrong
+    kept = [
+        {key: group[key] for key in ('fused', 'foreach') if key in group}
+        for group in own
+    ]
+    return dict(
+        state_dict,
+        param_groups=[
+            {**group, **settings}
+            for group, settings in zip(saved, kept, strict=True)
+        ],
+    )

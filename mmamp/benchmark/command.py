@@ -17,7 +17,7 @@ from .comparisons import (
     STEPS,
     comparisons,
     empty_steps,
-    is_fast,
+    is_native,
     small_epochs,
     variants_of,
 )
@@ -74,7 +74,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--quick',
         action='store_true',
-        help='a look at the tiny model in a minute',
+        help='a look at the tiny model, in a minute or two',
     )
     parser.add_argument(
         '--write', action='store_true', help=f'put the tables into {PAGE}'
@@ -124,18 +124,18 @@ def _tables(args: argparse.Namespace, folder: Path) -> Iterator[str]:
     """Measure one thing after the other; tables in Markdown."""
     with Console(stderr=True).status('') as status:
         for name in args.models:
-            title = MODELS_BY_NAME[name].title
+            model = MODELS_BY_NAME[name]
+            status.update(model.title)
             asked = comparisons(name, args.dtypes)
             found = measure(
                 variants_of(asked),
                 args.rounds,
-                MODELS_BY_NAME[name].iterations,
+                model.iterations,
                 folder / name,
                 args.threads,
-                said=lambda text: status.update(f'{title}: {text}'),
             )
-            yield shown(title, ratio_rows(asked, found))
-            yield shown(f'{title}: each of them', variant_rows(found))
+            yield shown(model.title, ratio_rows(asked, found))
+            yield shown(f'{model.title}: each of them', variant_rows(found))
         status.update(RUNNER)
         yield shown(RUNNER, _empty(args, folder))
 
@@ -158,9 +158,9 @@ def _empty(args: argparse.Namespace, folder: Path) -> Rows:
 def _heading(argv: list[str]) -> str:
     """When and where it was measured, and how."""
     today = datetime.date.today().isoformat()
-    instructions = '' if is_fast() else ', without AVX512_BF16'
+    native = ' and '.join(filter(is_native, DTYPES[1:])) or 'float32 alone'
     command = ' '.join(['python tools/benchmark.py', *argv])
     return (
-        f'{today}, on {machine()}, {os.cpu_count()} cores{instructions}:\n\n'
-        f'```bash\n{command}\n```'
+        f'{today}, on {machine()}, {os.cpu_count()} cores, instructions for '
+        f'{native}:\n\n```bash\n{command}\n```'
     )

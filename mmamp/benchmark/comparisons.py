@@ -19,6 +19,9 @@ SPEED_UP = dict(dcgan=0.60, biggan=0.50)
 STEPS = (0, 100_000, 300_000)
 """Iterations after which the empty step is looked at."""
 
+EPOCH = 4
+"""Iterations of a small epoch; a turn of as many passes its end once."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -30,8 +33,8 @@ class Comparison:
         over (Variant): The denominator.
         target (float, optional): At most. Defaults to None: only reported.
         quantity (str): ``'time'`` or ``'memory'``. Defaults to time.
-        fast (bool): Whether the target is for a device that computes in
-            bfloat16 at speed. Defaults to False: for each.
+        fast (bool): Whether the target is for a device with instructions
+            for the numerator's dtype. Defaults to False: for each.
     """
 
     what: str
@@ -40,6 +43,16 @@ class Comparison:
     target: float | None = None
     quantity: str = 'time'
     fast: bool = False
+
+    @property
+    def applies(self) -> bool:
+        """bool: Whether the target is for this device."""
+        return not self.fast or is_native(self.of.dtype)
+
+
+def is_native(dtype: str) -> bool:
+    """Whether this device has instructions for a dtype."""
+    return has_native(get_device(), getattr(torch, dtype))
 
 
 def comparisons(name: str, dtypes: Sequence[str]) -> list[Comparison]:
@@ -115,17 +128,12 @@ def can_by_hand(name: str, dtype: str) -> bool:
     """
     if dtype == 'float32' or name == 'tiny':
         return True
-    return has_native(get_device(), getattr(torch, dtype))
+    return is_native(dtype)
 
 
 def can_stock(dtype: str) -> bool:
     """Whether MMEngine has the precision here: on a CPU float32 alone."""
     return dtype == 'float32' or get_device() != 'cpu'
-
-
-def is_fast() -> bool:
-    """Whether this device is what speed is aimed at on."""
-    return get_device() != 'cpu' or torch.cpu._is_avx512_bf16_supported()
 
 
 def variants_of(asked: Sequence[Comparison]) -> list[Variant]:
@@ -145,7 +153,3 @@ def small_epochs() -> list[Variant]:
     return [
         Variant(EMPTY, way, dataset_size=8 * EPOCH) for way in (MMAMP, STOCK)
     ]
-
-
-EPOCH = 4
-"""Iterations of a small epoch; a turn of as many passes its end once."""

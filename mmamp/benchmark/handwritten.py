@@ -51,9 +51,7 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
 
     def penalty_grad(outputs: Tensor, inputs: Tensor, **kw: Any) -> Any:
         # True gradients, as torch's AMP recipe has it.
-        grads = torch.autograd.grad(
-            disc_scaler.scale(outputs), inputs, **kw
-        )
+        grads = torch.autograd.grad(disc_scaler.scale(outputs), inputs, **kw)
         scale = disc_scaler.get_scale()
         return tuple(g.float() / scale for g in grads)
 

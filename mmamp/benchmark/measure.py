@@ -1,7 +1,7 @@
 """Turns, ratios and their spread."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +64,6 @@ def measure(
     iterations: int,
     work_dir: Path,
     threads: int | None = None,
-    said: Callable[[str], None] = lambda text: None,
 ) -> dict[Variant, Measured]:
     """Have variants train in turns.
 
@@ -78,8 +77,6 @@ def measure(
         iterations (int): In a turn.
         work_dir (Path): Where logs go.
         threads (int, optional): On a CPU. Defaults to None: torch's default.
-        said (Callable): Called with a line for each round. Defaults to
-            nothing.
 
     Raises:
         RuntimeError: If one of the processes fails.
@@ -93,7 +90,6 @@ def measure(
         for trainee in trainees:
             trainee.run(iterations)
         for i in range(rounds):
-            said(f'round {i + 1} of {rounds}')
             for trainee in trainees[:: -1 if i % 2 else 1]:
                 spent = trainee.run(iterations)
                 seconds[trainee.variant].append(spent / iterations)

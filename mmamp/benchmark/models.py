@@ -124,7 +124,7 @@ MODELS_BY_NAME = dict(
         batch_size=16,
         generator=dict(type='mmamp.DCGANGenerator', base_channels=32),
         discriminator=dict(type='mmamp.DCGANDiscriminator', base_channels=32),
-        iterations=10,
+        iterations=4,
         overhead=1.05,
     ),
 )

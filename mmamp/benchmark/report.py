@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from .comparisons import EPOCH, Comparison, is_fast
+from .comparisons import EPOCH, Comparison
 from .measure import Measured, Ratio
 from .variants import Variant
 
@@ -43,8 +43,8 @@ def ratio_rows(
 def _verdict(item: Comparison, median: float) -> str:
     if item.target is None:
         return ''
-    if item.fast and not is_fast():
-        return 'no AVX512_BF16: the target does not apply'
+    if not item.applies:
+        return f'no {item.of.dtype} instructions: the target does not apply'
     return met(median, item.target)
 
 

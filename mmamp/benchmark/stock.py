@@ -133,4 +133,3 @@ def _wrapper(network: nn.Module, dtype: str) -> OptimWrapper:
     if dtype == 'float32':
         return OptimWrapper(optimizer)
     return AmpOptimWrapper(dtype=dtype, optimizer=optimizer)
-

@@ -93,7 +93,7 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
             return
 
 
-def _batches(model: Benchmarked) -> Iterator[dict]:
+def _batches(model: Benchmarked) -> Iterator[dict[str, Any]]:
     """Batches of an endless, shuffled loader."""
     dataset = RandomImages(1024, model.channels, model.image_size)
     loader: Any = DataLoader(dataset, model.batch_size, shuffle=True)

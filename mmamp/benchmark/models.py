@@ -1,6 +1,6 @@
 """The models that are trained, and the data."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -47,7 +47,7 @@ class Benchmarked:
     noise_size: int = 100
     num_classes: int | None = None
     gan_type: str = 'vanilla'
-    regularizers: tuple[dict, ...] = field(default=())
+    regularizers: tuple[dict[str, Any], ...] = ()
 
     def config(self, memory_format: str) -> dict[str, Any]:
         """The config of the model.
@@ -153,7 +153,7 @@ class EmptyModel(BaseModel):
 
 
 @DATASETS.register_module()
-class RandomImages(Dataset):
+class RandomImages(Dataset[dict[str, Any]]):
     """Images of noise, which cost nothing to load.
 
     Args:

@@ -97,14 +97,13 @@ def empty_rows(
             met(growths[0].median, EMPTY_GROWTH),
         )
     )
-    our, their = (x.milliseconds * EPOCH / 1000 for x in epochs.values())
+    seconds = [x.milliseconds * EPOCH / 1000 for x in epochs.values()]
     rows.append(
         (
             f's of an epoch of {EPOCH} empty steps',
-            f'{our:.3f}',
-            f'{their:.3f}',
+            *(f'{x:.3f}' for x in seconds),
             f'<= {BOUNDARY}',
-            met(our, BOUNDARY),
+            met(seconds[0], BOUNDARY),
         )
     )
     return rows

@@ -43,7 +43,7 @@ class StockGAN(BaseModel):
         """Nothing, as nobody asks for it."""
 
     def train_step(
-        self, data: dict, optim_wrapper: OptimWrapperDict
+        self, data: dict[str, Any], optim_wrapper: OptimWrapperDict
     ) -> dict[str, Tensor]:
         """The discriminator's step, and the generator's."""
         update = MessageHub.get_current_instance().get_info('iter')
@@ -93,6 +93,7 @@ class StockGAN(BaseModel):
                 losses['loss_penalty'] = penalty(
                     self.discriminator, (real, *labels), (fake,)
                 )
+        logs: dict[str, Tensor]
         loss, logs = self.parse_losses(losses)
         wrapper.update_params(loss)
         return logs

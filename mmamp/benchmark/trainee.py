@@ -65,7 +65,7 @@ class Trainee:
             RuntimeError: If the process has failed.
         """
         self._pipe.send(iterations)
-        return self._answer()
+        return float(self._answer())
 
     def __enter__(self) -> 'Trainee':
         return self

@@ -57,7 +57,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         '--dtypes',
         nargs='+',
         choices=DTYPES[1:],
-        help='beside float32; default: both, with --quick bfloat16',
+        help='beside float32; default: those that the device has '
+        'instructions for, and bfloat16',
     )
     parser.add_argument(
         '--rounds',
@@ -83,7 +84,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     if args.write and not PAGE.is_file():
         parser.error(f'--write: there is no {PAGE} in {Path.cwd()}')
     args.models = args.models or (['tiny'] if args.quick else MODELS_BY_NAME)
-    chosen = args.dtypes or (['bfloat16'] if args.quick else DTYPES[1:])
+    chosen = args.dtypes or ['bfloat16', *filter(is_native, DTYPES[1:])]
     args.dtypes = ['float32', *dict.fromkeys(chosen)]
     args.rounds = args.rounds or (4 if args.quick else 12)
     return args

@@ -98,8 +98,8 @@ MODELS_BY_NAME = dict(
         noise_size=120,
         num_classes=10,
         gan_type='hinge',
-        generator=dict(type='mmamp.BigGANGenerator', base_channels=32),
-        discriminator=dict(type='mmamp.BigGANDiscriminator', base_channels=32),
+        generator=dict(type='mmamp.BigGANGenerator', base_channels=16),
+        discriminator=dict(type='mmamp.BigGANDiscriminator', base_channels=16),
         iterations=1,
     ),
     stylegan2=Benchmarked(

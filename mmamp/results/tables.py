@@ -87,11 +87,24 @@ def write(config: Path, text: str) -> Path:
     """
     begin, end = BEGIN.format(config.stem), END.format(config.stem)
     readme = config.parent / 'README.md'
-    before, _, rest = readme.read_text().partition(begin)
+    put_between(readme, begin, end, text)
+    return readme
+
+
+def put_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Put text between two marks of a page, in place of what was there.
+
+    Args:
+        page (Path): Of a Markdown file; one without the marks gets them at
+            its end.
+        begin (str): The first mark.
+        end (str): The second.
+        text (str): Markdown.
+    """
+    before, _, rest = page.read_text().partition(begin)
     after = rest.partition(end)[2].strip()
     parts = [before.rstrip(), f'{begin}\n\n{text}\n\n{end}', after]
-    readme.write_text('\n\n'.join(part for part in parts if part) + '\n')
-    return readme
+    page.write_text('\n\n'.join(part for part in parts if part) + '\n')
 
 
 def report(

@@ -1,0 +1,167 @@
+"""The command."""
+
+import argparse
+import datetime
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from mmamp.results.tables import machine, put_between
+
+from .comparisons import (
+    EPOCH,
+    STEPS,
+    comparisons,
+    empty_steps,
+    is_native,
+    small_epochs,
+    variants_of,
+)
+from .measure import measure
+from .models import MODELS_BY_NAME
+from .report import (
+    Rows,
+    empty_rows,
+    ratio_rows,
+    shown,
+    variant_rows,
+)
+
+DTYPES = ('float32', 'bfloat16', 'float16')
+RUNNER = 'The Runner beside the training step, batch 8'
+PAGE = Path('docs/en/benchmark.md')
+MARKS = (
+    '<!-- begin: tools/benchmark.py -->',
+    '<!-- end: tools/benchmark.py -->',
+)
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog='benchmark.py',
+        description='Time training by hand, with mmamp and in the stock way, '
+        'in turns',
+    )
+    parser.add_argument(
+        '--models',
+        nargs='+',
+        choices=MODELS_BY_NAME,
+        help='default: all, with --quick tiny',
+    )
+    parser.add_argument(
+        '--dtypes',
+        nargs='+',
+        choices=DTYPES[1:],
+        help='beside float32; default: those that the device has '
+        'instructions for, and bfloat16',
+    )
+    parser.add_argument(
+        '--rounds',
+        type=_positive,
+        metavar='N',
+        help='turns of each variant (default: 12, with --quick 4)',
+    )
+    parser.add_argument(
+        '--threads',
+        type=_positive,
+        metavar='N',
+        help="that torch uses on a CPU (default: torch's own choice)",
+    )
+    parser.add_argument(
+        '--quick',
+        action='store_true',
+        help='a look at the tiny model, in a minute or two',
+    )
+    parser.add_argument(
+        '--write', action='store_true', help=f'put the tables into {PAGE}'
+    )
+    args = parser.parse_args(argv)
+    if args.write and not PAGE.is_file():
+        parser.error(f'--write: there is no {PAGE} in {Path.cwd()}')
+    args.models = args.models or (['tiny'] if args.quick else MODELS_BY_NAME)
+    chosen = args.dtypes or ['bfloat16', *filter(is_native, DTYPES[1:])]
+    args.dtypes = ['float32', *dict.fromkeys(chosen)]
+    args.rounds = args.rounds or (4 if args.quick else 12)
+    return args
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is no whole number >= 1')
+    return int(text)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print and maybe write.
+
+    Args:
+        argv (list[str], optional): The command line. Defaults to None:
+            ``sys.argv``.
+
+    Returns:
+        int: Exit code: 0, or 1 if a process failed.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    args = parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix='mmamp-benchmark-') as folder:
+        try:
+            tables = list(_tables(args, Path(folder)))
+        except RuntimeError as error:
+            print(f'mmamp.benchmark: error: {error}', file=sys.stderr)
+            return 1
+    if args.write:
+        text = '\n\n'.join([_heading(argv), *tables])
+        put_between(PAGE, *MARKS, text)
+        print(f'Written: {PAGE}')
+    return 0
+
+
+def _tables(args: argparse.Namespace, folder: Path) -> Iterator[str]:
+    """Measure one thing after the other; tables in Markdown."""
+    with Console(stderr=True).status('') as status:
+        for name in args.models:
+            model = MODELS_BY_NAME[name]
+            status.update(model.title)
+            asked = comparisons(name, args.dtypes)
+            found = measure(
+                variants_of(asked),
+                args.rounds,
+                model.iterations,
+                folder / name,
+                args.threads,
+            )
+            yield shown(model.title, ratio_rows(asked, found))
+            yield shown(f'{model.title}: each of them', variant_rows(found))
+        status.update(RUNNER)
+        yield shown(RUNNER, _empty(args, folder))
+
+
+def _empty(args: argparse.Namespace, folder: Path) -> Rows:
+    """What the Runner takes where training takes nothing."""
+    steps = measure(
+        empty_steps((0, 20_000) if args.quick else STEPS),
+        args.rounds,
+        400,
+        folder / 'empty',
+        args.threads,
+    )
+    epochs = measure(
+        small_epochs(), min(args.rounds, 4), EPOCH, folder / 'epochs'
+    )
+    return empty_rows(steps, epochs)
+
+
+def _heading(argv: list[str]) -> str:
+    """When and where it was measured, and how."""
+    today = datetime.date.today().isoformat()
+    native = ' and '.join(filter(is_native, DTYPES[1:])) or 'float32 alone'
+    command = ' '.join(['python tools/benchmark.py', *argv])
+    return (
+        f'{today}, on {machine()}, {os.cpu_count()} cores, instructions for '
+        f'{native}:\n\n```bash\n{command}\n```'
+    )

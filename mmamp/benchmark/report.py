@@ -1,0 +1,125 @@
+"""Tables of ratios, in the terminal and in Markdown."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from .comparisons import EPOCH, Comparison
+from .measure import Measured, Ratio
+from .variants import Variant
+
+Rows = list[tuple[str, ...]]
+
+EMPTY_STEP, EMPTY_GROWTH, BOUNDARY = 0.35, 1.1, 0.1
+"""Aimed at: ms of an empty step of mmamp's, its growth, s of an epoch."""
+
+
+def ratio_rows(
+    asked: Sequence[Comparison], found: dict[Variant, Measured]
+) -> Rows:
+    """A table of comparisons, its head first.
+
+    Args:
+        asked (Sequence[Comparison]): The comparisons.
+        found (dict[Variant, Measured]): What was measured.
+    """
+    rows: Rows = [('comparison', 'ratio (spread)', 'target', 'verdict')]
+    for item in asked:
+        of, over = found[item.of], found[item.over]
+        if item.quantity == 'time':
+            ratio = Ratio.of_times(of, over)
+            median, text = ratio.median, str(ratio)
+        elif of.memory and over.memory:
+            median = of.memory / over.memory
+            text = f'{median:.2f}'
+        else:
+            continue
+        target = '' if item.target is None else f'<= {item.target:.2f}'
+        rows.append((item.what, text, target, _verdict(item, median)))
+    return rows
+
+
+def _verdict(item: Comparison, median: float) -> str:
+    if item.target is None:
+        return ''
+    if not item.applies:
+        return f'no {item.of.dtype} instructions: the target does not apply'
+    return met(median, item.target)
+
+
+def met(value: float, target: float) -> str:
+    """Whether a target is met, in words."""
+    return 'met' if value <= target else 'missed'
+
+
+def variant_rows(found: dict[Variant, Measured]) -> Rows:
+    """A table of times and memory, its head first."""
+    rows: Rows = [('variant', 'ms an iteration', 'peak memory, MiB')]
+    for variant, seen in found.items():
+        name = f'{variant} (again)' if variant.copy else str(variant)
+        memory = f'{seen.memory / 2**20:.0f}' if seen.memory else ''
+        rows.append((name, f'{seen.milliseconds:.1f}', memory))
+    return rows
+
+
+def empty_rows(
+    steps: dict[Variant, Measured], epochs: dict[Variant, Measured]
+) -> Rows:
+    """A table of what the Runner takes beside the training step.
+
+    Args:
+        steps (dict[Variant, Measured]): Empty steps, early and late.
+        epochs (dict[Variant, Measured]): Of small epochs.
+    """
+    rows: Rows = [('what', 'mmamp', 'stock', 'target', 'verdict')]
+    of_way: dict[str, list[Measured]] = {}
+    for variant, seen in steps.items():
+        of_way.setdefault(variant.way, []).append(seen)
+    lengths = sorted({variant.filled for variant in steps})
+    ours, theirs = of_way.values()
+    for length, our, their in zip(lengths, ours, theirs, strict=True):
+        rows.append(
+            (
+                f'ms of an empty step after {length:,} iterations',
+                f'{our.milliseconds:.2f}',
+                f'{their.milliseconds:.2f}',
+                f'<= {EMPTY_STEP}',
+                met(our.milliseconds, EMPTY_STEP),
+            )
+        )
+    growths = [Ratio.of_times(way[-1], way[0]) for way in (ours, theirs)]
+    rows.append(
+        (
+            'the last of these over the first',
+            *map(str, growths),
+            f'<= {EMPTY_GROWTH}',
+            met(growths[0].median, EMPTY_GROWTH),
+        )
+    )
+    seconds = [x.milliseconds * EPOCH / 1000 for x in epochs.values()]
+    rows.append(
+        (
+            f's of an epoch of {EPOCH} empty steps',
+            *(f'{x:.3f}' for x in seconds),
+            f'<= {BOUNDARY}',
+            met(seconds[0], BOUNDARY),
+        )
+    )
+    return rows
+
+
+def shown(title: str, rows: Rows) -> str:
+    """Print a table; the same in Markdown, under its title.
+
+    Args:
+        title (str): What is in it.
+        rows (list[tuple[str]]): Its head first.
+    """
+    table = Table(*rows[0], title=title, title_justify='left')
+    for row in rows[1:]:
+        table.add_row(*row)
+    Console().print(table)
+    lines = [rows[0], ('---',) * len(rows[0]), *rows[1:]]
+    text = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+    return f'### {title}\n\n{text}'

@@ -116,7 +116,8 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             enabled=self.cast_dtype is torch.float16,
             sharded=use_fsdp,
         )
-        if fuse(optimizer):
+        self._was_fused = fuse(optimizer)
+        if self._was_fused:
             self._say_once(
                 f'{type(optimizer).__name__} steps in fused kernels; '
                 'optimizer=dict(fused=False) in the config switches them off',
@@ -347,10 +348,12 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             self.loss_scaler.end_window(self.optimizer)
 
     def _can_step_on_device(self) -> bool:
-        # The fused kernels have no `found_inf` for sharded parameters.
+        # The fused kernels have no `found_inf` for sharded parameters; and
+        # where there is no device to wait for, looking first is cheaper.
         return (
             getattr(self.optimizer, '_step_supports_amp_scaling', False)
             and not self.is_sharded
+            and not (self._was_fused and self.device_type == 'cpu')
         )
 
     def _step_from_host(self, finite: Tensor, kwargs: dict[str, Any]) -> bool:

@@ -35,6 +35,7 @@ _check_host()
 
 from . import datasets, engine, evaluation, models  # noqa: E402, F401
 from .config import enable_amp  # noqa: E402
+from .config.lookup import enable_lookup  # noqa: E402
 from .engine.optimizers import (  # noqa: E402
     AmpOptimWrapper,
     OptimWrapperConstructor,
@@ -45,6 +46,8 @@ from .models import (  # noqa: E402
     ImageTranslationGAN,
     SeparateDistributedDataParallel,
 )
+
+enable_lookup()
 
 __all__ = [
     'AmpOptimWrapper',

@@ -1,0 +1,106 @@
+"""Configs in installed packages: ``'mmamp::dcgan/dcgan_digits-32x32.py'``."""
+
+import importlib
+import importlib.util
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.utils import package_utils
+
+_their_is_installed = package_utils.is_installed
+_their_get_installed_path = package_utils.get_installed_path
+_USERS = (
+    'mmengine.utils',
+    'mmengine.utils.package_utils',
+    'mmengine.config.config',
+    'mmengine.hub.hub',
+)
+
+
+def enable_lookup() -> None:
+    """Let ``_base_`` and ``get_config`` of MMEngine find mmamp's configs.
+
+    MMEngine looks into the packages of a list of its own, which mmamp is put
+    on, and up to 0.10.7 finds them with ``pkg_resources``, which setuptools 82
+    has no more, and which takes the wrong folder for an editable install. Two
+    functions of MMEngine's that ask it get an answer in these two cases;
+    whatever they find by themselves stays theirs.
+    """
+    MODULE2PACKAGE.setdefault('mmamp', 'mmamp')
+    for module in map(importlib.import_module, _USERS):
+        for ours in (is_installed, get_installed_path):
+            if hasattr(module, ours.__name__):
+                setattr(module, ours.__name__, ours)
+
+
+def is_installed(package: str) -> bool:
+    """Whether there is such a package, as MMEngine's function says it.
+
+    Args:
+        package (str): Name of a distribution or of a module.
+    """
+    # Of pkg_resources.
+    with suppress(ModuleNotFoundError):
+        return _their_is_installed(package)
+    return _folder(package) is not None
+
+
+def get_installed_path(package: str) -> str:
+    """The folder of a package, as MMEngine's function says it.
+
+    Args:
+        package (str): Name of a distribution or of a module.
+
+    Raises:
+        ModuleNotFoundError: If it is not installed.
+    """
+    found = None
+    with suppress(ModuleNotFoundError):
+        found = _their_get_installed_path(package)
+    if found is None or not Path(found).exists():
+        folder = _folder(package)
+        if folder is None:
+            raise ModuleNotFoundError(f'{package} is not installed')
+        found = str(folder)
+    return found
+
+
+def config_file(name: str) -> Path:
+    """The file of a config, which may be in an installed package.
+
+    Args:
+        name (str): A path, or ``'package::path'``.
+
+    Returns:
+        Path: It need not exist.
+
+    Raises:
+        ValueError: If there is no such package, or it has no configs.
+    """
+    package, separator, path = name.partition('::')
+    if not separator:
+        return Path(name)
+    folder = _folder(package)
+    if folder is None:
+        raise ValueError(f'{name!r}: there is no package {package!r}')
+    configs = folder / '.mim' / 'configs'
+    if not configs.is_dir():
+        raise ValueError(
+            f'{name!r}: the package {package!r} has no configs in '
+            f'{str(configs)!r}'
+        )
+    return configs / path
+
+
+def _folder(package: str) -> Path | None:
+    """The folder of a package, by its distribution's name or its module's."""
+    module = package
+    with suppress(PackageNotFoundError):
+        modules = distribution(package).read_text('top_level.txt') or package
+        module = modules.split()[0]
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return None
+    return Path(spec.origin).parent

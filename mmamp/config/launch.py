@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mmamp.near import near
 
 from .amp import evaluation_precision
-from .lookup import config_file
+from .packages import config_file
 
 HOOKS = ('AmpMonitorHook', 'OverflowHook', 'StateHook', 'PreemptionHook')
 """Hooks that a run started by mmamp's launcher has."""

@@ -1,16 +1,17 @@
-"""Configs in installed packages: ``'mmamp::dcgan/dcgan_digits-32x32.py'``."""
+"""MMEngine's way to the configs of mmamp: ``_base_`` and ``get_config``."""
 
 import importlib
-import importlib.util
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.utils import package_utils
 
+from mmamp.config.packages import package_folder
+
 _their_is_installed = package_utils.is_installed
 _their_get_installed_path = package_utils.get_installed_path
+# Where MMEngine has imported the two to.
 _USERS = (
     'mmengine.utils',
     'mmengine.utils.package_utils',
@@ -44,7 +45,7 @@ def is_installed(package: str) -> bool:
     # Of pkg_resources.
     with suppress(ModuleNotFoundError):
         return _their_is_installed(package)
-    return _folder(package) is not None
+    return package_folder(package) is not None
 
 
 def get_installed_path(package: str) -> str:
@@ -60,47 +61,8 @@ def get_installed_path(package: str) -> str:
     with suppress(ModuleNotFoundError):
         found = _their_get_installed_path(package)
     if found is None or not Path(found).exists():
-        folder = _folder(package)
+        folder = package_folder(package)
         if folder is None:
             raise ModuleNotFoundError(f'{package} is not installed')
         found = str(folder)
     return found
-
-
-def config_file(name: str) -> Path:
-    """The file of a config, which may be in an installed package.
-
-    Args:
-        name (str): A path, or ``'package::path'``.
-
-    Returns:
-        Path: It need not exist.
-
-    Raises:
-        ValueError: If there is no such package, or it has no configs.
-    """
-    package, separator, path = name.partition('::')
-    if not separator:
-        return Path(name)
-    folder = _folder(package)
-    if folder is None:
-        raise ValueError(f'{name!r}: there is no package {package!r}')
-    configs = folder / '.mim' / 'configs'
-    if not configs.is_dir():
-        raise ValueError(
-            f'{name!r}: the package {package!r} has no configs in '
-            f'{str(configs)!r}'
-        )
-    return configs / path
-
-
-def _folder(package: str) -> Path | None:
-    """The folder of a package, by its distribution's name or its module's."""
-    module = package
-    with suppress(PackageNotFoundError):
-        modules = distribution(package).read_text('top_level.txt') or package
-        module = modules.split()[0]
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        return None
-    return Path(spec.origin).parent

@@ -8,6 +8,7 @@ pytestmark = pytest.mark.slow
 
 NAME = 'mmamp::dcgan/dcgan_digits-32x32.py'
 SHORT = (
+    'randomness.seed=0',
     'train_cfg.max_iters=2',
     'train_cfg.val_interval=2',
     'train_dataloader.batch_size=4',

@@ -20,7 +20,9 @@ def _check_host() -> None:
         raise ImportError(
             f'mmamp needs {error.name}, which is not installed. PyTorch: '
             '`pip install torch==2.13.0` (a CPU build; any release from 2.4 '
-            "on will do). MMEngine and mmcv: `pip install 'mmamp[mm]'`"
+            "on will do). MMEngine and mmcv: `pip install 'mmamp[mm]'`, or "
+            'beside a fork of MMEngine, which that would overwrite, '
+            '`pip install --no-deps mmcv-lite opencv-python`'
         ) from None
     from mmengine.utils import digit_version
 

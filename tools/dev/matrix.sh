@@ -45,10 +45,9 @@ make_environment() {
     if [[ $host == mmengine ]]; then
         "${pip[@]}" -r requirements/mm.txt
     else
-        # mmcv-lite requires mmengine by name, which would replace the fork;
-        # the fork does not say that it takes OpenCV.
         "${pip[@]}" -r requirements/fork.txt
-        "${pip[@]}" --no-deps "$(grep '^mmcv-lite' requirements/mm.txt)"
+        "${pip[@]}" --no-deps opencv-python \
+            "$(grep '^mmcv-lite' requirements/mm.txt)"
     fi
     "${pip[@]}" -e '.[tests]'
     touch "$venv/complete"

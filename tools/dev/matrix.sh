@@ -64,7 +64,8 @@ done
 
 summary=
 failed=0
-while read -r name version torch host; do
+# The tests have their own standard input.
+while read -r -u 3 name version torch host; do
     [[ -n $name ]] || continue
     [[ $# -eq 0 || " $* " == *" $name "* ]] || continue
     title="$name: Python $version, torch $torch, $host"
@@ -81,13 +82,9 @@ while read -r name version torch host; do
     "$venv/bin/python" -m pip install --quiet -e '.[tests]'
     echo "== $title"
     result=passed
-    if [[ $short ]]; then
-        "$venv/bin/python" -m pytest -n 2 "${fast[@]}" || result=failed
-    else
-        "$venv/bin/python" -m pytest -n 2 || result=failed
-    fi
+    "$venv/bin/python" -m pytest -n 2 ${short:+"${fast[@]}"} || result=failed
     [[ $result == passed ]] || failed=1
     summary+="$title: $result"$'\n'
-done <<< "$combinations"
+done 3<<< "$combinations"
 printf '\n%s' "$summary"
 exit $failed

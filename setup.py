@@ -43,7 +43,9 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.10',
     packages=find_packages(include=['mmamp', 'mmamp.*']),
-    package_data={'mmamp': ['py.typed', 'report/*.html', *MIM]},
+    package_data={
+        'mmamp': ['py.typed', 'report/*.html', 'report/*.json', *MIM]
+    },
     # Neither torch nor mmengine nor mmcv: pip would replace a GPU build, a
     # fork, or the full mmcv that the user has. `import mmamp` says what is
     # missing.

@@ -6,6 +6,21 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 
+# What OpenMMLab's tools look for in an installed package. mmamp/.mim holds
+# links to the folders of the repository; a wheel has the files. Pictures of
+# results, and what makes the development environment, stay here.
+MIM = [
+    '.mim/model-index.yml',
+    '.mim/configs/**/*.py',
+    '.mim/configs/**/*.md',
+    '.mim/configs/**/*.yml',
+    '.mim/configs/**/*.pth',
+    '.mim/tools/*.py',
+    '.mim/tools/dist_train.sh',
+    '.mim/tools/slurm_train.sh',
+    '.mim/tools/dataset_converters/*.py',
+]
+
 
 def version() -> str:
     scope: dict = {}
@@ -28,13 +43,16 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.10',
     packages=find_packages(include=['mmamp', 'mmamp.*']),
-    package_data={'mmamp': ['py.typed']},
+    package_data={
+        'mmamp': ['py.typed', 'report/*.html', 'report/*.json', *MIM]
+    },
     # Neither torch nor mmengine nor mmcv: pip would replace a GPU build, a
     # fork, or the full mmcv that the user has. `import mmamp` says what is
     # missing.
     install_requires=requirements('runtime'),
     extras_require={
-        'mm': requirements('mm'),
+        # All that the reference configs need.
+        'mm': [*requirements('mm'), *requirements('metrics')],
         'metrics': requirements('metrics'),
         'inception': [*requirements('metrics'), *requirements('inception')],
         'migration': requirements('migration'),

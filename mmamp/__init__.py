@@ -24,7 +24,9 @@ def _check_host() -> None:
         raise ImportError(
             f'mmamp needs {error.name}, which is not installed. PyTorch: '
             '`pip install torch==2.13.0` (a CPU build; any release from 2.4 '
-            "on will do). MMEngine and mmcv: `pip install 'mmamp[mm]'`"
+            "on will do). MMEngine and mmcv: `pip install 'mmamp[mm]'`, or "
+            'beside a fork of MMEngine, which that would overwrite, '
+            '`pip install --no-deps mmcv-lite opencv-python`'
         ) from None
     from mmengine.utils import digit_version
 
@@ -39,6 +41,7 @@ _check_host()
 
 from . import engine  # noqa: E402, F401
 from .config import enable_amp  # noqa: E402
+from .engine.config_lookup import enable_lookup  # noqa: E402
 from .engine.optimizers import (  # noqa: E402
     AmpOptimWrapper,
     OptimWrapperConstructor,
@@ -51,6 +54,8 @@ if TYPE_CHECKING:
         ImageTranslationGAN,
         SeparateDistributedDataParallel,
     )
+
+enable_lookup()
 
 __all__ = [
     'AmpOptimWrapper',

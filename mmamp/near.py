@@ -23,7 +23,10 @@ def near(file: Path) -> str:
     names = {
         str(p): p.name
         for p in sorted(islice(folder.rglob('*.py'), 5000))
-        if not any(x[0] == '.' or x == 'site-packages' for x in p.parts[:-1])
+        if not any(
+            x[0] == '.' or x == 'site-packages'
+            for x in p.relative_to(folder).parts[:-1]
+        )
     }
     close = difflib.get_close_matches(file.name, names.values(), n=3)
     paths = [path for path, name in names.items() if name in close][:3]

@@ -4,7 +4,9 @@ import importlib.util
 import sys
 from pathlib import Path
 
+# In a wheel the tools are inside of the package, in .mim.
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT.parent if ROOT.name == '.mim' else ROOT / 'mmamp'
 
 
 def name_package() -> None:
@@ -14,7 +16,7 @@ def name_package() -> None:
     not have yet.
     """
     spec = importlib.util.spec_from_file_location(
-        'mmamp', ROOT / 'mmamp' / '__init__.py'
+        'mmamp', PACKAGE / '__init__.py'
     )
     sys.modules['mmamp'] = importlib.util.module_from_spec(spec)
 

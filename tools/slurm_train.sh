@@ -25,7 +25,7 @@ submit() {
     local per_node=${GPUS_PER_NODE:-$((gpus > 0 && gpus < 8 ? gpus : 8))}
     [[ $per_node =~ ^[1-9][0-9]*$ ]] ||
         usage "GPUS_PER_NODE=$per_node is no number >= 1"
-    [[ -f $config ]] || usage "config file '$config' does not exist"
+    [[ -f $config || $config == *::* ]] || usage "config file '$config' does not exist"
     command -v sbatch > /dev/null ||
         usage "there is no sbatch here: run it where Slurm's commands are"
     local tasks=(--ntasks="$gpus" --gres=gpu:"$per_node")

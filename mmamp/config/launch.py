@@ -2,7 +2,6 @@
 
 import difflib
 import logging
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -13,6 +12,7 @@ from mmamp.near import near
 
 from .amp import evaluation_precision
 from .own_class import own_class
+from .packages import config_file
 
 HOOKS = ('AmpMonitorHook', 'OverflowHook', 'StateHook', 'PreemptionHook')
 """Hooks that a run started by mmamp's launcher has."""
@@ -33,7 +33,8 @@ def load_config(path: str) -> Config:
     """Read a config file.
 
     Args:
-        path (str): Its path.
+        path (str): Its path, or ``'package::path'``, such as
+            ``'mmamp::dcgan/dcgan_digits-32x32.py'``.
 
     Returns:
         Config: Parsed, with its ``_base_`` files.
@@ -41,13 +42,16 @@ def load_config(path: str) -> Config:
     Raises:
         UsageError: If there is no such file, or it cannot be parsed.
     """
-    file = Path(path)
+    try:
+        file = config_file(path)
+    except ValueError as error:
+        raise UsageError(f'config file {error}') from None
     if file.is_dir():
         raise UsageError(f'config file {path!r} is a folder')
     if not file.is_file():
         raise UsageError(f'config file {path!r} does not exist{near(file)}')
     try:
-        return Config.fromfile(path)
+        return Config.fromfile(str(file))
     except Exception as error:
         # A config is a program: it can raise anything.
         raise UsageError(

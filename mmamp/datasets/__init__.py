@@ -1,5 +1,6 @@
 """Data: what scikit-learn ships, and folders of the user's."""
 
+from .collate import default_collate
 from .digits import DigitsDataset
 from .image_folder import ImageFolderDataset
 from .image_transforms import Edges, MakeLowResolution, RandomCrop, SplitPair
@@ -23,4 +24,5 @@ __all__ = [
     'SeededSampler',
     'SplitPair',
     'UnpairedDataset',
+    'default_collate',
 ]

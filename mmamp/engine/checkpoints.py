@@ -1,10 +1,12 @@
 """Checkpoints that load with ``weights_only=True``."""
 
+import codecs
 import logging
 import os
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pickle import UnpicklingError
@@ -44,6 +46,8 @@ def allow_mmengine_globals() -> None:
         np.dtype,
         multiarray._reconstruct,
         multiarray.scalar,
+        # Of bytes; torch before 2.5 does not know it.
+        codecs.encode,
     ]
     harmless += {type(np.dtype(code)) for code in '?bhilqBHILQefd'}
     torch.serialization.add_safe_globals(harmless)
@@ -67,7 +71,19 @@ def _multiarray() -> Any:
 
 def _allow_as(function: Callable[..., Any], name: str) -> None:
     """Allow a function under the name that pickles have for it."""
-    torch.serialization.add_safe_globals([(function, name)])
+    torch.serialization.add_safe_globals([_named(function, name)])
+
+
+@cache
+def _named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """A function of another name: torch before 2.5 takes no pair of both."""
+
+    def named(*args: Any) -> Any:
+        return function(*args)
+
+    named.__module__, _, named.__qualname__ = name.rpartition('.')
+    named.__name__ = named.__qualname__
+    return named
 
 
 def _history_method(owner: Any, name: str) -> Any:

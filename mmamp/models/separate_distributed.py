@@ -60,7 +60,8 @@ class SeparateDistributedDataParallel(MMSeparateDistributedDataParallel):
         super().__init__(
             module, broadcast_buffers, find_unused_parameters, **kwargs
         )
-        module.register_state_dict_post_hook(_without_wrappers)
+        # Its public name is new in torch 2.5.
+        module._register_state_dict_hook(_without_wrappers)
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:

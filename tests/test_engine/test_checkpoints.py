@@ -176,7 +176,7 @@ class TestStock:
         load_safely_only()
         assert torch.load(path)['x'].mean() == 1.5
         names = {
-            f'{f[1]}' if isinstance(f, tuple) else f'{f.__module__}'
+            f'{f.__module__}.{f.__qualname__}'
             for f in torch.serialization.get_safe_globals()
         }
         assert 'numpy.core.multiarray._reconstruct' in names

@@ -4,7 +4,7 @@ pipeline = [
     dict(type='PackImage'),
 ]
 # One stacked tensor a batch; MMEngine's default gives a list of images.
-collate_fn = dict(type='default_collate')
+collate_fn = dict(type='mmamp.default_collate')
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,

@@ -13,7 +13,7 @@ load = [
     dict(type='CenterCrop', crop_size=64),
 ]
 # One stacked tensor a batch; MMEngine's default gives a list of images.
-collate_fn = dict(type='default_collate')
+collate_fn = dict(type='mmamp.default_collate')
 train_dataloader = dict(
     batch_size=64,
     num_workers=4,

@@ -6,7 +6,7 @@ load = [
     dict(type='LoadImage', key='gt_img'),
 ]
 # One stacked tensor a batch; MMEngine's default gives a list of images.
-collate_fn = dict(type='default_collate')
+collate_fn = dict(type='mmamp.default_collate')
 train_dataloader = dict(
     batch_size=1,
     num_workers=4,

@@ -1,7 +1,7 @@
 # 96x96 patches of scikit-learn's two photographs (`gt_img`) and their
 # reductions to 24x24 (`inputs`).
 # One stacked tensor a batch; MMEngine's default gives a list of images.
-collate_fn = dict(type='default_collate')
+collate_fn = dict(type='mmamp.default_collate')
 train_dataloader = dict(
     batch_size=16,
     num_workers=0,

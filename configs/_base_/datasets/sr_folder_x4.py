@@ -3,7 +3,7 @@
 # middle 256x256 of each picture.
 data_root = 'data/sr'
 # One stacked tensor a batch; MMEngine's default gives a list of images.
-collate_fn = dict(type='default_collate')
+collate_fn = dict(type='mmamp.default_collate')
 train_dataloader = dict(
     batch_size=16,
     num_workers=4,

@@ -24,7 +24,7 @@ val_pipeline = [
     dict(type='PackImage'),
 ]
 # One stacked tensor a batch; MMEngine's default gives a list of images.
-collate_fn = dict(type='default_collate')
+collate_fn = dict(type='mmamp.default_collate')
 train_dataloader = dict(
     batch_size=1,
     num_workers=4,

@@ -11,13 +11,17 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import FlexibleRunner
 from torch import nn
-from torch.distributed.tensor import DTensor
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.profiler import ProfilerActivity, profile
 
 from mmamp.engine.strategies import FSDP2Strategy
 from mmamp.registry import HOOKS, METRICS, MODELS
 from mmamp.sharding import gathered
+
+if not hasattr(torch.distributed.fsdp, 'fully_shard'):
+    pytest.skip('FSDP2 needs torch >= 2.6', allow_module_level=True)
+
+from torch.distributed.tensor import DTensor
 
 
 @MODELS.register_module(force=True)

@@ -1,5 +1,7 @@
 """What the sites in both languages have in common."""
 
+from sphinx.ext.napoleon import _skip_member
+
 from mmamp import __version__
 
 project = 'mmamp'
@@ -20,12 +22,14 @@ napoleon_use_ivar = True
 
 
 def setup(app):  # type: ignore[no-untyped-def]
-    """Leave out what is private before Napoleon looks at it.
+    """Take back Napoleon's choice of members, which has nothing to choose.
 
-    It cannot look at mmcv's ``cache_randomness``.
+    It is for settings that are not used here, and mmcv's
+    ``cache_randomness`` breaks it.
     """
-    app.connect(
-        'autodoc-skip-member',
-        lambda app, what, name, *rest: name.startswith('_') or None,
-        priority=400,
-    )
+
+    def take_back(app):  # type: ignore[no-untyped-def]
+        listeners = app.events.listeners['autodoc-skip-member']
+        listeners[:] = [x for x in listeners if x.handler is not _skip_member]
+
+    app.connect('builder-inited', take_back)

@@ -105,6 +105,8 @@ def without_comments(block: Block) -> str:
         return ' '.join(token.string for token in kept)
     if block.language == 'bash':
         return '\n'.join(map(' '.join, block.commands()))
+    if block.language == '{toctree}':
+        return re.sub('^:caption:.*$', '', block.text, flags=re.M)
     return block.text
 
 

@@ -56,9 +56,11 @@ setup(
         'metrics': requirements('metrics'),
         'inception': [*requirements('metrics'), *requirements('inception')],
         'migration': requirements('migration'),
+        'docs': requirements('docs'),
         'tests': [
             *requirements('metrics'),
             *requirements('migration'),
+            *requirements('docs'),
             *requirements('tests'),
         ],
         'all': [

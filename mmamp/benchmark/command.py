@@ -33,7 +33,7 @@ from .report import (
 
 DTYPES = ('float32', 'bfloat16', 'float16')
 RUNNER = 'The Runner beside the training step, batch 8'
-PAGE = Path('docs/en/benchmark.md')
+PAGES = [Path(f'docs/{x}/benchmark.md') for x in ('en', 'zh_cn')]
 MARKS = (
     '<!-- begin: tools/benchmark.py -->',
     '<!-- end: tools/benchmark.py -->',
@@ -78,11 +78,14 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='a look at the tiny model, in a minute or two',
     )
     parser.add_argument(
-        '--write', action='store_true', help=f'put the tables into {PAGE}'
+        '--write',
+        action='store_true',
+        help=f'put the tables into {" and ".join(map(str, PAGES))}',
     )
     args = parser.parse_args(argv)
-    if args.write and not PAGE.is_file():
-        parser.error(f'--write: there is no {PAGE} in {Path.cwd()}')
+    missing = [str(page) for page in PAGES if not page.is_file()]
+    if args.write and missing:
+        parser.error(f'--write: there is no {missing[0]} in {Path.cwd()}')
     args.models = args.models or (['tiny'] if args.quick else MODELS_BY_NAME)
     chosen = args.dtypes or ['bfloat16', *filter(is_native, DTYPES[1:])]
     args.dtypes = ['float32', *dict.fromkeys(chosen)]
@@ -116,8 +119,9 @@ def main(argv: list[str] | None = None) -> int:
             return 1
     if args.write:
         text = '\n\n'.join([_heading(argv), *tables])
-        put_between(PAGE, *MARKS, text)
-        print(f'Written: {PAGE}')
+        for page in PAGES:
+            put_between(page, *MARKS, text)
+            print(f'Written: {page}')
     return 0
 
 

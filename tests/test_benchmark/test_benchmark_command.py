@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmamp.benchmark import main
-from mmamp.benchmark.command import MARKS, PAGE
+from mmamp.benchmark.command import MARKS, PAGES
 from mmamp.benchmark.trainee import Trainee
 from mmamp.benchmark.variants import BY_HAND, Variant
 
@@ -35,7 +35,7 @@ def test_wrong_arguments(argv, said, capsys, tmp_path, monkeypatch):
 
 
 def test_the_page_has_the_marks():
-    page = (ROOT / PAGE).read_text()
+    page = (ROOT / PAGES[0]).read_text()
     assert [page.count(mark) for mark in MARKS] == [1, 1]
 
 

@@ -1,0 +1,37 @@
+"""The FAQ quotes messages that the package has."""
+
+import ast
+import re
+
+import pytest
+from doc_blocks import ROOT, pages
+
+# What a message has in the place of a value.
+VALUE = re.compile(r'<[^>]+>|\.\.\.')
+
+
+def messages():
+    """All texts in the package; a value in one is a space."""
+    for path in ROOT.glob('mmamp/**/*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def quoted(path):
+    text = path.read_text()
+    return re.findall(r'^## `(.*)`$', text, re.M)
+
+
+@pytest.mark.parametrize('language', ['en', 'zh_cn'])
+def test_each_message_is_in_the_source(language):
+    found = '\n'.join(messages())
+    entries = quoted(pages(language)['faq.md'])
+    assert len(entries) >= 15
+    for entry in entries:
+        for part in VALUE.split(entry):
+            assert part.strip() in found, entry
+
+
+def test_both_languages_quote_the_same():
+    assert quoted(pages('en')['faq.md']) == quoted(pages('zh_cn')['faq.md'])

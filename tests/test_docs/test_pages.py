@@ -1,0 +1,139 @@
+"""Every block of the README and the docs does what its page says."""
+
+import os
+from itertools import count
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from doc_blocks import ROOT, blocks, pages
+from doc_commands import check, run
+from mmengine.config import Config
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
+from test_examples import BUILDERS, PARSED_ONLY, _check_arguments
+
+from mmamp import registry
+from mmamp.train import main
+
+PAGES = pages('en')
+LANGUAGES = ('python', 'bash', 'text', '{toctree}', '{eval-rst}')
+# What a run takes; a block with none of it is built only.
+RUN_KEYS = {'optim_wrapper', 'custom_hooks', 'default_hooks', 'train_cfg'}
+BASES = dict(
+    gan='configs/dcgan/dcgan_digits-32x32.py',
+    single='configs/digit_features/digit_features_cnn-32x32.py',
+)
+SHORT = """
+train_dataloader = dict(batch_size=2)
+val_cfg = val_dataloader = val_evaluator = None
+log_level = 'WARNING'
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A checkout, seen from the page's own folder."""
+    for name in ('configs', 'tools', 'mmamp', 'tests', 'requirements'):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for name in ('LOCAL_RANK', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'):
+        monkeypatch.setenv(name, '0')
+        monkeypatch.delenv(name)
+    monkeypatch.setenv('PYTHONPATH', os.pathsep.join([str(ROOT), '.']))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        'cifar10/train/cat',
+        'maps/aerial',
+        'maps/map',
+        'horse2zebra/trainA',
+        'horse2zebra/trainB',
+    ):
+        path = Path('data', name, '0.png')
+        path.parent.mkdir(parents=True)
+        cv2.imwrite(str(path), np.zeros((300, 300, 3), np.uint8))
+    kept = registry.MODELS.module_dict.copy()
+    yield tmp_path
+    registry.MODELS.module_dict.clear()
+    registry.MODELS.module_dict.update(kept)
+
+
+def forget() -> None:
+    """What MMEngine keeps of a run is nothing to the next."""
+    for manager in (MessageHub, MMLogger, DefaultScope, Visualizer):
+        manager._instance_dict.clear()
+
+
+@pytest.mark.parametrize('page', PAGES)
+def test_page(page, folder):
+    names: dict = {'__name__': 'page'}
+    numbers = count()
+    for block in blocks(PAGES[page]):
+        where = f'{page}, line {block.line}'
+        assert block.language in LANGUAGES, where
+        forget()
+        if block.file:
+            Path(block.file).write_text(block.text)
+        elif block.language == 'python' and block.marker != 'migrate':
+            take_python(block, names, where)
+        elif block.language == 'bash':
+            for words in block.commands():
+                check(words, folder)
+                if not block.marker:
+                    forget()
+                    run(words, next(numbers))
+
+
+def take_python(block, names, where):
+    code = compile(block.text, where, 'exec')
+    if block.marker == 'parse':
+        return
+    if not block.is_config:
+        exec(code, names)
+        return
+    cfg = Config.fromstring(block.text, '.py')
+    known = [key for key in cfg if key in BUILDERS]
+    if RUN_KEYS & set(cfg) and block.marker != 'build':
+        train(block.text, cfg)
+        return
+    assert known, f'{where}: nothing in it is built or trained'
+    with DefaultScope.overwrite_default_scope('mmamp'):
+        for key in known:
+            build(key, cfg)
+
+
+def build(key, cfg):
+    value = cfg[key]
+    if any(name in str(value) for name in PARSED_ONLY):
+        for item in value if isinstance(value, list) else [value]:
+            _check_arguments(item)
+    else:
+        BUILDERS[key](value, dict(cfg.items()))
+
+
+def train(text, cfg):
+    """Two iterations of the block upon a reference config."""
+    single = 'optimizer' in cfg.get('optim_wrapper', {})
+    base = str(ROOT / BASES['single' if single else 'gan'])
+    Path('page_config.py').write_text(
+        f'_base_ = [{base!r}]\n{SHORT}{text}\n'
+        "visualizer = dict(_delete_=True, type='Visualizer')\n"
+    )
+    options = ['train_cfg.max_iters=2', 'default_hooks.checkpoint.interval=9']
+    options += ['default_hooks.checkpoint.save_best=None']
+    assert not main(['page_config.py', '--cfg-options', *options])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('page', PAGES)
+def test_slow_commands(page, folder):
+    numbers = count()
+    for block in blocks(PAGES[page]):
+        if block.file:
+            Path(block.file).write_text(block.text)
+        elif block.marker == 'slow':
+            for words in block.commands():
+                forget()
+                run(words, next(numbers))

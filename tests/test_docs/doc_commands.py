@@ -1,6 +1,8 @@
 """The commands that pages show: parsed, or run in this process."""
 
+import functools
 import importlib
+import os
 import re
 import shlex
 import subprocess
@@ -53,8 +55,18 @@ def check(words: list[str], files: Path) -> None:
         if rest[0] in PARSERS:
             args = PARSERS[rest[0]]().parse_args(rest[1:])
             _check_config(getattr(args, 'config', None), files)
+        else:
+            options = {x for x in rest[1:] if x.startswith('--')}
+            assert all(x in help_of(rest[0]) for x in options)
     else:
         raise AssertionError(f'what is {shlex.join(words)}?')
+
+
+@functools.cache
+def help_of(script: str) -> str:
+    """What a script says of its options."""
+    command = [sys.executable, script, '--help']
+    return subprocess.check_output(command, cwd=ROOT, text=True)
 
 
 def _check_extra(words: list[str]) -> None:
@@ -95,8 +107,15 @@ def run(words: list[str], number: int) -> None:
         number (int): How many the page had before.
     """
     words = [x for x in words if not VARIABLE.fullmatch(x)]
-    assert words[0] == 'python', f'what is {shlex.join(words)}?'
     script, args = words[1], words[2:]
+    if words[0] == 'bash' and script in STARTERS:
+        subprocess.run(
+            ['bash', script, *_shortened(args, number)],
+            check=True,
+            env={**os.environ, 'PYTHON': sys.executable},
+        )
+        return
+    assert words[0] == 'python', f'what is {shlex.join(words)}?'
     if script == 'tools/train.py':
         args = _shortened(args, number)
     if script not in MAINS:

@@ -126,8 +126,16 @@ def train(text, cfg):
     assert not main(['page_config.py', '--cfg-options', *options])
 
 
+def slow_pages():
+    return [
+        page
+        for page, path in PAGES.items()
+        if any(block.marker == 'slow' for block in blocks(path))
+    ]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize('page', PAGES)
+@pytest.mark.parametrize('page', slow_pages())
 def test_slow_commands(page, folder):
     numbers = count()
     for block in blocks(PAGES[page]):

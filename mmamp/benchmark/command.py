@@ -40,8 +40,8 @@ MARKS = (
 )
 
 
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog='benchmark.py',
         description='Time training by hand, with mmamp and in the stock way, '
@@ -82,6 +82,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action='store_true',
         help=f'put the tables into {" and ".join(map(str, PAGES))}',
     )
+    return parser
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """Read the command line, and fill in what it leaves open."""
+    parser = build_parser()
     args = parser.parse_args(argv)
     missing = [str(page) for page in PAGES if not page.is_file()]
     if args.write and missing:

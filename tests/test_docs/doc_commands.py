@@ -11,20 +11,25 @@ from pathlib import Path
 
 from doc_blocks import ROOT
 
+from mmamp.benchmark.command import build_parser as build_benchmark_parser
 from mmamp.launcher.arguments import (
     build_parser,
     build_sample_parser,
     build_test_parser,
 )
 from mmamp.migration.cli import build_parser as build_migrate_parser
+from mmamp.report.command import build_parser as build_report_parser
 
 PARSERS = {
+    'tools/amp_report.py': build_report_parser,
+    'tools/benchmark.py': build_benchmark_parser,
     'tools/train.py': build_parser,
     'tools/test.py': build_test_parser,
     'tools/sample.py': build_sample_parser,
     'tools/migrate.py': build_migrate_parser,
 }
 MAINS = {
+    'tools/amp_report.py': 'mmamp.report',
     'tools/train.py': 'mmamp.train',
     'tools/test.py': 'mmamp.test',
     'tools/sample.py': 'mmamp.sample',

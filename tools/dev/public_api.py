@@ -56,6 +56,8 @@ def registered() -> dict[str, dict[str, Any]]:
             key: value
             for key, value in getattr(registry, name).module_dict.items()
             if value.__module__.startswith('mmamp.')
+            # Nor is what the benchmark trains for users.
+            and not value.__module__.startswith('mmamp.benchmark')
         }
         for name in registry.__all__
     }

@@ -1,5 +1,7 @@
 """English and Chinese hold the same pages."""
 
+import re
+
 import pytest
 from doc_blocks import blocks, headings, pages, without_comments
 
@@ -24,3 +26,15 @@ def test_the_same_blocks(page):
     ]
     for mine, theirs in zip(en, zh, strict=True):
         assert without_comments(mine) == without_comments(theirs)
+
+
+@pytest.mark.parametrize('page', EN)
+def test_each_is_in_its_language(page):
+    """A page that was copied, not translated, would be found."""
+    en, zh = (
+        len(re.findall('[\u4e00-\u9fff]', x[page].read_text(encoding='utf-8')))
+        for x in (EN, ZH)
+    )
+    # Links to the other language name it.
+    assert en <= 4
+    assert zh >= 2

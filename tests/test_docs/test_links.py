@@ -3,15 +3,25 @@
 import re
 
 import pytest
-from doc_blocks import pages
+from doc_blocks import headings, pages
 
-LINK = re.compile(r'\]\(([^)#\s]+)(?:#[^)]*)?\)')
+LINK = re.compile(r'\]\(([^)#\s]*)(?:#([^)]*))?\)')
 PATHS = [path for x in ('en', 'zh_cn') for path in pages(x).values()]
 
 
 @pytest.mark.parametrize('path', PATHS, ids=str)
 def test_links(path):
     text = re.sub(r'^ *```.*?^ *```$', '', path.read_text(), flags=re.M | re.S)
-    for target in LINK.findall(text):
-        if not target.startswith('http'):
-            assert (path.parent / target).is_file(), target
+    for file, heading in LINK.findall(text):
+        if not file.startswith('http'):
+            target = path.parent / file if file else path
+            assert target.is_file(), file
+            assert not heading or heading in anchors(target), heading
+
+
+def anchors(path):
+    """What links call the headings of a page."""
+    return [
+        re.sub(r'[^\w -]', '', title).lower().replace(' ', '-')
+        for _, title in headings(path)
+    ]

@@ -16,9 +16,10 @@ fork        3.11    2.13.0  onedl-mmengine
 oldest      3.10    2.4.0   mmengine
 newest      3.12    2.13.0  mmengine
 '
-# The last one trains, resumes, tests and samples.
-fast=(tests/test_config tests/test_models tests/test_engine/test_optimizers
-      tests/test_engine/test_checkpoints.py
+# What leans most on MMEngine and torch; the last one trains, resumes, tests
+# and samples.
+fast=(tests/test_config tests/test_engine/test_optimizers
+      tests/test_engine/test_checkpoints.py tests/test_models/test_base_gan.py
       'tests/test_configs/test_reference_configs.py::test_embedded_data[dcgan_digits-32x32-amp]')
 
 usage() {

@@ -26,11 +26,16 @@ class Analysis:
         trials (Trials): Runs them.
         cfg (Config): The user's.
         config (Path): Its path, for the report.
+
+    Attributes:
+        outputs (dict[str, str]): What dtypes that failed wrote to their
+            standard error.
     """
 
     def __init__(self, trials: Trials, cfg: Config, config: Path) -> None:
         self.trials, self.cfg, self.config = trials, cfg, config
         self._searched = 0
+        self.outputs: dict[str, str] = {}
 
     def run(self, dtypes: list[str]) -> dict[str, Any]:
         """Do it.
@@ -43,7 +48,8 @@ class Analysis:
         """
         reference = self._row('float32')
         if reference['failed']:
-            return self._report([reference], reference['failed'])
+            verdict = f'float32 did not run: {reference["failed"]}.'
+            return self._report([reference], verdict)
         noise = self._noise(reference)
         rows = [self._row(x) for x in dtypes if x != 'float32']
         for row in rows:
@@ -63,6 +69,7 @@ class Analysis:
             row.update(self.trials.run(dtype, 'numbers'))
         except TrialFailed as error:
             row['failed'] = str(error)
+            self.outputs[dtype] = error.output
         return row
 
     def _timed(

@@ -3,6 +3,8 @@
 import argparse
 import json
 import logging
+import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from mmamp.config.launch import (
     merge_options,
 )
 from mmamp.launcher.arguments import Options
-from mmamp.launcher.mistakes import exit_code
+from mmamp.launcher.mistakes import USAGE, exit_code
 
 from .analysis import Analysis
 from .fragment import write_fragment
@@ -93,7 +95,8 @@ def main(argv: list[str] | None = None) -> int:
             ``sys.argv``.
 
     Returns:
-        int: Exit code: 0, 2 for a mistake of the user's, 130 after Ctrl-C.
+        int: Exit code: 0, 2 for a mistake of the user's or a config that does
+        not run in float32, 130 after Ctrl-C.
     """
     parser = build_parser()
     args = parser.parse_args(argv)
@@ -108,13 +111,15 @@ def main(argv: list[str] | None = None) -> int:
             out = args.out or args.from_log
             _write(out, report_from_log(args.from_log))
         else:
-            _try_config(args)
+            # The trial that runs shall end with it.
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+            return _try_config(args)
     except BaseException as error:
         return exit_code(error, COMMAND, has_log=False)
     return 0
 
 
-def _try_config(args: argparse.Namespace) -> None:
+def _try_config(args: argparse.Namespace) -> int:
     cfg = load_config(args.config)
     merge_options(cfg, args.cfg_options or {})
     check_constructor(cfg)
@@ -136,7 +141,12 @@ def _try_config(args: argparse.Namespace) -> None:
             progress.update(task, description=text, completed=done)
 
         trials = Trials(cfg, Path(folder), args.iters, show)
-        report = Analysis(trials, cfg, config).run(dtypes)
+        analysis = Analysis(trials, cfg, config)
+        report = analysis.run(dtypes)
+    for dtype, output in analysis.outputs.items():
+        path = out / f'{dtype}_failed.txt'
+        path.write_text(output)
+        print(f'{dtype} failed; what it said: {path}')
     fragment = None
     for row in report['dtypes']:
         if row['rules'] and fragment is None:
@@ -145,6 +155,8 @@ def _try_config(args: argparse.Namespace) -> None:
             )
             print(f'Written: {fragment}')
     _write(out, report)
+    # Without float32 there is nothing to compare: the config is at fault.
+    return USAGE if report['dtypes'][0]['failed'] else 0
 
 
 def _progress() -> Progress:

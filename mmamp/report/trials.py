@@ -15,7 +15,16 @@ from .trial_config import trial_config
 
 
 class TrialFailed(Exception):
-    """A trial ended otherwise than it should; the text says how."""
+    """A trial ended otherwise than it should; the text says how.
+
+    Args:
+        text (str): In one line.
+        output (str): All that it wrote to its standard error.
+    """
+
+    def __init__(self, text: str, output: str) -> None:
+        super().__init__(text)
+        self.output = output
 
 
 @dataclass
@@ -78,7 +87,8 @@ class Trials:
                 raise
             errors.seek(0)
             if child.wait() or not out.exists():
-                raise TrialFailed(_why(child.returncode, errors.read()))
+                said = errors.read()
+                raise TrialFailed(_why(child.returncode, said), said)
         return dict(json.loads(out.read_text()))
 
     def _follow(self, child: subprocess.Popen[str], label: str) -> None:

@@ -51,6 +51,11 @@ def sentence(
         needs = f' with {number} rule{"s" * (number > 1)} (amp_rules.py)'
     if gains['pays']:
         parts.append(f'Turn {dtype} on{needs}')
+    elif gains['unclear']:
+        parts.append(
+            f'{dtype} works{needs}; whether it pays cannot be told, try more '
+            '--iters on a quieter machine'
+        )
     else:
         parts.append(f'{dtype} works{needs}, but does not pay')
     parts.append(gains['text'])
@@ -67,12 +72,14 @@ def _gains(
     of = row.get('with_rules') or row
     time = of['seconds']['median'] / reference['seconds']['median']
     memory = of['peak_memory'] / max(reference['peak_memory'], 1)
-    pays = time < min(0.97, 1 / noise) or (memory < 0.9 and time < 1.1)
+    saves = memory < 0.9 and time < 1.1
+    pays = time < min(0.97, 1 / noise) or saves
+    unclear = not pays and time < noise
     text = (
         f"{time:.2f} of float32's time (which differs by {noise:.2f} from run "
         f'to run), {memory:.2f} of its memory'
     )
-    return dict(pays=pays, text=text)
+    return dict(pays=pays, unclear=unclear, text=text)
 
 
 def best(rows: list[dict[str, Any]], reference: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jsonschema
@@ -143,6 +144,31 @@ def test_a_dtype_that_fails_is_a_row(config, tmp_path):
     assert 'did not run' in found['verdict']
     assert row(found, 'float32')['failed'] is None
     _looked_at(out / 'report.html', ['no room'])
+
+
+@pytest.mark.slow
+def test_a_config_that_does_not_run(config, tmp_path, capsys):
+    text = GAN.replace('FACTOR', '0.0')  # divides by it
+    out = tmp_path / 'out'
+    assert report([str(config(text)), '--out', str(out)]) == 2
+    assert 'float32 did not run: ZeroDivisionError' in capsys.readouterr().out
+    assert 'planted_models.py' in (out / 'float32_failed.txt').read_text()
+
+
+@pytest.mark.slow
+def test_sigterm_leaves_nothing_behind(config, tmp_path):
+    path = config(GAN.replace('FACTOR', '1.0'))
+    command = [sys.executable, str(ROOT / 'tools/amp_report.py'), str(path)]
+    process = subprocess.Popen([*command, '--out', str(tmp_path / 'out')])
+    child: list[int] = []
+    while not child:
+        time.sleep(0.5)
+        assert process.poll() is None
+        listed = Path(f'/proc/{process.pid}/task/{process.pid}/children')
+        child = list(map(int, listed.read_text().split()))
+    process.terminate()
+    assert process.wait(30) == 143
+    assert not Path(f'/proc/{child[0]}').exists()
 
 
 def _looked_at(page, texts):

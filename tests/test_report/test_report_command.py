@@ -101,7 +101,10 @@ class TestVerdict:
         assert '0.60 of its memory; nothing is lost.' in text
 
     def test_does_not_beyond_noise(self):
-        assert 'does not pay' in self.of(row('bfloat16', 0.9), noise=1.2)
+        for time in (0.9, 1.1):
+            text = self.of(row('bfloat16', time), noise=1.2)
+            assert 'cannot be told, try more --iters' in text
+        assert 'does not pay' in self.of(row('bfloat16', 1.3), noise=1.2)
         assert 'Turn' in self.of(row('bfloat16', 0.9), noise=1.05)
 
     def test_memory_alone_may_pay(self):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 import torch
@@ -26,8 +27,15 @@ def check_compile(
 
     Raises:
         TypeError: If it is no dict of dicts.
-        ValueError: If there is no such side.
+        ValueError: If there is no such side, or torch.compile has no such
+            argument.
     """
+    if not isinstance(compile_cfg or {}, Mapping):
+        raise TypeError(
+            'compile must be a dict such as dict(generator=dict()), but got '
+            f'{compile_cfg!r}'
+        )
+    valid = [x for x in signature(torch.compile).parameters if x != 'model']
     found = dict(compile_cfg or {})
     for name, arguments in found.items():
         if name not in networks:
@@ -39,6 +47,11 @@ def check_compile(
                 f'compile: {name} must be a dict of arguments of '
                 f"torch.compile, such as dict(mode='default'), but got "
                 f'{arguments!r}'
+            )
+        if unknown := [x for x in arguments if x not in valid]:
+            raise ValueError(
+                f'compile: {name} has {", ".join(unknown)}, but torch.compile '
+                f'takes {", ".join(valid)}'
             )
     return found
 

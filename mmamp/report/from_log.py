@@ -103,6 +103,11 @@ def _verdict(
     skipped: dict[str, list[int]],
     iterations: int,
 ) -> str:
+    if not iterations:
+        return (
+            'Nothing was logged: the run was shorter than the logging '
+            'interval.'
+        )
     if not skipped:
         return (
             'The log says nothing of mixed precision: the run was in float32, '

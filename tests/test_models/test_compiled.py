@@ -54,6 +54,8 @@ def test_says_so(mm_log):
     ('given', 'error', 'said'),
     [
         (dict(disc=dict()), ValueError, "no 'disc' among discriminator, gen"),
+        ('dict(generator=1)', TypeError, "must be a dict.*'dict"),
+        (dict(generator=dict(bakend='x')), ValueError, 'bakend.*backend'),
         (dict(generator=True), TypeError, 'generator must be a dict.*True'),
     ],
 )

@@ -43,10 +43,13 @@ def package_folder(name: str) -> Path | None:
         Path: None if it is not installed.
     """
     module = name
-    with suppress(PackageNotFoundError):
+    with suppress(PackageNotFoundError, ValueError):
         modules = distribution(name).read_text('top_level.txt') or name
-        module = modules.split()[0]
-    spec = importlib.util.find_spec(module)
+        module = (modules.split() or [name])[0]
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ValueError, ModuleNotFoundError):
+        return None  # no name of a module
     if spec is None or spec.origin is None:
         return None
     return Path(spec.origin).parent

@@ -26,6 +26,12 @@ def default_collate(
 
     Examples:
         >>> train_dataloader = dict(
-        ...     collate_fn=dict(type='mmamp.default_collate'))
+        ...     batch_size=4,
+        ...     num_workers=0,
+        ...     sampler=dict(type='InfiniteSampler', shuffle=True),
+        ...     collate_fn=dict(type='mmamp.default_collate'),
+        ...     dataset=dict(
+        ...         type='mmamp.DigitsDataset',
+        ...         pipeline=[dict(type='mmamp.PackImage')]))
     """
     return dataset.default_collate(data_batch)

@@ -53,6 +53,8 @@ class Island:
     def reinstall(self, module: nn.Module, wrap: Callable[[Any], Any]) -> None:
         """Put something around what a module's call is made an island by.
 
+        From then on deep copies of the module share this island.
+
         Args:
             module (nn.Module): It is one.
             wrap (Callable): Such as ``torch.compiler.disable``.

@@ -449,10 +449,6 @@ class BaseGAN(BaseModel):
             )
         # Now, since model wrappers have taken the places of networks.
         self._sides = {role: self._side(role) for role in ROLES}
-        # And hooks have made islands of modules.
-        for role, arguments in self._compile.items():
-            for name in self.networks[role]:
-                compile_network(name, getattr(self, name), arguments)
         hub = MessageHub.get_current_instance()
         iteration = hub.get_info('iter', self._iteration)
         disc, gen = (optim_wrapper[name] for name in ROLES)
@@ -469,6 +465,10 @@ class BaseGAN(BaseModel):
             schedule.generator_counts_before(iteration),
             schedule.generator_max_counts,
         )
+        # Last: hooks and wrappers have made islands of modules.
+        for role, arguments in self._compile.items():
+            for name in self.networks[role]:
+                compile_network(name, getattr(self, name), arguments)
         return schedule
 
     def _side(self, role: str) -> nn.Module:

@@ -70,7 +70,8 @@ def compile_network(
     """
     module = unwrap(network)
     for part in module.modules():
-        for island in islands(part):
+        # The outermost last, since each goes before the others.
+        for island in reversed(islands(part)):
             # A context that one hook enters and another one leaves is not
             # for torch to follow.
             island.reinstall(part, torch.compiler.disable)

@@ -11,7 +11,7 @@ from mmamp.version import __version__
 
 from .damage import Damage, assess, lost_share, suspects
 from .histograms import Sizes
-from .mending import rules_for, smallest
+from .mending import NoMoreTrials, rules_for, smallest
 from .trials import TrialFailed, Trials
 from .verdict import best, sentence, speed
 
@@ -62,7 +62,12 @@ class Analysis:
 
     def _row(self, dtype: str) -> dict[str, Any]:
         row: dict[str, Any] = dict(
-            dtype=dtype, failed=None, damage=[], rules=[], verdict=None
+            dtype=dtype,
+            failed=None,
+            damage=[],
+            rules=[],
+            minimal=True,
+            verdict=None,
         )
         try:
             row.update(self._timed(dtype, []))
@@ -82,7 +87,10 @@ class Analysis:
 
     def _noise(self, reference: dict[str, Any]) -> float:
         """Float32 against itself."""
-        again = self._timed('float32', [])['seconds']['median']
+        try:
+            again = self._timed('float32', [])['seconds']['median']
+        except TrialFailed:  # now and then out of memory
+            return 1.0
         ratio: float = again / reference['seconds']['median']
         return max(ratio, 1 / ratio)
 
@@ -101,8 +109,12 @@ class Analysis:
         modules = self._search(row, reference, found)
         if modules is None:
             return
+        try:
+            timed = self._timed(row['dtype'], rules_for(modules))
+        except TrialFailed:
+            return  # what does not run is no cure
         row['rules'] = rules_for(modules)
-        row['with_rules'] = self._timed(row['dtype'], row['rules'])
+        row['with_rules'] = timed
 
     def _search(
         self,
@@ -115,7 +127,8 @@ class Analysis:
 
         def mends(modules: list[str]) -> bool:
             if self.trials.count - began >= MOST_SEARCH:
-                return False
+                row['minimal'] = False
+                raise NoMoreTrials
             try:
                 trial = self.trials.run(
                     row['dtype'], 'numbers', rules_for(modules)

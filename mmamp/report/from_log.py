@@ -62,6 +62,7 @@ def report_from_log(work_dir: Path) -> dict[str, Any]:
         failed=None,
         damage=[],
         rules=[],
+        minimal=True,
         verdict=None,
         losses=losses,
         scales=scales,

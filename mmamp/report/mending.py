@@ -1,7 +1,7 @@
 """The smallest set of rules that removes the damage, found by trying."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 Rules = list[dict[str, Any]]
@@ -22,13 +22,30 @@ def smallest(
     Args:
         candidates (list[str]): Names of modules.
         mends (Callable): Tries some of them, and says whether the damage is
-            gone.
+            gone. With ``NoMoreTrials`` it ends the search: what is the
+            smallest set so far is the result.
 
     Returns:
-        list[str] or None: None if all of them together do not mend it.
+        list[str] or None: None if all of them together do not mend it, or
+        nobody could try.
     """
-    if not candidates or not mends(candidates):
+    try:
+        if not candidates or not mends(candidates):
+            return None
+    except NoMoreTrials:
         return None
+    try:
+        for smaller in _smaller_and_smaller(candidates, mends):
+            candidates = smaller
+    except NoMoreTrials:
+        pass
+    return candidates
+
+
+def _smaller_and_smaller(
+    candidates: list[str], mends: Callable[[list[str]], bool]
+) -> Iterator[list[str]]:
+    """Sets that mend it, each a part of the one before."""
     parts = 2
     while len(candidates) > 1:
         parts = min(parts, len(candidates))
@@ -43,11 +60,11 @@ def smallest(
         if smaller is not None:
             parts = 2 if smaller in chunks else max(parts - 1, 2)
             candidates = smaller
+            yield candidates
         elif parts == len(candidates):
             break
         else:
             parts *= 2
-    return candidates
 
 
 def rules_for(modules: list[str]) -> Rules:

@@ -1,6 +1,7 @@
 """Times, memory and damage, said in one sentence."""
 
 import statistics
+from math import ceil
 from typing import Any
 
 WARM_UP = 0.2
@@ -17,7 +18,7 @@ def speed(seconds: list[float]) -> dict[str, float]:
         dict[str, float]: ``median``, ``low`` and ``high`` (the first and the
         last quarter begin there), in seconds an iteration.
     """
-    timed = seconds[round(len(seconds) * WARM_UP) :] or seconds
+    timed = seconds[ceil(len(seconds) * WARM_UP) :] or seconds
     median = statistics.median(timed)
     if len(timed) < 2:
         return dict(median=median, low=median, high=median)
@@ -43,7 +44,9 @@ def sentence(
     healthy = not row['damage']
     if not healthy and not row['rules']:
         worst = row['damage'][0]['text']
-        return f'Leave {dtype} off: {worst}, and no rule mends it.'
+        return (
+            f'Leave {dtype} off: {worst}, and no rule was found that mends it.'
+        )
     gains = _gains(row, reference, noise)
     needs = ''
     if row['rules']:

@@ -72,7 +72,7 @@ class Stopwatch(Hook):
         if self._done % self._chunk:
             return
         if self._chunk > 1:
-            torch.accelerator.synchronize()
+            _synchronize()
         now = time.perf_counter()
         self.seconds.append((now - self._last) / self._chunk)
         self._last = now
@@ -203,6 +203,11 @@ def _floating(values: Any) -> list[Tensor]:
 
 def _all_finite(values: Any) -> bool:
     return all(bool(torch.isfinite(x).all()) for x in _floating(values))
+
+
+def _synchronize() -> None:
+    # torch.accelerator is there from torch 2.6 on.
+    getattr(torch, 'accelerator', torch.cuda).synchronize()
 
 
 def _device() -> str:

@@ -3,7 +3,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmamp.report.mending import rules_for, smallest
+from mmamp.report.mending import NoMoreTrials, rules_for, smallest
 
 NAMES = [f'layers.{i}' for i in range(24)]
 
@@ -41,3 +41,22 @@ def test_rules_match_the_names_and_nothing_else():
     assert rule['dtype'] == 'float32'
     assert re.fullmatch(rule['pattern'], 'layers.1')
     assert not re.fullmatch(rule['pattern'], 'layersX1')
+
+
+def test_the_smallest_so_far_when_trials_run_out():
+    tried = []
+
+    def mends(modules):
+        tried.append(modules)
+        if len(tried) > 3:
+            raise NoMoreTrials
+        return NAMES[2] in modules
+
+    found = smallest(NAMES, mends)
+    assert NAMES[2] in found
+    assert 1 < len(found) < len(NAMES)
+
+    def at_once(modules):
+        raise NoMoreTrials
+
+    assert smallest(NAMES, at_once) is None

@@ -1,5 +1,6 @@
 """What a run says of itself, without its training steps waiting for it."""
 
+from collections import defaultdict
 from typing import Any
 
 import torch
@@ -23,8 +24,8 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
     each scalar's whole history to add a value to it. With this hook losses
     stay on the device until somebody reads them, such as the logger at its
     interval; a history keeps as many values as the log processor averages
-    over, and 1,000 at least, so that checkpoints do not grow either. What
-    anybody reads is the same.
+    over, and 1,000 at least, so that checkpoints do not grow either. Of those
+    that it keeps, whoever reads them sees the same.
 
     Examples:
         >>> default_hooks = dict(
@@ -77,10 +78,14 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
 
 def _copies(values: dict[str, Tensor]) -> dict[str, Tensor]:
     """As they are now: a model may go on changing what it returned."""
-    if not values:
-        return {}
-    copies = torch.stack([v.detach().reshape(()) for v in values.values()])
-    return dict(zip(values, copies.unbind(), strict=True))
+    kinds: dict[Any, list[str]] = defaultdict(list)
+    for key, value in values.items():
+        kinds[value.device, value.dtype].append(key)
+    copies: dict[str, Tensor] = {}
+    for keys in kinds.values():
+        stacked = torch.stack([values[k].detach().reshape(()) for k in keys])
+        copies.update(zip(keys, stacked.unbind(), strict=True))
+    return copies
 
 
 def _longest_window(runner: Any) -> int:

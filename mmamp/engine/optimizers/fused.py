@@ -11,6 +11,9 @@ from mmamp.sharding import is_sharded
 FUSED = (torch.optim.Adam, torch.optim.AdamW)
 """Optimizers that lose nothing by it; SGD's kernels take no sparse
 gradients."""
+DEVICES = {'cpu', 'cuda', 'mps', 'xpu'}
+"""Torch's own. It counts backends from outside among those with such kernels,
+whether they have them or not."""
 
 
 def fuse(optimizer: Optimizer) -> bool:
@@ -41,7 +44,7 @@ def fuse(optimizer: Optimizer) -> bool:
     devices = {p.device.type for p in params}
     if (
         len(devices) != 1
-        or not devices <= set(_get_fused_kernels_supported_devices())
+        or not devices <= DEVICES & set(_get_fused_kernels_supported_devices())
         or not all(p.is_floating_point() for p in params)
         or any(is_sharded(p) for p in params)
     ):

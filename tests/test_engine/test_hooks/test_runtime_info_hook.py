@@ -50,6 +50,15 @@ def test_no_step_waits_for_the_device(build_runner):
         loss.mean()
 
 
+def test_losses_of_several_devices():
+    values = dict(a=torch.ones(()), b=torch.ones((), device='meta'))
+    values['c'] = torch.tensor(3)
+    copies = _copies(values)
+    assert copies['b'].device.type == 'meta'
+    assert copies['c'].dtype is torch.int64
+    assert sorted(copies) == ['a', 'b', 'c']
+
+
 def test_a_value_that_the_model_changes_later_is_what_it_was():
     running = torch.tensor([1.0])
     copies = _copies(dict(a=running, b=torch.tensor(2.0)))

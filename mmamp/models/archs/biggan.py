@@ -11,6 +11,7 @@ from torch import Tensor, cat, nn
 
 from mmamp.registry import MODELS
 
+from ..memory_format import as_kernels
 from .residual_blocks import (
     ConditionalNorm,
     DiscriminatorBlock,
@@ -142,6 +143,7 @@ class BigGANGenerator(BaseModule):
         first, *parts = noise.split(self.chunk_size, dim=1)
         embedding = self.embedding(labels)
         x = self.linear(first).view(len(noise), self.width, 4, 4)
+        x = as_kernels(x, self.blocks)
         for i, (block, part) in enumerate(
             zip(self.blocks, parts, strict=True)
         ):

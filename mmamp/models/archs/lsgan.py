@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmamp.registry import MODELS
 
+from ..memory_format import as_kernels
 from .normal_init import NORMAL_INIT
 
 
@@ -91,8 +92,8 @@ class LSGANGenerator(BaseModule):
         Returns:
             Tensor: In [-1, 1], of shape (N, C, H, W).
         """
-        x = self.linear(noise)
-        x = self.norm(x.view(-1, self.width, self.size, self.size))
+        x = self.linear(noise).view(-1, self.width, self.size, self.size)
+        x = self.norm(as_kernels(x, self.layers))
         images: Tensor = self.layers(x)
         return images
 

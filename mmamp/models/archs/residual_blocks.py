@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from ..memory_format import as_features
 from .spectral_norm import Float32SpectralNorm, spectral_norm
 
 
@@ -177,6 +178,8 @@ class SelfAttention(nn.Module):
         key = F.max_pool2d(self.phi(x), 2).flatten(2)
         value = F.max_pool2d(self.g(x), 2).flatten(2)
         weights = torch.softmax(query @ key, dim=-1)
-        attended = (value @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
+        # Pixel by pixel, which is channels-last.
+        attended = (weights @ value.transpose(1, 2)).transpose(1, 2)
+        attended = as_features(attended.unflatten(2, x.shape[2:]), x)
         x = x + self.gamma * self.out(attended)
         return x

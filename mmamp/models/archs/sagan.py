@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mmamp.registry import MODELS
 
+from ..memory_format import as_kernels
 from .residual_blocks import (
     ClassNorm,
     DiscriminatorBlock,
@@ -152,6 +153,7 @@ class SAGANGenerator(BaseModule):
         """
         _check_labels(self.num_classes, labels)
         x = self.linear(noise).view(len(noise), self.width, 4, 4)
+        x = as_kernels(x, self.blocks)
         for size, block in self.blocks.items():
             x = block(x, labels)
             if size in self.attention:

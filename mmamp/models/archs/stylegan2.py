@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from mmamp.checks import check_int
 from mmamp.registry import MODELS
 
+from ..memory_format import as_kernels
 from .equalized import EqualizedLinear, at_least_float32, leaky_relu
 from .fir import Upsample
 from .sizes import num_doublings
@@ -307,7 +308,8 @@ class StyleGAN2Discriminator(BaseModule):
         Returns:
             Tensor: Logits, of shape (N, 1).
         """
-        x = self.from_rgb(images)
+        # A grey image, and a kernel of one pixel, say nothing of a format.
+        x = as_kernels(self.from_rgb(images), self.blocks)
         for block in self.blocks:
             x = block(x)
         x = self.conv(self.minibatch_std(x))

@@ -100,7 +100,10 @@ class MinibatchStd(nn.Module):
         deviation = (groups.var(0, correction=0) + _TINY).sqrt()
         mean = deviation.mean((1, 2, 3)).to(x.dtype)
         channel = mean.repeat(size)[:, None, None, None]
-        return cat([x, channel.expand(-1, -1, *x.shape[2:])], dim=1)
+        channel = channel.expand(-1, -1, *x.shape[2:])
+        # One channel is in both formats so: the result is in that of `x`.
+        channel = channel.contiguous(memory_format=torch.channels_last)
+        return cat([x, channel], dim=1)
 
 
 class MappingNetwork(nn.Module):

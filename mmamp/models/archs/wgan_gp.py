@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mmamp.registry import MODELS
 
+from ..memory_format import as_kernels
 from .sizes import num_doublings
 
 
@@ -107,7 +108,7 @@ class WGANGPGenerator(BaseModule):
             Tensor: In [-1, 1], of shape (N, C, H, W).
         """
         x = self.linear(noise).view(-1, self.width, 4, 4)
-        images: Tensor = self.layers(x)
+        images: Tensor = self.layers(as_kernels(x, self.layers))
         return images
 
 

@@ -24,7 +24,7 @@ from ..autocast import (
     warn_slow_cpu,
 )
 from ..precision import protect_spectral_norm
-from .fused import fuse, with_settings_of
+from .fused import fuse, lacks_momentum, lay_out_state, with_settings_of
 from .gradients import at_least_float32, clip_sharded_norm_, total_norm
 from .higher_order import PenaltyScaler, scaled_grad
 from .loss_scaler import LossScaler, build_loss_scaler
@@ -354,6 +354,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             getattr(self.optimizer, '_step_supports_amp_scaling', False)
             and not self.is_sharded
             and not (self._was_fused and self.device_type == 'cpu')
+            and not lacks_momentum(self.optimizer)
         )
 
     def _step_from_host(self, finite: Tensor, kwargs: dict[str, Any]) -> bool:
@@ -536,6 +537,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         OptimWrapper.load_state_dict(
             self, with_settings_of(self.optimizer, state)
         )
+        lay_out_state(self.optimizer)
 
 
 def _on_cpu(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils._foreach_utils import _get_fused_kernels_supported_devices
 
@@ -84,4 +85,44 @@ def with_settings_of(
             {**group, **settings}
             for group, settings in zip(saved, kept, strict=True)
         ],
+    )
+
+
+def lay_out_state(optimizer: Optimizer) -> None:
+    """Lay an optimizer's loaded averages out as its parameters are.
+
+    Fused kernels go through memory, whatever the strides say: averages of a
+    run in another memory format would meet the wrong weights.
+
+    Args:
+        optimizer (Optimizer): After it has loaded a state.
+    """
+    for param, values in optimizer.state.items():
+        for key, value in values.items():
+            if isinstance(value, Tensor) and value.shape == param.shape:
+                values[key] = laid_out_as(value, param)
+
+
+def laid_out_as(value: Tensor, param: Tensor) -> Tensor:
+    """A tensor of a parameter's shape, with the parameter's strides."""
+    if value.stride() == param.stride() or is_sharded(param):
+        return value
+    return torch.empty_like(param, dtype=value.dtype).copy_(value)
+
+
+def lacks_momentum(optimizer: Optimizer) -> bool:
+    """Whether momentum would be left unwritten by a step that is skipped.
+
+    A fused SGD allots it in its first step and leaves it to the kernel to
+    fill, which does nothing if the gradients are not finite.
+
+    Args:
+        optimizer (Optimizer): Its parameters have their gradients.
+    """
+    return any(
+        group.get('momentum')
+        and param.grad is not None
+        and optimizer.state.get(param, {}).get('momentum_buffer') is None
+        for group in optimizer.param_groups
+        for param in group['params']
     )

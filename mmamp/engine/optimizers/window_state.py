@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .buffer_guard import BufferGuard
+from .fused import laid_out_as
 
 
 def window_state(
@@ -63,6 +64,7 @@ def restore_gradients(
         for param, grad in zip(params, grads, strict=True):
             if grad is None:
                 continue
-            param.grad = grad.to(param.device, param.dtype, copy=True)
+            grad = grad.to(param.device, param.dtype, copy=True)
+            param.grad = laid_out_as(grad, param)
             if scale != state['scale']:
                 param.grad.mul_(scale / state['scale'])

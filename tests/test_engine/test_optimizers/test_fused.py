@@ -96,3 +96,52 @@ def test_resumes_from_the_other_kind(then, now):
         loss = other(torch.full((4, 8), float('inf'))).square().mean()
     resumed.update_params(loss)
     assert resumed.skipped_steps == 1
+
+
+def convolution(memory_format, counts=1):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten())
+    net.to(memory_format=memory_format)
+    optimizer = ADAM(net.parameters(), lr=0.01)
+    return net, AmpOptimWrapper(
+        optimizer, dtype='float32', accumulative_counts=counts
+    )
+
+
+def train_on_images(net, wrapper, steps):
+    torch.manual_seed(1)
+    for _ in range(steps):
+        with wrapper.optim_context(net):
+            loss = net(torch.randn(4, 2, 5, 5)).square().mean()
+        wrapper.update_params(loss)
+
+
+# Between windows, and inside of one, whose gradients are in the checkpoint.
+@pytest.mark.parametrize(('counts', 'before', 'after'), [(1, 3, 3), (2, 1, 1)])
+def test_resumes_in_another_memory_format(counts, before, after):
+    net, wrapper = convolution(torch.contiguous_format, counts)
+    train_on_images(net, wrapper, before)
+    state = copy.deepcopy(wrapper.state_dict())
+    other, resumed = convolution(torch.channels_last, counts)
+    other.load_state_dict(net.state_dict())
+    resumed.load_state_dict(state)
+    train_on_images(net, wrapper, after)
+    train_on_images(other, resumed, after)
+    for a, b in zip(other.parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_momentum_where_the_first_step_is_left_out():
+    """Torch leaves it as the memory happened to be."""
+    sgd = dict(cls=torch.optim.SGD, momentum=0.9, dtype='float32')
+    expected = train(*wrapped(**sgd))
+    net, wrapper = wrapped(**sgd, fused=True)
+    with wrapper.optim_context(net):
+        loss = net(torch.full((4, 8), float('inf'))).square().mean()
+    wrapper.update_params(loss)
+    assert wrapper.skipped_steps == 1
+    assert not any(
+        'momentum_buffer' in x for x in wrapper.optimizer.state.values()
+    )
+    for a, b in zip(train(net, wrapper), expected, strict=True):
+        torch.testing.assert_close(a, b)

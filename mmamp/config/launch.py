@@ -154,7 +154,7 @@ def add_hooks(cfg: Config) -> None:
     """
     hooks = list(cfg.get('custom_hooks') or [])
     scope = cfg.get('default_scope')
-    present = {_type_name(hook) for hook in hooks if not _is_own(hook, scope)}
+    present = {type_name(hook) for hook in hooks if not _is_own(hook, scope)}
     missing = [name for name in HOOKS if name not in present]
     if missing:
         cfg.custom_hooks = hooks + [dict(type=f'mmamp.{x}') for x in missing]
@@ -197,7 +197,7 @@ def evaluate_as_trained(cfg: Config) -> None:
         precision is None
         or not precision.mixed
         or all('fp16' in (loop or {}) for loop in loops)
-        or any(_type_name(hook) == 'EvalPrecisionHook' for hook in hooks)
+        or any(type_name(hook) == 'EvalPrecisionHook' for hook in hooks)
     ):
         return
     cfg.custom_hooks = [*hooks, dict(type='mmamp.EvalPrecisionHook')]
@@ -249,7 +249,7 @@ def seed_data(cfg: Config) -> None:
         isinstance(loader.get(part), dict) for part in parts
     ):
         return
-    if _type_name(loader['sampler']) == 'SeededSampler':
+    if type_name(loader['sampler']) == 'SeededSampler':
         return
     for part in parts:
         kind = f'mmamp.Seeded{part.capitalize()}'
@@ -262,7 +262,7 @@ def seed_data(cfg: Config) -> None:
     )
 
 
-def _type_name(hook: Any) -> str:
+def type_name(hook: Any) -> str:
     """The bare class name of a hook, given as a dict or as an object."""
     kind = hook.get('type', '') if hasattr(hook, 'get') else type(hook)
     name = kind if isinstance(kind, str) else kind.__name__

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmamp.results.tables import machine
 from mmamp.version import __version__
 
-from .damage import Damage, assess, lost_share, suspects
+from .damage import Damage, assess, leaves, lost_share, suspects
 from .histograms import Sizes
 from .mending import NoMoreTrials, rules_for, smallest
 from .trials import TrialFailed, Trials
@@ -138,7 +138,7 @@ class Analysis:
             return not assess(trial, reference)
 
         first = suspects(row, reference, found)
-        rest = [x for x in _leaves(row['modules']) if x not in first]
+        rest = [x for x in leaves(row['modules']) if x not in first]
         modules = smallest(first, mends) or smallest([*first, *rest], mends)
         self._searched += self.trials.count - began
         return modules
@@ -160,11 +160,3 @@ class Analysis:
             verdict=verdict,
             dtypes=rows,
         )
-
-
-def _leaves(modules: dict[str, Any]) -> list[str]:
-    return [
-        name
-        for name in modules
-        if not any(other.startswith(f'{name}.') for other in modules)
-    ]

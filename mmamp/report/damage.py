@@ -1,5 +1,6 @@
 """What a dtype breaks, as measured against float32."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,12 +76,22 @@ def suspects(
         for name, module in modules.items()
         if Sizes.of(module['gradients']).nonfinite_share > 0
     ]
-    leaves = [
+    found_leaves = leaves(modules)
+    return [x for x in found_leaves if x in spoilt] or found_leaves
+
+
+def leaves(modules: Iterable[str]) -> list[str]:
+    """Names of modules that have no others in them.
+
+    Args:
+        modules (Iterable[str]): All names.
+    """
+    names = list(modules)
+    return [
         name
-        for name in modules
-        if not any(other.startswith(f'{name}.') for other in modules)
+        for name in names
+        if not any(other.startswith(f'{name}.') for other in names)
     ]
-    return [x for x in leaves if x in spoilt] or leaves
 
 
 def _overflows(

@@ -7,7 +7,7 @@ from mmengine.config import Config
 
 from mmamp.config import enable_amp
 from mmamp.config.amp import mixed_optimizers
-from mmamp.config.launch import seed_data
+from mmamp.config.launch import seed_data, type_name
 
 QUIET = dict(type='mmengine.LoggerHook', interval=10**9)
 LEFT_OUT = (
@@ -53,7 +53,7 @@ def trial_config(
     custom = [
         hook
         for hook in cfg.get('custom_hooks') or []
-        if _name(hook) not in LEFT_OUT
+        if type_name(hook) not in LEFT_OUT
     ]
     if rules:
         custom = with_rules(custom, rules)
@@ -92,14 +92,8 @@ def with_rules(
         hooks (list): A config's ``custom_hooks``.
         rules (list[dict]): Of a ``PrecisionHook``.
     """
-    own = [x for x in hooks if _name(x) == 'PrecisionHook']
-    kept = [dict(x) for x in hooks if _name(x) != 'PrecisionHook']
+    own = [x for x in hooks if type_name(x) == 'PrecisionHook']
+    kept = [dict(x) for x in hooks if type_name(x) != 'PrecisionHook']
     theirs = [rule for hook in own for rule in hook['rules']]
     hook = dict(type='mmamp.PrecisionHook', rules=[*rules, *theirs])
     return [*kept, hook]
-
-
-def _name(hook: Any) -> str:
-    kind = hook.get('type', '')
-    name = kind if isinstance(kind, str) else str(kind.__name__)
-    return name.rpartition('.')[2]

@@ -252,8 +252,9 @@ class RoundedOperands(TorchFunctionMode):
     the operands to the autocast dtype, multiplies in float32 and rounds the
     result: what a native kernel does too (low-precision operands, float32
     accumulation), up to the order of the sums, at the speed of float32.
-    Gradients pass through the same roundings. Products too small to gain
-    stay with torch's own kernel.
+    Gradients pass through the same roundings. Operands that a model cast by
+    itself, autocast off, fare the same. Products too small to gain stay with
+    torch's own kernel.
     """
 
     min_multiply_adds = 2**19
@@ -271,12 +272,11 @@ class RoundedOperands(TorchFunctionMode):
         work = _MULTIPLY_ADDS.get(func)
         if (
             work is None
-            or not torch.is_autocast_enabled('cpu')
             or not all(map(_is_eligible, args[:2]))
+            or (dtype := _dtype_of(*args[:2])) is torch.float32
             or work(*args[:2]) < self.min_multiply_adds
         ):
             return func(*args, **kwargs)
-        dtype = torch.get_autocast_dtype('cpu')
 
         def rounded(value: Any) -> Any:
             return value.to(dtype).float() if _is_eligible(value) else value
@@ -297,6 +297,14 @@ def _is_eligible(value: Any) -> bool:
         and value.dtype is not torch.float64
         and value.device.type == 'cpu'
     )
+
+
+def _dtype_of(x: torch.Tensor, weight: torch.Tensor) -> torch.dtype:
+    """The dtype that an operator has on the CPU, maybe by autocast."""
+    if torch.is_autocast_enabled('cpu'):
+        return torch.get_autocast_dtype('cpu')
+    # Operands that differ are a mistake, which torch tells better.
+    return x.dtype if x.dtype is weight.dtype else torch.float32
 
 
 def _conv_work(x: torch.Tensor, weight: torch.Tensor) -> int:

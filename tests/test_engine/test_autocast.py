@@ -138,6 +138,23 @@ class TestRoundedOperands:
             assert torch.equal(func(*args), func(*args))
             assert func(*args).dtype is torch.float32
 
+    def test_operands_cast_by_the_model(self, name, dtype):
+        func, *shapes = CASES[name]
+        torch.manual_seed(0)
+        args = [torch.randn(s) for s in shapes]
+        low = [a.to(dtype) for a in args]
+        with torch.autocast('cpu', dtype=dtype), RoundedOperands():
+            expected = func(*args)
+            with torch.autocast('cpu', enabled=False):
+                # The kernel of the dtype sums in another order.
+                assert torch.equal(func(*low), expected)
+
+
+def test_operands_of_two_dtypes_are_refused_as_ever():
+    x, weight = torch.randn(128, 128), torch.randn(128, 128).bfloat16()
+    with RoundedOperands(), pytest.raises(RuntimeError, match='dtype'):
+        F.linear(x, weight)
+
 
 def test_small_products_stay_with_torchs_kernel():
     x, weight = torch.randn(4, 8), torch.randn(8, 8)

@@ -36,7 +36,7 @@ class PlantedDiscriminator(nn.Module):
 
 
 @MODELS.register_module()
-class SmallGenerator(nn.Module):
+class PlantedGenerator(nn.Module):
     def __init__(self):
         super().__init__()
         self.layers = nn.Sequential(
@@ -70,7 +70,7 @@ class TheirData(torch.utils.data.Dataset):
 
 
 @MODELS.register_module()
-class FailsInLow(SmallGenerator):
+class FailsInLow(PlantedGenerator):
     def forward(self, noise):
         if torch.is_autocast_enabled(noise.device.type):
             raise MemoryError('no room for bfloat16')

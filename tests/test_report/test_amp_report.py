@@ -28,7 +28,7 @@ train_cfg = dict(by_epoch=False, max_iters=1000)
 default_hooks = dict(logger=dict(type='LoggerHook', interval=10))
 model = dict(
     type='ImageGAN', noise_size=4,
-    generator=dict(type='SmallGenerator'),
+    generator=dict(type='PlantedGenerator'),
     discriminator=dict(type='PlantedDiscriminator', factor=FACTOR))
 optim_wrapper = dict(
     constructor='OptimWrapperConstructor',

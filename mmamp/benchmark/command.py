@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mmamp.launcher.mistakes import exit_code
 from mmamp.results.tables import machine, put_between
 
 from .comparisons import (
@@ -31,6 +32,7 @@ from .report import (
     variant_rows,
 )
 
+COMMAND = 'mmamp.benchmark'
 DTYPES = ('float32', 'bfloat16', 'float16')
 RUNNER = 'The Runner beside the training step, batch 8'
 PAGES = [Path(f'docs/{x}/benchmark.md') for x in ('en', 'zh_cn')]
@@ -113,15 +115,17 @@ def main(argv: list[str] | None = None) -> int:
             ``sys.argv``.
 
     Returns:
-        int: Exit code: 0, or 1 if a process failed.
+        int: Exit code: 0, 1 if a process failed, 130 after Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else argv
     args = parse_args(argv)
     with tempfile.TemporaryDirectory(prefix='mmamp-benchmark-') as folder:
         try:
             tables = list(_tables(args, Path(folder)))
+        except KeyboardInterrupt as error:
+            return exit_code(error, COMMAND)
         except RuntimeError as error:
-            print(f'mmamp.benchmark: error: {error}', file=sys.stderr)
+            print(f'{COMMAND}: error: {error}', file=sys.stderr)
             return 1
     if args.write:
         text = '\n\n'.join([_heading(argv), *tables])

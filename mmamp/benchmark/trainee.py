@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from mmamp.peak_memory import PeakMemory
+
 from . import handwritten, stock, under_runner
 from .turns import Turns
 from .variants import BY_HAND, MMAMP, STOCK, Variant
@@ -98,7 +100,7 @@ def _serve(
     variant: Variant, pipe: Any, work_dir: str, threads: int | None
 ) -> None:
     """Train, in the process."""
-    before = _resident('VmRSS')
+    memory = PeakMemory()
     log = os.open(Path(work_dir, 'output.txt'), os.O_CREAT | os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
@@ -113,16 +115,4 @@ def _serve(
         traceback.print_exc()
         sys.stderr.flush()
         raise SystemExit(1) from None
-    if torch.cuda.is_available():
-        pipe.send(torch.cuda.max_memory_allocated())
-    else:
-        pipe.send(_resident('VmHWM') - before)
-
-
-def _resident(key: str) -> int:
-    """Resident memory of this process in bytes, where Linux says it."""
-    status = Path('/proc/self/status')
-    for line in status.read_text().splitlines() if status.is_file() else ():
-        if line.startswith(key):
-            return int(line.split()[1]) * 1024
-    return 0
+    pipe.send(memory.so_far())

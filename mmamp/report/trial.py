@@ -5,17 +5,16 @@ with it and not the report.
 """
 
 import json
-import resource
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 
 import mmamp  # noqa: F401  (registers everything)
 from mmamp.engine.checkpoints import load_safely_only
+from mmamp.peak_memory import PeakMemory
 from mmamp.train import build_runner
 
 from .watching import Curves, Numbers, Stop, Stopwatch, TrialIsOver
@@ -31,7 +30,7 @@ def main(config: str, iters: str, watch: str, out: str) -> None:
         out (str): Path of the JSON file to write.
     """
     load_safely_only()
-    before = _resident()
+    memory = PeakMemory()
     cfg = Config.fromfile(config)
     runner = build_runner(cfg)
     runner.register_hook(Stop(int(iters)))
@@ -44,7 +43,7 @@ def main(config: str, iters: str, watch: str, out: str) -> None:
         runner.train()
     if watch == 'speed':
         result: dict[str, Any] = dict(
-            seconds=stopwatch.seconds, peak_memory=_peak_memory(before)
+            seconds=stopwatch.seconds, peak_memory=memory.so_far()
         )
     else:
         result = dict(
@@ -63,23 +62,6 @@ def main(config: str, iters: str, watch: str, out: str) -> None:
             },
         )
     Path(out).write_text(json.dumps(result))
-
-
-def _resident() -> int:
-    """Bytes of memory that the process has now, where Linux tells."""
-    status = Path('/proc/self/status')
-    for line in status.read_text().splitlines() if status.exists() else ():
-        if line.startswith('VmRSS'):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def _peak_memory(before: int) -> int:
-    """Bytes: of the accelerator, or of the process above what it had."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == 'darwin' else 1024) - before
 
 
 if __name__ == '__main__':

@@ -74,14 +74,18 @@ def _gains(
 ) -> dict[str, Any]:
     of = row.get('with_rules') or row
     time = of['seconds']['median'] / reference['seconds']['median']
-    memory = of['peak_memory'] / max(reference['peak_memory'], 1)
+    # Not every system says how much memory a process takes.
+    is_known = of['peak_memory'] and reference['peak_memory']
+    memory = of['peak_memory'] / reference['peak_memory'] if is_known else 1.0
     saves = memory < 0.9 and time < 1.1
     pays = time < min(0.97, 1 / noise) or saves
     unclear = not pays and time < noise
     text = (
         f"{time:.2f} of float32's time (which differs by {noise:.2f} from run "
-        f'to run), {memory:.2f} of its memory'
+        'to run)'
     )
+    if is_known:
+        text += f', {memory:.2f} of its memory'
     return dict(pays=pays, unclear=unclear, text=text)
 
 

@@ -110,6 +110,13 @@ class TestVerdict:
     def test_memory_alone_may_pay(self):
         assert self.of(row('bfloat16', 1.0, 60)).startswith('Turn')
 
+    def test_memory_that_no_system_tells(self):
+        text = sentence(
+            row('bfloat16', 0.5, 0), row('float32', memory=0), noise=1.01
+        )
+        assert text.startswith('Turn bfloat16 on')
+        assert 'memory' not in text
+
     def test_broken(self):
         broken = row('float16', 0.5)
         broken['damage'] = [dict(text='x makes values that are not finite')]

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from has_fsdp2 import HAS_FSDP2, WHY
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
@@ -52,6 +53,8 @@ def test_all_that_a_config_or_an_import_names_has_an_example():
 
 @pytest.mark.parametrize('name', EXAMPLES)
 def test_example(name, place):
+    if 'FSDP2' in name and not HAS_FSDP2:
+        pytest.skip(WHY)
     value = EXAMPLES[name]
     names = vars(sys.modules[value.__module__]) | _surroundings(value)
     names['__name__'] = 'examples'

@@ -2,14 +2,15 @@
 
 import pytest
 import torch
+from has_fsdp2 import HAS_FSDP2, WHY
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 
 from mmamp import AmpOptimWrapper, sharding
 from mmamp.engine.optimizers.gradients import clip_sharded_norm_
 
-if not hasattr(torch.distributed.fsdp, 'fully_shard'):
-    pytest.skip('FSDP2 needs torch >= 2.6', allow_module_level=True)
+if not HAS_FSDP2:
+    pytest.skip(WHY, allow_module_level=True)
 
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor

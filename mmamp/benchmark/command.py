@@ -165,7 +165,11 @@ def _empty(args: argparse.Namespace, folder: Path) -> Rows:
         args.threads,
     )
     epochs = measure(
-        small_epochs(), min(args.rounds, 4), EPOCH, folder / 'epochs'
+        small_epochs(),
+        min(args.rounds, 4),
+        EPOCH,
+        folder / 'epochs',
+        args.threads,
     )
     return empty_rows(steps, epochs)
 

@@ -23,6 +23,10 @@ _TRAIN = {
 }
 
 
+SHOWN = 30
+"""Lines of the log of a process that fails, the last ones."""
+
+
 class Trainee:
     """A process that trains a variant when it is told to.
 
@@ -66,8 +70,7 @@ class Trainee:
         Raises:
             RuntimeError: If the process has failed.
         """
-        self._pipe.send(iterations)
-        return float(self._answer())
+        return float(self._ask(iterations))
 
     def __enter__(self) -> 'Trainee':
         return self
@@ -79,20 +82,21 @@ class Trainee:
         trace: TracebackType | None,
     ) -> None:
         if kind is None:
-            self._pipe.send(None)
-            self.memory = self._answer()
+            self.memory = self._ask(None)
         else:
             self._process.terminate()
         self._process.join()
 
-    def _answer(self) -> Any:
+    def _ask(self, iterations: int | None) -> Any:
         try:
+            self._pipe.send(iterations)
             return self._pipe.recv()
-        except (EOFError, ConnectionResetError):
-            last = self._log.read_text().strip().splitlines()[-1:]
+        except (EOFError, ConnectionResetError, BrokenPipeError):
+            # Also its log, whose folder will be gone.
+            said = self._log.read_text().strip().splitlines()[-SHOWN:]
             raise RuntimeError(
-                f'{self.variant.model}: {self.variant}: '
-                f'{"".join(last)} ({self._log} says more)'
+                f'{self.variant.model}, {self.variant}, failed:\n'
+                + '\n'.join(said)
             ) from None
 
 

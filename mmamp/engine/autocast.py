@@ -270,11 +270,14 @@ class RoundedOperands(TorchFunctionMode):
         """Replace a heavy operator while autocast is on."""
         kwargs = kwargs or {}
         work = _MULTIPLY_ADDS.get(func)
+        if work is None:
+            return func(*args, **kwargs)
+        operands = _operands(args, kwargs)
         if (
-            work is None
-            or not all(map(_is_eligible, args[:2]))
-            or (dtype := _dtype_of(*args[:2])) is torch.float32
-            or work(*args[:2]) < self.min_multiply_adds
+            len(operands) < 2  # which torch says best
+            or not all(map(_is_eligible, operands))
+            or (dtype := _dtype_of(*operands)) is torch.float32
+            or work(*operands) < self.min_multiply_adds
         ):
             return func(*args, **kwargs)
 
@@ -287,6 +290,12 @@ class RoundedOperands(TorchFunctionMode):
                 **{k: rounded(v) for k, v in kwargs.items()},
             )
         return result.to(dtype)
+
+
+def _operands(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """What is multiplied, given by position or by name."""
+    names = ('input', 'weight', 'other', 'mat2')
+    return [*args, *(kwargs[x] for x in names if x in kwargs)][:2]
 
 
 def _is_eligible(value: Any) -> bool:

@@ -13,7 +13,7 @@ from .damage import Damage, assess, leaves, lost_share, suspects
 from .histograms import Sizes
 from .mending import NoMoreTrials, rules_for, smallest
 from .trials import TrialFailed, Trials
-from .verdict import best, sentence, speed
+from .verdict import best, chosen, sentence, speed
 
 MOST_SEARCH = 24
 """Trials that the search for rules may take."""
@@ -56,8 +56,12 @@ class Analysis:
             if not row['failed']:
                 self._compare(row, reference)
             row['verdict'] = sentence(row, reference, noise)
-        report = self._report([reference, *rows], best(rows, reference))
+        report = self._report([reference, *rows], best(rows, reference, noise))
         report['noise'] = noise
+        with_rules = [row for row in rows if row['rules']]
+        if with_rules:
+            row = chosen(with_rules, reference, noise) or with_rules[0]
+            report['amp_rules'] = row['dtype']
         return report
 
     def _row(self, dtype: str) -> dict[str, Any]:
@@ -85,12 +89,12 @@ class Analysis:
             seconds=speed(trial['seconds']), peak_memory=trial['peak_memory']
         )
 
-    def _noise(self, reference: dict[str, Any]) -> float:
+    def _noise(self, reference: dict[str, Any]) -> float | None:
         """Float32 against itself."""
         try:
             again = self._timed('float32', [])['seconds']['median']
         except TrialFailed:  # now and then out of memory
-            return 1.0
+            return None
         ratio: float = again / reference['seconds']['median']
         return max(ratio, 1 / ratio)
 
@@ -157,6 +161,7 @@ class Analysis:
             trials=self.trials.count,
             search_trials=self._searched,
             noise=None,
+            amp_rules=None,
             verdict=verdict,
             dtypes=rows,
         )

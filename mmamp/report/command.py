@@ -29,7 +29,7 @@ from mmamp.launcher.arguments import Options
 from mmamp.launcher.mistakes import USAGE, exit_code
 
 from .analysis import Analysis
-from .fragment import write_fragment
+from .fragment import FRAGMENT, write_fragment
 from .from_log import report_from_log
 from .page import write_page
 from .trial_config import in_dtype
@@ -143,15 +143,16 @@ def _try_config(args: argparse.Namespace) -> int:
         trials = Trials(cfg, Path(folder), args.iters, show)
         analysis = Analysis(trials, cfg, config)
         report = analysis.run(dtypes)
+    for name in (FRAGMENT, *(f'{x}_failed.txt' for x in DTYPES)):
+        (out / name).unlink(missing_ok=True)  # of an earlier report
     for dtype, output in analysis.outputs.items():
         path = out / f'{dtype}_failed.txt'
         path.write_text(output)
         print(f'{dtype} failed; what it said: {path}')
-    fragment = None
     for row in report['dtypes']:
-        if row['rules'] and fragment is None:
+        if row['dtype'] == report['amp_rules']:
             fragment = write_fragment(
-                out, config, cfg, row['dtype'], row['rules']
+                out, config, cfg, row, whole=bool(args.cfg_options)
             )
             print(f'Written: {fragment}')
     _write(out, report)

@@ -118,15 +118,16 @@ def _skipped(trial: dict[str, Any]) -> list[Damage]:
     found = []
     for name, counts in trial['skipped'].items():
         half = len(counts) // 2
-        steps = len(counts) - half
-        late = counts[-1] - counts[half - 1] if half else 0
-        if late >= SKIPPED * steps:
+        windows = trial['windows'][name]
+        steps = windows[-1] - windows[half - 1]
+        late = counts[-1] - counts[half - 1]
+        if late and late >= SKIPPED * steps:
             name = name or 'optim_wrapper'
             found.append(
                 Damage(
                     'skipped',
                     name,
-                    f'{name} skips {late} of its last {steps} iterations',
+                    f'{name} skips {late} of its last {steps} steps',
                 )
             )
     return found

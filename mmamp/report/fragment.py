@@ -10,6 +10,9 @@ from mmengine.config import Config
 
 from .trial_config import with_rules
 
+FRAGMENT = 'amp_rules.py'
+"""Its name."""
+
 _TEXT = """\
 # {title}
 # Train it: python tools/train.py {path} --amp --amp-dtype {dtype}
@@ -23,8 +26,8 @@ def write_fragment(
     out: Path,
     config: Path,
     cfg: Config,
-    dtype: str,
-    rules: list[dict[str, Any]],
+    row: dict[str, Any],
+    whole: bool,
 ) -> Path:
     """Write ``amp_rules.py``: the user's config, and the rules.
 
@@ -35,24 +38,24 @@ def write_fragment(
         out (Path): The folder that it goes to.
         config (Path): The user's config.
         cfg (Config): What is in it.
-        dtype (str): That needs the rules.
-        rules (list[dict]): Of a ``PrecisionHook``.
+        row (dict): Of the report, of the dtype that needs the rules.
+        whole (bool): Whether all is repeated, since options changed it.
 
     Returns:
         Path: Of the file.
     """
-    path = out / 'amp_rules.py'
-    if Config._is_lazy_import(str(config)):
-        # Nothing but its like can inherit from a pure-Python config.
-        whole = deepcopy(cfg)
-        whole.custom_hooks = with_rules(cfg.get('custom_hooks') or [], rules)
-        whole.dump(path)
+    path, dtype = out / FRAGMENT, row['dtype']
+    hooks = with_rules(list(cfg.get('custom_hooks') or []), row['rules'])
+    # Nothing but its like can inherit from a pure-Python config.
+    if whole or Config._is_lazy_import(str(config)):
+        copy = deepcopy(cfg)
+        copy.custom_hooks = hooks
+        copy.dump(path)
         return path
     imports = dict(cfg.get('custom_imports') or {})
     names = imports.get('imports', [])
     names = [names] if isinstance(names, str) else list(names)
     imports['imports'] = names + ['mmamp'] * ('mmamp' not in names)
-    hooks = with_rules(list(cfg.get('custom_hooks') or []), rules)
     path.write_text(
         _TEXT.format(
             title=f'{config.name} with what {dtype} needs in float32',
@@ -69,7 +72,7 @@ def write_fragment(
 
 
 def _plain(value: Any) -> Any:
-    """Without the config's own kinds of dicts, and classes by their names."""
+    """Without the config's own kinds of dicts."""
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -11,7 +11,6 @@ from mmamp.config.launch import UsageError
 from mmamp.version import __version__
 
 _SCALE, _SKIPPED = 'loss_scale', 'skipped_steps'
-_NOT_CURVES = ('time', 'data_time', 'memory', 'eta', 'epoch', 'iter', 'step')
 _REPORTED = (_SCALE, _SKIPPED, 'skip_rate', 'grad_norm')
 
 
@@ -44,19 +43,20 @@ def report_from_log(work_dir: Path) -> dict[str, Any]:
             f'*/vis_data/scalars.json into its work dir, but {what}'
         )
     losses: dict[str, list[float | None]] = defaultdict(list)
-    scales: dict[str, list[float]] = defaultdict(list)
-    skipped: dict[str, list[int]] = defaultdict(list)
-    steps = []
+    scales: dict[str, list[float | None]] = defaultdict(list)
+    skipped: dict[str, list[int | None]] = defaultdict(list)
+    steps: list[int] = []
     for line in _training_lines(logs):
-        steps.append(line['step'])
         for key, value in line.items():
             name, _, what = key.rpartition('.')
             if what == _SCALE:
-                scales[name].append(value)
+                _append(scales[name], value, len(steps))
             elif what == _SKIPPED:
-                skipped[name].append(int(value))
+                _append(skipped[name], int(value), len(steps))
             elif what not in _REPORTED and 'loss' in key:
-                losses[key].append(value if math.isfinite(value) else None)
+                number = value if math.isfinite(value) else None
+                _append(losses[key], number, len(steps))
+        steps.append(line['step'])
     row = dict(
         dtype='as logged',
         failed=None,
@@ -81,6 +81,7 @@ def report_from_log(work_dir: Path) -> dict[str, Any]:
         trials=0,
         search_trials=0,
         noise=None,
+        amp_rules=None,
         verdict=_verdict(scales, skipped, max(steps, default=0)),
         dtypes=[row],
     )
@@ -90,7 +91,7 @@ def _training_lines(logs: list[Path]) -> list[dict[str, Any]]:
     """Lines of training, those of a later run in place of an earlier one's."""
     lines: dict[int, dict[str, Any]] = {}
     for log in logs:
-        new = [json.loads(line) for line in log.read_text().splitlines()]
+        new = _parsed(log)
         new = [x for x in new if 'step' in x and any('lr' in k for k in x)]
         if new:
             first = new[0]['step']
@@ -99,9 +100,31 @@ def _training_lines(logs: list[Path]) -> list[dict[str, Any]]:
     return [lines[step] for step in sorted(lines)]
 
 
+def _append(curve: list[Any], value: Any, index: int) -> None:
+    """Put a value at its line of the log; lines before it may lack it."""
+    curve += [None] * (index - len(curve))
+    curve.append(value)
+
+
+def _parsed(log: Path) -> list[dict[str, Any]]:
+    """The lines of a file; of a killed run the last one may be cut off."""
+    lines = log.read_text().splitlines()
+    found = []
+    for i, line in enumerate(lines):
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            if i + 1 < len(lines):
+                raise UsageError(
+                    f'{log}, line {i + 1}, is not JSON: {line[:80]!r}'
+                ) from error
+            print(f'{log}: the last line is cut off, and left out')
+    return found
+
+
 def _verdict(
-    scales: dict[str, list[float]],
-    skipped: dict[str, list[int]],
+    scales: dict[str, list[float | None]],
+    skipped: dict[str, list[int | None]],
     iterations: int,
 ) -> str:
     if not iterations:
@@ -117,8 +140,9 @@ def _verdict(
     parts = []
     for name, counts in skipped.items():
         who = name or 'optim_wrapper'
-        text = f'{who} skipped {counts[-1]} of {iterations} iterations'
-        if curve := scales.get(name):
+        number = counts[-1]
+        text = f'{who} skipped {number} step{"s" * (number != 1)}'
+        if curve := [x for x in scales.get(name, []) if x is not None]:
             text += f', its loss scale went from {curve[0]:g} to {curve[-1]:g}'
         parts.append(text)
-    return '; '.join(parts) + '.'
+    return f'In {iterations} iterations {"; ".join(parts)}.'

@@ -15,7 +15,7 @@ from torch import Tensor
 LOWEST, HIGHEST = -60, 40
 """Exponents that are told apart; what lies beyond counts as the last one."""
 MOST_VALUES = 2**16
-"""Of a larger tensor so many are looked at, evenly spread."""
+"""Of a larger tensor at most so many are looked at, evenly spread."""
 
 RANGES = {
     'float16': (-24, -14, 15),
@@ -47,7 +47,7 @@ class Sizes:
             values (Tensor): Floating; of any shape.
         """
         flat = values.detach().reshape(-1)
-        flat = flat[:: max(flat.numel() // MOST_VALUES, 1)].float()
+        flat = flat[:: -(-flat.numel() // MOST_VALUES) or 1].float()
         finite = torch.isfinite(flat)
         zero = flat == 0
         exponents = torch.frexp(flat[finite & ~zero])[1] - 1

@@ -75,7 +75,7 @@ def _scales(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         for name, skipped in row.get('skipped', {}).items():
             scale = row['scales'].get(name, [])
-            moves = len(set(scale)) > 1 or any(x != 1 for x in scale)
+            moves = any(x not in (1, None) for x in scale)
             if not moves and not any(skipped):
                 continue
             found.append(
@@ -83,7 +83,6 @@ def _scales(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
                     name=name or 'optim_wrapper',
                     dtype=row['dtype'],
                     skipped=skipped[-1],
-                    steps=row.get('steps', range(len(skipped)))[-1] or 1,
                     scale=pictures.curves(
                         {row['dtype']: scale}, row.get('steps'), log=True
                     ),

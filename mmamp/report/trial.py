@@ -33,7 +33,8 @@ def main(config: str, iters: str, watch: str, out: str) -> None:
     memory = PeakMemory()
     cfg = Config.fromfile(config)
     runner = build_runner(cfg)
-    runner.register_hook(Stop(int(iters)))
+    stop = Stop(int(iters))
+    runner.register_hook(stop)
     stopwatch, curves = Stopwatch(), Curves()
     numbers = Numbers(int(iters))
     hooks = [stopwatch] if watch == 'speed' else [curves, numbers]
@@ -41,6 +42,7 @@ def main(config: str, iters: str, watch: str, out: str) -> None:
         runner.register_hook(hook)
     with suppress(TrialIsOver):
         runner.train()
+        sys.exit(f'training ended after {stop.done} of {iters} iterations')
     if watch == 'speed':
         result: dict[str, Any] = dict(
             seconds=stopwatch.seconds, peak_memory=memory.so_far()
@@ -50,6 +52,7 @@ def main(config: str, iters: str, watch: str, out: str) -> None:
             losses=curves.losses,
             scales=curves.scales,
             skipped=curves.skipped,
+            windows=curves.windows,
             origins=numbers.origins,
             modules={
                 name: dict(

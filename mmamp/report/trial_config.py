@@ -7,7 +7,7 @@ from mmengine.config import Config
 
 from mmamp.config import enable_amp
 from mmamp.config.amp import mixed_optimizers
-from mmamp.config.launch import seed_data, type_name
+from mmamp.config.launch import add_hooks, seed_data, type_name
 
 QUIET = dict(type='mmengine.LoggerHook', interval=10**9)
 LEFT_OUT = (
@@ -20,12 +20,17 @@ LEFT_OUT = (
 
 
 def trial_config(
-    cfg: Config, dtype: str, work_dir: str, rules: list[dict[str, Any]]
+    cfg: Config,
+    dtype: str,
+    work_dir: str,
+    rules: list[dict[str, Any]],
+    iters: int,
 ) -> Config:
     """What a trial runs: the config in a dtype, and nothing beside training.
 
-    Without validation, checkpoints and logs to elsewhere; with one seed and,
-    whatever the sampler, the same data in the same order.
+    With the hooks that ``tools/train.py`` adds; without validation,
+    checkpoints and logs to elsewhere; with one seed and, whatever the sampler,
+    the same data in the same order.
 
     Args:
         cfg (Config): The user's. It is not changed.
@@ -33,6 +38,7 @@ def trial_config(
         work_dir (str): Where the trial may write.
         rules (list[dict]): Of a ``PrecisionHook``, which come before those of
             the config.
+        iters (int): That it has to be long enough for.
 
     Returns:
         Config: Complete.
@@ -41,6 +47,10 @@ def trial_config(
         ValueError: If the config cannot be put in mixed precision.
     """
     cfg = in_dtype(cfg, dtype)
+    for key in ('max_iters', 'max_epochs'):
+        if key in (cfg.get('train_cfg') or {}):
+            # An epoch is an iteration at least.
+            cfg.train_cfg[key] = max(cfg.train_cfg[key], iters)
     for mode in ('val', 'test'):
         for part in ('dataloader', 'evaluator', 'cfg'):
             cfg[f'{mode}_{part}'] = None
@@ -48,8 +58,8 @@ def trial_config(
     cfg.resume = False
     cfg.launcher = 'none'
     cfg.log_level = 'WARNING'
-    hooks = dict(cfg.get('default_hooks') or {})
-    cfg.default_hooks = dict(hooks, checkpoint=None, logger=QUIET)
+    add_hooks(cfg)
+    cfg.default_hooks = dict(cfg.default_hooks, checkpoint=None, logger=QUIET)
     custom = [
         hook
         for hook in cfg.get('custom_hooks') or []
@@ -75,10 +85,11 @@ def in_dtype(cfg: Config, dtype: str) -> Config:
     """
     if dtype != 'float32':
         return enable_amp(cfg, dtype=dtype)
-    keys = mixed_optimizers(cfg)
-    if not keys:
+    if not mixed_optimizers(cfg):
         return deepcopy(cfg)
     cfg = enable_amp(cfg)
+    # Those that were in float32 before are among them now.
+    keys = mixed_optimizers(cfg)
     cfg.merge_from_dict({f'{key}.dtype': 'float32' for key in keys})
     return cfg
 

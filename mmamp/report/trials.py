@@ -67,7 +67,9 @@ class Trials:
             label += f', {len(rules)} rules'
         folder = self.folder / f'{self.count:03}'
         folder.mkdir(parents=True)
-        cfg = trial_config(self.cfg, dtype, str(folder), rules or [])
+        cfg = trial_config(
+            self.cfg, dtype, str(folder), rules or [], self.iters
+        )
         config, out = folder / 'config.py', folder / 'result.json'
         cfg.dump(config)
         command = [sys.executable, '-m', 'mmamp.report.trial', str(config)]

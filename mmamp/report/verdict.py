@@ -27,88 +27,139 @@ def speed(seconds: list[float]) -> dict[str, float]:
 
 
 def sentence(
-    row: dict[str, Any], reference: dict[str, Any], noise: float
+    row: dict[str, Any], reference: dict[str, Any], noise: float | None
 ) -> str:
     """The verdict on a dtype.
 
     Args:
         row (dict): The dtype's row of the report.
         reference (dict): That of float32.
-        noise (float): Ratio of two medians of one and the same, that of
-            float32 run twice; at least 1.
+        noise (float, optional): Ratio of two medians of one and the same,
+            that of float32 run twice; at least 1. None if the second run
+            failed.
     """
     dtype = row['dtype']
-    if row['failed']:
+    standing = standing_of(row, reference, noise)
+    if standing == 'failed':
         return f'{dtype} did not run: {row["failed"]}.'
-    parts = []
-    healthy = not row['damage']
-    if not healthy and not row['rules']:
+    if standing == 'broken':
         worst = row['damage'][0]['text']
         return (
             f'Leave {dtype} off: {worst}, and no rule was found that mends it.'
         )
-    gains = _gains(row, reference, noise)
-    needs = ''
-    if row['rules']:
-        number = len(row['rules'])
-        needs = f' with {number} rule{"s" * (number > 1)} (amp_rules.py)'
-    if gains['pays']:
-        parts.append(f'Turn {dtype} on{needs}')
-    elif gains['unclear']:
-        parts.append(
-            f'{dtype} works{needs}; whether it pays cannot be told, try more '
-            '--iters on a quieter machine'
-        )
-    else:
-        parts.append(f'{dtype} works{needs}, but does not pay')
-    parts.append(gains['text'])
-    if healthy:
-        parts.append('nothing is lost')
-    else:
-        parts.append('nothing is lost with the rules')
-    return f'{parts[0]}: {"; ".join(parts[1:])}.'
+    rules = ''
+    if number := len(row['rules']):
+        rules = f' with {number} rule{"s" * (number > 1)}'
+    first = dict(
+        on=f'Turn {dtype} on{rules}',
+        unclear=f'{dtype} works{rules}; whether it pays cannot be told, try '
+        'more --iters on a quieter machine',
+        off=f'{dtype} works{rules}, but does not pay',
+    )[standing]
+    lost = 'nothing is lost' + (' with the rules' if rules else '')
+    return f'{first}: {_gains(row, reference, noise)}; {lost}.'
+
+
+def standing_of(
+    row: dict[str, Any], reference: dict[str, Any], noise: float | None
+) -> str:
+    """What the verdict on a dtype is, in a word.
+
+    Args:
+        row (dict): As of :func:`sentence`.
+        reference (dict): As of :func:`sentence`.
+        noise (float, optional): As of :func:`sentence`.
+
+    Returns:
+        str: ``'on'``, ``'unclear'``, ``'off'``, ``'broken'``: there is damage
+        and no rule that mends it, or ``'failed'``.
+    """
+    if row['failed']:
+        return 'failed'
+    if row['damage'] and not row['rules']:
+        return 'broken'
+    time, memory = _time(row, reference), _memory(row, reference)
+    if memory is not None and memory < 0.9 and time < 1.1:
+        return 'on'
+    if noise is None:
+        return 'unclear' if time < 1 else 'off'
+    if time < min(0.97, 1 / noise):
+        return 'on'
+    return 'unclear' if time < noise else 'off'
+
+
+def _time(row: dict[str, Any], reference: dict[str, Any]) -> float:
+    """Of an iteration, over that in float32."""
+    of = row.get('with_rules') or row
+    return float(of['seconds']['median'] / reference['seconds']['median'])
+
+
+def _memory(row: dict[str, Any], reference: dict[str, Any]) -> float | None:
+    """The peak over that in float32; not every system says it."""
+    of = row.get('with_rules') or row
+    if not of['peak_memory'] or not reference['peak_memory']:
+        return None
+    return float(of['peak_memory'] / reference['peak_memory'])
 
 
 def _gains(
-    row: dict[str, Any], reference: dict[str, Any], noise: float
-) -> dict[str, Any]:
-    of = row.get('with_rules') or row
-    time = of['seconds']['median'] / reference['seconds']['median']
-    # Not every system says how much memory a process takes.
-    is_known = of['peak_memory'] and reference['peak_memory']
-    memory = of['peak_memory'] / reference['peak_memory'] if is_known else 1.0
-    saves = memory < 0.9 and time < 1.1
-    pays = time < min(0.97, 1 / noise) or saves
-    unclear = not pays and time < noise
-    text = (
-        f"{time:.2f} of float32's time (which differs by {noise:.2f} from run "
-        'to run)'
+    row: dict[str, Any], reference: dict[str, Any], noise: float | None
+) -> str:
+    differs = (
+        'it is not known by how much that differs from run to run, since '
+        'its second run failed'
+        if noise is None
+        else f'which differs by {noise:.2f} from run to run'
     )
-    if is_known:
-        text += f', {memory:.2f} of its memory'
-    return dict(pays=pays, unclear=unclear, text=text)
+    text = f"{_time(row, reference):.2f} of float32's time ({differs})"
+    memory = _memory(row, reference)
+    return text if memory is None else f'{text}, {memory:.2f} of its memory'
 
 
-def best(rows: list[dict[str, Any]], reference: dict[str, Any]) -> str:
+def chosen(
+    rows: list[dict[str, Any]],
+    reference: dict[str, Any],
+    noise: float | None,
+) -> dict[str, Any] | None:
+    """The dtype to turn on, or that would be.
+
+    Args:
+        rows (list[dict]): Of the report, without that of float32.
+        reference (dict): That of float32.
+        noise (float, optional): As of :func:`sentence`.
+
+    Returns:
+        dict or None: Of those that pay the fastest one, else of those that
+        may pay; None if none does.
+    """
+    for wanted in ('on', 'unclear'):
+        found = [
+            row for row in rows if standing_of(row, reference, noise) == wanted
+        ]
+        if found:
+            return min(found, key=lambda row: _time(row, reference))
+    return None
+
+
+def best(
+    rows: list[dict[str, Any]],
+    reference: dict[str, Any],
+    noise: float | None,
+) -> str:
     """The verdict on the config: that on its best dtype.
 
     Args:
-        rows (list[dict]): Of the report, without that of float32, each with
-            its ``verdict``.
-        reference (dict): That of float32.
+        rows (list[dict]): As of :func:`chosen`.
+        reference (dict): As of :func:`chosen`.
+        noise (float, optional): As of :func:`sentence`.
     """
     if not rows:
         return 'Only float32 was run: there is nothing to compare.'
-    good = [row for row in rows if row['verdict'].startswith('Turn')]
-
-    def time(row: dict[str, Any]) -> float:
-        of = row.get('with_rules') or row
-        return float(of['seconds']['median'])
-
-    if good:
-        return str(min(good, key=time)['verdict'])
-    if len(rows) == 1:
-        return str(rows[0]['verdict'])
+    row = chosen(rows, reference, noise)
+    if row is None and len(rows) == 1:
+        row = rows[0]
+    if row is not None:
+        return sentence(row, reference, noise)
     reasons = ', '.join(_in_short(row, reference) for row in rows)
     return f'Stay in float32 here: {reasons}.'
 
@@ -119,6 +170,4 @@ def _in_short(row: dict[str, Any], reference: dict[str, Any]) -> str:
         return f'{row["dtype"]} did not run'
     if row['damage'] and not row['rules']:
         return f'{row["dtype"]} breaks it'
-    of = row.get('with_rules') or row
-    time = of['seconds']['median'] / reference['seconds']['median']
-    return f'{row["dtype"]} takes {time:.2f} of its time'
+    return f'{row["dtype"]} takes {_time(row, reference):.2f} of its time'

@@ -30,19 +30,22 @@ class Stop(Hook):
 
     Args:
         iters (int): Iterations of the trial.
+
+    Attributes:
+        done (int): Iterations so far.
     """
 
     priority = 'LOWEST'
 
     def __init__(self, iters: int) -> None:
         self.iters = iters
-        self._done = 0
+        self.done = 0
 
     def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
         """Count."""
-        self._done += 1
-        print(f'@iteration {self._done}', flush=True)
-        if self._done >= self.iters:
+        self.done += 1
+        print(f'@iteration {self.done}', flush=True)
+        if self.done >= self.iters:
             raise TrialIsOver
 
 
@@ -84,7 +87,9 @@ class Curves(Hook):
     Attributes:
         losses (dict[str, list[float]]): What the model logged, by name.
         scales (dict[str, list[float]]): Loss scale of each optimizer.
-        skipped (dict[str, list[int]]): Steps skipped so far, of each.
+        windows (dict[str, list[int]]): Its windows so far: steps that were
+            taken, and skipped ones.
+        skipped (dict[str, list[int]]): The skipped ones of these.
     """
 
     priority = 'VERY_LOW'
@@ -92,6 +97,7 @@ class Curves(Hook):
     def __init__(self) -> None:
         self.losses: dict[str, list[float | None]] = defaultdict(list)
         self.scales: dict[str, list[float]] = defaultdict(list)
+        self.windows: dict[str, list[int]] = defaultdict(list)
         self.skipped: dict[str, list[int]] = defaultdict(list)
         self._iteration = 0
 
@@ -114,6 +120,7 @@ class Curves(Hook):
                 scale = wrapper.loss_scaler.get_scale()
                 self.scales[name].append(float(scale))
             if hasattr(wrapper, 'skipped_steps'):
+                self.windows[name].append(wrapper.record.windows)
                 self.skipped[name].append(wrapper.skipped_steps)
 
 

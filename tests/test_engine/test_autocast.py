@@ -150,6 +150,18 @@ class TestRoundedOperands:
                 assert torch.equal(func(*low), expected)
 
 
+@pytest.mark.parametrize('dtype', LOW)
+def test_operands_by_name(dtype):
+    x, weight = torch.randn(2, 16, 32, 32), torch.randn(16, 16, 3, 3)
+    a, b = torch.randn(2, 2, 128, 128)
+    with torch.autocast('cpu', dtype=dtype), RoundedOperands():
+        expected = F.conv2d(x, weight), torch.bmm(a, b)
+        assert torch.equal(F.conv2d(weight=weight, input=x), expected[0])
+        assert torch.equal(torch.bmm(a, mat2=b), expected[1])
+        with pytest.raises(TypeError, match='invalid combination'):
+            F.conv2d(x)
+
+
 def test_operands_of_two_dtypes_are_refused_as_ever():
     x, weight = torch.randn(128, 128), torch.randn(128, 128).bfloat16()
     with RoundedOperands(), pytest.raises(RuntimeError, match='dtype'):

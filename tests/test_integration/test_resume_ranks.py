@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from has_fsdp2 import HAS_FSDP2, WHY
 
 MODEL = """
 from torch import nn
@@ -103,6 +104,12 @@ STRATEGY = dict(
 """One DDP for each network, by either runner; sharded; in several units."""
 
 
+def needs(*strategies):
+    """Skip the test where torch has not what it is about."""
+    if {'fsdp', 'units'} & {*strategies} and not HAS_FSDP2:
+        pytest.skip(WHY)
+
+
 @pytest.mark.parametrize(
     ('strategy', 'dtype'),
     [
@@ -114,6 +121,7 @@ STRATEGY = dict(
 )
 def test_in_as_many_processes_exactly(train, strategy, dtype):
     """From inside of a window of the discriminator's."""
+    needs(strategy)
     more = dict(STRATEGY[strategy], dtype=dtype)
     # Latents are those of one seed all the same.
     more['randomness.diff_rank_seed'] = dtype == 'float16'
@@ -147,6 +155,7 @@ def test_in_as_many_processes_exactly(train, strategy, dtype):
 )
 def test_in_other_processes(train, first, second):
     """The same samples, in the same updates."""
+    needs(first[1], second[1])
     num, strategy = first
     train(num, 'whole', **STRATEGY[strategy])
     whole = weights(train, 'whole')
@@ -167,6 +176,7 @@ def test_in_other_processes(train, first, second):
     'strategy', ['ddp', pytest.param('fsdp', marks=pytest.mark.slow)]
 )
 def test_a_nan_on_one_rank_ends_all_with_a_checkpoint(train, strategy):
+    needs(strategy)
     config = train.folder / 'config.py'
     config.write_text(
         config.read_text()

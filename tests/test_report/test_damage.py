@@ -7,10 +7,11 @@ def sizes(values=100, zeros=0, nonfinite=0):
     return dict(exponents={'0': values}, zeros=zeros, nonfinite=nonfinite)
 
 
-def trial(modules, origins=(), skipped=None):
+def trial(modules, origins=(), skipped=None, windows=None):
     return dict(
         origins=dict(origins),
         skipped=skipped or {},
+        windows=windows or {k: range(1, 9) for k in skipped or {}},
         modules={
             name: dict(kind='Conv2d', outputs=out, gradients=grad)
             for name, (out, grad) in modules.items()
@@ -49,6 +50,17 @@ def test_underflow(part):
     assert (found.kind, found.where) == ('underflow', 'a')
     assert '40%' in found.text
     assert ('gradients' in found.text) == bool(part)
+
+
+def test_of_the_steps_that_were_due():
+    """Of eight iterations, as few as two may have one."""
+    bad = trial(
+        {'a': (sizes(), sizes())},
+        skipped=dict(generator=[0, 0, 0, 1, 1, 1, 1, 2]),
+        windows=dict(generator=[0, 0, 0, 1, 1, 1, 1, 2]),
+    )
+    (found,) = assess(bad, WELL)
+    assert '1 of its last 1 steps' in found.text
 
 
 def test_steps_that_go_on_being_skipped():

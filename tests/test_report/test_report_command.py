@@ -61,10 +61,37 @@ def test_from_the_log_of_a_run(build_runner, capsys, tmp_path):
     assert row['scales']['generator'] == [1024, 1024]
     assert row['skipped']['discriminator'] == [0, 0]
     assert len(row['losses']['loss_gen']) == 2
-    assert 'generator skipped 0 of 4 iterations' in found['verdict']
+    assert found['verdict'].startswith('In 4 iterations ')
+    assert 'generator skipped 0 steps' in found['verdict']
     page = (out / 'report.html').read_text()
     assert 'loss scale' in page
     assert page.count('<img') >= 5
+
+
+LINES = [
+    dict(step=10, lr=0.1, loss=2.0),
+    dict(
+        step=20, lr=0.1, loss=1.0, loss_new=3.0, loss_scale=2, skipped_steps=1
+    ),
+]
+
+
+def test_a_curve_that_begins_late_and_a_line_that_was_cut(tmp_path, capsys):
+    log = tmp_path / '20260101_000000/vis_data/scalars.json'
+    log.parent.mkdir(parents=True)
+    log.write_text('\n'.join([*map(json.dumps, LINES), '{"step": 3']))
+    assert main(['--from-log', str(tmp_path)]) == 0
+    assert 'the last line is cut off' in capsys.readouterr().out
+    found = json.loads((tmp_path / 'report.json').read_text())
+    jsonschema.validate(found, SCHEMA)
+    (row,) = found['dtypes']
+    assert row['losses'] == dict(loss=[2.0, 1.0], loss_new=[None, 3.0])
+    assert row['skipped'] == {'': [None, 1]}
+    assert 'its loss scale went from 2 to 2' in found['verdict']
+    # Anywhere else it is a mistake.
+    log.write_text('\n'.join(['{"step": 3', *map(json.dumps, LINES)]))
+    assert main(['--from-log', str(tmp_path)]) == 2
+    assert 'scalars.json, line 1, is not JSON' in capsys.readouterr().err
 
 
 def test_from_the_log_of_a_run_in_float32(build_runner, tmp_path):
@@ -124,7 +151,7 @@ class TestVerdict:
         broken['rules'] = [dict(pattern='x', dtype='float32')]
         broken['with_rules'] = dict(seconds=dict(median=0.6), peak_memory=50)
         text = self.of(broken)
-        assert text.startswith('Turn float16 on with 1 rule (amp_rules.py)')
+        assert text.startswith('Turn float16 on with 1 rule: 0.60 of')
         assert '0.60 of' in text
 
     def test_failed(self):
@@ -134,16 +161,24 @@ class TestVerdict:
 
     def test_the_best(self):
         rows = [row('bfloat16', 0.6), row('float16', 0.5)]
-        for each in rows:
-            each['verdict'] = self.of(each)
-        assert best(rows, self.reference).startswith('Turn float16 on')
+        assert best(rows, self.reference, 1.01).startswith('Turn float16 on')
         slow = [row('bfloat16', 2.0), row('float16', 3.0)]
-        for each in slow:
-            each['verdict'] = self.of(each)
-        assert best(slow, self.reference) == (
+        assert best(slow, self.reference, 1.01) == (
             'Stay in float32 here: bfloat16 takes 2.00 of its time, float16 '
             'takes 3.00 of its time.'
         )
+
+    def test_of_what_cannot_be_told_nothing_is_said(self):
+        rows = [row('bfloat16', 0.85), row('float16', 0.80)]
+        text = best(rows, self.reference, 1.3)
+        assert text.startswith('float16 works; whether it pays cannot be told')
+
+    def test_noise_that_is_not_known(self):
+        text = self.of(row('bfloat16', 0.5), noise=None)
+        assert 'cannot be told' in text
+        assert 'its second run failed' in text
+        assert self.of(row('bfloat16', 0.5, 50), None).startswith('Turn')
+        assert 'does not pay' in self.of(row('bfloat16', 1.5), None)
 
     def test_speed_leaves_the_warm_up_out(self):
         assert speed([9.0, 9.0, *[1.0] * 8]) == dict(

@@ -95,9 +95,11 @@ class TestCifar10:
         check_cifar(tmp_path / 'out/cifar10', pictures)
         again = run('cifar10.py', 'cifar.tar.gz', 'out/cifar10')
         assert again.returncode == 2
-        assert again.stderr.startswith('cifar10.py: error: ')
-        assert '--force' in again.stderr
-        assert len(again.stderr.splitlines()) == 1
+        # torch 2.4 warns of MMEngine's imports before.
+        last = again.stderr.splitlines()[-1]
+        assert last.startswith('cifar10.py: error: ')
+        assert '--force' in last
+        assert 'Traceback' not in again.stderr
 
     @pytest.mark.parametrize('kind', [bytes, str])
     @pytest.mark.parametrize('inner', ['', 'cifar-10-batches-py'])
@@ -227,9 +229,10 @@ class TestResize:
         assert '3 were there' in again.stdout
         refused = run(*command[:-1], '8')
         assert refused.returncode == 2
-        assert refused.stderr.startswith('resize_folder.py: error: ')
-        assert '--force' in refused.stderr
-        assert len(refused.stderr.splitlines()) == 1
+        last = refused.stderr.splitlines()[-1]
+        assert last.startswith('resize_folder.py: error: ')
+        assert '--force' in last
+        assert 'Traceback' not in refused.stderr
 
     def test_nothing_readable_is_a_failure(self, run, tmp_path):
         (tmp_path / 'in').mkdir()

@@ -17,7 +17,8 @@ export SLURM_CONF=$dir/slurm.conf
 stop() {
     local file
     for file in "$dir"/*.pid; do
-        [[ -f $file ]] && kill "$(cat "$file")" 2>/dev/null
+        # One that is dead already leaves the others to be stopped.
+        [[ ! -f $file ]] || kill "$(cat "$file")" 2>/dev/null || true
     done
     return 0
 }

@@ -115,7 +115,8 @@ class PrecisionHook(Hook):
     Raises:
         TypeError: If a rule or a value in it is of a wrong type.
         ValueError: If a rule has unknown keys or values; when a run begins,
-            if one matches no module.
+            if one matches no module. (One whose modules all are under
+            earlier rules is told in the log.)
 
     Examples:
         >>> custom_hooks = [dict(
@@ -156,10 +157,10 @@ class PrecisionHook(Hook):
             for names, module in modules
             for rule in self._rules_for(names, module)
         ]
-        for i, rule in enumerate(self.rules):
+        for rule in self.rules:
             rule.matched = [name for r, name, _ in chosen if r is rule]
             if not rule.matched:
-                raise ValueError(_no_match(rule, modules, is_first=i == 0))
+                _check_shadowed(rule, modules)
         for rule, _, module in chosen:
             rule.install(module)
         print_log(_table(self.rules), logger='current')
@@ -265,7 +266,23 @@ def _dtype(
     )
 
 
-def _no_match(rule: Rule, modules: list[Any], is_first: bool) -> str:
+def _check_shadowed(rule: Rule, modules: list[Any]) -> None:
+    """Refuse a rule that matches nothing; earlier ones may hold for it."""
+    if not any(
+        rule.matches(name, module)
+        for names, module in modules
+        for name in names
+    ):
+        raise ValueError(_no_match(rule, modules))
+    print_log(
+        f'PrecisionHook: rule {rule.label!r} has no effect: earlier rules '
+        'hold for every module that it matches',
+        logger='current',
+        level=logging.WARNING,
+    )
+
+
+def _no_match(rule: Rule, modules: list[Any]) -> str:
     """What to say of a rule that matches nothing."""
     names = [name for all_names, _ in modules for name in all_names if name]
     plain = rule.label.replace('\\', '').replace('.*', '')
@@ -273,7 +290,6 @@ def _no_match(rule: Rule, modules: list[Any], is_first: bool) -> str:
     top = [name for name in names if '.' not in name]
     return (
         f'PrecisionHook: rule {rule.label!r} matches no module'
-        + ('' if is_first else ' that is not under an earlier rule')
         + (f'. Near it: {", ".join(near)}' if near else '')
         + f'. The sub-modules of the model are {", ".join(top)}'
     )

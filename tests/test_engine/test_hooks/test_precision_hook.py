@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -234,6 +236,13 @@ def test_a_pattern_that_matches_nothing_says_why(build_runner):
     first = build_runner('gan', hook('to_rgb'))
     with pytest.raises(ValueError, match=r"'to_rgb' matches no module\."):
         first.train()
-    second = build_runner('gan', hook(dict(pattern='.*'), 'normalisation'))
-    with pytest.raises(ValueError, match='not under an earlier rule'):
-        second.train()
+
+
+def test_a_rule_under_earlier_ones_is_told(build_runner):
+    runner = build_runner('gan', hook(dict(pattern='.*'), 'normalisation'))
+    runner.train()
+    (log,) = Path(runner.work_dir).glob('*/*.log')
+    assert (
+        "WARNING - PrecisionHook: rule 'normalisation' has no effect: earlier "
+        'rules hold for every module that it matches'
+    ) in log.read_text()

@@ -4,6 +4,7 @@ import os
 
 import pytest
 import torch
+from has_fsdp2 import HAS_FSDP2, WHY
 from mmengine.config import Config
 from mmengine.dist import get_rank
 from mmengine.evaluator import BaseMetric
@@ -18,8 +19,8 @@ from mmamp.engine.strategies import FSDP2Strategy
 from mmamp.registry import HOOKS, METRICS, MODELS
 from mmamp.sharding import gathered
 
-if not hasattr(torch.distributed.fsdp, 'fully_shard'):
-    pytest.skip('FSDP2 needs torch >= 2.6', allow_module_level=True)
+if not HAS_FSDP2:
+    pytest.skip(WHY, allow_module_level=True)
 
 from torch.distributed.tensor import DTensor
 

@@ -181,5 +181,5 @@ def _heading(argv: list[str]) -> str:
     command = ' '.join(['python tools/benchmark.py', *argv])
     return (
         f'{today}, on {machine()}, {os.cpu_count()} cores, instructions for '
-        f'{native}:\n\n```bash\n{command}\n```'
+        f'{native}:\n\n<!-- test: parse -->\n```bash\n{command}\n```'
     )

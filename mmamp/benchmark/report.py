@@ -122,4 +122,4 @@ def shown(title: str, rows: Rows) -> str:
     Console().print(table)
     lines = [rows[0], ('---',) * len(rows[0]), *rows[1:]]
     text = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
-    return f'### {title}\n\n{text}'
+    return f'## {title}\n\n{text}'

@@ -10,6 +10,8 @@ from typing import Any
 from mmamp.config.launch import UsageError
 from mmamp.version import __version__
 
+from .watching import append_at
+
 _SCALE, _SKIPPED = 'loss_scale', 'skipped_steps'
 _REPORTED = (_SCALE, _SKIPPED, 'skip_rate', 'grad_norm')
 
@@ -50,12 +52,12 @@ def report_from_log(work_dir: Path) -> dict[str, Any]:
         for key, value in line.items():
             name, _, what = key.rpartition('.')
             if what == _SCALE:
-                _append(scales[name], value, len(steps))
+                append_at(scales[name], value, len(steps))
             elif what == _SKIPPED:
-                _append(skipped[name], int(value), len(steps))
+                append_at(skipped[name], int(value), len(steps))
             elif what not in _REPORTED and 'loss' in key:
                 number = value if math.isfinite(value) else None
-                _append(losses[key], number, len(steps))
+                append_at(losses[key], number, len(steps))
         steps.append(line['step'])
     row = dict(
         dtype='as logged',
@@ -98,12 +100,6 @@ def _training_lines(logs: list[Path]) -> list[dict[str, Any]]:
             lines = {k: v for k, v in lines.items() if k < first}
         lines.update((x['step'], x) for x in new)
     return [lines[step] for step in sorted(lines)]
-
-
-def _append(curve: list[Any], value: Any, index: int) -> None:
-    """Put a value at its line of the log; lines before it may lack it."""
-    curve += [None] * (index - len(curve))
-    curve.append(value)
 
 
 def _parsed(log: Path) -> list[dict[str, Any]]:

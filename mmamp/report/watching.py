@@ -81,6 +81,18 @@ class Stopwatch(Hook):
         self._last = now
 
 
+def append_at(curve: list[Any], value: Any, index: int) -> None:
+    """Put a value at its place in a curve, None where there was none before.
+
+    Args:
+        curve (list): Changed in place.
+        value (Any): What to append.
+        index (int): Its place.
+    """
+    curve += [None] * (index - len(curve))
+    curve.append(value)
+
+
 class Curves(Hook):
     """Keeps losses, scales and skipped steps of every iteration.
 
@@ -110,10 +122,12 @@ class Curves(Hook):
     ) -> None:
         """Note them."""
         for key, value in (outputs or {}).items():
-            curve = self.losses[key]
-            curve += [None] * (self._iteration - len(curve))
             number = float(value)
-            curve.append(number if math.isfinite(number) else None)
+            append_at(
+                self.losses[key],
+                number if math.isfinite(number) else None,
+                self._iteration,
+            )
         self._iteration += 1
         for name, wrapper in named_wrappers(runner):
             if hasattr(wrapper, 'loss_scaler'):

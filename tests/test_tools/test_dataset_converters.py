@@ -1,6 +1,7 @@
 """`tools/dataset_converters/`, on files like the published ones."""
 
 import pickle
+import re
 import subprocess
 import sys
 import tarfile
@@ -23,7 +24,7 @@ def run(environment, tmp_path):
     """``run('cifar10.py', ...)``: the command in a process of its own."""
 
     def run(script, *args):
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, str(TOOLS / script), *map(str, args)],
             capture_output=True,
             text=True,
@@ -31,6 +32,11 @@ def run(environment, tmp_path):
             cwd=tmp_path,
             timeout=120,
         )
+        # torch 2.4 warns of what MMEngine imports, in two lines.
+        done.stderr = re.sub(
+            r'^\S+zero_optimizer\.py:\d+: .*\n  .*\n', '', done.stderr
+        )
+        return done
 
     return run
 
@@ -95,11 +101,9 @@ class TestCifar10:
         check_cifar(tmp_path / 'out/cifar10', pictures)
         again = run('cifar10.py', 'cifar.tar.gz', 'out/cifar10')
         assert again.returncode == 2
-        # torch 2.4 warns of MMEngine's imports before.
-        last = again.stderr.splitlines()[-1]
-        assert last.startswith('cifar10.py: error: ')
-        assert '--force' in last
-        assert 'Traceback' not in again.stderr
+        assert again.stderr.startswith('cifar10.py: error: ')
+        assert '--force' in again.stderr
+        assert len(again.stderr.splitlines()) == 1
 
     @pytest.mark.parametrize('kind', [bytes, str])
     @pytest.mark.parametrize('inner', ['', 'cifar-10-batches-py'])
@@ -229,10 +233,9 @@ class TestResize:
         assert '3 were there' in again.stdout
         refused = run(*command[:-1], '8')
         assert refused.returncode == 2
-        last = refused.stderr.splitlines()[-1]
-        assert last.startswith('resize_folder.py: error: ')
-        assert '--force' in last
-        assert 'Traceback' not in refused.stderr
+        assert refused.stderr.startswith('resize_folder.py: error: ')
+        assert '--force' in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
 
     def test_nothing_readable_is_a_failure(self, run, tmp_path):
         (tmp_path / 'in').mkdir()

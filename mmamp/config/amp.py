@@ -60,7 +60,11 @@ class Precision:
             return f'{self.type_name} ({dtype})'
         dtype = self.dtype or "the device's default"
         scale = 'dynamic' if self.loss_scale is None else self.loss_scale
-        return f'{self.type_name} (dtype {dtype}, loss_scale {scale})'
+        text = f'loss_scale {scale}'
+        # MMEngine's wrapper scales in bfloat16 too.
+        if (self.kind, self.dtype) == ('mmamp', 'bfloat16'):
+            text = 'no loss scale'
+        return f'{self.type_name} (dtype {dtype}, {text})'
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,7 @@ def amp_report(before: Config, after: Config) -> list[AmpChange]:
         ...     optimizer=dict(type='Adam', lr=1e-4))))
         >>> print(amp_report(cfg, enable_amp(cfg, 'bfloat16'))[0])
         optim_wrapper: OptimWrapper (float32) -> mmamp.AmpOptimWrapper (dtype
-        bfloat16, loss_scale dynamic)
+        bfloat16, no loss scale)
     """
     old, new = _read_all(before), _read_all(after)
     return [AmpChange(k or 'optim_wrapper', old[k], new[k]) for k in new]

@@ -298,7 +298,7 @@ def test_amp_beside_float32():
     )
     assert lines(cfg) == [
         'generator: AmpOptimWrapper (dtype bfloat16, loss_scale dynamic) -> '
-        f'{AMP} (dtype bfloat16, loss_scale dynamic); '
+        f'{AMP} (dtype bfloat16, no loss scale); '
         'in mixed precision already',
         f'discriminator: OptimWrapper (float32) -> {AMP} '
         "(dtype the device's default, loss_scale dynamic)",

@@ -74,7 +74,7 @@ class FSDP2Strategy(DDPStrategy):
         ValueError: If ``param_dtype`` is another; if a pattern matches no
             module; if the model, overriding ``train_step``, has parameters
             outside of its networks.
-        RuntimeError: If torch is older than 2.6.
+        ImportError: If torch is older than 2.6.
 
     Examples:
         >>> strategy = dict(
@@ -96,7 +96,7 @@ class FSDP2Strategy(DDPStrategy):
                 'takes units, param_dtype and sync_bn'
             )
         if not hasattr(distributed.fsdp, 'fully_shard'):
-            raise RuntimeError(
+            raise ImportError(
                 'FSDP2Strategy needs torch >= 2.6, but '
                 f'{torch.__version__} is installed'
             )

@@ -419,6 +419,12 @@ class TestMistakes:
         with pytest.raises(error, match=match):
             FSDP2Strategy(work_dir=str(tmp_path), **args)
 
+    def test_a_torch_without_it(self, monkeypatch, tmp_path):
+        monkeypatch.delattr('torch.distributed.fsdp.fully_shard')
+        # What the command tells in one line.
+        with pytest.raises(ImportError, match='needs torch >= 2.6, but 2'):
+            FSDP2Strategy(work_dir=str(tmp_path))
+
     def test_units_that_match_nothing(self, as_rank, tmp_path):
         with as_rank(0, 2):
             runner = runner_of(gan(), tmp_path, 0, 2, units=['gen.*', 'x.y'])

@@ -91,6 +91,12 @@ class ScalarHistory(HistoryBuffer):
         if len(self._pending) >= self.most_pending:
             self._take_pending()
 
+    def current(self) -> Any:
+        """The last value; asked for in every iteration by the timer."""
+        if self._pending and type(self._pending[-1]) is float:
+            return np.float64(self._pending[-1])
+        return super().current()
+
     # What MMEngine's statistics, and those that users register, read.
 
     @property

@@ -296,6 +296,21 @@ class BaseGAN(BaseModel):
         optimizer_wrapper.update_params(loss)
         return log_vars
 
+    def train(self, mode: bool = True) -> 'BaseGAN':
+        """Switch the mode, unless every module is in it.
+
+        MMEngine's loop asks for it in every iteration, and setting it costs
+        several times as much as looking. A module with a ``train`` of its own
+        is always asked.
+        """
+        if self.training is not mode or not all(
+            module.training is mode and type(module).train is nn.Module.train
+            for child in self.children()
+            for module in child.modules()
+        ):
+            super().train(mode)
+        return self
+
     @property
     def higher_order_networks(self) -> tuple[str, ...]:
         """tuple[str]: Sides whose losses have gradients in them.

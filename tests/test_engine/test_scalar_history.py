@@ -42,6 +42,18 @@ def test_whole_numbers_stay_whole():
     assert history.data[0].tolist() == [3, 0.5]
 
 
+def test_the_last_number_is_read_alone():
+    history = ScalarHistory([1.0], [1])
+    history.add(torch.tensor(2.0))
+    history.update(3.0)
+    assert history.current() == 3.0
+    assert isinstance(history.current(), np.floating)
+    assert len(history._pending) == 2
+    history.add(torch.tensor(4.0))
+    assert history.current() == 4.0
+    assert not history._pending
+
+
 def test_tensors_are_read_when_somebody_asks():
     history = ScalarHistory([1.0], [1])
     waiting = [torch.tensor(2.0), torch.tensor(3, dtype=torch.float64)]

@@ -207,6 +207,41 @@ class TestIsolation:
         assert model.discriminator.linear.bias.requires_grad
 
 
+class TestMode:
+    class AlwaysEvaluating(nn.Module):
+        asked = 0
+
+        def train(self, mode=True):
+            self.asked += 1
+            return super().train(False)
+
+    def test_every_module_takes_it(self):
+        model = make_gan()
+        model.generator.norm.eval()
+        assert model.train() is model
+        assert all(m.training for m in model.modules())
+        model.discriminator.conv.eval()
+        model.eval()
+        assert not any(m.training for m in model.modules())
+
+    def test_a_module_that_has_its_own_idea_is_asked(self):
+        model = make_gan()
+        model.discriminator.frozen = self.AlwaysEvaluating()
+        model.train()
+        model.train()
+        assert model.discriminator.frozen.asked == 2
+        assert not model.discriminator.frozen.training
+
+    def test_nothing_is_set_again(self, monkeypatch):
+        model = make_gan()
+        monkeypatch.setattr(Generator, '__setattr__', None)
+        model.train()
+
+    def test_no_mode(self):
+        with pytest.raises(ValueError, match='boolean'):
+            make_gan().train(1)
+
+
 class TestNonFinite:
     @pytest.mark.parametrize('dtype', ['float32', 'bfloat16', 'float16'])
     @pytest.mark.parametrize('value', ['inf', 'nan'])

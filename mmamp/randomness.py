@@ -88,6 +88,15 @@ def seed_at(position: Sequence[int]) -> None:
     torch.default_generator.manual_seed(words[2])
 
 
+def next_numbers() -> tuple[int, int, int]:
+    """Draw a number from each of the generators that are seeded here."""
+    return (
+        random.getrandbits(64),
+        int(np.random.randint(2**63, dtype=np.int64)),
+        int(torch.empty((), dtype=torch.int64, device='cpu').random_()),
+    )
+
+
 def part_ranks(rank: int) -> None:
     """Have ranks that were seeded alike draw other numbers from now on.
 

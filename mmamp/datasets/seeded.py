@@ -2,13 +2,12 @@
 
 import itertools
 from collections.abc import Iterator
-from contextlib import nullcontext
 from typing import Any
 
 from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler, get_worker_info
 
-from mmamp.randomness import preserved, seed_at
+from mmamp.randomness import next_numbers, preserved, seed_at
 from mmamp.registry import DATA_SAMPLERS, DATASETS
 
 from .worker_signals import outlive_signals
@@ -138,7 +137,9 @@ class SeededDataset:
 
     Each sample is loaded with Python's, numpy's and torch's generators seeded
     by (seed, epoch, position), which :class:`SeededSampler` tells; they are
-    put back afterwards. Everything else is the dataset's own.
+    put back afterwards. Without workers seeding begins when the dataset first
+    draws a number: that batch is loaded again. Everything else is the
+    dataset's own.
 
     Args:
         dataset (dict or Dataset): The dataset.
@@ -156,13 +157,15 @@ class SeededDataset:
         ...             pipeline=[dict(type='mmamp.PackImage')])))
     """
 
-    _OWN = ('dataset', '_is_set_up')
+    _OWN = ('dataset', '_is_set_up', '_draws', '_untouched')
 
     def __init__(self, dataset: Any) -> None:
         self.dataset = (
             DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         )
         self._is_set_up = False
+        self._draws = False
+        self._untouched: tuple[int, ...] | None = None
 
     def __getitem__(self, index: int) -> Any:
         """Load a sample."""
@@ -179,9 +182,29 @@ class SeededDataset:
         if is_worker and not self._is_set_up:
             self._is_set_up = True
             outlive_signals()
-        seeds = isinstance(indices[0], SeededIndex)
-        with preserved() if seeds and not is_worker else nullcontext():
+        if is_worker or not isinstance(indices[0], SeededIndex):
             return [self._load(index) for index in indices]
+        with preserved():
+            if not self._draws and (batch := self._load_undrawn(indices)):
+                return batch
+            return [self._load(index) for index in indices]
+
+    def _load_undrawn(self, indices: list[int]) -> list[Any] | None:
+        """Load a batch that needs no seeding; None if it turns out to.
+
+        Most of what a batch of small images costs is seeding. One that drew
+        no number is as it would be with any seed.
+        """
+        if self._untouched is None:
+            seed_at(())
+            self._untouched = next_numbers()
+        seed_at(())
+        batch = [self.dataset[int(index)] for index in indices]
+        if next_numbers() == self._untouched:
+            return batch
+        # From now on, every sample is seeded.
+        self._draws = True
+        return None
 
     def _load(self, index: int) -> Any:
         if isinstance(index, SeededIndex):

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from mmamp.datasets import SeededDataset, SeededSampler
 from mmamp.datasets.seeded import SeededIndex
+from mmamp.randomness import next_numbers, preserved, seed_at
 from mmamp.registry import DATASETS
 
 INFINITE = dict(type='mmengine.InfiniteSampler', shuffle=True)
@@ -93,6 +94,71 @@ class TestPosition:
         dataset = SeededDataset(Noise())
         dataset[SeededIndex(0, (1, 2, 3))]
         assert (random.random(), np.random.rand(), torch.rand(1)) == expected
+
+
+class Still(Noise):
+    """Draws nothing, but for one sample."""
+
+    def __init__(self, draw=None, at=6):
+        super().__init__()
+        self.draw, self.at, self.loaded = draw, at, []
+
+    def __getitem__(self, index):
+        self.loaded.append(index)
+        if index == self.at and self.draw:
+            return self.draw()
+        return float(index)
+
+
+class TestWithoutDrawing:
+    def indices(self, batch):
+        return [SeededIndex(i, (1, 0, i)) for i in range(batch, batch + 4)]
+
+    def test_loaded_once_and_not_seeded(self, monkeypatch):
+        inner = Still()
+        dataset = SeededDataset(inner)
+        seeded = []
+        monkeypatch.setattr(
+            'mmamp.datasets.seeded.seed_at',
+            lambda position: (seeded.append(position), seed_at(position)),
+        )
+        for batch in (0, 4):
+            dataset.__getitems__(self.indices(batch))
+        assert inner.loaded == list(range(8))
+        assert set(seeded) == {()}
+
+    @pytest.mark.parametrize(
+        'draw',
+        [
+            random.random,
+            lambda: random.gauss(0, 1),
+            np.random.rand,
+            np.random.randn,
+            lambda: torch.rand(()).item(),
+            lambda: torch.randperm(9).tolist(),
+        ],
+    )
+    def test_whoever_draws_at_last_is_seeded(self, draw):
+        inner = Still(draw)
+        dataset = SeededDataset(inner)
+        first, second, third = (
+            dataset.__getitems__(self.indices(batch)) for batch in (0, 4, 6)
+        )
+        assert first == [0, 1, 2, 3]
+        with preserved():
+            seed_at((1, 0, 6))
+            assert second == [4, 5, draw(), 7]
+        # The batch of the first draw was loaded twice, the next one once.
+        assert third[0] == second[2]
+        assert inner.loaded == [*range(8), *range(4, 8), *range(6, 10)]
+
+    def test_the_main_process_keeps_its_random_numbers(self):
+        with preserved():
+            seed_at((5,))
+            expected = next_numbers()
+            seed_at((5,))
+            SeededDataset(Still()).__getitems__(self.indices(0))
+            assert next_numbers() == expected
 
 
 class TestWrapper:

@@ -105,7 +105,10 @@ def resume_command(argv: list[str]) -> str:
             kept.append(argument)
         elif not value and rest and not rest[0].startswith('-'):
             rest.pop(0)
-    command = script or shlex.join(['python', sys.argv[0]])
+    # Set by `python -m`.
+    module = sys.modules['__main__'].__spec__
+    started = ['-m', module.name] if module else [sys.argv[0]]
+    command = script or shlex.join(['python', *started])
     return f'{command} {shlex.join([*kept, "--resume"])}'
 
 

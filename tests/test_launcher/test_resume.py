@@ -1,4 +1,5 @@
 import sys
+from importlib.machinery import ModuleSpec
 
 import pytest
 import torch
@@ -69,12 +70,22 @@ class TestWhere:
 
 
 class TestHow:
-    def test_after_a_checkpoint(self, tmp_path, monkeypatch):
+    @pytest.mark.parametrize(
+        ('module', 'command'),
+        [
+            (None, 'python tools/train.py C --amp --resume'),
+            (
+                ModuleSpec('mmamp.train', None),
+                'python -m mmamp.train C --amp --resume',
+            ),
+        ],
+    )
+    def test_after_a_checkpoint(self, tmp_path, monkeypatch, module, command):
         monkeypatch.setattr(sys, 'argv', ['tools/train.py'])
+        monkeypatch.setattr(sys.modules['__main__'], '__spec__', module)
         save(tmp_path / 'iter_1.pth')
         text = how_to_resume(config(tmp_path), ['C', '--amp'])
         path = tmp_path / 'iter_1.pth'
-        command = 'python tools/train.py C --amp --resume'
         assert text == f'Interrupted. Go on from {path} with: {command}'
 
     def test_before_the_first(self, tmp_path):
@@ -99,6 +110,7 @@ class TestHow:
 )
 def test_the_command_resumes_from_the_latest(argv, monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['tools/train.py'])
+    monkeypatch.setattr(sys.modules['__main__'], '__spec__', None)
     command = 'python tools/train.py C --amp --resume'
     assert resume_command(argv) == command
 

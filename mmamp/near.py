@@ -1,8 +1,20 @@
-"""What a user may have meant by the name of a file."""
+"""What a user may have meant."""
 
 import difflib
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
+
+
+def did_you_mean(given: str, valid: Iterable[str]) -> str:
+    """Return a question that names what comes close, or nothing.
+
+    Args:
+        given (str): What the user wrote.
+        valid (Iterable[str]): What could have been meant.
+    """
+    close = difflib.get_close_matches(given, list(valid))
+    return f' Did you mean {" or ".join(map(repr, close))}?' if close else ''
 
 
 def near(file: Path) -> str:

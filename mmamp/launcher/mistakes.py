@@ -14,6 +14,7 @@ from mmengine.logging import MMLogger
 from mmamp.config.launch import UsageError
 
 from .config_keys import keys_of_paths
+from .valid_names import valid_names
 
 USAGE = 2
 """Exit code for a mistake of the user's."""
@@ -99,7 +100,7 @@ def complain(
         return
     # A KeyError would put its text into quotes.
     text: Any = error.args[0] if isinstance(error, KeyError) else error
-    text = ' '.join(str(text).split())
+    text = ' '.join(f'{text}{valid_names(error)}'.split())
     if isinstance(error, OSError) and (keys := keys_of_paths(cfg, text)):
         text += f'; the config names it in {", ".join(keys)}'
     where = ''

@@ -1,5 +1,6 @@
 """Checkpoints that survive a kill at any moment."""
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 
 from mmamp.config.launch import UsageError
 from mmamp.module_names import unwrap
+from mmamp.near import did_you_mean
 from mmamp.registry import HOOKS
 
 from ..checkpoints import plain
@@ -60,6 +62,7 @@ class CheckpointHook(MMEngineCheckpointHook):
     max_keep_ckpts: int
     save_best: list[Any] | None
     key_indicators: list[Any]
+    args: dict[str, Any]
 
     def before_train(self, runner: Any) -> None:
         """Prepare the folder that checkpoints go to."""
@@ -67,6 +70,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             backend = get_file_backend(str(self.out_dir or runner.work_dir))
             if type(backend) is LocalBackend:
                 self.backend_args = dict(backend='mmamp.atomic')
+        self._check_arguments(runner)
         super().before_train(runner)
         if is_main_process() and self._is_atomic():
             remove_leftovers(str(self.out_dir))
@@ -76,6 +80,25 @@ class CheckpointHook(MMEngineCheckpointHook):
         self._meta: dict[str, int] = {}
         # One that max_keep_ckpts does not know of.
         self._extra = runner.message_hub.get_info('extra_checkpoint')
+
+    def _check_arguments(self, runner: Any) -> None:
+        """Refuse now what would end the run at its first checkpoint.
+
+        MMEngine's hook passes on what it does not know.
+        """
+        hook = inspect.signature(MMEngineCheckpointHook).parameters
+        save = inspect.signature(runner.save_checkpoint).parameters
+        if any(p.kind is p.VAR_KEYWORD for p in save.values()):
+            return
+        passed_on = save.keys() - {'filename', 'meta'}
+        for key in self.args:
+            if key not in passed_on:
+                valid = [name for name in hook if name != 'kwargs']
+                raise UsageError(
+                    f'checkpoint: {type(self).__name__} has no argument '
+                    f'{key!r}; it takes {", ".join(valid)}.'
+                    f'{did_you_mean(key, valid)}'
+                )
 
     def save_now(self, runner: Any) -> str:
         """Save at this very iteration, whatever the interval is.

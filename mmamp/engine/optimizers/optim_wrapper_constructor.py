@@ -18,13 +18,14 @@ from mmengine.registry import Registry
 from torch import nn
 
 from mmamp.module_names import unwrap
+from mmamp.near import did_you_mean
 from mmamp.registry import (
     OPTIM_WRAPPER_CONSTRUCTORS,
     OPTIM_WRAPPERS,
     OPTIMIZERS,
 )
 
-from .param_matching import Claim, ParamMatcher, did_you_mean
+from .param_matching import Claim, ParamMatcher
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(

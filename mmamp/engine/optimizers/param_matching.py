@@ -4,10 +4,9 @@ Names here are those of the model as its author wrote it: model wrappers (DDP
 around the whole model or around a child) leave no ``module.`` in them.
 """
 
-import difflib
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -15,6 +14,7 @@ from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from mmamp.module_names import unwrap
+from mmamp.near import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -184,17 +184,6 @@ class ParamMatcher:
                 + did_you_mean(pattern, self.modules)
             )
         return names
-
-
-def did_you_mean(given: str, valid: Iterable[str]) -> str:
-    """Return a question that names what comes close, or nothing.
-
-    Args:
-        given (str): What the user wrote.
-        valid (Iterable[str]): What could have been meant.
-    """
-    close = difflib.get_close_matches(given, list(valid))
-    return f' Did you mean {" or ".join(map(repr, close))}?' if close else ''
 
 
 def _named_modules(

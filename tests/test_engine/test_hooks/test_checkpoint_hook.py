@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 
+from mmamp.config.launch import UsageError
 from mmamp.engine.file_backend import AtomicLocalBackend
 from mmamp.engine.hooks import CheckpointHook, checkpoint_hook
 
@@ -54,6 +55,31 @@ def test_the_old_one_goes_when_the_new_one_is_there(
         runner.train()
     assert checkpoints(runner) == ['iter_2.pth']
     assert last_named(runner) == os.path.join(runner.work_dir, 'iter_2.pth')
+
+
+def test_a_key_that_there_is_not_is_told_before_training(build_runner):
+    """MMEngine would tell at the first checkpoint, and lose it."""
+    runner = build_runner(options=options(max_keep_ckpt=1))
+    with pytest.raises(
+        UsageError, match="no argument 'max_keep_ckpt'; it tak"
+    ):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_a_key_that_a_runner_takes(build_runner, monkeypatch):
+    """Of a class of the user's, whose method has an argument more."""
+    runner = build_runner(options=options(interval=4, note='mine'))
+    notes = []
+    original = runner.save_checkpoint
+
+    def save(out_dir, filename, *args, note, **kwargs):
+        notes.append(note)
+        original(out_dir, filename, *args, **kwargs)
+
+    runner.save_checkpoint = save
+    runner.train()
+    assert notes == ['mine']
 
 
 def test_the_name_of_the_last_is_written_atomically(build_runner, monkeypatch):

@@ -9,7 +9,6 @@ from torch import nn
 from mmamp.engine.optimizers.param_matching import (
     Claim,
     ParamMatcher,
-    did_you_mean,
 )
 from mmamp.module_names import unwrap
 
@@ -304,8 +303,3 @@ def test_built_optimizer_of_another_model(matcher):
 
 def test_claim_is_a_value():
     assert Claim({}, []) == Claim({}, [], ())
-
-
-def test_did_you_mean():
-    assert did_you_mean('Adm', ['Adam', 'SGD']) == " Did you mean 'Adam'?"
-    assert did_you_mean('Lion', ['Adam', 'SGD']) == ''

@@ -1,9 +1,11 @@
 """What a user may have meant."""
 
 import difflib
+import inspect
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 
 def did_you_mean(given: str, valid: Iterable[str]) -> str:
@@ -15,6 +17,30 @@ def did_you_mean(given: str, valid: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(given, list(valid))
     return f' Did you mean {" or ".join(map(repr, close))}?' if close else ''
+
+
+def arguments_of(cls: Any) -> list[str]:
+    """What a class takes, through all that its bases take for it.
+
+    Args:
+        cls (type): The class.
+    """
+    found: dict[str, None] = {}
+    for base in cls.__mro__:
+        if '__init__' not in vars(base):
+            continue
+        try:
+            signature = inspect.signature(base.__init__)
+        except ValueError:  # one of C's that does not say
+            break
+        params = list(signature.parameters.values())[1:]
+        named = [p for p in params if p.kind is not p.VAR_POSITIONAL]
+        found |= dict.fromkeys(
+            p.name for p in named if p.kind is not p.VAR_KEYWORD
+        )
+        if not any(p.kind is p.VAR_KEYWORD for p in named):
+            break
+    return list(found)
 
 
 def near(file: Path) -> str:

@@ -157,7 +157,7 @@ class SeededDataset:
         ...             pipeline=[dict(type='mmamp.PackImage')])))
     """
 
-    _OWN = ('dataset', '_is_set_up', '_draws', '_untouched')
+    _OWN = ('dataset', '_is_set_up', '_draws', '_first', '_untouched')
 
     def __init__(self, dataset: Any) -> None:
         self.dataset = (
@@ -165,6 +165,7 @@ class SeededDataset:
         )
         self._is_set_up = False
         self._draws = False
+        self._first: tuple[int, ...] = ()
         self._untouched: tuple[int, ...] | None = None
 
     def __getitem__(self, index: int) -> Any:
@@ -192,13 +193,16 @@ class SeededDataset:
     def _load_undrawn(self, indices: list[int]) -> list[Any] | None:
         """Load a batch that needs no seeding; None if it turns out to.
 
-        Most of what a batch of small images costs is seeding. One that drew
-        no number is as it would be with any seed.
+        Most of what a batch of small images costs is seeding. What a dataset
+        makes when it is first asked, such as a generator of its own, is as
+        with seeding: by the first sample's position. Not told is a draw whose
+        generator is put back afterwards.
         """
         if self._untouched is None:
-            seed_at(())
+            self._first = indices[0].position  # type: ignore[attr-defined]
+            seed_at(self._first)
             self._untouched = next_numbers()
-        seed_at(())
+        seed_at(self._first)
         batch = [self.dataset[int(index)] for index in indices]
         if next_numbers() == self._untouched:
             return batch

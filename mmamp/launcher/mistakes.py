@@ -72,9 +72,11 @@ def is_interrupt(error: BaseException | None) -> bool:
 
     Code that was writing a file may turn it into an error of its own.
     """
-    while error is not None:
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
         if isinstance(error, KeyboardInterrupt):
             return True
+        seen.append(error)
         error = error.__cause__ or error.__context__
     return False
 

@@ -105,11 +105,18 @@ def resume_command(argv: list[str]) -> str:
             kept.append(argument)
         elif not value and rest and not rest[0].startswith('-'):
             rest.pop(0)
-    # Set by `python -m`.
-    module = sys.modules['__main__'].__spec__
-    started = ['-m', module.name] if module else [sys.argv[0]]
-    command = script or shlex.join(['python', *started])
+    command = script or shlex.join(['python', *_started()])
     return f'{command} {shlex.join([*kept, "--resume"])}'
+
+
+def _started() -> list[str]:
+    """What python was given: a script, or a module by ``-m``."""
+    script = sys.argv[0]
+    spec = getattr(sys.modules['__main__'], '__spec__', None)
+    # Not that of a profiler or debugger around the script.
+    if spec is not None and spec.origin and Path(spec.origin) == Path(script):
+        return ['-m', spec.name]
+    return [script]
 
 
 def _out_dir(cfg: Config) -> str | None:

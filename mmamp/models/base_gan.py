@@ -300,11 +300,13 @@ class BaseGAN(BaseModel):
         """Switch the mode, unless every module is in it.
 
         MMEngine's loop asks for it in every iteration, and setting it costs
-        several times as much as looking. A module with a ``train`` of its own
-        is always asked.
+        several times as much as looking. A module in it with a ``train`` of
+        its own is always asked.
         """
         if self.training is not mode or not all(
-            module.training is mode and type(module).train is nn.Module.train
+            module.training is mode
+            and type(module).train is nn.Module.train
+            and 'train' not in vars(module)
             for child in self.children()
             for module in child.modules()
         ):

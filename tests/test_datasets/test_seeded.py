@@ -125,7 +125,7 @@ class TestWithoutDrawing:
         for batch in (0, 4):
             dataset.__getitems__(self.indices(batch))
         assert inner.loaded == list(range(8))
-        assert set(seeded) == {()}
+        assert set(seeded) == {(1, 0, 0)}
 
     @pytest.mark.parametrize(
         'draw',
@@ -151,6 +151,30 @@ class TestWithoutDrawing:
         # The batch of the first draw was loaded twice, the next one once.
         assert third[0] == second[2]
         assert inner.loaded == [*range(8), *range(4, 8), *range(6, 10)]
+
+    @pytest.mark.parametrize('seed', [1, 2])
+    @pytest.mark.parametrize(
+        'make',
+        [
+            lambda: np.random.default_rng(torch.initial_seed()).random(4),
+            lambda: np.random.rand(4),
+            lambda: [random.random() for _ in range(4)],
+        ],
+    )
+    def test_what_is_made_at_first_is_of_the_position(self, seed, make):
+        class Lazy(Noise):
+            table = None
+
+            def __getitem__(self, index):
+                if self.table is None:
+                    self.table = make()
+                return self.table[index]
+
+        indices = [SeededIndex(i, (seed, 0, i)) for i in range(4)]
+        with preserved():
+            seed_at((seed, 0, 0))
+            expected = list(make())
+        assert SeededDataset(Lazy()).__getitems__(indices) == expected
 
     def test_the_main_process_keeps_its_random_numbers(self):
         with preserved():

@@ -71,18 +71,28 @@ class TestWhere:
 
 class TestHow:
     @pytest.mark.parametrize(
-        ('module', 'command'),
+        ('module', 'file', 'command'),
         [
-            (None, 'python tools/train.py C --amp --resume'),
+            (None, None, 'python tools/train.py C --amp --resume'),
             (
-                ModuleSpec('mmamp.train', None),
+                'mmamp.train',
+                'tools/train.py',
                 'python -m mmamp.train C --amp --resume',
+            ),
+            # A profiler's, which runs the script.
+            (
+                'cProfile',
+                'lib/cProfile.py',
+                'python tools/train.py C --amp --resume',
             ),
         ],
     )
-    def test_after_a_checkpoint(self, tmp_path, monkeypatch, module, command):
+    def test_after_a_checkpoint(
+        self, tmp_path, monkeypatch, module, file, command
+    ):
         monkeypatch.setattr(sys, 'argv', ['tools/train.py'])
-        monkeypatch.setattr(sys.modules['__main__'], '__spec__', module)
+        spec = module and ModuleSpec(module, None, origin=file)
+        monkeypatch.setattr(sys.modules['__main__'], '__spec__', spec)
         save(tmp_path / 'iter_1.pth')
         text = how_to_resume(config(tmp_path), ['C', '--amp'])
         path = tmp_path / 'iter_1.pth'

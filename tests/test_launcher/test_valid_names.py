@@ -1,9 +1,9 @@
 import pytest
 from mmengine.registry import Registry
-from torch import nn
 from torch.utils.data import DataLoader
 
 from mmamp.launcher.valid_names import valid_names
+from mmamp.registry import MODELS
 
 THINGS = Registry('thing')
 
@@ -27,11 +27,11 @@ class Outer:
 
 
 @THINGS.register_module()
-class Clumsy:
+class Clumsy(Base):
     """Whose own code is at fault, not the config."""
 
-    def __init__(self):
-        nn.Linear(wrong=1)
+    def __init__(self, first=0):
+        Base.__init__(self, first, wrong=1)
 
 
 def what_is_valid(build, *args, **kwargs):
@@ -66,6 +66,27 @@ def test_an_error_that_was_put_into_words_meanwhile():
             raise TypeError(f'here: {error}') from error
 
     assert "Did you mean 'second'?" in what_is_valid(build)
+
+
+def test_an_error_that_names_itself_as_its_cause():
+    def build():
+        try:
+            THINGS.build(dict(type='Derivd'))
+        except KeyError as error:
+            raise error from error
+
+    assert "Did you mean 'Derived'?" in what_is_valid(build)
+
+
+def test_a_type_of_a_package_that_is_not_there():
+    assert what_is_valid(THINGS.build, dict(type='foreign.Derived')) == ''
+
+
+def test_of_many_types_those_of_the_scope():
+    text = what_is_valid(MODELS.build, dict(type='mmamp.DCGANGenerato'))
+    assert ' ImageGAN,' in text
+    assert ' Conv2d,' not in text
+    assert " Did you mean 'DCGANGenerator' or " in text
 
 
 def test_types():

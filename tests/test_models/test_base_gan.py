@@ -232,6 +232,13 @@ class TestMode:
         assert model.discriminator.frozen.asked == 2
         assert not model.discriminator.frozen.training
 
+    def test_one_whose_train_was_replaced_is_asked(self):
+        model = make_gan()
+        asked = []
+        model.generator.norm.train = asked.append
+        model.train()
+        assert asked == [True]
+
     def test_nothing_is_set_again(self, monkeypatch):
         model = make_gan()
         monkeypatch.setattr(Generator, '__setattr__', None)

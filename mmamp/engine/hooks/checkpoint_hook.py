@@ -19,7 +19,7 @@ from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 
 from mmamp.config.launch import UsageError
 from mmamp.module_names import unwrap
-from mmamp.near import did_you_mean
+from mmamp.near import arguments_of, did_you_mean
 from mmamp.registry import HOOKS
 
 from ..checkpoints import plain
@@ -86,14 +86,14 @@ class CheckpointHook(MMEngineCheckpointHook):
 
         MMEngine's hook passes on what it does not know.
         """
-        hook = inspect.signature(MMEngineCheckpointHook).parameters
         save = inspect.signature(runner.save_checkpoint).parameters
         if any(p.kind is p.VAR_KEYWORD for p in save.values()):
             return
         passed_on = save.keys() - {'filename', 'meta'}
         for key in self.args:
             if key not in passed_on:
-                valid = [name for name in hook if name != 'kwargs']
+                hook = arguments_of(type(self))
+                valid = [*hook, *sorted(passed_on - set(hook))]
                 raise UsageError(
                     f'checkpoint: {type(self).__name__} has no argument '
                     f'{key!r}; it takes {", ".join(valid)}.'

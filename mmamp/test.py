@@ -18,7 +18,7 @@ from mmamp.config.launch import UsageError, evaluate_as_trained
 from mmamp.engine.checkpoints import load_safely_only
 from mmamp.engine.model_wrapper import set_model_wrapper
 from mmamp.launcher.arguments import build_test_parser
-from mmamp.launcher.base_config import read_config
+from mmamp.launcher.base_config import make_work_dir, read_config
 from mmamp.launcher.early_log import EarlyLog
 from mmamp.launcher.mistakes import USAGE, complain, exit_code
 from mmamp.launcher.ranks import is_first, join_ranks, leave_ranks
@@ -102,13 +102,15 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with early:
             cfg = config_from(args)
-    except UsageError as error:
+    except (UsageError, ImportError) as error:
+        # A lazy config imports what it names when that is asked for.
         if is_first(args.launcher):
             early.replay(MMLogger.get_current_instance())
-            complain(error, COMMAND)
+            complain(error, COMMAND, has_log=False)
         return USAGE
     try:
         join_ranks(args.launcher)
+        make_work_dir(cfg)
         runner = Runner.from_cfg(cfg)
         early.replay(runner.logger)
         load_weights(unwrap(runner.model), args.checkpoint)

@@ -26,7 +26,7 @@ from mmamp.engine.hooks.preemption_hook import Preempted
 from mmamp.engine.model_wrapper import set_model_wrapper
 from mmamp.engine.strategies.choice import set_strategy
 from mmamp.launcher.arguments import build_parser
-from mmamp.launcher.base_config import read_config
+from mmamp.launcher.base_config import make_work_dir, read_config
 from mmamp.launcher.early_log import EarlyLog
 from mmamp.launcher.mistakes import (
     MISTAKES,
@@ -94,14 +94,16 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with early:
             cfg = config_from(args)
-    except UsageError as error:
+    except (UsageError, ImportError) as error:
+        # A lazy config imports what it names when that is asked for.
         if is_first(args.launcher):
             early.replay(MMLogger.get_current_instance())
-            complain(error, COMMAND)
+            complain(error, COMMAND, has_log=False)
         return USAGE
     phase = _Phase()
     try:
         join_ranks(args.launcher)
+        make_work_dir(cfg)
         runner = build_runner(cfg)
         check_same_start(cfg)
         early.replay(runner.logger)

@@ -417,6 +417,35 @@ class TestMistakes:
         config.write_text("_base_ = 'gone.py'\n")
         assert 'gone.py' in refused([config], capsys)
 
+    def test_a_custom_import_that_fails(self, tmp_path, capsys, monkeypatch):
+        monkeypatch.syspath_prepend(str(tmp_path))
+        module = tmp_path / 'module_that_fails.py'
+        module.write_text('\nimport there_is_none\n')
+        config = tmp_path / 'c.py'
+        config.write_text(
+            "custom_imports = dict(imports=['module_that_fails'])\n"
+        )
+        line = refused([config], capsys)
+        assert "No module named 'there_is_none'" in line
+        assert f'({module}, line 2)' in line
+
+    def test_a_lazy_import_that_fails(self, tmp_path, capsys):
+        config = tmp_path / 'c.py'
+        config.write_text(
+            'from mmengine.config import read_base\n'
+            'with read_base():\n    from .base import *\n'
+            'from mmamp import NoHook\n'
+            'custom_hooks = [dict(type=NoHook)]\n'
+        )
+        (tmp_path / 'base.py').write_text(
+            'from mmengine.optim import OptimWrapper\n'
+            'optim_wrapper = dict(type=OptimWrapper, optimizer=dict('
+            "type='SGD', lr=0.1))\n"
+        )
+        line = refused([config, '--amp', '--work-dir', tmp_path], capsys)
+        assert 'Failed to import NoHook from mmamp' in line
+        assert 'c.py, line 4' in line
+
     @pytest.mark.parametrize(
         ('args', 'match'),
         [
@@ -427,7 +456,8 @@ class TestMistakes:
             (['--amp-dtype', 'float16'], 'without --amp'),
             (['--loss-scale', '2'], 'without --amp'),
             (['--cfg-options', 'train_cfg'], "'train_cfg' as KEY=VALUE"),
-            (['--resume', 'configs'], "'configs' is a folder"),
+            (['--resume', 'configs'], "there is no checkpoint in 'configs'"),
+            (['--work-dir', '/proc/x'], "work dir '/proc/x' cannot be made"),
             (['--resume', 'README.md'], 'was not written by torch.save'),
             # What only building the run finds out.
             (['--cfg-options', 'train_cfg.max_iter=3'], "argument 'max_iter'"),

@@ -13,6 +13,11 @@ if [[ $# -lt 2 || ! $2 =~ ^[1-9][0-9]*$ ]]; then
 fi
 config=$1
 gpus=$2
+# Told by each process otherwise, with torchrun's own words around it.
+if [[ ! -f $config && $config != *::* ]]; then
+    echo "config file '$config' does not exist" >&2
+    exit 2
+fi
 shift 2
 # What the run says of how to go on begins with this.
 printf -v MMAMP_COMMAND 'bash %q %q %q' "$0" "$config" "$gpus"

@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+from traceback import extract_tb
 from typing import Any
 
 from mmengine.config import Config
@@ -57,7 +58,22 @@ def load_config(path: str) -> Config:
         raise UsageError(
             f'config file {path!r} cannot be read: '
             f'{type(error).__name__}: {" ".join(str(error).split())}'
+            f'{_cause(error)}'
         ) from error
+
+
+def _cause(error: BaseException) -> str:
+    """What is behind an error, which MMEngine's own words may not say."""
+    root = error
+    while (behind := root.__cause__ or root.__context__) not in (None, root):
+        root = behind
+    if root is error:
+        return ''
+    text = f'; the cause is {type(root).__name__}: {root}'
+    for frame in reversed(extract_tb(root.__traceback__)):
+        if not frame.filename.startswith('<frozen '):
+            return f'{text} ({frame.filename}, line {frame.lineno})'
+    return text
 
 
 def merge_options(cfg: Config, options: dict[str, Any]) -> None:

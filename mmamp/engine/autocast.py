@@ -357,7 +357,7 @@ def warn_slow_cpu(dtype: torch.dtype) -> None:
     print_log(
         f'This CPU has no {name} instructions: large convolutions and matrix '
         f'products round their operands to {name} and compute in float32, '
-        f'so the run has the numerics of {name} but takes about as long as '
+        f'so the run has the numerics of {name} but is not faster than in '
         'float32.',
         logger='current',
         level=logging.WARNING,

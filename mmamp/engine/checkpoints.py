@@ -244,11 +244,6 @@ def check_checkpoint(path: str) -> dict[str, Any]:
     Raises:
         UsageError: If it does not exist, cannot be read or is not complete.
     """
-    if os.path.isdir(path):
-        raise UsageError(
-            f'checkpoint {path!r} is a folder; --resume without a path goes '
-            'on from the latest checkpoint of --work-dir'
-        )
     checkpoint = read_checkpoint(path)
     needed = ('state_dict', 'meta', 'message_hub')
     if not isinstance(checkpoint, dict):

@@ -46,8 +46,9 @@ def build_parser() -> argparse.ArgumentParser:
         nargs='?',
         const='auto',
         metavar='PATH',
-        help='go on from a checkpoint; without PATH, or with "auto", from '
-        'the latest in the work dir',
+        help='go on from a checkpoint, or from the latest one of another '
+        'work dir; without PATH, or with "auto", from the latest in the work '
+        'dir',
     )
     parser.add_argument(
         '--loss-scale',

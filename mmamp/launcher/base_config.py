@@ -16,6 +16,23 @@ from mmamp.config.launch import (
 from .ranks import check_launcher
 
 
+def make_work_dir(cfg: Config) -> None:
+    """Make the folder of a run, before anything is built.
+
+    Args:
+        cfg (Config): With its ``work_dir``.
+
+    Raises:
+        UsageError: If it cannot be made.
+    """
+    try:
+        Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f'work dir {cfg.work_dir!r} cannot be made: {error.strerror}'
+        ) from error
+
+
 def read_config(args: argparse.Namespace) -> Config:
     """The config that a command line names, with its options.
 

@@ -14,6 +14,8 @@ from mmengine.logging import print_log
 from mmamp.config.launch import UsageError
 from mmamp.engine.checkpoints import check_checkpoint, latest_checkpoint
 
+from .weights import find_checkpoint
+
 
 def set_resume(cfg: Config, resume: str | None) -> None:
     """Where to go on from."""
@@ -29,7 +31,8 @@ def set_resume(cfg: Config, resume: str | None) -> None:
     if resume == 'auto':
         found = latest_checkpoint(cfg.work_dir, _out_dir(cfg))
     else:
-        found = resume, check_checkpoint(resume)
+        path = find_checkpoint(resume)
+        found = path, check_checkpoint(path)
     cfg.resume = found is not None
     if found is None:
         weights = cfg.get('load_from')

@@ -71,8 +71,10 @@ def _registered(registry: Registry, given: str) -> str:
     """What a registry has of its own and from MMEngine's."""
     scope, _, name = given.rpartition('.')
     root = registry.root
-    if scope not in ('', registry.scope, root.scope):
-        return ''  # of a package that is not there
+    if scope:
+        registry = root._search_child(scope)
+        if registry is None:
+            return ''  # of a package that is not there
     valid = sorted({*registry.module_dict, *root.module_dict})
     hint = did_you_mean(name, valid)
     if len(valid) > MANY:

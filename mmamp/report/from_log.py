@@ -139,6 +139,9 @@ def _verdict(
         number = counts[-1]
         text = f'{who} skipped {number} step{"s" * (number != 1)}'
         if curve := [x for x in scales.get(name, []) if x is not None]:
-            text += f', its loss scale went from {curve[0]:g} to {curve[-1]:g}'
+            text += (
+                f', its loss scale was {curve[0]:g} when first logged and '
+                f'{curve[-1]:g} at last'
+            )
         parts.append(text)
     return f'In {iterations} iterations {"; ".join(parts)}.'

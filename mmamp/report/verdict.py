@@ -57,6 +57,10 @@ def sentence(
         off=f'{dtype} works{rules}, but does not pay',
     )[standing]
     lost = 'nothing is lost' + (' with the rules' if rules else '')
+    counts = (row.get('with_rules') or row).get('skipped', {}).values()
+    if number := sum(each[-1] for each in counts if each):
+        steps = f'{number} skipped step{"s" * (number > 1)}'
+        lost = f'the loss scale took {steps} to settle; {lost}'
     return f'{first}: {_gains(row, reference, noise)}; {lost}.'
 
 

@@ -63,6 +63,13 @@ class TestWhere:
         assert 'starts from the beginning' in text
         assert ('with the weights of w.pth' in text) == bool(weights)
 
+    def test_the_latest_of_another_work_dir(self, tmp_path):
+        save(tmp_path / 'first/iter_1.pth')
+        save(tmp_path / 'first/iter_2.pth')
+        cfg = config(tmp_path / 'second')
+        set_resume(cfg, str(tmp_path / 'first'))
+        assert cfg.load_from == str(tmp_path / 'first/iter_2.pth')
+
     def test_deepspeed(self, tmp_path):
         strategy = dict(type='mmengine.DeepSpeedStrategy')
         with pytest.raises(UsageError, match='folders of pickles'):

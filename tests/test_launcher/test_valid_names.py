@@ -1,4 +1,5 @@
 import pytest
+from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import Registry
 from torch.utils.data import DataLoader
 
@@ -80,6 +81,12 @@ def test_an_error_that_names_itself_as_its_cause():
 
 def test_a_type_of_a_package_that_is_not_there():
     assert what_is_valid(THINGS.build, dict(type='foreign.Derived')) == ''
+
+
+def test_a_type_of_another_scope_that_is_there():
+    text = what_is_valid(ROOT_HOOKS.build, dict(type='mmamp.PrecisonHook'))
+    assert ' OverflowHook,' in text
+    assert "Did you mean 'PrecisionHook" in text
 
 
 def test_of_many_types_those_of_the_scope():

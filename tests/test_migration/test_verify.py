@@ -435,3 +435,9 @@ def test_the_command(config, environment):
     assert done.returncode == 1
     assert str(wrong) in done.stdout
     assert f'{path}: generator' not in done.stdout
+
+
+def test_one_that_is_converted_already(config):
+    found = verify(config("optim_wrapper = dict(optimizer=dict(type='SGD'))"))
+    assert found.is_good
+    assert 'converted already' in found.notes[0]

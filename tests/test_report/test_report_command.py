@@ -87,7 +87,8 @@ def test_a_curve_that_begins_late_and_a_line_that_was_cut(tmp_path, capsys):
     (row,) = found['dtypes']
     assert row['losses'] == dict(loss=[2.0, 1.0], loss_new=[None, 3.0])
     assert row['skipped'] == {'': [None, 1]}
-    assert 'its loss scale went from 2 to 2' in found['verdict']
+    text = 'its loss scale was 2 when first logged and 2 at last'
+    assert text in found['verdict']
     # Anywhere else it is a mistake.
     log.write_text('\n'.join(['{"step": 3', *map(json.dumps, LINES)]))
     assert main(['--from-log', str(tmp_path)]) == 2
@@ -126,6 +127,14 @@ class TestVerdict:
         text = self.of(row('bfloat16', 0.55, 60))
         assert text.startswith("Turn bfloat16 on: 0.55 of float32's time")
         assert '0.60 of its memory; nothing is lost.' in text
+
+    def test_skipped_steps_are_told(self):
+        skipped = dict(generator=[0, 1, 2], discriminator=[0, 0, 0])
+        text = self.of(row('float16', 0.55, 60, skipped=skipped))
+        assert 'the loss scale took 2 skipped steps to settle; n' in text
+        skipped = dict(generator=[0, 0])
+        text = self.of(row('float16', 0.55, 60, skipped=skipped))
+        assert 'settle' not in text
 
     def test_does_not_beyond_noise(self):
         for time in (0.9, 1.1):

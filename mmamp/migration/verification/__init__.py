@@ -17,6 +17,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 
 from ..config import migrate_configs, with_bases
+from ..report import Result
 from .after import new_run
 from .before import old_optimizers, old_run
 from .comparison import Row, compare, sample_points
@@ -59,8 +60,9 @@ def verify(path: Path) -> Verification:
     if problem:
         found.problem = f'the config does not load: {problem}'
         return found
+    results = migrate_configs(with_bases(path.resolve()))
     with tempfile.TemporaryDirectory() as folder:
-        new, problem = _load(_migrated(path, Path(folder)))
+        new, problem = _load(_written(results, path, Path(folder)))
     if problem:
         found.problem = f'the result does not load: {problem}'
         return found
@@ -70,6 +72,9 @@ def verify(path: Path) -> Verification:
         return found
     if not new.get('optim_wrapper'):
         found.problem = 'the result has no optim_wrapper'
+        return found
+    if not any(result.is_changed for result in results):
+        found.notes.append('it is converted already: nothing to compare')
         return found
     found.notes += _import_custom(new)
     try:
@@ -118,10 +123,9 @@ def _told(error: Exception) -> str:
     return f'{type(error).__name__}: {text}'
 
 
-def _migrated(path: Path, folder: Path) -> Path:
-    """Convert a config and its bases into a folder, laid out as they were."""
+def _written(results: list[Result], path: Path, folder: Path) -> Path:
+    """Put a converted config and its bases, laid out as they were."""
     path = path.resolve()
-    results = migrate_configs(with_bases(path))
     root = Path(os.path.commonpath([x.path.parent for x in results]))
     for result in results:
         target = folder / result.path.relative_to(root)

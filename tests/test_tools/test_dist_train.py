@@ -128,8 +128,10 @@ def test_usage(args, run):
 
 def test_a_config_that_is_not_there_is_told_once(run):
     done = run('configs/dcgan/dcgan.py', 2)
-    assert done.returncode != 0
-    assert done.stderr.count("'configs/dcgan/dcgan.py' does not exist") == 1
+    assert done.returncode == 2
+    assert done.stderr == (
+        "config file 'configs/dcgan/dcgan.py' does not exist\n"
+    )
 
 
 @pytest.mark.slow

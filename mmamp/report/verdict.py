@@ -56,11 +56,13 @@ def sentence(
         'more --iters on a quieter machine',
         off=f'{dtype} works{rules}, but does not pay',
     )[standing]
-    lost = 'nothing is lost' + (' with the rules' if rules else '')
+    lost = 'nothing is lost'
     counts = (row.get('with_rules') or row).get('skipped', {}).values()
     if number := sum(each[-1] for each in counts if each):
-        steps = f'{number} skipped step{"s" * (number > 1)}'
-        lost = f'the loss scale took {steps} to settle; {lost}'
+        # As a loss scale needs to settle; more of them is damage.
+        steps = f'step{"s" * (number > 1)}'
+        lost = f'nothing is lost but {number} skipped {steps}'
+    lost += ' with the rules' if rules else ''
     return f'{first}: {_gains(row, reference, noise)}; {lost}.'
 
 

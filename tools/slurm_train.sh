@@ -40,19 +40,49 @@ submit() {
     trap "kill $follower 2> /dev/null || true" EXIT
     trap 'echo "The job goes on; its log is $log (squeue, scancel)" >&2
           exit 130' INT
-    local code=0
     # USR1 a minute and a half before a time limit, to the batch script;
     # SRUN_ARGS may say otherwise.
+    local job
     # shellcheck disable=SC2086
-    sbatch --wait --requeue --open-mode=append --signal=B:USR1@90 \
+    job=$(sbatch --parsable --requeue --open-mode=append --signal=B:USR1@90 \
         --partition="$partition" --job-name="$name" --output="$log" \
         "${tasks[@]}" --ntasks-per-node="$per_node" \
         --cpus-per-task="${CPUS_PER_TASK:-5}" ${SRUN_ARGS:-} \
         "$0" --in-job "$(cd "$(dirname "$0")" && pwd)" "$config" "$work_dir" \
-        "$@" &
-    wait $! || code=$?
+        "$@")
+    job=${job%%;*}  # without the name of the cluster
+    echo "Submitted batch job $job"
+    local code=0
+    code_of_job "$job" || code=$?
     sleep 1
     exit $code
+}
+
+# Wait for the end of a job and return its exit code. `sbatch --wait` does not
+# do: it takes 0 from a cancelled job that still saves its checkpoint.
+code_of_job() {
+    local job code
+    local ended='^(BOOT_FAIL|CANCELLED|COMPLETED|DEADLINE|FAILED|NODE_FAIL'
+    ended+='|OUT_OF_MEMORY|PREEMPTED|TIMEOUT)$'
+    while :; do
+        sleep 5
+        # A controller that does not answer is asked again.
+        job=$(scontrol show job "$1" --oneliner 2>&1) ||
+            [[ $job != *'Invalid job id'* ]] || {
+            echo "Slurm knows no job $1 any more: its log has the end" >&2
+            return 1
+        }
+        [[ $(field_of "$job" JobState) =~ $ended ]] && break
+    done
+    [[ $(field_of "$job" JobState) != COMPLETED ]] || return 0
+    code=$(field_of "$job" ExitCode)
+    code=${code%%:*}
+    return $((code > 0 ? code : 1))
+}
+
+# One value of a line of `scontrol show --oneliner`.
+field_of() {
+    grep -o " $2=[^ ]*" <<< " $1" | head -n 1 | cut -d= -f2
 }
 
 # In the job: train in all tasks, and requeue where they were preempted.
@@ -61,8 +91,7 @@ in_job() {
     shift 3
     local first
     first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-    MASTER_ADDR=$(scontrol show node "$first" --oneliner |
-        grep -o 'NodeAddr=[^ ]*' | cut -d= -f2)
+    MASTER_ADDR=$(field_of "$(scontrol show node "$first" --oneliner)" NodeAddr)
     export MASTER_ADDR
     export MASTER_PORT=${PORT:-$((20000 + SLURM_JOB_ID % 10000))}
     export MMAMP_PREEMPTED=$work_dir/.preempted
@@ -91,8 +120,8 @@ in_job() {
     if [[ -f $MMAMP_PREEMPTED || (-n $told && ! $code =~ ^[0-3]$) ]]; then
         rm -f "$MMAMP_PREEMPTED"
         local state
-        state=$(scontrol show job "$SLURM_JOB_ID" --oneliner |
-            grep -o 'JobState=[^ ]*' | cut -d= -f2)
+        state=$(field_of "$(scontrol show job "$SLURM_JOB_ID" --oneliner)" \
+            JobState)
         if [[ ! $state =~ ^(RUNNING|PREEMPTED|SUSPENDED)$ ]]; then
             echo "Job $SLURM_JOB_ID is $state: it is not requeued"
             exit 143  # it has not completed

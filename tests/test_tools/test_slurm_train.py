@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -136,7 +137,19 @@ def test_preempted_before_it_could_listen(submit):
 @needs_slurm
 def test_cancelled_is_not_preempted(slurm, tmp_path, environment):
     """`scancel JOB` saves a checkpoint, and that is the end of it."""
-    env = environment(GPUS='0', GPUS_PER_NODE='1', CPUS_PER_TASK='1', **slurm)
+    # As long as a large checkpoint would take.
+    slow = tmp_path / 'slow_python'
+    slow.write_text(
+        f'#!/bin/bash\ntrap : TERM\n"{sys.executable}" "$@"\nsleep 40\n'
+    )
+    slow.chmod(0o755)
+    env = environment(
+        GPUS='0',
+        GPUS_PER_NODE='1',
+        CPUS_PER_TASK='1',
+        PYTHON=str(slow),
+        **slurm,
+    )
     command = ['bash', SCRIPT, 'test', 'job', str(GAN), str(tmp_path)]
     command += ['--cfg-options', 'default_hooks.logger.interval=1']
     command += NO_VALIDATION

@@ -52,6 +52,7 @@ ReturnToService=2
 SlurmctldParameters=idle_on_node_suspend
 SchedulerParameters=batch_sched_delay=1,sched_interval=2
 MinJobAge=30
+KillWait=60
 NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port=$((port + 1)) CPUs=$cpus
 NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port=$((port + 2)) CPUs=$cpus
 PartitionName=test Nodes=n1,n2 Default=YES MaxTime=60 State=UP

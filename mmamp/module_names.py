@@ -17,6 +17,23 @@ def unwrap(module: nn.Module) -> nn.Module:
     return module
 
 
+def quick_modules(root: nn.Module) -> Iterator[nn.Module]:
+    """A module and all that it holds, in a fraction of torch's time.
+
+    What is held in two places comes twice: for what is cheap, and asked for in
+    every iteration.
+
+    Args:
+        root (nn.Module): The module, which comes first.
+    """
+    left: list[nn.Module | None] = [root]
+    while left:
+        module = left.pop()
+        if module is not None:
+            yield module
+            left.extend(module._modules.values())
+
+
 def named_modules(
     model: nn.Module, names: Sequence[str] = ('',)
 ) -> Iterator[tuple[list[str], nn.Module]]:

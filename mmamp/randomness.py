@@ -50,6 +50,10 @@ _STAND_IN = np.random.MT19937(0)
 """For numpy's own generator, while data is loaded; made once, as it costs."""
 
 
+_NUMBER = torch.empty((), dtype=torch.int64, device='cpu')
+"""Where one of torch's numbers is drawn."""
+
+
 @contextmanager
 def preserved() -> Iterator[None]:
     """Run code that seeds the generators, and put them back after it.
@@ -79,21 +83,35 @@ def seed_at(position: Sequence[int]) -> None:
         position (Sequence[int]): Non-negative integers, such as the run's
             seed and the place of a sample in it.
     """
-    # numpy's SeedSequence does the same in ten times the time.
-    text = ','.join(map(str, position)).encode()
-    words = struct.unpack('<IIQ', blake2b(text, digest_size=16).digest())
+    words = struct.unpack('<IIQ', _digest(position))
     random.seed(words[0])
     np.random.seed(words[1])
     # Not torch.manual_seed, which would reseed every accelerator too.
     torch.default_generator.manual_seed(words[2])
 
 
-def next_numbers() -> tuple[int, int, int]:
+def word_at(position: Sequence[int]) -> int:
+    """A number of 64 bits that a position has, and no other.
+
+    Args:
+        position (Sequence[int]): Non-negative integers, such as the run's
+            seed and the index of an update.
+    """
+    return int.from_bytes(_digest(position)[:8], 'little')
+
+
+def _digest(position: Sequence[int]) -> bytes:
+    """16 bytes; numpy's SeedSequence takes ten times as long."""
+    text = ','.join(map(str, position)).encode()
+    return blake2b(text, digest_size=16).digest()
+
+
+def next_numbers() -> tuple[float, float, float]:
     """Draw a number from each of the generators that are seeded here."""
     return (
-        random.getrandbits(64),
-        int(np.random.randint(2**63, dtype=np.int64)),
-        int(torch.empty((), dtype=torch.int64, device='cpu').random_()),
+        random.random(),
+        np.random.random_sample(),
+        _NUMBER.random_().item(),
     )
 
 

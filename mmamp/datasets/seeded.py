@@ -25,7 +25,8 @@ class SeededIndex(int):
 
     def __new__(cls, index: int, position: tuple[int, ...]) -> 'SeededIndex':
         """Make one."""
-        self = super().__new__(cls, index)
+        # Not super(), which takes as long as all the rest.
+        self = int.__new__(cls, index)
         self.position = position
         return self
 
@@ -166,7 +167,7 @@ class SeededDataset:
         self._is_set_up = False
         self._draws = False
         self._first: tuple[int, ...] = ()
-        self._untouched: tuple[int, ...] | None = None
+        self._untouched: tuple[float, ...] | None = None
 
     def __getitem__(self, index: int) -> Any:
         """Load a sample."""

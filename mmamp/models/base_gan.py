@@ -16,7 +16,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
 from mmamp.checks import check_int
-from mmamp.module_names import unwrap
+from mmamp.module_names import quick_modules, unwrap
 from mmamp.no_sync import no_sync
 from mmamp.registry import MODELS, built
 from mmamp.sharding import whole
@@ -303,13 +303,7 @@ class BaseGAN(BaseModel):
         several times as much as looking. A module in it with a ``train`` of
         its own is always asked.
         """
-        if self.training is not mode or not all(
-            module.training is mode
-            and type(module).train is nn.Module.train
-            and 'train' not in vars(module)
-            for child in self.children()
-            for module in child.modules()
-        ):
+        if not _is_in_mode(self, mode):
             super().train(mode)
         return self
 
@@ -494,6 +488,19 @@ class BaseGAN(BaseModel):
         return found[0] if len(found) == 1 else nn.ModuleList(found)
 
 
+def _is_in_mode(model: nn.Module, mode: bool) -> bool:
+    """Whether all modules are, and none has a ``train`` to be asked."""
+    if model.training is not mode:
+        return False
+    return all(
+        module.training is mode
+        and type(module).train is nn.Module.train
+        and 'train' not in module.__dict__
+        for child in model.children()
+        for module in quick_modules(child)
+    )
+
+
 def _check_wrappers(optim_wrapper: OptimWrapper) -> None:
     """Refuse what cannot train two networks, with the config that can."""
     example = (
@@ -518,7 +525,12 @@ def _check_wrappers(optim_wrapper: OptimWrapper) -> None:
 @contextmanager
 def _frozen(network: nn.Module) -> Iterator[None]:
     """Let nothing leave a gradient in a network, and none be computed."""
-    params = [p for p in network.parameters() if p.requires_grad]
+    params = [
+        param
+        for module in quick_modules(network)
+        for param in module._parameters.values()
+        if param is not None and param.requires_grad
+    ]
     for param in params:
         param.requires_grad_(False)
     try:

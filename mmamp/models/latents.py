@@ -9,11 +9,14 @@ from mmengine.dist import broadcast, get_dist_info
 from mmengine.logging import MessageHub
 from torch import Tensor
 
-# The constants of SplitMix64, as the signed integers that torch has: its
-# step, which is the golden ratio, and its two multipliers.
-_STEP = -0x61C8864680B583EB
+from mmamp.randomness import word_at
+
 _AGREED = 'latents_seed'
-_MULTIPLY = (-0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15)
+
+# The constants of SplitMix64: its step, which is the golden ratio, and its two
+# multipliers; and as the signed integers that torch has.
+_UNSIGNED = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+_SIGNED = tuple(word - 2**64 for word in _UNSIGNED)
 
 
 def run_seed() -> int:
@@ -88,12 +91,12 @@ class SampleRandom:
         self._entropy = (run_seed() % 2**63, *position)
         # Of this rank's micro-batch, and of no other.
         self._share = (before, rank)
-        seed = np.random.SeedSequence(self._entropy)
-        word = seed.generate_state(1, np.uint64)
         # As torch's samplers deal out a dataset, so that a generated image
         # always meets the same real one.
         places = self._range(num) * world_size + (before + rank)
-        self._keys = _mix(places * _STEP + int(word.view(np.int64)[0]))
+        # Bits that the arrays take whether they have a sign or not.
+        start = word_at(self._entropy) >> 1
+        self._keys = _mix(places * _constants(places)[0] + start)
 
     def _range(self, num: int) -> Any:
         """The integers from 0 on, as the array that bits are drawn in.
@@ -102,12 +105,13 @@ class SampleRandom:
         numpy's costs a third of torch's.
         """
         if self._device.type == 'cpu':
-            return np.arange(num)
+            return np.arange(num, dtype=np.uint64)
         return torch.arange(num, device=self._device)
 
     def _draw(self, num: int) -> Any:
         """64 random bits, ``num`` times for each sample."""
-        steps = (self._range(num) + 1) * _STEP
+        steps = self._range(num) + 1
+        steps *= _constants(steps)[0]
         drawn = _mix(self._keys[:, None] + steps)
         # The next numbers are others.
         self._keys = drawn[:, -1]
@@ -122,8 +126,9 @@ class SampleRandom:
         Returns:
             Tensor: float32, of shape (num, *shape).
         """
-        bits = _shifted(self._draw(math.prod(shape)), 40)
-        return _floats(bits).mul_(2.0**-24).view(-1, *shape)
+        numbers = _floats(_shifted(self._draw(math.prod(shape)), 40))
+        numbers *= 2.0**-24
+        return torch.as_tensor(numbers).view(-1, *shape)
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers.
@@ -138,11 +143,22 @@ class SampleRandom:
         bits = self._draw(-(-size // 2))
         # Box-Muller: two uniform numbers, the first of them not 0, make two
         # normal ones.
-        first = _floats(_shifted(bits, 32)).add_(0.5).mul_(2.0**-32)
-        angle = _floats(bits & 0xFFFFFF).mul_(math.tau * 2.0**-24)
-        radius = first.log_().mul_(-2.0).sqrt_()
-        pairs = torch.cat([radius * angle.cos(), radius * angle.sin()], 1)
-        return pairs[:, :size].contiguous().view(-1, *shape)
+        radius = _floats(_shifted(bits, 32))
+        radius += 0.5
+        radius *= 2.0**-32
+        angle = _floats(bits & 0xFFFFFF)
+        angle *= math.tau * 2.0**-24
+        xp: Any = np if isinstance(bits, np.ndarray) else torch
+        xp.log(radius, out=radius)
+        radius *= -2.0
+        xp.sqrt(radius, out=radius)
+        pairs = xp.concatenate(
+            [radius * xp.cos(angle), radius * xp.sin(angle)], 1
+        )
+        numbers = torch.as_tensor(pairs)
+        if size % 2:
+            numbers = numbers[:, :size].contiguous()
+        return numbers.view(-1, *shape)
 
     def generator(self) -> torch.Generator:
         """A generator of torch's, for numbers too many to be drawn here.
@@ -155,9 +171,8 @@ class SampleRandom:
         Returns:
             torch.Generator: On the device; a new one, at its start.
         """
-        seed = np.random.SeedSequence(self._entropy, spawn_key=self._share)
-        (word,) = seed.generate_state(1, np.uint64)
-        return torch.Generator(self._device).manual_seed(int(word))
+        seed = word_at((*self._entropy, *self._share))
+        return torch.Generator(self._device).manual_seed(seed)
 
     def integers(self, high: int) -> Tensor:
         """Uniform integers.
@@ -169,7 +184,10 @@ class SampleRandom:
             Tensor: int64, of shape (num, ).
         """
         bits = _shifted(self._draw(1)[:, 0], 32)
-        return torch.as_tensor((bits * high) >> 32)
+        numbers = _shifted(bits * high, 32)
+        if isinstance(numbers, np.ndarray):
+            numbers = numbers.astype(np.int64)
+        return torch.as_tensor(numbers)
 
 
 def uniform(
@@ -194,18 +212,28 @@ def normal(
     return random.normal(*shape[1:])
 
 
-def _floats(bits: Any) -> Tensor:
+def _constants(bits: Any) -> tuple[int, ...]:
+    """SplitMix64's, as an array of this kind takes them."""
+    return _UNSIGNED if isinstance(bits, np.ndarray) else _SIGNED
+
+
+def _floats(bits: Any) -> Any:
     """Integers as float32, in memory of their own."""
-    return torch.as_tensor(bits).float()
+    if isinstance(bits, np.ndarray):
+        return bits.astype(np.float32)
+    return bits.float()
 
 
 def _shifted(bits: Any, by: int) -> Any:
     """Bits shifted right, zeros moving in; torch's integers have a sign."""
+    if isinstance(bits, np.ndarray):
+        return bits >> by
     return (bits >> by) & ((1 << (64 - by)) - 1)
 
 
 def _mix(bits: Any) -> Any:
     """SplitMix64's output function, of an array of 64-bit integers."""
-    bits = (bits ^ _shifted(bits, 30)) * _MULTIPLY[0]
-    bits = (bits ^ _shifted(bits, 27)) * _MULTIPLY[1]
+    _, first, second = _constants(bits)
+    bits = (bits ^ _shifted(bits, 30)) * first
+    bits = (bits ^ _shifted(bits, 27)) * second
     return bits ^ _shifted(bits, 31)

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from mmengine.logging import MessageHub
@@ -115,8 +116,29 @@ class TestNumbers:
 
     def test_are_splitmix64s(self):
         """The first output for the seed 0, as the published code has it."""
-        state = torch.tensor([-0x61C8864680B583EB])
-        assert int(_mix(state)) % 2**64 == 0xE220A8397B1DCDAF
+        for state in (
+            torch.tensor([-0x61C8864680B583EB]),
+            np.array([0x9E3779B97F4A7C15], np.uint64),
+        ):
+            assert int(_mix(state)[0]) % 2**64 == 0xE220A8397B1DCDAF
+
+    @pytest.mark.parametrize('world_size', [1, 3])
+    def test_are_those_of_an_accelerator(self, as_rank, world_size):
+        """Whose integers have a sign."""
+
+        class OnDevice(SampleRandom):
+            def _range(self, num):
+                return torch.arange(num)
+
+        set_seed(1)
+        with as_rank(world_size - 1, world_size):
+            host, device = (
+                kind('cpu', 50, 2, 7, before=9)
+                for kind in (SampleRandom, OnDevice)
+            )
+        assert torch.equal(host.uniform(3, 4), device.uniform(3, 4))
+        assert torch.equal(host.integers(9), device.integers(9))
+        torch.testing.assert_close(host.normal(101), device.normal(101))
 
     def test_leave_the_global_stream_alone(self):
         set_seed(1)

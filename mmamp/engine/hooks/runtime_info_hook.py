@@ -54,20 +54,23 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
         scalars = runner.message_hub.log_scalars
         if len(scalars) != self._known:
             self._take_over(scalars)
-        now = dict(outputs or {})
-        later = {
-            key: value
-            for key, value in now.items()
-            if isinstance(value, Tensor)
-            and value.device.type != 'cpu'
-            and value.numel() == 1
-            and f'train/{key}' in scalars
-        }
+        first, later = {}, {}
+        for key, value in (outputs or {}).items():
+            history: Any = scalars.get(f'train/{key}')
+            if (
+                type(history) is not ScalarHistory
+                or not isinstance(value, Tensor)
+                or value.numel() != 1
+            ):
+                first[key] = value
+            elif value.is_cpu:
+                history.add(value.item())
+            else:
+                later[key] = value
         for key, value in _copies(later).items():
             scalars[f'train/{key}'].add(value)
-            del now[key]
         # The first value of each is MMEngine's to check, and to name.
-        super().after_train_iter(runner, batch_idx, data_batch, now)
+        super().after_train_iter(runner, batch_idx, data_batch, first)
 
     def _take_over(self, scalars: dict[str, HistoryBuffer]) -> None:
         for key, history in scalars.items():

@@ -184,8 +184,10 @@ def _looked_at(page, texts):
 addEventListener('load', () => {
   const broken = [...document.images].filter(
     x => !(x.complete && x.naturalWidth > 0 && x.clientWidth > 50));
+  const table = document.querySelector('#dtypes')?.parentElement;
   console.error('PICTURES ' + document.images.length + ' BROKEN '
-    + broken.length + ' WIDTH ' + document.documentElement.scrollWidth);
+    + broken.length + ' WIDTH ' + document.documentElement.scrollWidth
+    + ' HIDDEN ' + (table ? table.scrollWidth - table.clientWidth : 0));
 });
 </script></body>""",
         )
@@ -203,9 +205,11 @@ addEventListener('load', () => {
     )
     said = re.findall(r'CONSOLE.*?"(.*?)", source', done.stderr)
     assert len(said) == 1, said
-    pictures, broken, width = map(int, re.findall(r'\d+', said[0]))
+    pictures, broken, width, hidden = map(int, re.findall(r'\d+', said[0]))
     assert pictures > 0
     assert broken == 0
-    assert width <= 500  # nothing to scroll sideways on a phone
+    # Nothing to scroll sideways on a phone.
+    assert width <= 500
+    assert hidden == 0
     for text in texts:
         assert text in done.stdout

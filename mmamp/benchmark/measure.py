@@ -1,5 +1,6 @@
-"""Turns, ratios and their spread."""
+"""Turns, ratios and how well they are known."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -30,12 +31,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio, and how far it spread.
+    """A ratio, and how well it is known.
 
     Args:
         median (float): Of all rounds.
-        low (float): The least.
-        high (float): The greatest.
+        low (float): Where the 95 % confidence interval of the median begins;
+            of fewer than 6 rounds the least.
+        high (float): Where it ends; of fewer than 6 rounds the greatest.
     """
 
     median: float
@@ -51,11 +53,26 @@ class Ratio:
             over (Measured): The denominator.
         """
         pairs = zip(of.seconds, over.seconds, strict=True)
-        ratios = [a / b for a, b in pairs]
-        return cls(statistics.median(ratios), min(ratios), max(ratios))
+        ratios = sorted(a / b for a, b in pairs)
+        outside = _outside_interval(len(ratios))
+        return cls(
+            statistics.median(ratios), ratios[outside], ratios[-1 - outside]
+        )
 
     def __str__(self) -> str:
         return f'{self.median:.2f} ({self.low:.2f} to {self.high:.2f})'
+
+
+def _outside_interval(num: int) -> int:
+    """Values at each end that a median's 95 % interval leaves out.
+
+    That of the sign test, whatever the values' distribution is: how many of
+    them are below the true median is as with tossed coins.
+    """
+    outside, tail = -1, 0.0
+    while (tail := tail + math.comb(num, outside + 1) / 2**num) <= 0.025:
+        outside += 1
+    return max(outside, 0)
 
 
 def measure(

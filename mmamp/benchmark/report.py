@@ -24,28 +24,32 @@ def ratio_rows(
         asked (Sequence[Comparison]): The comparisons.
         found (dict[Variant, Measured]): What was measured.
     """
-    rows: Rows = [('comparison', 'ratio (spread)', 'target', 'verdict')]
+    rows: Rows = [('comparison', 'ratio (95 %)', 'target', 'verdict')]
     for item in asked:
         of, over = found[item.of], found[item.over]
         if item.quantity == 'time':
             ratio = Ratio.of_times(of, over)
-            median, text = ratio.median, str(ratio)
+            text = str(ratio)
         elif of.memory and over.memory:
-            median = of.memory / over.memory
-            text = f'{median:.2f}'
+            memory = of.memory / over.memory
+            ratio = Ratio(memory, memory, memory)
+            text = f'{memory:.2f}'
         else:
             continue
         target = '' if item.target is None else f'<= {item.target:.2f}'
-        rows.append((item.what, text, target, _verdict(item, median)))
+        rows.append((item.what, text, target, _verdict(item, ratio)))
     return rows
 
 
-def _verdict(item: Comparison, median: float) -> str:
+def _verdict(item: Comparison, ratio: Ratio) -> str:
     if item.target is None:
         return ''
     if not item.applies:
         return f'no {item.of.dtype} instructions: the target does not apply'
-    return met(median, item.target)
+    verdict = met(ratio.median, item.target)
+    if ratio.low <= item.target < ratio.high:
+        verdict += ', within noise'
+    return verdict
 
 
 def met(value: float, target: float) -> str:

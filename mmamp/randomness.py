@@ -50,10 +50,6 @@ _STAND_IN = np.random.MT19937(0)
 """For numpy's own generator, while data is loaded; made once, as it costs."""
 
 
-_NUMBER = torch.empty((), dtype=torch.int64, device='cpu')
-"""Where one of torch's numbers is drawn."""
-
-
 @contextmanager
 def preserved() -> Iterator[None]:
     """Run code that seeds the generators, and put them back after it.
@@ -111,7 +107,7 @@ def next_numbers() -> tuple[float, float, float]:
     return (
         random.random(),
         np.random.random_sample(),
-        _NUMBER.random_().item(),
+        torch.rand((), device='cpu', dtype=torch.float64).item(),
     )
 
 

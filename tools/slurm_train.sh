@@ -34,55 +34,43 @@ submit() {
     mkdir -p "$work_dir"
     local log=$work_dir/slurm.log
     touch "$log"
+    rm -f "$work_dir/.slurm_code"
     tail -n 0 -F "$log" 2> /dev/null &
     local follower=$!
     # shellcheck disable=SC2064
     trap "kill $follower 2> /dev/null || true" EXIT
     trap 'echo "The job goes on; its log is $log (squeue, scancel)" >&2
           exit 130' INT
+    local code=0
     # USR1 a minute and a half before a time limit, to the batch script;
     # SRUN_ARGS may say otherwise.
-    local job
     # shellcheck disable=SC2086
-    job=$(sbatch --parsable --requeue --open-mode=append --signal=B:USR1@90 \
+    sbatch --wait --requeue --open-mode=append --signal=B:USR1@90 \
         --partition="$partition" --job-name="$name" --output="$log" \
         "${tasks[@]}" --ntasks-per-node="$per_node" \
         --cpus-per-task="${CPUS_PER_TASK:-5}" ${SRUN_ARGS:-} \
         "$0" --in-job "$(cd "$(dirname "$0")" && pwd)" "$config" "$work_dir" \
-        "$@")
-    job=${job%%;*}  # without the name of the cluster
-    echo "Submitted batch job $job"
-    local code=0
-    code_of_job "$job" || code=$?
+        "$@" &
+    wait $! || code=$?
+    [[ $code -ne 0 ]] || code=$(said_code "$work_dir/.slurm_code")
+    rm -f "$work_dir/.slurm_code"
     sleep 1
-    exit $code
+    exit "$code"
 }
 
-# Wait for the end of a job and return its exit code. `sbatch --wait` does not
-# do: it takes 0 from a cancelled job that still saves its checkpoint.
-code_of_job() {
-    local job code
-    local ended='^(BOOT_FAIL|CANCELLED|COMPLETED|DEADLINE|FAILED|NODE_FAIL'
-    ended+='|OUT_OF_MEMORY|PREEMPTED|TIMEOUT)$'
-    while :; do
-        sleep 5
-        # A controller that does not answer is asked again.
-        job=$(scontrol show job "$1" --oneliner 2>&1) ||
-            [[ $job != *'Invalid job id'* ]] || {
-            echo "Slurm knows no job $1 any more: its log has the end" >&2
-            return 1
-        }
-        [[ $(field_of "$job" JobState) =~ $ended ]] && break
+# What the job said of itself at its end: `sbatch --wait` takes 0 from a
+# cancelled one that still saves its checkpoint. Slurm lets it do so for
+# KillWait, 30 s by default, and a shared folder takes its time too.
+said_code() {
+    for _ in $(seq 90); do
+        if [[ -s $1 ]]; then
+            cat "$1"
+            return
+        fi
+        sleep 1
     done
-    [[ $(field_of "$job" JobState) != COMPLETED ]] || return 0
-    code=$(field_of "$job" ExitCode)
-    code=${code%%:*}
-    return $((code > 0 ? code : 1))
-}
-
-# One value of a line of `scontrol show --oneliner`.
-field_of() {
-    grep -o " $2=[^ ]*" <<< " $1" | head -n 1 | cut -d= -f2
+    echo "The job was ended before it could say how it went" >&2
+    echo 1
 }
 
 # In the job: train in all tasks, and requeue where they were preempted.
@@ -91,11 +79,12 @@ in_job() {
     shift 3
     local first
     first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-    MASTER_ADDR=$(field_of "$(scontrol show node "$first" --oneliner)" NodeAddr)
+    MASTER_ADDR=$(scontrol show node "$first" --oneliner |
+        grep -o 'NodeAddr=[^ ]*' | cut -d= -f2)
     export MASTER_ADDR
     export MASTER_PORT=${PORT:-$((20000 + SLURM_JOB_ID % 10000))}
     export MMAMP_PREEMPTED=$work_dir/.preempted
-    rm -f "$MMAMP_PREEMPTED"
+    rm -f "$MMAMP_PREEMPTED" "$work_dir/.slurm_code"
     # Before its first checkpoint it begins as it was told to.
     if [[ ${SLURM_RESTART_COUNT:-0} -gt 0 && -e $work_dir/last_checkpoint ]]
     then
@@ -120,18 +109,21 @@ in_job() {
     if [[ -f $MMAMP_PREEMPTED || (-n $told && ! $code =~ ^[0-3]$) ]]; then
         rm -f "$MMAMP_PREEMPTED"
         local state
-        state=$(field_of "$(scontrol show job "$SLURM_JOB_ID" --oneliner)" \
-            JobState)
+        state=$(scontrol show job "$SLURM_JOB_ID" --oneliner |
+            grep -o 'JobState=[^ ]*' | cut -d= -f2)
         if [[ ! $state =~ ^(RUNNING|PREEMPTED|SUSPENDED)$ ]]; then
             echo "Job $SLURM_JOB_ID is $state: it is not requeued"
-            exit 143  # it has not completed
+            code=143  # it has not completed
+        else
+            echo "Preempted: requeueing job $SLURM_JOB_ID, which will resume"
+            scontrol requeue "$SLURM_JOB_ID"
+            # Slurm ends this script, and says how the job went on.
+            sleep 60
+            exit "$code"
         fi
-        echo "Preempted: requeueing job $SLURM_JOB_ID, which will resume"
-        scontrol requeue "$SLURM_JOB_ID"
-        # Slurm ends this script.
-        sleep 60
     fi
-    exit $code
+    echo "$code" > "$work_dir/.slurm_code"
+    exit "$code"
 }
 
 if [[ ${1:-} == --in-job ]]; then

@@ -24,7 +24,7 @@ def ratio_rows(
         asked (Sequence[Comparison]): The comparisons.
         found (dict[Variant, Measured]): What was measured.
     """
-    rows: Rows = [('comparison', 'ratio (95 %)', 'target', 'verdict')]
+    rows: Rows = [('comparison', 'ratio (interval)', 'target', 'verdict')]
     for item in asked:
         of, over = found[item.of], found[item.over]
         if item.quantity == 'time':
@@ -46,8 +46,12 @@ def _verdict(item: Comparison, ratio: Ratio) -> str:
         return ''
     if not item.applies:
         return f'no {item.of.dtype} instructions: the target does not apply'
-    verdict = met(ratio.median, item.target)
-    if ratio.low <= item.target < ratio.high:
+    return _met_by(ratio, item.target)
+
+
+def _met_by(ratio: Ratio, target: float) -> str:
+    verdict = met(ratio.median, target)
+    if ratio.low <= target < ratio.high:
         verdict += ', within noise'
     return verdict
 
@@ -98,7 +102,7 @@ def empty_rows(
             'the last of these over the first',
             *map(str, growths),
             f'<= {EMPTY_GROWTH}',
-            met(growths[0].median, EMPTY_GROWTH),
+            _met_by(growths[0], EMPTY_GROWTH),
         )
     )
     seconds = [x.milliseconds * EPOCH / 1000 for x in epochs.values()]

@@ -88,7 +88,8 @@ class SampleRandom:
     ) -> None:
         rank, world_size = get_dist_info()
         self._device = torch.device(device)
-        self._entropy = (run_seed() % 2**63, *position)
+        before = int(before)
+        self._entropy = (run_seed() % 2**63, *map(int, position))
         # Of this rank's micro-batch, and of no other.
         self._share = (before, rank)
         # As torch's samplers deal out a dataset, so that a generated image
@@ -184,7 +185,7 @@ class SampleRandom:
             Tensor: int64, of shape (num, ).
         """
         bits = _shifted(self._draw(1)[:, 0], 32)
-        numbers = _shifted(bits * high, 32)
+        numbers = _shifted(bits * int(high), 32)
         if isinstance(numbers, np.ndarray):
             numbers = numbers.astype(np.int64)
         return torch.as_tensor(numbers)

@@ -122,6 +122,17 @@ class TestNumbers:
         ):
             assert int(_mix(state)[0]) % 2**64 == 0xE220A8397B1DCDAF
 
+    def test_take_numpys_integers(self):
+        set_seed(1)
+        given = [int, np.int64, np.int32]
+        drawn = [
+            SampleRandom('cpu', 3, kind(0), kind(7), before=kind(4)).integers(
+                kind(9)
+            )
+            for kind in given
+        ]
+        assert all(torch.equal(x, drawn[0]) for x in drawn)
+
     @pytest.mark.parametrize('world_size', [1, 3])
     def test_are_those_of_an_accelerator(self, as_rank, world_size):
         """Whose integers have a sign."""

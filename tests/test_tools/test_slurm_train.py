@@ -177,9 +177,9 @@ def test_cancelled_is_not_preempted(slurm, tmp_path, environment):
 
     subprocess.run(['scancel', *jobs()], env=env, check=True)
     process.communicate(timeout=100)
-    assert process.returncode != 0
-    wait_for(lambda: not jobs())
+    assert process.returncode == 143
     assert 'it is not requeued' in log.read_text()
+    wait_for(lambda: not jobs())
     assert list(tmp_path.glob('iter_*.pth'))
 
 

@@ -64,7 +64,7 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
             ):
                 first[key] = value
             elif value.is_cpu:
-                history.add(value.item())
+                history.update(value.item())
             else:
                 later[key] = value
         for key, value in _copies(later).items():

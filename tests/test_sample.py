@@ -56,7 +56,8 @@ def test_more_pictures_begin_with_the_same(sample):
     sample('--out', 'b', '--num', '70')  # more than a batch
     assert len(pictures('b')) == 70
     np.testing.assert_array_equal(pictures('a'), pictures('b')[:2])
-    assert len(np.unique(pictures('b'), axis=0)) == 70
+    # Two of an untrained generator's may round to the same.
+    assert len(np.unique(pictures('b'), axis=0)) > 64
 
 
 def test_the_average_or_the_raw_generator(sample):

@@ -41,7 +41,7 @@ def sentence(
     dtype = row['dtype']
     standing = standing_of(row, reference, noise)
     if standing == 'failed':
-        return f'{dtype} did not run: {row["failed"]}.'
+        return f'{dtype} did not run: {row["failed"].rstrip(".")}.'
     if standing == 'broken':
         worst = row['damage'][0]['text']
         return (

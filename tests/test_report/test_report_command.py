@@ -167,6 +167,8 @@ class TestVerdict:
         failed = row('float16')
         failed['failed'] = 'out of memory'
         assert self.of(failed) == 'float16 did not run: out of memory.'
+        failed['failed'] += '.'
+        assert self.of(failed) == 'float16 did not run: out of memory.'
 
     def test_the_best(self):
         rows = [row('bfloat16', 0.6), row('float16', 0.5)]

@@ -1,6 +1,7 @@
 import glob
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -52,12 +53,18 @@ def test_wandb_gets_them_too(build_runner, monkeypatch):
     given['visualizer.vis_backends'] = [dict(type='WandbVisBackend')]
     runner = build_runner('gan', given)
     runner.train()
-    runner.visualizer.close()  # it writes in a process of its own
+    runner.visualizer.close()
     (path,) = Path(runner.log_dir).rglob('*.wandb')
-    sent = path.read_bytes()
-    for network in (b'generator', b'discriminator'):
-        for name in (b'loss_scale', b'skip_rate', b'grad_norm'):
-            assert network + b'.' + name in sent
+    names = [
+        f'{network}.{name}'.encode()
+        for network in ('generator', 'discriminator')
+        for name in ('loss_scale', 'skip_rate', 'grad_norm')
+    ]
+    # It writes in a process of its own, and may go on for a moment.
+    end = time.monotonic() + 60
+    while missing := [x for x in names if x not in path.read_bytes()]:
+        assert time.monotonic() < end, missing
+        time.sleep(0.2)
 
 
 def test_skips_and_the_scale_they_halve(build_runner):

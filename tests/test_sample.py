@@ -52,12 +52,12 @@ def test_the_seed_decides(sample):
 
 
 def test_more_pictures_begin_with_the_same(sample):
-    sample('--out', 'a', '--num', '2')
-    sample('--out', 'b', '--num', '70')  # more than a batch
+    # Of some seeds two of an untrained generator's round to the same.
+    sample('--out', 'a', '--num', '2', '--seed', '1')
+    sample('--out', 'b', '--num', '70', '--seed', '1')  # more than a batch
     assert len(pictures('b')) == 70
     np.testing.assert_array_equal(pictures('a'), pictures('b')[:2])
-    # Two of an untrained generator's may round to the same.
-    assert len(np.unique(pictures('b'), axis=0)) > 64
+    assert len(np.unique(pictures('b'), axis=0)) == 70
 
 
 def test_the_average_or_the_raw_generator(sample):

@@ -1,9 +1,11 @@
 import random
 
 import numpy as np
+import pytest
 import torch
 
 from mmamp.randomness import (
+    DrawWatch,
     part_ranks,
     preserved,
     rng_state,
@@ -62,6 +64,56 @@ def test_put_back_when_nested():
             np.random.rand()
         assert np.random.rand() == inner[1]
     assert np.random.rand() == expected
+
+
+class TestWatch:
+    @pytest.mark.parametrize(
+        'code',
+        [
+            random.random,
+            lambda: random.gauss(0, 1),
+            lambda: random.seed(3),
+            np.random.rand,
+            np.random.randn,
+            lambda: np.random.seed(3),
+            lambda: torch.randn(3),
+            lambda: torch.manual_seed(3),
+            draw,
+        ],
+    )
+    def test_tells_of_each_draw_and_puts_it_back(self, code):
+        np.random.seed(0)  # so that numpy has kept no second half
+        set_rng_state(state := rng_state())
+        expected = draw()
+        set_rng_state(state)
+        watch = DrawWatch()
+        for _ in range(2):
+            with watch:
+                pass
+            assert not watch.drawn
+            with watch:
+                code()
+            assert watch.drawn
+        assert draw() == expected
+
+    def test_puts_back_what_failing_code_drew(self):
+        set_rng_state(state := rng_state())
+        expected = random.random(), np.random.rand(), torch.rand(1)
+        set_rng_state(state)
+        watch = DrawWatch()
+        with pytest.raises(KeyError), watch:
+            dict.fromkeys([1])[draw()[0]]
+        assert (random.random(), np.random.rand(), torch.rand(1)) == expected
+
+    def test_draws_elsewhere_are_none_of_its_own(self):
+        watch = DrawWatch()
+        draw()
+        with preserved():
+            seed_at((1,))
+            draw()
+        with watch:
+            pass
+        assert not watch.drawn
 
 
 def test_ranks_that_were_seeded_alike_part():

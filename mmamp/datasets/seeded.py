@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler, get_worker_info
 
-from mmamp.randomness import next_numbers, preserved, seed_at
+from mmamp.randomness import DrawWatch, preserved, seed_at
 from mmamp.registry import DATA_SAMPLERS, DATASETS
 
 from .worker_signals import outlive_signals
@@ -138,9 +138,9 @@ class SeededDataset:
 
     Each sample is loaded with Python's, numpy's and torch's generators seeded
     by (seed, epoch, position), which :class:`SeededSampler` tells; they are
-    put back afterwards. Without workers seeding begins when the dataset first
-    draws a number: that batch is loaded again. Everything else is the
-    dataset's own.
+    put back afterwards. Without workers that is done for the first batch, and
+    again from where the dataset first draws a number later on: that batch is
+    loaded again. Everything else is the dataset's own.
 
     Args:
         dataset (dict or Dataset): The dataset.
@@ -158,16 +158,16 @@ class SeededDataset:
         ...             pipeline=[dict(type='mmamp.PackImage')])))
     """
 
-    _OWN = ('dataset', '_is_set_up', '_draws', '_first', '_untouched')
+    _OWN = ('dataset', '_is_set_up', '_seeds', '_watch')
 
     def __init__(self, dataset: Any) -> None:
         self.dataset = (
             DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         )
         self._is_set_up = False
-        self._draws = False
-        self._first: tuple[int, ...] = ()
-        self._untouched: tuple[float, ...] | None = None
+        # Whether all samples are seeded; None before there were any.
+        self._seeds: bool | None = None
+        self._watch = DrawWatch()
 
     def __getitem__(self, index: int) -> Any:
         """Load a sample."""
@@ -186,29 +186,26 @@ class SeededDataset:
             outlive_signals()
         if is_worker or not isinstance(indices[0], SeededIndex):
             return [self._load(index) for index in indices]
+        if self._seeds is False and (batch := self._load_undrawn(indices)):
+            return batch
         with preserved():
-            if not self._draws and (batch := self._load_undrawn(indices)):
-                return batch
-            return [self._load(index) for index in indices]
+            batch = [self._load(index) for index in indices]
+        # What a dataset makes when it is first asked, such as a generator of
+        # its own, it has now made, with seeding.
+        self._seeds = self._seeds is not None
+        return batch
 
     def _load_undrawn(self, indices: list[int]) -> list[Any] | None:
         """Load a batch that needs no seeding; None if it turns out to.
 
-        Most of what a batch of small images costs is seeding. What a dataset
-        makes when it is first asked, such as a generator of its own, is as
-        with seeding: by the first sample's position. Not told is a draw whose
-        generator is put back afterwards.
+        Most of what a batch of small images costs is seeding.
         """
-        if self._untouched is None:
-            self._first = indices[0].position  # type: ignore[attr-defined]
-            seed_at(self._first)
-            self._untouched = next_numbers()
-        seed_at(self._first)
-        batch = [self.dataset[int(index)] for index in indices]
-        if next_numbers() == self._untouched:
+        with self._watch:
+            batch = [self.dataset[int(index)] for index in indices]
+        if not self._watch.drawn:
             return batch
         # From now on, every sample is seeded.
-        self._draws = True
+        self._seeds = True
         return None
 
     def _load(self, index: int) -> Any:

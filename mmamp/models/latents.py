@@ -1,9 +1,10 @@
 """Random numbers as a function of where in the run a sample is."""
 
 import math
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.dist import broadcast, get_dist_info
 from mmengine.logging import MessageHub
@@ -13,10 +14,12 @@ from mmamp.randomness import word_at
 
 _AGREED = 'latents_seed'
 
-# The constants of SplitMix64: its step, which is the golden ratio, and its two
-# multipliers; and as the signed integers that torch has.
-_UNSIGNED = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
-_SIGNED = tuple(word - 2**64 for word in _UNSIGNED)
+UPDATES_AHEAD = 16
+"""Updates whose numbers are drawn at once: what it costs to draw so few is
+calling the operators, and not what they do."""
+
+NUMBERS_AHEAD = 2**16
+"""Of more numbers, those of fewer updates are, so that memory is bounded."""
 
 
 def run_seed() -> int:
@@ -57,19 +60,21 @@ def use_seed(seed: int) -> None:
 class SampleRandom:
     """Random numbers for each of some samples of an update.
 
-    A sample's numbers are a function of the run's seed, of ``position`` and
-    of the sample's place among all that the update has, of every rank and
-    micro-batch: they do not depend on how many ranks or micro-batches share
-    the samples, two ranks never draw the same, and a resumed run draws what
-    it would have drawn, with no state to save. They are those of SplitMix64
-    (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators",
-    OOPSLA 2014), all computed at once on the device.
+    A sample's numbers are a function of the run's seed, of the stream, of the
+    update, and of the sample's place among all that the update has, of every
+    rank and micro-batch: they do not depend on how many ranks or
+    micro-batches share the samples, two ranks never draw the same, and a
+    resumed run draws what it would have drawn, with no state to save. They
+    are those of SplitMix64 (Steele, Lea and Flood, "Fast Splittable
+    Pseudorandom Number Generators", OOPSLA 2014), computed on the device, for
+    some updates at once.
 
     Args:
         device (torch.device or str): Where the numbers are drawn.
         num (int): Samples of this rank.
-        *position (int): Non-negative integers, such as which network is being
-            trained and the index of its update.
+        stream (int): What they are for, from 0 on, such as which network is
+            being trained.
+        update (int): Index of the update, from 0 on.
         before (int): Samples of all ranks that the update had before these.
             Defaults to 0.
 
@@ -83,40 +88,42 @@ class SampleRandom:
         self,
         device: torch.device | str,
         num: int,
-        *position: int,
+        stream: int,
+        update: int,
         before: int = 0,
     ) -> None:
         rank, world_size = get_dist_info()
         self._device = torch.device(device)
-        before = int(before)
-        self._entropy = (run_seed() % 2**63, *map(int, position))
-        # Of this rank's micro-batch, and of no other.
-        self._share = (before, rank)
+        self._seed = run_seed() % 2**63
+        self._stream = int(stream)
+        self._update = int(update)
         # As torch's samplers deal out a dataset, so that a generated image
         # always meets the same real one.
-        places = self._range(num) * world_size + (before + rank)
-        # Bits that the arrays take whether they have a sign or not.
-        start = word_at(self._entropy) >> 1
-        self._keys = _mix(places * _constants(places)[0] + start)
+        first = int(before) + rank
+        self._places = range(first, first + int(num) * world_size, world_size)
+        # Of this rank's micro-batch, and of no other.
+        self._share = (int(before), rank)
+        self._draws = 0
 
-    def _range(self, num: int) -> Any:
-        """The integers from 0 on, as the array that bits are drawn in.
-
-        On the host numpy's: with so few numbers what a call costs counts, and
-        numpy's costs a third of torch's.
-        """
-        if self._device.type == 'cpu':
-            return np.arange(num, dtype=np.uint64)
-        return torch.arange(num, device=self._device)
-
-    def _draw(self, num: int) -> Any:
-        """64 random bits, ``num`` times for each sample."""
-        steps = self._range(num) + 1
-        steps *= _constants(steps)[0]
-        drawn = _mix(self._keys[:, None] + steps)
+    def _drawn(self, make: Callable[[Tensor], Tensor], size: int) -> Tensor:
+        """``size`` numbers for each sample, as a function makes them."""
+        size = int(size)
+        many = NUMBERS_AHEAD // max(1, len(self._places) * size)
+        many = max(1, min(UPDATES_AHEAD, many))
+        place = self._update % many
+        first = self._update - place
+        ahead = _ahead(
+            make,
+            self._device,
+            (self._seed, self._stream, self._draws),
+            range(first, first + many),
+            self._places,
+            size,
+        )
         # The next numbers are others.
-        self._keys = drawn[:, -1]
-        return drawn
+        self._draws += 1
+        # Whoever gets them may change them.
+        return ahead[place].clone()
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform numbers in [0, 1).
@@ -127,12 +134,13 @@ class SampleRandom:
         Returns:
             Tensor: float32, of shape (num, *shape).
         """
-        numbers = _floats(_shifted(self._draw(math.prod(shape)), 40))
-        numbers *= 2.0**-24
-        return torch.as_tensor(numbers).view(-1, *shape)
+        return self._drawn(_uniform, math.prod(shape)).view(-1, *shape)
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers.
+
+        Made of uniform ones by the inverse of the distribution function. All
+        lie within 5.43, which one in 17 million should not.
 
         Args:
             *shape (int): Of one sample.
@@ -140,40 +148,7 @@ class SampleRandom:
         Returns:
             Tensor: float32, of shape (num, *shape).
         """
-        size = math.prod(shape)
-        bits = self._draw(-(-size // 2))
-        # Box-Muller: two uniform numbers, the first of them not 0, make two
-        # normal ones.
-        radius = _floats(_shifted(bits, 32))
-        radius += 0.5
-        radius *= 2.0**-32
-        angle = _floats(bits & 0xFFFFFF)
-        angle *= math.tau * 2.0**-24
-        xp: Any = np if isinstance(bits, np.ndarray) else torch
-        xp.log(radius, out=radius)
-        radius *= -2.0
-        xp.sqrt(radius, out=radius)
-        pairs = xp.concatenate(
-            [radius * xp.cos(angle), radius * xp.sin(angle)], 1
-        )
-        numbers = torch.as_tensor(pairs)
-        if size % 2:
-            numbers = numbers[:, :size].contiguous()
-        return numbers.view(-1, *shape)
-
-    def generator(self) -> torch.Generator:
-        """A generator of torch's, for numbers too many to be drawn here.
-
-        Seeded, on the host, by the run's seed, the position, the samples
-        before and the rank: two ranks or micro-batches never draw the same,
-        and a resumed run draws what it would have drawn. What is drawn does
-        depend on how many ranks and micro-batches there are.
-
-        Returns:
-            torch.Generator: On the device; a new one, at its start.
-        """
-        seed = word_at((*self._entropy, *self._share))
-        return torch.Generator(self._device).manual_seed(seed)
+        return self._drawn(_normal, math.prod(shape)).view(-1, *shape)
 
     def integers(self, high: int) -> Tensor:
         """Uniform integers.
@@ -184,11 +159,22 @@ class SampleRandom:
         Returns:
             Tensor: int64, of shape (num, ).
         """
-        bits = _shifted(self._draw(1)[:, 0], 32)
-        numbers = _shifted(bits * int(high), 32)
-        if isinstance(numbers, np.ndarray):
-            numbers = numbers.astype(np.int64)
-        return torch.as_tensor(numbers)
+        return self._drawn(_words, 1)[:, 0] * int(high) >> 32
+
+    def generator(self) -> torch.Generator:
+        """A generator of torch's, for numbers too many to be drawn here.
+
+        Seeded, on the host, by all that the numbers are a function of, but by
+        the samples before and the rank in place of the sample's place: two
+        ranks or micro-batches never draw the same, and a resumed run draws
+        what it would have drawn. What is drawn does depend on how many ranks
+        and micro-batches there are.
+
+        Returns:
+            torch.Generator: On the device; a new one, at its start.
+        """
+        position = self._seed, self._stream, self._update, *self._share
+        return torch.Generator(self._device).manual_seed(word_at(position))
 
 
 def uniform(
@@ -213,28 +199,63 @@ def normal(
     return random.normal(*shape[1:])
 
 
-def _constants(bits: Any) -> tuple[int, ...]:
-    """SplitMix64's, as an array of this kind takes them."""
-    return _UNSIGNED if isinstance(bits, np.ndarray) else _SIGNED
+@lru_cache(maxsize=16)
+def _ahead(
+    make: Callable[[Tensor], Tensor],
+    device: torch.device,
+    draw: tuple[int, int, int],
+    updates: range,
+    places: range,
+    size: int,
+) -> Tensor:
+    """Numbers of some updates, of shape (updates, places, size).
+
+    Each update's are of a sequence of its own, in which the samples follow
+    each other.
+    """
+    seed, stream, index = draw
+    # Two numbers of 32 bits each.
+    width = -(-size // 2)
+    place = torch.arange(places.start, places.stop, places.step, device=device)
+    steps = place[:, None] * width + torch.arange(width, device=device) + 1
+    steps *= _signed(0x9E3779B97F4A7C15)
+    # One by one, as copying a list to the device would wait for it.
+    bits = torch.stack(
+        [
+            steps + _signed(word_at((seed, stream, update, index)))
+            for update in updates
+        ]
+    )
+    return make(_mixed(bits).view(torch.int32)[..., :size])
 
 
-def _floats(bits: Any) -> Any:
-    """Integers as float32, in memory of their own."""
-    if isinstance(bits, np.ndarray):
-        return bits.astype(np.float32)
-    return bits.float()
+def _mixed(bits: Tensor) -> Tensor:
+    """SplitMix64's output function; its integers have no sign to shift in."""
+    bits = bits ^ ((bits >> 30) & (2**34 - 1))
+    bits *= _signed(0xBF58476D1CE4E5B9)
+    bits ^= (bits >> 27) & (2**37 - 1)
+    bits *= _signed(0x94D049BB133111EB)
+    bits ^= (bits >> 31) & (2**33 - 1)
+    return bits
 
 
-def _shifted(bits: Any, by: int) -> Any:
-    """Bits shifted right, zeros moving in; torch's integers have a sign."""
-    if isinstance(bits, np.ndarray):
-        return bits >> by
-    return (bits >> by) & ((1 << (64 - by)) - 1)
+def _signed(word: int) -> int:
+    """The 64 bits of a number, read as torch does."""
+    return (word + 2**63) % 2**64 - 2**63
 
 
-def _mix(bits: Any) -> Any:
-    """SplitMix64's output function, of an array of 64-bit integers."""
-    _, first, second = _constants(bits)
-    bits = (bits ^ _shifted(bits, 30)) * first
-    bits = (bits ^ _shifted(bits, 27)) * second
-    return bits ^ _shifted(bits, 31)
+# What is made of 32 random bits.
+
+
+def _uniform(bits: Tensor) -> Tensor:
+    return (bits >> 8).float().mul_(2.0**-24).add_(0.5)
+
+
+def _normal(bits: Tensor) -> Tensor:
+    # In the middle of 2**24 equal parts of (-1, 1), which is exact.
+    numbers = (bits >> 8).float().add_(0.5).mul_(2.0**-23)
+    return numbers.erfinv_().mul_(math.sqrt(2))
+
+
+def _words(bits: Tensor) -> Tensor:
+    return bits.long() & 0xFFFFFFFF

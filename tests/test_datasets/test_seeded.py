@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from mmamp.datasets import SeededDataset, SeededSampler
 from mmamp.datasets.seeded import SeededIndex
-from mmamp.randomness import next_numbers, preserved, seed_at
+from mmamp.randomness import preserved, seed_at
 from mmamp.registry import DATASETS
 
 INFINITE = dict(type='mmengine.InfiniteSampler', shuffle=True)
@@ -114,7 +114,7 @@ class TestWithoutDrawing:
     def indices(self, batch):
         return [SeededIndex(i, (1, 0, i)) for i in range(batch, batch + 4)]
 
-    def test_loaded_once_and_not_seeded(self, monkeypatch):
+    def test_loaded_once_and_seeded_at_first_only(self, monkeypatch):
         inner = Still()
         dataset = SeededDataset(inner)
         seeded = []
@@ -125,7 +125,7 @@ class TestWithoutDrawing:
         for batch in (0, 4):
             dataset.__getitems__(self.indices(batch))
         assert inner.loaded == list(range(8))
-        assert set(seeded) == {(1, 0, 0)}
+        assert seeded == [(1, 0, i) for i in range(4)]
 
     @pytest.mark.parametrize(
         'draw',
@@ -176,13 +176,19 @@ class TestWithoutDrawing:
             expected = list(make())
         assert SeededDataset(Lazy()).__getitems__(indices) == expected
 
-    def test_the_main_process_keeps_its_random_numbers(self):
+    @pytest.mark.parametrize('draw', [None, random.random, np.random.rand])
+    def test_the_main_process_keeps_its_random_numbers(self, draw):
+        def numbers():
+            return random.random(), np.random.rand(), torch.rand(()).item()
+
         with preserved():
             seed_at((5,))
-            expected = next_numbers()
+            expected = numbers()
             seed_at((5,))
-            SeededDataset(Still()).__getitems__(self.indices(0))
-            assert next_numbers() == expected
+            dataset = SeededDataset(Still(draw))
+            for batch in (0, 4):
+                dataset.__getitems__(self.indices(batch))
+            assert numbers() == expected
 
 
 class TestWrapper:

@@ -31,7 +31,7 @@ def numbered(first, num):
 
 
 def drawn(num, position):
-    return SampleRandom('cpu', num, position)
+    return SampleRandom('cpu', num, 0, position)
 
 
 def decisions(num, position, size=SIZE):
@@ -89,7 +89,7 @@ def test_batch_split_does_not_matter():
         images = numbered(8 * step, 8)
         found = whole(images, drawn(8, step))
         two = [
-            parts(images[i : i + 4], SampleRandom('cpu', 4, step, before=i))
+            parts(images[i : i + 4], SampleRandom('cpu', 4, 0, step, before=i))
             for i in (0, 4)
         ]
         assert torch.equal(found, torch.cat(two))

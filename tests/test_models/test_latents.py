@@ -3,7 +3,7 @@ import pytest
 import torch
 from mmengine.logging import MessageHub
 
-from mmamp.models.latents import SampleRandom, _mix, run_seed
+from mmamp.models.latents import SampleRandom, _mixed, run_seed
 
 
 def set_seed(seed):
@@ -95,6 +95,7 @@ class TestNumbers:
         numbers = SampleRandom('cpu', 1000, 0, 3).normal(129)
         assert numbers.mean().abs() < 0.01
         assert (numbers.std() - 1).abs() < 0.01
+        assert numbers.abs().max() > 4
         assert (numbers.pow(4).mean() - 3).abs() < 0.1
         for matrix in (numbers, numbers.T):
             correlations = torch.corrcoef(matrix).fill_diagonal_(0)
@@ -115,12 +116,48 @@ class TestNumbers:
         assert (counts - 10_000 / 7).abs().max() < 200
 
     def test_are_splitmix64s(self):
-        """The first output for the seed 0, as the published code has it."""
-        for state in (
-            torch.tensor([-0x61C8864680B583EB]),
-            np.array([0x9E3779B97F4A7C15], np.uint64),
-        ):
-            assert int(_mix(state)[0]) % 2**64 == 0xE220A8397B1DCDAF
+        """The first outputs for the seed 0, as the published code has them."""
+        step = -0x61C8864680B583EB
+        numbers = _mixed(torch.arange(1, 4) * step).tolist()
+        assert [x % 2**64 for x in numbers] == [
+            0xE220A8397B1DCDAF,
+            0x6E789E6AA1B965F4,
+            0x06C45D188009454F,
+        ]
+
+    @pytest.mark.parametrize('ahead', [1, 3, 1000])
+    def test_do_not_depend_on_how_many_are_drawn_at_once(
+        self, ahead, monkeypatch
+    ):
+        def drawn():
+            random = [SampleRandom('cpu', 4, 1, update) for update in range(9)]
+            normal = [x.normal(7) for x in random]
+            return torch.stack(normal), [x.integers(3) for x in random]
+
+        set_seed(1)
+        normal, integers = drawn()
+        for name in ('UPDATES_AHEAD', 'NUMBERS_AHEAD'):
+            with monkeypatch.context() as patch:
+                patch.setattr(f'mmamp.models.latents.{name}', ahead)
+                others = drawn()
+            assert torch.equal(others[0], normal)
+            assert torch.equal(torch.stack(others[1]), torch.stack(integers))
+
+    def test_may_be_changed(self):
+        set_seed(1)
+        first = draw(0, 0)
+        kept = first.clone()
+        first.zero_()
+        assert torch.equal(draw(0, 0), kept)
+
+    def test_drawn_ahead_in_inference_can_be_trained_on(self):
+        set_seed(31)  # of which nothing has been drawn yet
+        with torch.inference_mode():
+            draw(0, 0)
+        noise = draw(0, 1)
+        weight = torch.ones((), requires_grad=True)
+        (noise * weight).sum().backward()
+        torch.testing.assert_close(weight.grad, noise.sum())
 
     def test_take_numpys_integers(self):
         set_seed(1)
@@ -132,24 +169,6 @@ class TestNumbers:
             for kind in given
         ]
         assert all(torch.equal(x, drawn[0]) for x in drawn)
-
-    @pytest.mark.parametrize('world_size', [1, 3])
-    def test_are_those_of_an_accelerator(self, as_rank, world_size):
-        """Whose integers have a sign."""
-
-        class OnDevice(SampleRandom):
-            def _range(self, num):
-                return torch.arange(num)
-
-        set_seed(1)
-        with as_rank(world_size - 1, world_size):
-            host, device = (
-                kind('cpu', 50, 2, 7, before=9)
-                for kind in (SampleRandom, OnDevice)
-            )
-        assert torch.equal(host.uniform(3, 4), device.uniform(3, 4))
-        assert torch.equal(host.integers(9), device.integers(9))
-        torch.testing.assert_close(host.normal(101), device.normal(101))
 
     def test_leave_the_global_stream_alone(self):
         set_seed(1)

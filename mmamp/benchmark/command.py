@@ -66,7 +66,14 @@ def build_parser() -> argparse.ArgumentParser:
         '--rounds',
         type=_positive,
         metavar='N',
-        help='turns of each variant (default: 12, with --quick 4)',
+        help='turns of each process (default: 6, with --quick 4)',
+    )
+    parser.add_argument(
+        '--starts',
+        type=_positive,
+        metavar='N',
+        help='processes of each variant, one after the other (default: 6, '
+        'with --quick 1)',
     )
     parser.add_argument(
         '--threads',
@@ -97,7 +104,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     args.models = args.models or (['tiny'] if args.quick else MODELS_BY_NAME)
     chosen = args.dtypes or ['bfloat16', *filter(is_native, DTYPES[1:])]
     args.dtypes = ['float32', *dict.fromkeys(chosen)]
-    args.rounds = args.rounds or (4 if args.quick else 12)
+    args.rounds = args.rounds or (4 if args.quick else 6)
+    args.starts = args.starts or (1 if args.quick else 6)
     return args
 
 
@@ -144,6 +152,7 @@ def _tables(args: argparse.Namespace, folder: Path) -> Iterator[str]:
             asked = comparisons(name, args.dtypes)
             found = measure(
                 variants_of(asked),
+                args.starts,
                 args.rounds,
                 model.iterations,
                 folder / name,
@@ -159,6 +168,7 @@ def _empty(args: argparse.Namespace, folder: Path) -> Rows:
     """What the Runner takes where training takes nothing."""
     steps = measure(
         empty_steps((0, 20_000) if args.quick else STEPS),
+        args.starts,
         args.rounds,
         400,
         folder / 'empty',
@@ -166,6 +176,7 @@ def _empty(args: argparse.Namespace, folder: Path) -> Rows:
     )
     epochs = measure(
         small_epochs(),
+        1,
         min(args.rounds, 4),
         EPOCH,
         folder / 'epochs',

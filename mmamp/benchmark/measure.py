@@ -16,28 +16,29 @@ class Measured:
     """What was seen of a variant.
 
     Args:
-        seconds (tuple[float]): Of an iteration, in each round.
+        seconds (tuple[tuple[float]]): Of an iteration, in each round of each
+            process.
         memory (int): Peak in bytes; 0 where it is not known.
     """
 
-    seconds: tuple[float, ...]
+    seconds: tuple[tuple[float, ...], ...]
     memory: int
 
     @property
-    def milliseconds(self) -> float:
-        """float: Of an iteration, the median."""
-        return statistics.median(self.seconds) * 1000
+    def milliseconds(self) -> 'Estimate':
+        """Estimate: Of an iteration."""
+        return Estimate.of([[s * 1000 for s in x] for x in self.seconds])
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """A ratio, and how well it is known.
+class Estimate:
+    """A median, and how well it is known.
 
     Args:
-        median (float): Of all rounds.
+        median (float): Of all processes' medians.
         low (float): Where the 95 % confidence interval of the median begins;
-            of fewer than 6 rounds the least.
-        high (float): Where it ends; of fewer than 6 rounds the greatest.
+            of fewer than 6 values the least.
+        high (float): Where it ends; of fewer than 6 values the greatest.
     """
 
     median: float
@@ -45,22 +46,40 @@ class Ratio:
     high: float
 
     @classmethod
-    def of_times(cls, of: Measured, over: Measured) -> 'Ratio':
-        """Of the times of two variants, round by round.
+    def of(cls, seen: Sequence[Sequence[float]]) -> 'Estimate':
+        """Of what was seen in each round of each process.
+
+        Rounds of one process do not differ as much as two processes do: the
+        interval is that of processes, unless there was but one.
 
         Args:
-            of (Measured): The numerator.
-            over (Measured): The denominator.
+            seen (Sequence[Sequence[float]]): The values.
         """
-        pairs = zip(of.seconds, over.seconds, strict=True)
-        ratios = sorted(a / b for a, b in pairs)
-        outside = _outside_interval(len(ratios))
+        values = sorted(
+            map(statistics.median, seen) if len(seen) > 1 else seen[0]
+        )
+        outside = _outside_interval(len(values))
         return cls(
-            statistics.median(ratios), ratios[outside], ratios[-1 - outside]
+            statistics.median(values), values[outside], values[-1 - outside]
         )
 
     def __str__(self) -> str:
         return f'{self.median:.2f} ({self.low:.2f} to {self.high:.2f})'
+
+
+def ratio(of: Measured, over: Measured) -> Estimate:
+    """The ratio of the times of two variants, round by round.
+
+    Args:
+        of (Measured): The numerator.
+        over (Measured): The denominator.
+    """
+    return Estimate.of(
+        [
+            [a / b for a, b in zip(*rounds, strict=True)]
+            for rounds in zip(of.seconds, over.seconds, strict=True)
+        ]
+    )
 
 
 def _outside_interval(num: int) -> int:
@@ -77,12 +96,13 @@ def _outside_interval(num: int) -> int:
 
 def measure(
     variants: Sequence[Variant],
+    starts: int,
     rounds: int,
     iterations: int,
     work_dir: Path,
     threads: int | None = None,
 ) -> dict[Variant, Measured]:
-    """Have variants train in turns.
+    """Have variants train in turns, in new processes several times.
 
     Each round goes through all of them, every other one backwards, so that
     a machine that becomes slower favours none. One turn before that is a
@@ -90,7 +110,8 @@ def measure(
 
     Args:
         variants (Sequence[Variant]): What to compare.
-        rounds (int): How often each has its turn.
+        starts (int): Processes of each, one after the other.
+        rounds (int): How often each process has its turn.
         iterations (int): In a turn.
         work_dir (Path): Where logs go.
         threads (int, optional): On a CPU. Defaults to None: torch's default.
@@ -98,21 +119,36 @@ def measure(
     Raises:
         RuntimeError: If one of the processes fails.
     """
-    seconds: dict[Variant, list[float]] = {v: [] for v in variants}
-    with ExitStack() as stack:
-        trainees = [
-            stack.enter_context(Trainee(v, work_dir / str(i), threads))
-            for i, v in enumerate(variants)
-        ]
+    seconds: dict[Variant, list[tuple[float, ...]]] = {v: [] for v in variants}
+    memory = dict.fromkeys(variants, 0)
+    for start in range(starts):
+        with ExitStack() as stack:
+            trainees = [
+                stack.enter_context(
+                    Trainee(v, work_dir / str(start) / str(i), threads)
+                )
+                for i, v in enumerate(variants)
+            ]
+            for trainee, seen in zip(
+                trainees, _turns(trainees, rounds, iterations), strict=True
+            ):
+                seconds[trainee.variant].append(seen)
         for trainee in trainees:
-            trainee.run(iterations)
-        for i in range(rounds):
-            for trainee in trainees[:: -1 if i % 2 else 1]:
-                spent = trainee.run(iterations)
-                seconds[trainee.variant].append(spent / iterations)
-    return {
-        trainee.variant: Measured(
-            tuple(seconds[trainee.variant]), trainee.memory
-        )
-        for trainee in trainees
-    }
+            variant = trainee.variant
+            memory[variant] = max(memory[variant], trainee.memory)
+    return {v: Measured(tuple(seconds[v]), memory[v]) for v in variants}
+
+
+def _turns(
+    trainees: Sequence[Trainee], rounds: int, iterations: int
+) -> list[tuple[float, ...]]:
+    """Seconds of an iteration of each, in each round."""
+    for trainee in trainees:
+        trainee.run(iterations)
+    seen: list[list[float]] = [[] for _ in trainees]
+    order = list(zip(trainees, seen, strict=True))
+    for _ in range(rounds):
+        for trainee, its in order:
+            its.append(trainee.run(iterations) / iterations)
+        order.reverse()
+    return [tuple(its) for its in seen]

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .comparisons import EPOCH, Comparison
-from .measure import Measured, Ratio
+from .measure import Estimate, Measured, ratio
 from .variants import Variant
 
 Rows = list[tuple[str, ...]]
@@ -28,37 +28,32 @@ def ratio_rows(
     for item in asked:
         of, over = found[item.of], found[item.over]
         if item.quantity == 'time':
-            ratio = Ratio.of_times(of, over)
-            text = str(ratio)
+            estimate = ratio(of, over)
+            text = str(estimate)
         elif of.memory and over.memory:
             memory = of.memory / over.memory
-            ratio = Ratio(memory, memory, memory)
+            estimate = Estimate(memory, memory, memory)
             text = f'{memory:.2f}'
         else:
             continue
         target = '' if item.target is None else f'<= {item.target:.2f}'
-        rows.append((item.what, text, target, _verdict(item, ratio)))
+        rows.append((item.what, text, target, _verdict(item, estimate)))
     return rows
 
 
-def _verdict(item: Comparison, ratio: Ratio) -> str:
+def _verdict(item: Comparison, estimate: Estimate) -> str:
     if item.target is None:
         return ''
     if not item.applies:
         return f'no {item.of.dtype} instructions: the target does not apply'
-    return _met_by(ratio, item.target)
+    return _met(estimate, item.target)
 
 
-def _met_by(ratio: Ratio, target: float) -> str:
-    verdict = met(ratio.median, target)
-    if ratio.low <= target < ratio.high:
+def _met(estimate: Estimate, target: float) -> str:
+    verdict = 'met' if estimate.median <= target else 'missed'
+    if estimate.low <= target < estimate.high:
         verdict += ', within noise'
     return verdict
-
-
-def met(value: float, target: float) -> str:
-    """Whether a target is met, in words."""
-    return 'met' if value <= target else 'missed'
 
 
 def variant_rows(found: dict[Variant, Measured]) -> Rows:
@@ -67,7 +62,7 @@ def variant_rows(found: dict[Variant, Measured]) -> Rows:
     for variant, seen in found.items():
         name = f'{variant} (again)' if variant.copy else str(variant)
         memory = f'{seen.memory / 2**20:.0f}' if seen.memory else ''
-        rows.append((name, f'{seen.milliseconds:.1f}', memory))
+        rows.append((name, f'{seen.milliseconds.median:.1f}', memory))
     return rows
 
 
@@ -90,28 +85,28 @@ def empty_rows(
         rows.append(
             (
                 f'ms of an empty step after {length:,} iterations',
-                f'{our.milliseconds:.2f}',
-                f'{their.milliseconds:.2f}',
+                str(our.milliseconds),
+                str(their.milliseconds),
                 f'<= {EMPTY_STEP}',
-                met(our.milliseconds, EMPTY_STEP),
+                _met(our.milliseconds, EMPTY_STEP),
             )
         )
-    growths = [Ratio.of_times(way[-1], way[0]) for way in (ours, theirs)]
+    growths = [ratio(way[-1], way[0]) for way in (ours, theirs)]
     rows.append(
         (
             'the last of these over the first',
             *map(str, growths),
             f'<= {EMPTY_GROWTH}',
-            _met_by(growths[0], EMPTY_GROWTH),
+            _met(growths[0], EMPTY_GROWTH),
         )
     )
-    seconds = [x.milliseconds * EPOCH / 1000 for x in epochs.values()]
+    seconds = [x.milliseconds.median * EPOCH / 1000 for x in epochs.values()]
     rows.append(
         (
             f's of an epoch of {EPOCH} empty steps',
             *(f'{x:.3f}' for x in seconds),
             f'<= {BOUNDARY}',
-            met(seconds[0], BOUNDARY),
+            'met' if seconds[0] <= BOUNDARY else 'missed',
         )
     )
     return rows

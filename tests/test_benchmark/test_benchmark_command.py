@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
         (['--models', 'gan'], "'gan' .choose from '?dcgan'?, '?biggan"),
         (['--dtypes', 'int8'], "'int8' .choose from '?bfloat16'?, '?float16"),
         (['--rounds', '0'], "'0' is no whole number >= 1"),
+        (['--starts', '0'], "'0' is no whole number >= 1"),
         (['--threads', 'two'], "'two' is no whole number >= 1"),
         (['--write'], '--write: there is no docs/en/benchmark.md in'),
     ],
@@ -54,7 +55,7 @@ def test_no_gross_regression():
     process = subprocess.run(
         [
             *(sys.executable, 'tools/benchmark.py', '--quick'),
-            *('--threads', '1'),
+            *('--threads', '1', '--starts', '2'),
         ],
         cwd=ROOT,
         env={**os.environ, 'COLUMNS': '160'},

@@ -10,23 +10,30 @@ from mmamp.benchmark.comparisons import (
     small_epochs,
     variants_of,
 )
-from mmamp.benchmark.measure import Measured, Ratio
+from mmamp.benchmark.measure import Estimate, Measured, ratio
 from mmamp.benchmark.report import empty_rows, ratio_rows, variant_rows
 from mmamp.benchmark.variants import BY_HAND, MMAMP, STOCK, Variant
 
 FULL = Variant('tiny', MMAMP)
 AMP = Variant('tiny', MMAMP, 'bfloat16', 'channels_last')
 FOUND = {
-    FULL: Measured((0.1, 0.2, 0.4), 200 * 2**20),
-    AMP: Measured((0.06, 0.1, 0.3), 120 * 2**20),
+    FULL: Measured(((0.1, 0.2, 0.4),), 200 * 2**20),
+    AMP: Measured(((0.06, 0.1, 0.3),), 120 * 2**20),
 }
 
 
 def test_a_ratio_is_that_of_each_round():
     # Not the ratio of the medians, 0.5 here as well, nor that of the means.
-    ratio = Ratio.of_times(FOUND[AMP], FOUND[FULL])
-    assert ratio.median == pytest.approx(0.6)
-    assert str(ratio) == '0.60 (0.50 to 0.75)'
+    estimate = ratio(FOUND[AMP], FOUND[FULL])
+    assert estimate.median == pytest.approx(0.6)
+    assert str(estimate) == '0.60 (0.50 to 0.75)'
+
+
+def test_of_several_processes_the_interval_is_that_of_processes():
+    ones = Measured(((1.0,) * 3,) * 2, 0)
+    both = Measured(((0.5, 1.0, 1.5), (2.0, 3.0, 9.0)), 0)
+    assert ratio(both, ones) == Estimate(2.0, 1.0, 3.0)
+    assert both.milliseconds == Estimate(2000.0, 1000.0, 3000.0)
 
 
 @pytest.mark.parametrize(
@@ -35,9 +42,10 @@ def test_a_ratio_is_that_of_each_round():
     [(1, 1, 1), (5, 1, 5), (6, 1, 6), (9, 2, 8), (24, 7, 18), (100, 40, 61)],
 )
 def test_the_interval_of_a_median(num, low, high):
-    seconds = tuple(float(i) for i in range(num, 0, -1))
-    ratio = Ratio.of_times(Measured(seconds, 0), Measured((1.0,) * num, 0))
-    assert (ratio.low, ratio.high) == (low, high)
+    values = [float(i) for i in range(num, 0, -1)]
+    for seen in ([values], [[x] for x in values]):
+        estimate = Estimate.of(seen)
+        assert (estimate.low, estimate.high) == (low, high)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +80,7 @@ def test_a_target_for_other_processors_is_neither_met_nor_missed(monkeypatch):
 
 
 def test_memory_that_is_not_known_has_no_row():
-    found = {FULL: Measured((0.1,), 0), AMP: Measured((0.1,), 0)}
+    found = {FULL: Measured(((0.1,),), 0), AMP: Measured(((0.1,),), 0)}
     asked = [Comparison('a', AMP, FULL, quantity='memory')]
     assert len(ratio_rows(asked, found)) == 1
     assert variant_rows(found)[1][-1] == ''
@@ -80,21 +88,21 @@ def test_memory_that_is_not_known_has_no_row():
 
 def test_the_runner_beside_the_training_step():
     steps = {
-        variant: Measured((ms / 1000,), 0)
+        variant: Measured(((ms / 1000,),), 0)
         for variant, ms in zip(
             empty_steps((0, 20_000)), (0.3, 0.3, 0.6, 1.2), strict=True
         )
     }
     ours, theirs = small_epochs()
-    epochs = {ours: Measured((0.001,), 0), theirs: Measured((0.5,), 0)}
+    epochs = {ours: Measured(((0.001,),), 0), theirs: Measured(((0.5,),), 0)}
     assert empty_rows(steps, epochs)[1:] == [
         (
             'ms of an empty step after 0 iterations',
-            *('0.30', '0.60', '<= 0.35', 'met'),
+            *('0.30 (0.30 to 0.30)', '0.60 (0.60 to 0.60)', '<= 0.35', 'met'),
         ),
         (
             'ms of an empty step after 20,000 iterations',
-            *('0.30', '1.20', '<= 0.35', 'met'),
+            *('0.30 (0.30 to 0.30)', '1.20 (1.20 to 1.20)', '<= 0.35', 'met'),
         ),
         (
             'the last of these over the first',

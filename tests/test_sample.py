@@ -17,8 +17,18 @@ def sample(tmp_path, monkeypatch, build_runner):
     runner = build_runner('gan', {'model.ema_config': dict(momentum=0.9)})
     runner.train()
     runner.cfg.dump('config.py')
-    checkpoint = str(next(Path().glob('run*/iter_4.pth')))
-    return lambda *args: main(['config.py', checkpoint, *args])
+    (path,) = Path().glob('run*/iter_4.pth')
+    _with_contrast(path)
+    return lambda *args: main(['config.py', str(path), *args])
+
+
+def _with_contrast(path):
+    """Have the generator's pictures use all values, as if trained for long."""
+    checkpoint = torch.load(path, weights_only=False)
+    for name, weight in checkpoint['state_dict'].items():
+        if name.startswith('generator') and weight.ndim == 4:
+            weight *= 10
+    torch.save(checkpoint, path)
 
 
 def pictures(folder='samples'):
@@ -52,9 +62,8 @@ def test_the_seed_decides(sample):
 
 
 def test_more_pictures_begin_with_the_same(sample):
-    # Of some seeds two of an untrained generator's round to the same.
-    sample('--out', 'a', '--num', '2', '--seed', '1')
-    sample('--out', 'b', '--num', '70', '--seed', '1')  # more than a batch
+    sample('--out', 'a', '--num', '2')
+    sample('--out', 'b', '--num', '70')  # more than a batch
     assert len(pictures('b')) == 70
     np.testing.assert_array_equal(pictures('a'), pictures('b')[:2])
     assert len(np.unique(pictures('b'), axis=0)) == 70

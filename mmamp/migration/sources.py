@@ -3,8 +3,8 @@
 import ast
 import io
 import os
+import secrets
 import shutil
-import tempfile
 import tokenize
 from codecs import BOM_UTF8
 from pathlib import Path
@@ -95,17 +95,21 @@ def write_source(path: Path, text: str, like: Path) -> None:
         # A device or a pipe, such as /dev/null, is not to be replaced.
         path.write_bytes(new)
         return
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f'.{path.name}.', delete=False
-    ) as file:
-        try:
+    # Its name is known before it is there: whenever Ctrl-C comes, it goes.
+    written = path.with_name(f'.{path.name}.{secrets.token_hex(4)}')
+    try:
+        with open(written, 'xb', opener=_private) as file:
             file.write(new)
-            file.close()
-            shutil.copymode(like, file.name)
-            os.replace(file.name, path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+        shutil.copymode(like, written)
+        os.replace(written, path)
+    except BaseException:
+        written.unlink(missing_ok=True)
+        raise
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file for nobody else, until it has the mode that it is to have."""
+    return os.open(path, flags, 0o600)
 
 
 def _encoding(data: bytes) -> str:

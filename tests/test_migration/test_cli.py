@@ -1,6 +1,7 @@
 """The migration's command line, in processes of its own."""
 
 import difflib
+import itertools
 import os
 import shutil
 import signal
@@ -331,6 +332,40 @@ def test_a_write_that_fails_leaves_what_was(tmp_path, monkeypatch):
 
     assert tree(tmp_path) == {'old.py': OLD.encode()}
     assert read_source(old) == OLD
+
+
+def test_ctrl_c_at_any_line_leaves_no_file_of_its_own(tmp_path):
+    """At each line that Python runs while a file is written, in turn."""
+    old = tmp_path / 'old.py'
+    old.write_text(OLD)
+
+    def interrupted(at):
+        """Write, and have Ctrl-C come at a line; whether it came."""
+        lines = itertools.count()
+
+        def trace(frame, event, arg):
+            if event == 'line' and next(lines) == at:
+                raise KeyboardInterrupt
+            return trace
+
+        sys.settrace(trace)
+        try:
+            write_source(old, 'x = 1\n', like=old)
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(None)
+        return False
+
+    for at in itertools.count():
+        came = interrupted(at)
+        assert list(tree(tmp_path)) == ['old.py'], at
+        assert old.read_text() in (OLD, 'x = 1\n')
+        if not came:
+            break
+        old.write_text(OLD)
+    assert at > 10
+    assert old.read_text() == 'x = 1\n'
 
 
 def test_ctrl_c_leaves_whole_files(migrate, write, command):

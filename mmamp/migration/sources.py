@@ -108,7 +108,7 @@ def write_source(path: Path, text: str, like: Path) -> None:
 
 
 def _private(path: str, flags: int) -> int:
-    """Open a file for nobody else, until it has the mode that it is to have."""
+    """Open a file for nobody else, until it has its mode."""
     return os.open(path, flags, 0o600)
 
 

@@ -296,6 +296,32 @@ class BaseGAN(BaseModel):
         optimizer_wrapper.update_params(loss)
         return log_vars
 
+    def parse_losses(self, losses: dict[str, Any]) -> tuple[Tensor, Any]:
+        """Sum the losses, as MMEngine does, which averages each of them first.
+
+        Where each is a number already, the sum is all that is computed.
+
+        Args:
+            losses (dict[str, Tensor or list[Tensor]]): By name.
+
+        Returns:
+            tuple[Tensor, dict[str, Tensor]]: The sum of those whose name holds
+            'loss', and what to log: the sum as ``loss``, and all of them.
+
+        Raises:
+            TypeError: If one is neither a tensor nor a list of tensors.
+        """
+        are_numbers = all(
+            isinstance(value, Tensor) and not value.ndim
+            for value in losses.values()
+        )
+        summed = [value for key, value in losses.items() if 'loss' in key]
+        if not are_numbers or not summed:
+            averaged: tuple[Tensor, Any] = super().parse_losses(losses)
+            return averaged
+        loss: Tensor = sum(summed[1:], start=summed[0])
+        return loss, {'loss': loss, **losses}
+
     def train(self, mode: bool = True) -> 'BaseGAN':
         """Switch the mode, unless every module is in it.
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.logging import MessageHub
+from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import MODELS
 from torch import nn
@@ -247,6 +248,33 @@ class TestMode:
     def test_no_mode(self):
         with pytest.raises(ValueError, match='boolean'):
             make_gan().train(1)
+
+
+class TestLosses:
+    @pytest.mark.parametrize(
+        'losses',
+        [
+            dict(loss_a=torch.tensor(3.0), loss_b=torch.tensor(0.25)),
+            dict(score=torch.tensor(3.0), loss_b=torch.tensor(0.25)),
+            dict(loss=torch.tensor(3.0), my_loss=torch.tensor(0.25)),
+            dict(loss_a=torch.arange(4.0), loss_b=torch.tensor(0.25)),
+            dict(loss_a=[torch.arange(4.0), torch.ones(2)], b=torch.ones(2)),
+            dict(score=torch.tensor(3.0)),
+            {},
+        ],
+    )
+    def test_are_summed_as_mmengine_does(self, losses):
+        expected = BaseModel.parse_losses(make_gan(), losses)
+        assert make_gan().parse_losses(losses) == expected
+
+    def test_of_one_number_is_that_number(self):
+        loss = torch.ones((), requires_grad=True) * 2
+        found, _ = make_gan().parse_losses(dict(loss_gen=loss))
+        assert found is loss
+
+    def test_neither_tensor_nor_list(self):
+        with pytest.raises(TypeError, match='loss_a is not a tensor or list'):
+            make_gan().parse_losses(dict(loss_a='1'))
 
 
 class TestNonFinite:

@@ -105,23 +105,27 @@ def _digest(position: Sequence[int]) -> bytes:
 class DrawWatch:
     """Tells whether code draws a number, at a fraction of seeding's price.
 
-    A context manager, for any number of times. Whatever the code drew is put
-    back at its end. Not told is a draw whose generator the code itself puts
-    back.
+    Whatever the code drew is put back at its end, but, as with
+    :func:`preserved`, what numpy had kept of a pair of normal numbers. Not
+    told is a draw whose generator the code itself puts back.
+
+    Args:
+        seed (int): Of the generator that numpy has meanwhile, from 0 on.
 
     Attributes:
-        drawn (bool): Whether the last code in it drew a number.
+        drawn (bool): Whether the last code that was watched drew a number.
 
     Examples:
-        >>> watch = DrawWatch()
-        >>> with watch:
+        >>> watch = DrawWatch(0)
+        >>> with watch.watching():
         ...     number = random.random()
         >>> watch.drawn
         True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int) -> None:
         self.drawn = False
+        self._seed = seed
         self._pair()
 
     def _pair(self) -> None:
@@ -129,27 +133,30 @@ class DrawWatch:
 
         Reading the state of one takes longer than all the rest.
         """
-        self._used, self._idle = (np.random.MT19937(0) for _ in range(2))
-
-    def __enter__(self) -> None:
-        numpy: Any = np.random
-        self._kept = random.getstate(), torch.get_rng_state()
-        self._numpys = numpy.get_bit_generator()
-        numpy.set_bit_generator(self._used)
-
-    def __exit__(self, *_: object) -> None:
-        numpy: Any = np.random
-        numpy.set_bit_generator(self._numpys)
-        python, torchs = self._kept
-        self.drawn = (
-            self._used.random_raw() != self._idle.random_raw()
-            or random.getstate() != python
-            or not torch.equal(torch.get_rng_state(), torchs)
+        self._used, self._idle = (
+            np.random.MT19937(self._seed) for _ in range(2)
         )
-        if self.drawn:
-            random.setstate(python)
-            torch.set_rng_state(torchs)
-            self._pair()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch the code in this context."""
+        numpy: Any = np.random
+        kept = random.getstate(), torch.get_rng_state()
+        generator = numpy.get_bit_generator()
+        numpy.set_bit_generator(self._used)
+        try:
+            yield
+        finally:
+            numpy.set_bit_generator(generator)
+            self.drawn = (
+                self._used.random_raw() != self._idle.random_raw()
+                or random.getstate() != kept[0]
+                or not torch.equal(torch.get_rng_state(), kept[1])
+            )
+            if self.drawn:
+                random.setstate(kept[0])
+                torch.set_rng_state(kept[1])
+                self._pair()
 
 
 def part_ranks(rank: int) -> None:

@@ -86,12 +86,12 @@ class TestWatch:
         set_rng_state(state := rng_state())
         expected = draw()
         set_rng_state(state)
-        watch = DrawWatch()
+        watch = DrawWatch(0)
         for _ in range(2):
-            with watch:
+            with watch.watching():
                 pass
             assert not watch.drawn
-            with watch:
+            with watch.watching():
                 code()
             assert watch.drawn
         assert draw() == expected
@@ -100,18 +100,32 @@ class TestWatch:
         set_rng_state(state := rng_state())
         expected = random.random(), np.random.rand(), torch.rand(1)
         set_rng_state(state)
-        watch = DrawWatch()
-        with pytest.raises(KeyError), watch:
+        watch = DrawWatch(0)
+        with pytest.raises(KeyError), watch.watching():
             dict.fromkeys([1])[draw()[0]]
         assert (random.random(), np.random.rand(), torch.rand(1)) == expected
 
+    def test_one_in_the_other(self):
+        outer, inner = DrawWatch(0), DrawWatch(0)
+        np.random.seed(0)  # so that numpy has kept no second half
+        set_rng_state(state := rng_state())
+        expected = draw()
+        set_rng_state(state)
+        for watch in (inner, outer):
+            with outer.watching():
+                with watch.watching():
+                    draw()
+                assert watch.drawn
+            assert not outer.drawn
+        assert draw() == expected
+
     def test_draws_elsewhere_are_none_of_its_own(self):
-        watch = DrawWatch()
+        watch = DrawWatch(0)
         draw()
         with preserved():
             seed_at((1,))
             draw()
-        with watch:
+        with watch.watching():
             pass
         assert not watch.drawn
 

@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler, get_worker_info
 
-from mmamp.randomness import DrawWatch, preserved, seed_at
+from mmamp.randomness import DrawWatch, preserved, seed_at, word_at
 from mmamp.registry import DATA_SAMPLERS, DATASETS
 
 from .worker_signals import outlive_signals
@@ -142,6 +142,10 @@ class SeededDataset:
     again from where the dataset first draws a number later on: that batch is
     loaded again. Everything else is the dataset's own.
 
+    No function of the position is what a dataset makes once and keeps, such
+    as a table of random numbers, nor, without workers, what it draws and puts
+    the generator back, or reads off ``torch.initial_seed()``.
+
     Args:
         dataset (dict or Dataset): The dataset.
 
@@ -158,16 +162,16 @@ class SeededDataset:
         ...             pipeline=[dict(type='mmamp.PackImage')])))
     """
 
-    _OWN = ('dataset', '_is_set_up', '_seeds', '_watch')
+    _OWN = ('dataset', '_is_set_up', '_draws', '_watch')
 
     def __init__(self, dataset: Any) -> None:
         self.dataset = (
             DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         )
         self._is_set_up = False
-        # Whether all samples are seeded; None before there were any.
-        self._seeds: bool | None = None
-        self._watch = DrawWatch()
+        self._draws = False
+        # None before the first batch.
+        self._watch: DrawWatch | None = None
 
     def __getitem__(self, index: int) -> Any:
         """Load a sample."""
@@ -186,27 +190,18 @@ class SeededDataset:
             outlive_signals()
         if is_worker or not isinstance(indices[0], SeededIndex):
             return [self._load(index) for index in indices]
-        if self._seeds is False and (batch := self._load_undrawn(indices)):
-            return batch
+        if self._watch is None:
+            # Seeded, for what a dataset makes when it is first asked.
+            self._watch = DrawWatch(word_at(indices[0].position))
+        elif not self._draws:
+            with self._watch.watching():
+                batch = [self.dataset[int(index)] for index in indices]
+            # Most of what a batch of small images costs is seeding.
+            if not self._watch.drawn:
+                return batch
+            self._draws = True
         with preserved():
-            batch = [self._load(index) for index in indices]
-        # What a dataset makes when it is first asked, such as a generator of
-        # its own, it has now made, with seeding.
-        self._seeds = self._seeds is not None
-        return batch
-
-    def _load_undrawn(self, indices: list[int]) -> list[Any] | None:
-        """Load a batch that needs no seeding; None if it turns out to.
-
-        Most of what a batch of small images costs is seeding.
-        """
-        with self._watch:
-            batch = [self.dataset[int(index)] for index in indices]
-        if not self._watch.drawn:
-            return batch
-        # From now on, every sample is seeded.
-        self._seeds = True
-        return None
+            return [self._load(index) for index in indices]
 
     def _load(self, index: int) -> Any:
         if isinstance(index, SeededIndex):

@@ -95,8 +95,8 @@ def write_source(path: Path, text: str, like: Path) -> None:
         # A device or a pipe, such as /dev/null, is not to be replaced.
         path.write_bytes(new)
         return
-    # Its name is known before it is there: whenever Ctrl-C comes, it goes.
-    written = path.with_name(f'.{path.name}.{secrets.token_hex(4)}')
+    # Its name is known before it is there, for a Ctrl-C at any moment.
+    written = path.with_name(f'.{path.name}.{secrets.token_hex(8)}')
     try:
         with open(written, 'xb', opener=_private) as file:
             file.write(new)

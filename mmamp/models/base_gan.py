@@ -299,7 +299,8 @@ class BaseGAN(BaseModel):
     def parse_losses(self, losses: dict[str, Any]) -> tuple[Tensor, Any]:
         """Sum the losses, as MMEngine does, which averages each of them first.
 
-        Where each is a number already, the sum is all that is computed.
+        Where each is a number that was computed with a gradient, the sum is
+        all that is left to do.
 
         Args:
             losses (dict[str, Tensor or list[Tensor]]): By name.
@@ -311,8 +312,11 @@ class BaseGAN(BaseModel):
         Raises:
             TypeError: If one is neither a tensor nor a list of tensors.
         """
+        # Any other number may be one that the model goes on changing.
         are_numbers = all(
-            isinstance(value, Tensor) and not value.ndim
+            isinstance(value, Tensor)
+            and value.grad_fn is not None
+            and not value.ndim
             for value in losses.values()
         )
         summed = [value for key, value in losses.items() if 'loss' in key]

@@ -21,6 +21,9 @@ calling the operators, and not what they do."""
 NUMBERS_AHEAD = 2**16
 """Of more numbers, those of fewer updates are, so that memory is bounded."""
 
+DRAWS_AHEAD = 256
+"""Draws whose next numbers are kept: of each network, micro-batch and call."""
+
 
 def run_seed() -> int:
     """The seed of the run that is going on.
@@ -112,7 +115,7 @@ class SampleRandom:
         many = max(1, min(UPDATES_AHEAD, many))
         place = self._update % many
         first = self._update - place
-        ahead = _ahead(
+        what = (
             make,
             self._device,
             (self._seed, self._stream, self._draws),
@@ -122,8 +125,10 @@ class SampleRandom:
         )
         # The next numbers are others.
         self._draws += 1
+        if many == 1:
+            return _updates(*what)[0]
         # Whoever gets them may change them.
-        return ahead[place].clone()
+        return _ahead(*what)[place].clone()
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform numbers in [0, 1).
@@ -199,8 +204,7 @@ def normal(
     return random.normal(*shape[1:])
 
 
-@lru_cache(maxsize=16)
-def _ahead(
+def _updates(
     make: Callable[[Tensor], Tensor],
     device: torch.device,
     draw: tuple[int, int, int],
@@ -227,6 +231,9 @@ def _ahead(
         ]
     )
     return make(_mixed(bits).view(torch.int32)[..., :size])
+
+
+_ahead = lru_cache(maxsize=DRAWS_AHEAD)(_updates)
 
 
 def _mixed(bits: Tensor) -> Tensor:

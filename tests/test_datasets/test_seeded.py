@@ -214,11 +214,15 @@ class TestWrapper:
 
     def test_copies_and_pickles(self):
         dataset = SeededDataset(Noise(4))
+        for index in range(2):
+            dataset[SeededIndex(index, (1, 0, index))]
         for twin in (
             copy.deepcopy(dataset),
             pickle.loads(pickle.dumps(dataset)),
         ):
             assert len(twin) == 4
+            last = SeededIndex(3, (1, 0, 3))
+            assert torch.equal(twin[last], dataset[last])
 
     def test_builds_and_initialises_an_mmengine_dataset(self):
         dataset = SeededDataset(

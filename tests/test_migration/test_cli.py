@@ -348,13 +348,14 @@ def test_ctrl_c_at_any_line_leaves_no_file_of_its_own(tmp_path):
                 raise KeyboardInterrupt
             return trace
 
+        others = sys.gettrace()
         sys.settrace(trace)
         try:
             write_source(old, 'x = 1\n', like=old)
         except KeyboardInterrupt:
             return True
         finally:
-            sys.settrace(None)
+            sys.settrace(others)
         return False
 
     for at in itertools.count():

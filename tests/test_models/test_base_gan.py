@@ -258,19 +258,37 @@ class TestLosses:
             dict(score=torch.tensor(3.0), loss_b=torch.tensor(0.25)),
             dict(loss=torch.tensor(3.0), my_loss=torch.tensor(0.25)),
             dict(loss_a=torch.arange(4.0), loss_b=torch.tensor(0.25)),
-            dict(loss_a=[torch.arange(4.0), torch.ones(2)], b=torch.ones(2)),
+            dict(loss_a=torch.arange(4.0), b=torch.ones(2)),
             dict(score=torch.tensor(3.0)),
             {},
         ],
     )
-    def test_are_summed_as_mmengine_does(self, losses):
-        expected = BaseModel.parse_losses(make_gan(), losses)
-        assert make_gan().parse_losses(losses) == expected
+    @pytest.mark.parametrize('computed', [True, False])
+    def test_are_summed_as_mmengine_does(self, losses, computed):
+        if computed:
+            one = torch.ones((), requires_grad=True)
+            losses = {key: value * one for key, value in losses.items()}
+        total, logs = BaseModel.parse_losses(make_gan(), losses)
+        found, found_logs = make_gan().parse_losses(losses)
+        assert found == total
+        assert list(found_logs.items()) == list(logs.items())
 
     def test_of_one_number_is_that_number(self):
         loss = torch.ones((), requires_grad=True) * 2
         found, _ = make_gan().parse_losses(dict(loss_gen=loss))
         assert found is loss
+
+    def test_a_number_that_the_model_keeps_is_copied(self):
+        loss = torch.ones((), requires_grad=True) * 2
+        kept = torch.tensor(3.0)
+        _, logs = make_gan().parse_losses(dict(loss_gen=loss, length=kept))
+        kept.zero_()
+        assert logs['length'] == 3
+
+    def test_an_integer_is_an_error_at_once(self):
+        loss = torch.ones((), requires_grad=True) * 2
+        with pytest.raises(RuntimeError, match='dtype'):
+            make_gan().parse_losses(dict(loss_gen=loss, n=torch.tensor(3)))
 
     def test_neither_tensor_nor_list(self):
         with pytest.raises(TypeError, match='loss_a is not a tensor or list'):

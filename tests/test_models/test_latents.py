@@ -1,9 +1,17 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import MessageHub
 
+from mmamp.models import latents
 from mmamp.models.latents import SampleRandom, _mixed, run_seed
+
+
+@pytest.fixture(autouse=True)
+def nothing_drawn_yet():
+    latents._ahead.cache_clear()
 
 
 def set_seed(seed):
@@ -33,6 +41,7 @@ class TestNumbers:
     def test_are_a_function_of_the_position(self):
         set_seed(1)
         first = draw(0, 5)
+        latents._ahead.cache_clear()
         torch.randn(100)
         torch.manual_seed(99)
         assert torch.equal(draw(0, 5), first)
@@ -143,6 +152,21 @@ class TestNumbers:
             assert torch.equal(others[0], normal)
             assert torch.equal(torch.stack(others[1]), torch.stack(integers))
 
+    def test_are_drawn_once_for_some_updates(self):
+        """As a window of 8 micro-batches of two networks asks for them."""
+        for update in range(2 * latents.UPDATES_AHEAD):
+            for stream, micro_batch in itertools.product(range(2), range(8)):
+                random = SampleRandom(
+                    'cpu', 4, stream, update, before=4 * micro_batch
+                )
+                random.normal(7), random.integers(3)
+        assert latents._ahead.cache_info().misses == 2 * 2 * 8 * 2
+
+    def test_so_many_that_memory_would_not_do_are_not_kept(self):
+        for update in range(3):
+            SampleRandom('cpu', 4, 0, update).normal(3, 64, 128)
+        assert latents._ahead.cache_info().currsize == 0
+
     def test_may_be_changed(self):
         set_seed(1)
         first = draw(0, 0)
@@ -151,7 +175,7 @@ class TestNumbers:
         assert torch.equal(draw(0, 0), kept)
 
     def test_drawn_ahead_in_inference_can_be_trained_on(self):
-        set_seed(31)  # of which nothing has been drawn yet
+        set_seed(1)
         with torch.inference_mode():
             draw(0, 0)
         noise = draw(0, 1)

@@ -148,6 +148,7 @@ class TestNumbers:
         for name in ('UPDATES_AHEAD', 'NUMBERS_AHEAD'):
             with monkeypatch.context() as patch:
                 patch.setattr(f'mmamp.models.latents.{name}', ahead)
+                latents._ahead.cache_clear()
                 others = drawn()
             assert torch.equal(others[0], normal)
             assert torch.equal(torch.stack(others[1]), torch.stack(integers))

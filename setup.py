@@ -8,7 +8,8 @@ ROOT = Path(__file__).parent
 
 # What OpenMMLab's tools look for in an installed package. mmamp/.mim holds
 # links to the folders of the repository; a wheel has the files. Pictures of
-# results, and what makes the development environment, stay here.
+# results, what writes the repository's own pages, and what makes the
+# development environment, stay here.
 MIM = [
     '.mim/model-index.yml',
     '.mim/configs/**/*.py',
@@ -20,6 +21,8 @@ MIM = [
     '.mim/tools/slurm_train.sh',
     '.mim/tools/dataset_converters/*.py',
 ]
+# Shells over `benchmarks/`.
+OF_BENCHMARKS = ['benchmark.py', 'benchmark_autocast.py', 'results.py']
 
 
 def version() -> str:
@@ -46,6 +49,7 @@ setup(
     package_data={
         'mmamp': ['py.typed', 'report/*.html', 'report/*.json', *MIM]
     },
+    exclude_package_data={'mmamp': [f'.mim/tools/{x}' for x in OF_BENCHMARKS]},
     # Neither torch nor mmengine nor mmcv: pip would replace a GPU build, a
     # fork, or the full mmcv that the user has. `import mmamp` says what is
     # missing.

@@ -41,7 +41,7 @@ _check_host()
 
 from . import engine  # noqa: E402, F401
 from .config import enable_amp  # noqa: E402
-from .engine.config_lookup import enable_lookup  # noqa: E402
+from .config.lookup import enable_lookup  # noqa: E402
 from .engine.optimizers import (  # noqa: E402
     AmpOptimWrapper,
     OptimWrapperConstructor,

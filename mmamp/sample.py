@@ -20,15 +20,18 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 import mmamp  # noqa: F401  (registers everything)
-from mmamp.config.launch import UsageError, load_config, merge_options
-from mmamp.engine.checkpoints import load_safely_only
-from mmamp.engine.first_items import first_items
+from mmamp.checkpoint.safe_load import load_safely_only
 from mmamp.launcher.arguments import build_sample_parser
+from mmamp.launcher.edits import SAMPLE, read_config
 from mmamp.launcher.mistakes import exit_code
 from mmamp.launcher.weights import find_checkpoint, load_weights
-from mmamp.models.latents import use_seed
-from mmamp.registry import DATASETS, MODELS
-from mmamp.visualization import image_grid, panels_image
+from mmamp.randomness.samples import use_seed
+from mmamp.visualization import image_grid
+from mmamp.visualization.first_items import first_items
+
+from .errors import UsageError
+from .registry import DATASETS, MODELS
+from .visualization import panels_image
 
 COMMAND = 'mmamp.sample'
 BATCH = 64
@@ -50,8 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     load_safely_only()
     cfg = None
     try:
-        cfg = load_config(args.config)
-        merge_options(cfg, args.cfg_options or {})
+        cfg = read_config(args, SAMPLE)
         _check_out(Path(args.out), args.num)
         model = build_model(cfg, find_checkpoint(args.checkpoint))
         use_seed(args.seed)

@@ -17,11 +17,12 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmamp.config.launch import HOOKS as LAUNCHER_HOOKS
-from mmamp.engine.hooks.preemption_hook import Preempted
+from mmamp.config.hooks import HOOKS as LAUNCHER_HOOKS
+from mmamp.errors import Preempted
 from mmamp.launcher.arguments import build_parser
+from mmamp.launcher.edits import TRAIN, read_config
 from mmamp.registry import HOOKS
-from mmamp.train import config_from, main
+from mmamp.train import main
 
 ROOT = Path(__file__).parents[1]
 DCGAN = str(ROOT / 'configs/dcgan/dcgan_digits-32x32.py')
@@ -163,12 +164,12 @@ class TestAmp:
     def test_on_a_config_in_mixed_precision_already(self, tmp_path):
         before = Config.fromfile(BIGGAN)
         args = build_parser().parse_args([BIGGAN, '--amp'])
-        cfg = config_from(args)
+        cfg = read_config(args, TRAIN)
         assert cfg.optim_wrapper == before.optim_wrapper
         args = build_parser().parse_args(
             [BIGGAN, '--amp', '--amp-dtype', 'float16']
         )
-        cfg = config_from(args)
+        cfg = read_config(args, TRAIN)
         for name in ('generator', 'discriminator'):
             assert cfg.optim_wrapper[name].pop('dtype') == 'float16'
         assert cfg.optim_wrapper == before.optim_wrapper
@@ -209,7 +210,9 @@ class TestOutput:
     def test_default_work_dir(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         args = build_parser().parse_args([DCGAN])
-        assert config_from(args).work_dir == 'work_dirs/dcgan_digits-32x32'
+        assert (
+            read_config(args, TRAIN).work_dir == 'work_dirs/dcgan_digits-32x32'
+        )
 
     def test_hooks_are_added_where_they_lack_and_it_says_so(
         self, tmp_path, mm_log
@@ -218,7 +221,7 @@ class TestOutput:
         config.write_text(
             f"_base_ = {DCGAN!r}\ncustom_hooks = [dict(type='StateHook')]\n"
         )
-        cfg = config_from(build_parser().parse_args([str(config)]))
+        cfg = read_config(build_parser().parse_args([str(config)]), TRAIN)
         types = [hook['type'] for hook in cfg.custom_hooks]
         added = [x for x in LAUNCHER_HOOKS if x != 'StateHook']
         assert types == ['StateHook', *(f'mmamp.{x}' for x in added)]
@@ -340,7 +343,7 @@ class TestResume:
         for name, stops in (('a', [None]), ('b', [7, None])):
             for i, stop in enumerate(stops):
                 resume = ['--resume'] if i else []
-                cfg = config_from(
+                cfg = read_config(
                     build_parser().parse_args(
                         [
                             str(config),
@@ -351,7 +354,8 @@ class TestResume:
                             *options,
                             f'experiment_name=run{next(NUMBERS)}',
                         ]
-                    )
+                    ),
+                    TRAIN,
                 )
                 runner = Runner.from_cfg(cfg)
                 if stop is not None:
@@ -547,10 +551,11 @@ class TestMistakes:
         assert 'optim_wrapper' in refused([config, '--amp'], capsys)
 
     def test_typo_in_a_key_is_a_warning(self, mm_log):
-        config_from(
+        read_config(
             build_parser().parse_args(
                 [DCGAN, '--cfg-options', 'train_cgf.max_iters=3']
-            )
+            ),
+            TRAIN,
         )
         log = mm_log()
         assert "'train_cgf'" in log
@@ -563,7 +568,7 @@ def test_auto_scale_lr(tmp_path):
         f'_base_ = {DCGAN!r}\nauto_scale_lr = dict(base_batch_size=64)\n'
     )
     args = build_parser().parse_args([str(config), '--auto-scale-lr'])
-    assert config_from(args).auto_scale_lr == dict(
+    assert read_config(args, TRAIN).auto_scale_lr == dict(
         base_batch_size=64, enable=True
     )
 

@@ -1,8 +1,12 @@
 """What mixed precision costs: ``python tools/benchmark.py --quick``."""
 
 import sys
+from pathlib import Path
+
+# The repository's own, in no wheel.
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 if __name__ == '__main__':
-    from mmamp.benchmark import main
+    from benchmarks.speed import main
 
     sys.exit(main())

@@ -16,9 +16,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from mmamp.engine.autocast import autocast, has_native
 from mmamp.models.archs import DCGANDiscriminator, DCGANGenerator
 from mmamp.models.losses import GANLoss
+from mmamp.precision.autocast import autocast
+from mmamp.precision.devices import has_native
 
 
 def parse_args() -> argparse.Namespace:

@@ -1,8 +1,12 @@
 """Results of configs: ``python tools/results.py CONFIG ... --seeds 0 1 2``."""
 
 import sys
+from pathlib import Path
 
-from mmamp.results import main
+# The repository's own, in no wheel.
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 if __name__ == '__main__':
+    from benchmarks.results import main
+
     sys.exit(main())

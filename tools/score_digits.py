@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmamp.evaluation import DigitClassifier
-from mmamp.models.latents import use_seed
+from mmamp.randomness.samples import use_seed
 from mmamp.registry import MODELS
 
 

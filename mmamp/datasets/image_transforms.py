@@ -9,8 +9,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 
-from mmamp.checks import check_choice, check_int
 from mmamp.registry import TRANSFORMS
+from mmamp.utils.checks import check_choice, check_int
 
 
 def _name(results: dict[str, Any]) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from mmengine.dataset import BaseDataset
 
-from mmamp.checks import check_choice, check_int
 from mmamp.registry import DATASETS
+from mmamp.utils.checks import check_choice, check_int
 
 SPLITS = ('train', 'val')
 

@@ -7,7 +7,8 @@ from typing import Any
 from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler, get_worker_info
 
-from mmamp.randomness import DrawWatch, preserved, seed_at, word_at
+from mmamp.randomness.position import seed_at, word_at
+from mmamp.randomness.watch import DrawWatch, preserved
 from mmamp.registry import DATA_SAMPLERS, DATASETS
 
 from .worker_signals import outlive_signals

@@ -9,7 +9,7 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from mmamp.engine.checkpoints import read_weights
+from mmamp.checkpoint.safe_load import read_weights
 from mmamp.registry import MODELS
 
 _HINT = 'configs/digit_features/ has one, and a README on how it is made'
@@ -30,7 +30,7 @@ class DigitFeatures(BaseModel):
             to None: untrained.
         **kwargs: Arguments of MMEngine's ``BaseModel``; ``data_preprocessor``
             is by default
-            :class:`~mmamp.models.data_preprocessor.GANDataPreprocessor`.
+            :class:`~mmamp.models.base.data_preprocessor.GANDataPreprocessor`.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.

@@ -12,8 +12,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmamp.checks import check_int
 from mmamp.registry import METRICS, built
+from mmamp.utils.checks import check_int
 
 from .images import fake_images, full_precision, library, real_images
 

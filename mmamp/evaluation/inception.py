@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from mmamp.engine.checkpoints import read_weights
+from mmamp.checkpoint.safe_load import read_weights
 from mmamp.registry import MODELS
 
 from .images import library

@@ -11,8 +11,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
 
-from mmamp.checks import check_int
 from mmamp.registry import METRICS
+from mmamp.utils.checks import check_int
 
 from .images import fake_images, library, places_of
 from .ssim import WINDOW, check_window, structural_similarity

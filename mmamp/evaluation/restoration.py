@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
-from mmamp.checks import check_int
+from mmamp.utils.checks import check_int
 
 from .images import fake_images, library, real_images
 

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
-from mmamp.checks import check_int
 from mmamp.registry import METRICS
+from mmamp.utils.checks import check_int
 
 from .images import fake_images, full_precision, places_of, real_images
 

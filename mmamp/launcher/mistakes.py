@@ -11,17 +11,11 @@ from mmengine.config import Config
 from mmengine.dist import get_rank, is_main_process
 from mmengine.logging import MMLogger
 
-from mmamp.config.launch import UsageError
+from mmamp.errors import INTERRUPTED, USAGE, UsageError
 
 from .config_keys import keys_of_paths
 from .valid_names import valid_names
 
-USAGE = 2
-"""Exit code for a mistake of the user's."""
-NOT_FINITE = 3
-"""Exit code of a run whose gradients are not finite any more."""
-INTERRUPTED = 130
-"""Exit code of a process that Ctrl-C ended."""
 SECONDS = 3.0
 """How long a rank waits with what the first one may say too."""
 MISTAKES = (

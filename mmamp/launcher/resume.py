@@ -4,6 +4,7 @@ import logging
 import os
 import shlex
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,23 @@ from mmengine.config import Config
 from mmengine.dist import all_gather_object
 from mmengine.logging import print_log
 
-from mmamp.config.launch import UsageError
-from mmamp.engine.checkpoints import check_checkpoint, latest_checkpoint
+from mmamp.checkpoint.latest import check_checkpoint, latest_checkpoint
+from mmamp.errors import UsageError
 
 from .weights import find_checkpoint
 
 
-def set_resume(cfg: Config, resume: str | None) -> None:
-    """Where to go on from."""
+def set_resume(cfg: Config, args: Namespace) -> None:
+    """Say where a run goes on from.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        args (argparse.Namespace): With ``resume``: None, ``'auto'`` or a path.
+
+    Raises:
+        UsageError: If it cannot go on from there.
+    """
+    resume = args.resume
     if resume is None:
         return
     strategy = cfg.get('strategy') or {}

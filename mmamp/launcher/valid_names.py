@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.registry import Registry
 
-from mmamp.near import arguments_of, did_you_mean
+from mmamp.utils.suggest import arguments_of, did_you_mean
 
 _UNKNOWN_KEY = re.compile(
     r"([\w.]+)\.__init__\(\) got an unexpected keyword argument '(\w+)'"

@@ -6,8 +6,9 @@ from typing import Any
 from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 
-from mmamp.config.launch import UsageError
-from mmamp.engine.checkpoints import latest_checkpoint, read_checkpoint
+from mmamp.checkpoint.latest import latest_checkpoint
+from mmamp.checkpoint.safe_load import read_checkpoint
+from mmamp.errors import UsageError
 
 
 def find_checkpoint(path: str) -> str:

@@ -5,15 +5,10 @@ import os
 import sys
 from pathlib import Path
 
+from mmamp.errors import INTERRUPTED, USAGE, UsageError
+
 COMMAND = 'mmamp.migration'
-USAGE = 2
-"""Exit code for input that cannot be used."""
-INTERRUPTED = 130
 EXTRA = ('libcst', 'rich')
-
-
-class UsageError(ValueError):
-    """A mistake on the command line, told in one line."""
 
 
 def build_parser() -> argparse.ArgumentParser:

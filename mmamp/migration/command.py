@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.progress import track
 
 import mmamp
+from mmamp.errors import USAGE, UsageError
 
-from .cli import USAGE, UsageError
 from .config import migrate_configs
+from .findings import Outcome, Result, UnreadableSource
 from .printing import diff, print_findings, print_rules, print_summary
-from .report import Outcome, Result, UnreadableSource
 from .sources import encode_source, read_source, write_source
 from .targets import find_targets
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .report import Outcome, Result
+from .findings import Outcome, Result
 from .sources import encode_source
 
 COLOURS = {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import libcst as cst
 
-from .report import UnreadableSource
+from .findings import UnreadableSource
 
 
 def find_sources(folder: Path) -> list[Path]:

@@ -4,9 +4,9 @@ import argparse
 import os
 from pathlib import Path
 
-from mmamp.near import near
+from mmamp.errors import UsageError
+from mmamp.utils.suggest import near
 
-from .cli import UsageError
 from .sources import find_sources
 
 

@@ -1,17 +1,20 @@
 """GANs: the training loop, the networks, the losses."""
 
+from mmamp.models.base.base_gan import BaseGAN
+from mmamp.models.base.data_preprocessor import GANDataPreprocessor
+from mmamp.models.gans.cyclegan import CycleGAN
+from mmamp.models.gans.esrgan import ESRGAN
+from mmamp.models.gans.image_gan import ImageGAN
+from mmamp.models.gans.image_translation import ImageTranslationGAN
+from mmamp.models.gans.pix2pix import Pix2Pix
+from mmamp.models.gans.srgan import SRGAN
+from mmamp.models.gans.stylegan2 import StyleGAN2
+from mmamp.models.wrappers.separate_distributed import (
+    SeparateDistributedDataParallel,
+)
+
 from .archs import *  # noqa: F403
-from .base_gan import BaseGAN
-from .cyclegan import CycleGAN
-from .data_preprocessor import GANDataPreprocessor
-from .esrgan import ESRGAN
-from .image_gan import ImageGAN
-from .image_translation import ImageTranslationGAN
 from .losses import *  # noqa: F403
-from .pix2pix import Pix2Pix
-from .separate_distributed import SeparateDistributedDataParallel
-from .srgan import SRGAN
-from .stylegan2 import StyleGAN2
 
 __all__ = [
     'ESRGAN',

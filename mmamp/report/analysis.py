@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmamp.results.tables import machine
+from mmamp.precision.devices import machine
 from mmamp.version import __version__
 
 from .damage import Damage, assess, leaves, lost_share, suspects

@@ -19,14 +19,10 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from mmamp.config.launch import (
-    UsageError,
-    check_constructor,
-    load_config,
-    merge_options,
-)
+from mmamp.errors import USAGE, UsageError
 from mmamp.launcher.arguments import Options
-from mmamp.launcher.mistakes import USAGE, exit_code
+from mmamp.launcher.edits import REPORT, read_config
+from mmamp.launcher.mistakes import exit_code
 
 from .analysis import Analysis
 from .fragment import FRAGMENT, write_fragment
@@ -120,9 +116,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _try_config(args: argparse.Namespace) -> int:
-    cfg = load_config(args.config)
-    merge_options(cfg, args.cfg_options or {})
-    check_constructor(cfg)
+    cfg = read_config(args, REPORT)
     config = Path(args.config)
     dtypes = [x for x in dict.fromkeys(args.dtypes) if x != 'float32']
     for dtype in dtypes:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from mmamp.config.launch import UsageError
+from mmamp.errors import UsageError
 from mmamp.version import __version__
 
 from .watching import append_at

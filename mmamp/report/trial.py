@@ -13,8 +13,8 @@ from typing import Any
 from mmengine.config import Config
 
 import mmamp  # noqa: F401  (registers everything)
-from mmamp.engine.checkpoints import load_safely_only
-from mmamp.peak_memory import PeakMemory
+from mmamp.checkpoint.safe_load import load_safely_only
+from mmamp.precision.devices import PeakMemory
 from mmamp.train import build_runner
 
 from .watching import Curves, Numbers, Stop, Stopwatch, TrialIsOver

@@ -1,5 +1,6 @@
 """A config as one trial runs it."""
 
+from argparse import Namespace
 from copy import deepcopy
 from typing import Any
 
@@ -7,7 +8,8 @@ from mmengine.config import Config
 
 from mmamp.config import enable_amp
 from mmamp.config.amp import mixed_optimizers
-from mmamp.config.launch import add_hooks, seed_data, type_name
+from mmamp.config.hooks import type_name
+from mmamp.launcher.edits import TRIAL, edit
 
 QUIET = dict(type='mmengine.LoggerHook', interval=10**9)
 LEFT_OUT = (
@@ -58,7 +60,7 @@ def trial_config(
     cfg.resume = False
     cfg.launcher = 'none'
     cfg.log_level = 'WARNING'
-    add_hooks(cfg)
+    edit(cfg, TRIAL, Namespace())
     cfg.default_hooks = dict(cfg.default_hooks, checkpoint=None, logger=QUIET)
     custom = [
         hook
@@ -72,7 +74,6 @@ def trial_config(
     cfg.visualizer = dict(visualizer, vis_backends=None)
     seed = (cfg.get('randomness') or {}).get('seed')
     cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed or 0)
-    seed_data(cfg)
     return cfg
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from mmamp.engine.hooks.runner_access import named_wrappers
-from mmamp.module_names import named_modules
+from mmamp.utils.modules import named_modules
 
 from .histograms import Sizes
 

@@ -7,8 +7,8 @@ from mmengine.config import Config
 from mmengine.registry import HOOKS, OPTIM_WRAPPERS
 
 from mmamp.config import enable_amp
-from mmamp.config.launch import HOOKS as LAUNCHER_HOOKS
-from mmamp.config.launch import add_hooks
+from mmamp.config.hooks import HOOKS as LAUNCHER_HOOKS
+from mmamp.config.hooks import add_hooks
 from mmamp.config.own_class import own_class
 
 REGISTRY = """

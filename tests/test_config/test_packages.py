@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmamp.config.launch import UsageError, load_config
+from mmamp.config.loading import load_config
 from mmamp.config.packages import config_file, package_folder
+from mmamp.errors import UsageError
 
 NAME = 'mmamp::dcgan/dcgan_digits-32x32.py'
 CONFIG = Path(__file__).parents[2] / 'configs/dcgan/dcgan_digits-32x32.py'

@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, Sampler
 
 from mmamp.datasets import SeededDataset, SeededSampler
 from mmamp.datasets.seeded import SeededIndex
-from mmamp.randomness import preserved, seed_at
+from mmamp.randomness.position import seed_at
+from mmamp.randomness.watch import preserved
 from mmamp.registry import DATASETS
 
 INFINITE = dict(type='mmengine.InfiniteSampler', shuffle=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from built_examples import BUILDERS, PARSED_ONLY, check_arguments
 from doc_blocks import ROOT, blocks, pages
 from doc_commands import check, run
 from has_fsdp2 import HAS_FSDP2, WHY
@@ -14,7 +15,6 @@ from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
-from test_examples import BUILDERS, PARSED_ONLY, _check_arguments
 
 from mmamp import registry
 from mmamp.train import main
@@ -111,7 +111,7 @@ def build(key, cfg):
     value = cfg[key]
     if any(name in str(value) for name in PARSED_ONLY):
         for item in value if isinstance(value, list) else [value]:
-            _check_arguments(item)
+            check_arguments(item)
     else:
         BUILDERS[key](value, dict(cfg.items()))
 

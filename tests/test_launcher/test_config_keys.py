@@ -1,6 +1,6 @@
 from mmengine.config import Config
 
-from mmamp.config.launch import seed_data
+from mmamp.config.data import seed_data
 from mmamp.launcher.config_keys import keys_of_paths
 
 

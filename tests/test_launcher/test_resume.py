@@ -1,11 +1,12 @@
 import sys
+from argparse import Namespace
 from importlib.machinery import ModuleSpec
 
 import pytest
 import torch
 from mmengine.config import Config
 
-from mmamp.config.launch import UsageError
+from mmamp.errors import UsageError
 from mmamp.launcher.resume import how_to_resume, resume_command, set_resume
 
 
@@ -22,13 +23,13 @@ class TestWhere:
     def test_not_asked_for(self, tmp_path):
         save(tmp_path / 'iter_1.pth')
         cfg = config(tmp_path, load_from='a.pth')
-        set_resume(cfg, None)
+        set_resume(cfg, Namespace(resume=None))
         assert cfg.to_dict() == config(tmp_path, load_from='a.pth').to_dict()
 
     def test_the_latest(self, tmp_path, mm_log):
         save(tmp_path / 'iter_1.pth', seed=7)
         cfg = config(tmp_path)
-        set_resume(cfg, 'auto')
+        set_resume(cfg, Namespace(resume='auto'))
         assert cfg.resume is True
         assert cfg.load_from == str(tmp_path / 'iter_1.pth')
         assert cfg.randomness.seed == 7
@@ -37,7 +38,7 @@ class TestWhere:
     def test_a_seed_in_the_config_stays(self, tmp_path):
         save(tmp_path / 'iter_1.pth', seed=7)
         cfg = config(tmp_path, randomness=dict(seed=1))
-        set_resume(cfg, 'auto')
+        set_resume(cfg, Namespace(resume='auto'))
         assert cfg.randomness.seed == 1
 
     def test_checkpoints_that_go_elsewhere(self, tmp_path):
@@ -45,18 +46,18 @@ class TestWhere:
         hook = dict(type='CheckpointHook', out_dir=str(tmp_path / 'out'))
         cfg = config(tmp_path / 'run', default_hooks=dict(checkpoint=hook))
         save(tmp_path / 'out/run/iter_3.pth')
-        set_resume(cfg, 'auto')
+        set_resume(cfg, Namespace(resume='auto'))
         assert cfg.load_from == str(tmp_path / 'out/run/iter_3.pth')
         # Killed while MMEngine wrote it.
         (tmp_path / 'run').mkdir()
         (tmp_path / 'run/last_checkpoint').touch()
-        set_resume(cfg, 'auto')
+        set_resume(cfg, Namespace(resume='auto'))
         assert cfg.load_from == str(tmp_path / 'out/run/iter_3.pth')
 
     @pytest.mark.parametrize('weights', [None, 'w.pth'])
     def test_none_yet(self, tmp_path, mm_log, weights):
         cfg = config(tmp_path, load_from=weights)
-        set_resume(cfg, 'auto')
+        set_resume(cfg, Namespace(resume='auto'))
         assert cfg.resume is False
         assert cfg.load_from == weights
         text = mm_log()
@@ -67,13 +68,15 @@ class TestWhere:
         save(tmp_path / 'first/iter_1.pth')
         save(tmp_path / 'first/iter_2.pth')
         cfg = config(tmp_path / 'second')
-        set_resume(cfg, str(tmp_path / 'first'))
+        set_resume(cfg, Namespace(resume=str(tmp_path / 'first')))
         assert cfg.load_from == str(tmp_path / 'first/iter_2.pth')
 
     def test_deepspeed(self, tmp_path):
         strategy = dict(type='mmengine.DeepSpeedStrategy')
         with pytest.raises(UsageError, match='folders of pickles'):
-            set_resume(config(tmp_path, strategy=strategy), 'auto')
+            set_resume(
+                config(tmp_path, strategy=strategy), Namespace(resume='auto')
+            )
 
 
 class TestHow:

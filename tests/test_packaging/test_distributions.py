@@ -32,7 +32,7 @@ def package_files():
     code = tracked('mmamp') - tracked('mmamp/.mim')
     mim = tracked('configs/*.py', 'configs/*.md', 'configs/*.yml')
     mim |= tracked('configs/*.pth', 'tools/*.py', 'tools/*_train.sh')
-    mim -= tracked('tools/dev')
+    mim -= tracked('tools/dev', 'tools/benchmark*.py', 'tools/results.py')
     return code | {f'mmamp/.mim/{x}' for x in (*mim, 'model-index.yml')}
 
 

@@ -55,8 +55,8 @@ optim_wrapper = dict(optimizer=dict(type='SGD', lr=1e-3))
 @pytest.fixture
 def config(tmp_path, monkeypatch):
     """``config(text)`` is the path of a config with it."""
-    monkeypatch.setenv('PYTHONPATH', f'{Path(__file__).parent}:{ROOT}')
-    monkeypatch.syspath_prepend(Path(__file__).parent)
+    monkeypatch.setenv('PYTHONPATH', f'{ROOT}/tests/helpers:{ROOT}')
+    monkeypatch.syspath_prepend(ROOT / 'tests/helpers')
 
     def write(text):
         path = tmp_path / 'a_config.py'

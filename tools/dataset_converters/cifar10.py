@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from mmamp.datasets.converters import convert_cifar10
-from mmamp.launcher.mistakes import USAGE, complain
+from mmamp.errors import USAGE
+from mmamp.launcher.mistakes import complain
 
 
 def main() -> int:

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from mmamp.datasets.converters import resize_pictures
-from mmamp.launcher.mistakes import USAGE, complain
+from mmamp.errors import USAGE
+from mmamp.launcher.mistakes import complain
 
 
 def parse_args() -> argparse.Namespace:

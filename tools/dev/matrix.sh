@@ -19,7 +19,7 @@ newest      3.12    2.13.0  mmengine
 # What leans most on MMEngine and torch; the last one trains, resumes, tests
 # and samples.
 fast=(tests/test_config tests/test_engine/test_optimizers
-      tests/test_engine/test_checkpoints.py tests/test_models/test_base_gan.py
+      tests/test_checkpoint/test_safe_load.py tests/test_models/test_base/test_base_gan.py
       'tests/test_configs/test_reference_configs.py::test_embedded_data[dcgan_digits-32x32-amp]')
 
 usage() {

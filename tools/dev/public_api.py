@@ -57,7 +57,6 @@ def registered() -> dict[str, dict[str, Any]]:
             for key, value in getattr(registry, name).module_dict.items()
             if value.__module__.startswith('mmamp.')
             # Nor is what the benchmark trains for users.
-            and not value.__module__.startswith('mmamp.benchmark')
         }
         for name in registry.__all__
     }

@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image, ImageOps
 from rich.progress import track
 
-from mmamp.checks import check_choice, check_int
+from mmamp.utils.checks import check_choice, check_int
 
 from .sources import Source, open_source
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from ..image_folder import EXTENSIONS, pictures_below
+from mmamp.datasets.image_folder import EXTENSIONS, pictures_below
 
 
 class Source(Protocol):

@@ -17,18 +17,18 @@ from mmengine.dist import (
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 
-from mmamp.config.launch import UsageError
-from mmamp.module_names import unwrap
-from mmamp.near import arguments_of, did_you_mean
-from mmamp.registry import HOOKS
-
-from ..checkpoints import plain
-from ..file_backend import (
+from mmamp.checkpoint.atomic import (
     AtomicLocalBackend,
     remove_leftovers,
     replace_durably,
     temporary_name,
 )
+from mmamp.checkpoint.primitives import plain
+from mmamp.errors import UsageError
+from mmamp.registry import HOOKS
+from mmamp.utils.modules import unwrap
+from mmamp.utils.suggest import arguments_of, did_you_mean
+
 from .runner_access import named_wrappers, training_rng_state
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from mmengine.hooks import EMAHook as MMEngineEMAHook
 
+from mmamp.checkpoint.primitives import without_wrapper
 from mmamp.registry import HOOKS
 
-from ..checkpoints import without_wrapper
 from .runner_access import named_wrappers
 
 

@@ -8,10 +8,10 @@ from mmengine.logging import print_log
 from torch import nn
 
 from mmamp.config.amp import evaluation_precision
-from mmamp.module_names import unwrap
+from mmamp.precision.autocast import autocast
+from mmamp.precision.dtypes import resolve_dtype
 from mmamp.registry import HOOKS
-
-from ..autocast import autocast, resolve_dtype
+from mmamp.utils.modules import unwrap
 
 _LOOPS = dict(val='val_cfg', test='test_cfg')
 

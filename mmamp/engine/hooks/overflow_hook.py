@@ -7,18 +7,12 @@ from mmengine.dist import all_gather_object, barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
-from mmamp.checks import check_int
+from mmamp.errors import NonFiniteTrainingError
+from mmamp.precision.nonfinite import Finding, NonFiniteTracer
 from mmamp.registry import HOOKS
+from mmamp.utils.checks import check_int
 
-from ..nonfinite import Finding, NonFiniteTracer
 from .runner_access import logging_interval, named_wrappers, save_plainly
-
-
-class NonFiniteTrainingError(RuntimeError):
-    """Training cannot go on: its gradients are not finite any more.
-
-    ``mmamp.train`` ends with exit code 3 then.
-    """
 
 
 @HOOKS.register_module()

@@ -3,9 +3,7 @@
 import difflib
 import io
 import logging
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,70 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from mmamp.module_names import named_modules
+from mmamp.precision.rules import Rule, _name, _parse
 from mmamp.registry import HOOKS
+from mmamp.utils.modules import named_modules
 
-from ..precision import (
-    Island,
-    float32_spectral_norm,
-    is_spectral_norm,
-)
 from .runner_access import named_wrappers
-
-_DTYPES = {
-    name: getattr(torch, name) for name in ('float32', 'bfloat16', 'float16')
-}
-_NORMS = (
-    nn.modules.batchnorm._NormBase,
-    nn.GroupNorm,
-    nn.LayerNorm,
-    nn.LocalResponseNorm,
-    *([nn.RMSNorm] if hasattr(nn, 'RMSNorm') else []),
-)
-
-
-def _is_to_rgb(name: str, module: nn.Module) -> bool:
-    last = name.rpartition('.')[2].lower()
-    return bool(re.fullmatch(r'to_?(rgb|img|image)s?_?\d*', last))
-
-
-@dataclass
-class Rule:
-    """One rule, checked, and what it has matched."""
-
-    label: str
-    matches: Callable[[str, nn.Module], bool]
-    dtype: torch.dtype | None = torch.float32
-    output_dtype: torch.dtype | str | None = None
-    clamp: float | None = None
-    matched: list[str] = field(default_factory=list)
-    beside_others = False
-
-    def install(self, module: nn.Module) -> None:
-        """Put a module under this rule."""
-        Island(self.dtype, self.output_dtype, self.clamp).install(module)
-
-
-class SpectralNormRule(Rule):
-    """Puts the estimation of the norm into float32, not the layer."""
-
-    beside_others = True
-
-    def install(self, module: nn.Module) -> None:
-        """Put a module under this rule, unless the optimizer has already."""
-        float32_spectral_norm(module)
-
-
-RULE_SETS: dict[str, Callable[[], Rule]] = {
-    'normalisation': lambda: Rule(
-        'normalisation', lambda name, module: isinstance(module, _NORMS)
-    ),
-    'spectral_norm': lambda: SpectralNormRule(
-        'spectral_norm', lambda name, module: is_spectral_norm(module)
-    ),
-    'to_rgb': lambda: Rule('to_rgb', _is_to_rgb),
-}
-"""Ready-made rules, which put modules into float32."""
 
 
 @HOOKS.register_module()
@@ -203,69 +142,6 @@ class PrecisionHook(Hook):
             )
 
 
-def _parse(rule: dict[str, Any] | str) -> Rule:
-    """Check a rule."""
-    if isinstance(rule, str):
-        if rule not in RULE_SETS:
-            raise ValueError(
-                f'there is no set of rules {rule!r}; there are '
-                f'{", ".join(map(repr, RULE_SETS))}. A regular expression is '
-                f'given as dict(pattern={rule!r})'
-            )
-        return RULE_SETS[rule]()
-    if not isinstance(rule, dict):
-        raise TypeError(f'a rule must be a dict or a str, but got {rule!r}')
-    keys = ('pattern', 'dtype', 'output_dtype', 'clamp')
-    unknown = [key for key in rule if key not in keys]
-    if unknown or 'pattern' not in rule:
-        what = f'unknown keys {unknown}' if unknown else 'no pattern'
-        raise ValueError(f'rule {rule!r} has {what}: give {", ".join(keys)}')
-    dtype = _dtype(rule, 'dtype', rule.get('dtype', 'float32'), [None])
-    output_dtype = _dtype(
-        rule, 'output_dtype', rule.get('output_dtype'), [None, 'input']
-    )
-    clamp = rule.get('clamp')
-    if clamp is not None and (
-        isinstance(clamp, bool)
-        or not isinstance(clamp, (int, float))
-        or not clamp > 0
-    ):
-        raise ValueError(f'rule {rule!r}: clamp must be a number > 0 or None')
-    if dtype is None and output_dtype is None and clamp is None:
-        raise ValueError(
-            f'rule {rule!r} changes nothing: give a dtype, an output_dtype '
-            'or a clamp'
-        )
-    try:
-        pattern = re.compile(rule['pattern'])
-    except (re.error, TypeError) as error:
-        raise ValueError(
-            f'rule {rule!r}: pattern is no regular expression: {error}'
-        ) from error
-    return Rule(
-        rule['pattern'],
-        lambda name, module: pattern.fullmatch(name) is not None,
-        dtype,
-        output_dtype,
-        clamp,
-    )
-
-
-def _dtype(
-    rule: dict[str, Any], key: str, value: Any, others: list[Any]
-) -> Any:
-    if value in others:
-        return value
-    if value in _DTYPES.values():
-        return value
-    if isinstance(value, str) and value in _DTYPES:
-        return _DTYPES[value]
-    valid = [repr(v) for v in (*_DTYPES, *others)]
-    raise ValueError(
-        f'rule {rule!r}: {key}={value!r} must be one of {", ".join(valid)}'
-    )
-
-
 def _check_shadowed(rule: Rule, modules: list[Any]) -> None:
     """Refuse a rule that matches nothing; earlier ones may hold for it."""
     if not any(
@@ -314,7 +190,3 @@ def _table(rules: list[Rule], shown: int = 3) -> str:
     text = io.StringIO()
     Console(file=text, width=110, color_system=None).print(table)
     return '\n' + text.getvalue().rstrip()
-
-
-def _name(dtype: torch.dtype | str | None) -> str:
-    return '-' if dtype is None else str(dtype).removeprefix('torch.')

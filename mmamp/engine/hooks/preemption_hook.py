@@ -11,25 +11,12 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from torch import distributed
 
+from mmamp.errors import Preempted
 from mmamp.registry import HOOKS
 
 from .runner_access import save_plainly
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
-
-
-class Preempted(SystemExit):
-    """The run was asked to end, and has saved a checkpoint.
-
-    Exit code 0: a scheduler shall not take it for a failure.
-
-    Attributes:
-        checkpoint (str): Path of the checkpoint.
-    """
-
-    def __init__(self, checkpoint: str) -> None:
-        super().__init__(0)
-        self.checkpoint = checkpoint
 
 
 @HOOKS.register_module()

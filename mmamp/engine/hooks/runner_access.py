@@ -6,7 +6,7 @@ from typing import Any
 from mmengine.hooks import LoggerHook
 from mmengine.optim import OptimWrapperDict
 
-from mmamp.randomness import rng_state
+from mmamp.randomness.state import rng_state
 
 
 def named_wrappers(runner: Any) -> list[tuple[str, Any]]:

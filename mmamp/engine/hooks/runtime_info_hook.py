@@ -8,9 +8,8 @@ from mmengine.hooks import RuntimeInfoHook as MMEngineRuntimeInfoHook
 from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
+from mmamp.logging.scalar_history import ScalarHistory
 from mmamp.registry import HOOKS
-
-from ..scalar_history import ScalarHistory
 
 SHORTEST = 1000
 """Values of a scalar that are kept at least."""

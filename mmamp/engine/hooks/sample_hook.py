@@ -7,22 +7,22 @@ import torch
 from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import Hook
 
-from mmamp.checks import check_int
-from mmamp.engine.first_items import first_items
-from mmamp.module_names import unwrap
+from mmamp.distributed.sharding import sharded_modules
 from mmamp.registry import HOOKS
-from mmamp.sharding import sharded_modules
+from mmamp.utils.checks import check_int
+from mmamp.utils.modules import unwrap
 from mmamp.visualization import panels_image
+from mmamp.visualization.first_items import first_items
 
 
 @HOOKS.register_module()
 class SampleHook(Hook):
     """Show what the model makes, always of the same latents or pictures.
 
-    A :class:`~mmamp.models.base_gan.BaseGAN` shows real pictures beside those
-    of the generator and of its average (EMA); one that makes pictures of
-    pictures shows its sources and, if it has them, what was wanted. They are
-    the first of the validation data, or else of the training data. Another
+    A :class:`~mmamp.models.BaseGAN` shows real pictures beside those of the
+    generator and of its average (EMA); one that makes pictures of pictures
+    shows its sources and, if it has them, what was wanted. They are the first
+    of the validation data, or else of the training data. Another
     model needs a method ``sample(num, labels)``; of one without, nothing is
     drawn, and that is said.
 

@@ -8,18 +8,18 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import get_state_dict
 
-from mmamp.module_names import unwrap
-from mmamp.randomness import part_ranks, rng_state, set_rng_state
-from mmamp.registry import HOOKS
-
-from ..checkpoints import (
-    allow_mmengine_globals,
+from mmamp.checkpoint.primitives import (
     history_from,
     plain,
     plain_history,
     without_wrapper,
 )
-from ..data_position import DataPosition
+from mmamp.checkpoint.safe_load import allow_mmengine_globals
+from mmamp.engine.loops.data_position import DataPosition
+from mmamp.randomness.state import part_ranks, rng_state, set_rng_state
+from mmamp.registry import HOOKS
+from mmamp.utils.modules import unwrap
+
 from .runner_access import named_wrappers, training_rng_state
 
 

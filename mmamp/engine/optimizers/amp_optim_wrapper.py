@@ -12,18 +12,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_map
 
-from mmamp.no_sync import no_sync
+from mmamp.distributed.no_sync import no_sync
+from mmamp.distributed.sharding import is_sharded
+from mmamp.precision.autocast import autocast, autocast_off
+from mmamp.precision.dtypes import resolve_dtype
+from mmamp.precision.rounded_operands import needs_rounding, warn_slow_cpu
+from mmamp.precision.spectral_norm import protect_spectral_norm
 from mmamp.registry import OPTIM_WRAPPERS
-from mmamp.sharding import is_sharded
 
-from ..autocast import (
-    autocast,
-    autocast_off,
-    needs_rounding,
-    resolve_dtype,
-    warn_slow_cpu,
-)
-from ..precision import protect_spectral_norm
 from .fused import fuse, lacks_momentum, lay_out_state, with_settings_of
 from .gradients import at_least_float32, clip_sharded_norm_, total_norm
 from .higher_order import PenaltyScaler, scaled_grad

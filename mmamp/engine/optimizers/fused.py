@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils._foreach_utils import _get_fused_kernels_supported_devices
 
-from mmamp.sharding import is_sharded
+from mmamp.distributed.sharding import is_sharded
 
 FUSED = (torch.optim.Adam, torch.optim.AdamW)
 """Optimizers that lose nothing by it; SGD's kernels take no sparse

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmamp import sharding
+from mmamp.distributed import sharding
 
 
 def at_least_float32(loss: Tensor) -> Tensor:

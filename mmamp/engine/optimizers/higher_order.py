@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..autocast import autocast_off
+from mmamp.precision.autocast import autocast_off
+
 from .gradients import at_least_float32
 
 LOWEST, HIGHEST = 2.0**-24, 2.0**14

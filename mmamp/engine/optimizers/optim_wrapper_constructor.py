@@ -17,13 +17,13 @@ from mmengine.optim import (
 from mmengine.registry import Registry
 from torch import nn
 
-from mmamp.module_names import unwrap
-from mmamp.near import did_you_mean
 from mmamp.registry import (
     OPTIM_WRAPPER_CONSTRUCTORS,
     OPTIM_WRAPPERS,
     OPTIMIZERS,
 )
+from mmamp.utils.modules import unwrap
+from mmamp.utils.suggest import did_you_mean
 
 from .param_matching import Claim, ParamMatcher
 

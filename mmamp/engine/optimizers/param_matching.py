@@ -13,8 +13,8 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
-from mmamp.module_names import unwrap
-from mmamp.near import did_you_mean
+from mmamp.utils.modules import unwrap
+from mmamp.utils.suggest import did_you_mean
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
-from mmamp.checks import check_int
+from mmamp.utils.checks import check_int
 
 from .accumulation import window
 from .buffer_guard import BufferGuard

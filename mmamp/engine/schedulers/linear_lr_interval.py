@@ -5,8 +5,8 @@ from typing import Any
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
-from mmamp.checks import check_int
 from mmamp.registry import PARAM_SCHEDULERS
+from mmamp.utils.checks import check_int
 
 
 @PARAM_SCHEDULERS.register_module()

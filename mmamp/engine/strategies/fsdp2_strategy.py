@@ -14,8 +14,8 @@ from mmengine.model import BaseAveragedModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import distributed, nn
 
+from mmamp.distributed.sharding import gathered, shard_like
 from mmamp.registry import STRATEGIES
-from mmamp.sharding import gathered, shard_like
 
 from .networks import (
     average_shards,
@@ -25,11 +25,7 @@ from .networks import (
     networks,
     shard,
 )
-from .param_dtype import (
-    LowPrecisionForward,
-    check_param_dtype,
-    param_dtype_of,
-)
+from .param_dtype import LowPrecisionForward, check_param_dtype, param_dtype_of
 
 _FROM_RUNNER = (
     *('work_dir', 'experiment_name', 'auto_scale_lr'),

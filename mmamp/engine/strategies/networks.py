@@ -9,8 +9,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseAveragedModel, BaseModel
 from torch import distributed, nn
 
-from mmamp.checks import check_networks_hold_all
-from mmamp.module_names import named_modules
+from mmamp.utils.modules import check_networks_hold_all, named_modules
 
 
 def check_units(units: Any) -> list[str]:

@@ -9,11 +9,11 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_map
 
-from mmamp.checks import check_choice
-
-from ..autocast import resolve_dtype
-from ..optimizers.param_matching import ParamMatcher
-from ..precision import is_floating, is_spectral_norm
+from mmamp.engine.optimizers.param_matching import ParamMatcher
+from mmamp.precision.dtypes import resolve_dtype
+from mmamp.precision.islands import is_floating
+from mmamp.precision.spectral_norm import is_spectral_norm
+from mmamp.utils.checks import check_choice
 
 VALID = ('auto', 'float32')
 

@@ -13,11 +13,7 @@ from types import ModuleType
 
 import libcst as cst
 
-from ..report import Finding, Outcome, Result, UnreadableSource
-from ..sources import parse_source
-from .blocks import comments_of_source
-from .notes import Notes
-from .rules import (
+from mmamp.migration.code.rules import (
     backward_helpers,
     base_model,
     ddp_reducer,
@@ -39,6 +35,11 @@ from .rules import (
     step_return,
     updates,
 )
+from mmamp.migration.findings import Finding, Outcome, Result, UnreadableSource
+from mmamp.migration.sources import parse_source
+
+from .blocks import comments_of_source
+from .notes import Notes
 
 __all__ = ['RULES', 'UnreadableSource', 'migrate_code']
 

@@ -14,12 +14,7 @@ import libcst as cst
 from .names import dotted, of_type, swap
 from .notes import Notes
 from .rounds import blocks_of, freezes
-from .train_steps import (
-    calls_of,
-    key_of,
-    network_of,
-    wrapper_of,
-)
+from .train_steps import calls_of, key_of, network_of, wrapper_of
 
 UPDATES = ('update_params', 'backward', 'step', 'zero_grad')
 _BUILTINS = set(dir(builtins))

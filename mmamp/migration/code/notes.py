@@ -5,7 +5,8 @@ from typing import TypeVar
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from ..report import MARK, Finding, Outcome
+from mmamp.migration.findings import MARK, Finding, Outcome
+
 from .tree import walk
 
 Statement = TypeVar('Statement', bound=cst.CSTNode)

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..report import Finding, Outcome, Result, UnreadableSource
-from ..sources import parse_source, read_source
+from mmamp.migration.config.rules.runner import is_loop
+from mmamp.migration.findings import Finding, Outcome, Result, UnreadableSource
+from mmamp.migration.sources import parse_source, read_source
+
 from .context import Context, Unreadable
 from .inheritance import NEW_NAMES, OLD_NAMES, on_top
 from .reading import BASE, Source, read
 from .rules import RULES
-from .rules.runner import is_loop
 from .saying import (
     keep_what_cannot_be_written,
     name_early_imports,

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..report import Finding, Outcome
+from mmamp.migration.findings import Finding, Outcome
+
 from .values import Value, mapping, merge
 
 

@@ -1,6 +1,7 @@
 """A config on top of its bases, which may be of either version."""
 
-from .rules.runner import is_loop
+from mmamp.migration.config.rules.runner import is_loop
+
 from .values import Value, merge
 
 MADE_OF = {

@@ -11,7 +11,8 @@ from typing import Any
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from ..sources import parse_source
+from mmamp.migration.sources import parse_source
+
 from .environment import Environment
 from .values import UNKNOWN, Value, is_known
 

@@ -1,6 +1,7 @@
 """What a file has to say itself, and what is to be said of it."""
 
-from ..report import Outcome
+from mmamp.migration.findings import Outcome
+
 from .context import Context
 from .inheritance import OLD_NAMES, TAKEN_BACK
 from .reading import BASE, Source, is_import

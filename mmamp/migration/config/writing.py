@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from ..report import MARK
+from mmamp.migration.findings import MARK
+
 from .reading import BASE, Source, assignment, names_in, read_names
 from .rendering import WIDTH, comments_of, render
 from .values import Value

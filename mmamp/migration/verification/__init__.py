@@ -16,8 +16,9 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 
-from ..config import migrate_configs, with_bases
-from ..report import Result
+from mmamp.migration.config import migrate_configs, with_bases
+from mmamp.migration.findings import Result
+
 from .after import new_run
 from .before import old_optimizers, old_run
 from .comparison import Row, compare, sample_points

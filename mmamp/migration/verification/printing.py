@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from ..printing import new_table, print_line
+from mmamp.migration.printing import new_table, print_line
+
 from .comparison import Row
 
 if TYPE_CHECKING:
-    from . import Verification
+    from mmamp.migration.verification import Verification
 
 
 def print_verification(console: Console, found: Verification) -> None:

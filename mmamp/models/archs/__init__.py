@@ -1,5 +1,7 @@
 """Networks."""
 
+from mmamp.models.layers.spectral_norm import spectral_norm
+
 from .biggan import BigGANDiscriminator, BigGANGenerator
 from .cyclegan import ResNetGenerator
 from .dcgan import DCGANDiscriminator, DCGANGenerator
@@ -7,7 +9,6 @@ from .esrgan import RRDBNet
 from .lsgan import LSGANDiscriminator, LSGANGenerator
 from .pix2pix import PatchDiscriminator, UNetGenerator
 from .sagan import SAGANDiscriminator, SAGANGenerator
-from .spectral_norm import spectral_norm
 from .srgan import SRGANDiscriminator, SRResNet
 from .stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from .wgan_gp import WGANGPCritic, WGANGPGenerator

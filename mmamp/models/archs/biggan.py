@@ -9,17 +9,16 @@ from functools import partial
 from mmengine.model import BaseModule
 from torch import Tensor, cat, nn
 
-from mmamp.registry import MODELS
-
-from ..memory_format import as_kernels
-from .residual_blocks import (
+from mmamp.models.base.memory_format import as_kernels
+from mmamp.models.layers.residual_blocks import (
     ConditionalNorm,
     DiscriminatorBlock,
     GeneratorBlock,
     SelfAttention,
     orthogonal_,
 )
-from .spectral_norm import spectral_norm
+from mmamp.models.layers.spectral_norm import spectral_norm
+from mmamp.registry import MODELS
 
 # Channel multipliers from the smallest resolution to the largest (paper,
 # appendix B), by image size; 32x32 as in the authors' CIFAR-10 setting.

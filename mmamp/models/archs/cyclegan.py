@@ -5,10 +5,10 @@ from typing import Any
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmamp.checks import check_int
+from mmamp.models.layers.normal_init import NORMAL_INIT
 from mmamp.registry import MODELS
+from mmamp.utils.checks import check_int
 
-from .normal_init import NORMAL_INIT
 from .pix2pix import conv_module
 
 

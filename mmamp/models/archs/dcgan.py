@@ -7,10 +7,9 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmamp.models.layers.normal_init import NORMAL_INIT
+from mmamp.models.layers.sizes import num_doublings
 from mmamp.registry import MODELS
-
-from .normal_init import NORMAL_INIT
-from .sizes import num_doublings
 
 
 @MODELS.register_module()

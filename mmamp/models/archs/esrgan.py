@@ -8,8 +8,8 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmamp.checks import check_int, check_power_of_2
 from mmamp.registry import MODELS
+from mmamp.utils.checks import check_int, check_power_of_2
 
 _RESIDUAL_SCALE = 0.2
 _INIT_SCALE = 0.1

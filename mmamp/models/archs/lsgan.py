@@ -6,10 +6,9 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmamp.models.base.memory_format import as_kernels
+from mmamp.models.layers.normal_init import NORMAL_INIT
 from mmamp.registry import MODELS
-
-from ..memory_format import as_kernels
-from .normal_init import NORMAL_INIT
 
 
 def _check_size(image_size: int) -> None:

@@ -8,10 +8,9 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmamp.checks import check_int
+from mmamp.models.layers.normal_init import NORMAL_INIT
 from mmamp.registry import MODELS
-
-from .normal_init import NORMAL_INIT
+from mmamp.utils.checks import check_int
 
 """Of pix2pix (appendix 6.2 there) and of CycleGAN (appendix 7.1 there)."""
 

@@ -9,17 +9,19 @@ from functools import partial
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmamp.registry import MODELS
-
-from ..memory_format import as_kernels
-from .residual_blocks import (
+from mmamp.models.base.memory_format import as_kernels
+from mmamp.models.layers.residual_blocks import (
     ClassNorm,
     DiscriminatorBlock,
     GeneratorBlock,
     SelfAttention,
 )
-from .sizes import num_doublings
-from .spectral_norm import Float32SpectralNorm, spectral_norm
+from mmamp.models.layers.sizes import num_doublings
+from mmamp.models.layers.spectral_norm import (
+    Float32SpectralNorm,
+    spectral_norm,
+)
+from mmamp.registry import MODELS
 
 
 def _attention(

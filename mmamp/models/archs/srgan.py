@@ -6,8 +6,8 @@ from mmcv.cnn import ConvModule, build_upsample_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmamp.checks import check_int, check_power_of_2
 from mmamp.registry import MODELS
+from mmamp.utils.checks import check_int, check_power_of_2
 
 
 class _ResidualBlock(nn.Module):

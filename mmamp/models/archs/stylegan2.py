@@ -4,14 +4,15 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmamp.checks import check_int
-from mmamp.registry import MODELS
-
-from ..memory_format import as_kernels
-from .equalized import EqualizedLinear, at_least_float32, leaky_relu
-from .fir import Upsample
-from .sizes import num_doublings
-from .stylegan2_blocks import (
+from mmamp.models.base.memory_format import as_kernels
+from mmamp.models.layers.equalized import (
+    EqualizedLinear,
+    at_least_float32,
+    leaky_relu,
+)
+from mmamp.models.layers.fir import Upsample
+from mmamp.models.layers.sizes import num_doublings
+from mmamp.models.layers.stylegan2_blocks import (
     ConvLayer,
     MappingNetwork,
     MinibatchStd,
@@ -19,6 +20,8 @@ from .stylegan2_blocks import (
     StyledLayer,
     ToRGB,
 )
+from mmamp.registry import MODELS
+from mmamp.utils.checks import check_int
 
 
 def _widths(

@@ -8,10 +8,9 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmamp.models.base.memory_format import as_kernels
+from mmamp.models.layers.sizes import num_doublings
 from mmamp.registry import MODELS
-
-from ..memory_format import as_kernels
-from .sizes import num_doublings
 
 
 class _Up(nn.Module):

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmamp.checks import check_choice
 from mmamp.registry import MODELS
+from mmamp.utils.checks import check_choice
 
 
 def _vanilla(pred: Tensor, is_real: bool, for_disc: bool) -> Tensor:

@@ -7,10 +7,10 @@ import torch
 from mmengine.dist import all_reduce
 from torch import Tensor
 
+from mmamp.randomness.samples import SampleRandom, normal
 from mmamp.registry import MODELS
 
-from ..latents import SampleRandom, normal
-from .gradient_penalties import Grad, Regularizer
+from .regularizer import Grad, Regularizer
 
 
 @MODELS.register_module()

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from mmcv.cnn import VGG
 from torch import Tensor, nn
 
-from mmamp.checks import check_choice
-from mmamp.engine.checkpoints import read_weights
+from mmamp.checkpoint.safe_load import read_weights
 from mmamp.registry import MODELS
+from mmamp.utils.checks import check_choice
 
 _URL = 'https://download.pytorch.org/models/vgg19-dcbb9e9d.pth'
 _WITHOUT = 'configs/srgan/srgan_photos-x4.py'

@@ -4,9 +4,9 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 
-from mmamp.config.launch import UsageError
-from mmamp.engine.file_backend import AtomicLocalBackend
+from mmamp.checkpoint.atomic import AtomicLocalBackend
 from mmamp.engine.hooks import CheckpointHook, checkpoint_hook
+from mmamp.errors import UsageError
 
 
 def options(**hook):

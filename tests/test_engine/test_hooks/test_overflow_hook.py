@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from mmamp.engine.hooks import OverflowHook
-from mmamp.engine.hooks.overflow_hook import NonFiniteTrainingError
+from mmamp.errors import NonFiniteTrainingError
 from mmamp.registry import MODELS
 
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mmamp.engine.hooks import PrecisionHook
-from mmamp.engine.precision import islands
+from mmamp.precision.islands import islands
 
 
 def hook(*rules):

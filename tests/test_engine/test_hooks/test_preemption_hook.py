@@ -7,7 +7,7 @@ import threading
 import pytest
 from mmengine.hooks import Hook
 
-from mmamp.engine.hooks.preemption_hook import Preempted
+from mmamp.errors import Preempted
 from mmamp.registry import HOOKS
 
 

@@ -6,7 +6,7 @@ from mmengine.logging import HistoryBuffer
 
 from mmamp.engine.hooks import RuntimeInfoHook
 from mmamp.engine.hooks.runtime_info_hook import SHORTEST, _copies
-from mmamp.engine.scalar_history import ScalarHistory
+from mmamp.logging.scalar_history import ScalarHistory
 
 
 def with_hook(**options):

@@ -5,9 +5,9 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 
-from mmamp.config.launch import seed_data
+from mmamp.config.data import seed_data
 from mmamp.datasets import SeededDataset
-from mmamp.engine.hooks.preemption_hook import Preempted
+from mmamp.errors import Preempted
 from mmamp.registry import HOOKS
 
 HOOK = dict(custom_hooks=[dict(type='StateHook')])

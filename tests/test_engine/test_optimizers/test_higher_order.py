@@ -10,15 +10,15 @@ from torch import nn
 
 from mmamp import AmpOptimWrapper
 from mmamp.engine.optimizers.higher_order import PenaltyScaler
-from mmamp.engine.precision import Island
 from mmamp.models import (
     BigGANDiscriminator,
     DCGANDiscriminator,
     StyleGAN2Discriminator,
     StyleGAN2Generator,
 )
-from mmamp.models.latents import SampleRandom
 from mmamp.models.losses import DRAGAN, R1, R2, WGANGP, PathLength
+from mmamp.precision.islands import Island
+from mmamp.randomness.samples import SampleRandom
 
 LOSS_SCALES = [1.0, 256.0, 65536.0]
 # DESIGN 3.6: cosine and relative norm of the parameter gradients.

@@ -6,11 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from mmamp.engine.optimizers.param_matching import (
-    Claim,
-    ParamMatcher,
-)
-from mmamp.module_names import unwrap
+from mmamp.engine.optimizers.param_matching import Claim, ParamMatcher
+from mmamp.utils.modules import unwrap
 
 
 class Generator(nn.Module):

@@ -15,9 +15,9 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.profiler import ProfilerActivity, profile
 
+from mmamp.distributed.sharding import gathered
 from mmamp.engine.strategies import FSDP2Strategy
 from mmamp.registry import HOOKS, METRICS, MODELS
-from mmamp.sharding import gathered
 
 if not HAS_FSDP2:
     pytest.skip(WHY, allow_module_level=True)

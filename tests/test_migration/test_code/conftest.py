@@ -8,7 +8,7 @@ import pytest
 from mmamp.migration.code import migrate_code
 from mmamp.migration.code.blocks import comments_of_source
 from mmamp.migration.code.notes import Notes
-from mmamp.migration.report import Outcome, Result
+from mmamp.migration.findings import Outcome, Result
 
 PATH = Path('model.py')
 

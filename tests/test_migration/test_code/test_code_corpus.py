@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from mmamp.migration.code import migrate_code
-from mmamp.migration.report import MARK, Outcome, Result
+from mmamp.migration.findings import MARK, Outcome, Result
 
 CORPUS = Path(__file__).parents[1] / 'corpus' / 'code'
 FILES = sorted(CORPUS.glob('*.py'))

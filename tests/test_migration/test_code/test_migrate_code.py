@@ -6,7 +6,7 @@ import pytest
 
 from mmamp.migration import code
 from mmamp.migration.code import RULES, UnreadableSource, migrate_code
-from mmamp.migration.report import Outcome
+from mmamp.migration.findings import Outcome
 
 PATH = Path('model.py')
 

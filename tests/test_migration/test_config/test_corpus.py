@@ -18,7 +18,7 @@ import pytest
 from mmengine.config import Config
 
 from mmamp.migration.config import migrate_config
-from mmamp.migration.report import Outcome
+from mmamp.migration.findings import Outcome
 
 CORPUS = Path(__file__).resolve().parents[1] / 'corpus' / 'config'
 EXPECTED = CORPUS / 'expected'

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mmamp.models.archs import StyleGAN2Discriminator, StyleGAN2Generator
-from mmamp.models.archs.stylegan2_blocks import ConvLayer, StyledLayer, ToRGB
+from mmamp.models.layers.stylegan2_blocks import ConvLayer, StyledLayer, ToRGB
 from mmamp.registry import MODELS
 
 SMALL = dict(channel_base=64, channel_max=8)

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from mmamp.models import ImageGAN
-from mmamp.models.latents import SampleRandom
 from mmamp.models.losses import DRAGAN, R1, R2, WGANGP, PathLength
+from mmamp.randomness.samples import SampleRandom
 from mmamp.registry import MODELS
 
 REAL = torch.linspace(-1, 1, 3 * 4).reshape(3, 1, 2, 2)

@@ -9,13 +9,18 @@ from typing import Any, NamedTuple
 
 import libcst as cst
 
-from ..blocks import replace, statement
-from ..contexts import Contexts
-from ..names import code, dotted, of_type, swap, variables
-from ..notes import Notes
-from ..operations import BACKWARD, STEP, ZERO, Recognizer
-from ..rounds import Event, Survey, Undecidable
-from ..train_steps import TrainStep, network_of, train_steps, wrapper_of
+from mmamp.migration.code.blocks import replace, statement
+from mmamp.migration.code.contexts import Contexts
+from mmamp.migration.code.names import code, dotted, of_type, swap, variables
+from mmamp.migration.code.notes import Notes
+from mmamp.migration.code.operations import BACKWARD, STEP, ZERO, Recognizer
+from mmamp.migration.code.rounds import Event, Survey, Undecidable
+from mmamp.migration.code.train_steps import (
+    TrainStep,
+    network_of,
+    train_steps,
+    wrapper_of,
+)
 
 NAME = 'backward_helpers'
 WORDS = ('train_step',)

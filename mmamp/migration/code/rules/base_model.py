@@ -2,10 +2,10 @@
 
 import libcst as cst
 
-from ..blocks import replace
-from ..names import dotted
-from ..notes import Notes
-from ..train_steps import train_steps
+from mmamp.migration.code.blocks import replace
+from mmamp.migration.code.names import dotted
+from mmamp.migration.code.notes import Notes
+from mmamp.migration.code.train_steps import train_steps
 
 NAME = 'base_model'
 WORDS = ('train_step',)

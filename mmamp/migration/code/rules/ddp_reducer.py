@@ -2,10 +2,10 @@
 
 import libcst as cst
 
-from ..blocks import replace
-from ..imports import Origin, drop_unused
-from ..names import code, dotted, of_type
-from ..notes import Notes, is_marked
+from mmamp.migration.code.blocks import replace
+from mmamp.migration.code.imports import Origin, drop_unused
+from mmamp.migration.code.names import code, dotted, of_type
+from mmamp.migration.code.notes import Notes, is_marked
 
 NAME = 'ddp_reducer'
 WORDS = ('ddp_reducer',)

@@ -2,9 +2,9 @@
 
 import libcst as cst
 
-from ...report import MARK, Finding, Outcome
-from ..notes import Notes
-from ..tree import comments
+from mmamp.migration.code.notes import Notes
+from mmamp.migration.code.tree import comments
+from mmamp.migration.findings import MARK, Finding, Outcome
 
 NAME = 'earlier_marks'
 WORDS = (MARK,)

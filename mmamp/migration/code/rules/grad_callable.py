@@ -8,10 +8,10 @@ from typing import Any
 
 import libcst as cst
 
-from ..names import code, dotted, find, swap
-from ..notes import Notes
-from ..operations import SCALER
-from ..train_steps import TrainStep, change
+from mmamp.migration.code.names import code, dotted, find, swap
+from mmamp.migration.code.notes import Notes
+from mmamp.migration.code.operations import SCALER
+from mmamp.migration.code.train_steps import TrainStep, change
 
 NAME = 'grad_callable'
 WORDS = (SCALER,)

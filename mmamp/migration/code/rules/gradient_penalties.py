@@ -10,10 +10,17 @@ from typing import Any
 
 import libcst as cst
 
-from ..blocks import replace
-from ..names import code, dotted, of_type, rename, swap, variables
-from ..notes import Notes
-from ..operations import APEX, SCALER, mentions
+from mmamp.migration.code.blocks import replace
+from mmamp.migration.code.names import (
+    code,
+    dotted,
+    of_type,
+    rename,
+    swap,
+    variables,
+)
+from mmamp.migration.code.notes import Notes
+from mmamp.migration.code.operations import APEX, SCALER, mentions
 
 NAME = 'gradient_penalties'
 WORDS = (SCALER,)

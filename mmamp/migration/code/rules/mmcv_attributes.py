@@ -4,11 +4,11 @@ from typing import Any
 
 import libcst as cst
 
-from ..blocks import replace
-from ..imports import used_names
-from ..moves import MOVES
-from ..names import bound_names, dotted, find, swap
-from ..notes import Notes
+from mmamp.migration.code.blocks import replace
+from mmamp.migration.code.imports import used_names
+from mmamp.migration.code.moves import MOVES
+from mmamp.migration.code.names import bound_names, dotted, find, swap
+from mmamp.migration.code.notes import Notes
 
 NAME = 'mmcv_attributes'
 WORDS = ('mmcv.',)

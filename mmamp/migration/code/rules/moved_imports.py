@@ -5,11 +5,16 @@ from typing import Any
 
 import libcst as cst
 
-from ..blocks import replace
-from ..imports import aliases, lone_imports, source_of, split_import
-from ..moves import FROM, GONE, MOVES, REASONS
-from ..names import bound_names, rename
-from ..notes import Notes
+from mmamp.migration.code.blocks import replace
+from mmamp.migration.code.imports import (
+    aliases,
+    lone_imports,
+    source_of,
+    split_import,
+)
+from mmamp.migration.code.moves import FROM, GONE, MOVES, REASONS
+from mmamp.migration.code.names import bound_names, rename
+from mmamp.migration.code.notes import Notes
 
 NAME = 'moved_imports'
 WORDS = ('mmcv',)

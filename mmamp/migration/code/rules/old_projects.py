@@ -4,9 +4,9 @@ from typing import Any
 
 import libcst as cst
 
-from ..imports import source_of
-from ..names import dotted, find
-from ..notes import Notes
+from mmamp.migration.code.imports import source_of
+from mmamp.migration.code.names import dotted, find
+from mmamp.migration.code.notes import Notes
 
 NAME = 'old_projects'
 WORDS = ('mmgen', 'mmedit')

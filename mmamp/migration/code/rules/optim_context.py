@@ -5,9 +5,9 @@ That is where autocast is on.
 
 import libcst as cst
 
-from ..contexts import Contexts
-from ..notes import Notes
-from ..train_steps import change
+from mmamp.migration.code.contexts import Contexts
+from mmamp.migration.code.notes import Notes
+from mmamp.migration.code.train_steps import change
 
 NAME = 'optim_context'
 WORDS = ('update_params', '.backward')

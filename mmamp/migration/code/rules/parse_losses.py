@@ -4,8 +4,8 @@ from typing import Any
 
 import libcst as cst
 
-from ..names import of_type, swap
-from ..notes import Notes
+from mmamp.migration.code.names import of_type, swap
+from mmamp.migration.code.notes import Notes
 
 NAME = 'parse_losses'
 WORDS = ('_parse_losses',)

@@ -10,10 +10,10 @@ from typing import Any
 
 import libcst as cst
 
-from ...stylegan2 import Layers, in_float32
-from ..blocks import replace
-from ..names import code, dotted, of_type
-from ..notes import Notes
+from mmamp.migration.code.blocks import replace
+from mmamp.migration.code.names import code, dotted, of_type
+from mmamp.migration.code.notes import Notes
+from mmamp.migration.stylegan2 import Layers, in_float32
 
 NAME = 'partial_fp16'
 WORDS = ('num_fp16_scales', 'fp16_enabled')

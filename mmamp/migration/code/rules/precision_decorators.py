@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import libcst as cst
 
-from ..blocks import comments_in, replace
-from ..imports import Origin, drop_unused
-from ..names import code, dotted, find, of_type
-from ..notes import Notes
-from ..tree import Transformer
+from mmamp.migration.code.blocks import comments_in, replace
+from mmamp.migration.code.imports import Origin, drop_unused
+from mmamp.migration.code.names import code, dotted, find, of_type
+from mmamp.migration.code.notes import Notes
+from mmamp.migration.code.tree import Transformer
 
 NAME = 'precision_decorators'
 WORDS = ('auto_fp16', 'force_fp32', 'fp16_enabled', 'wrap_fp16_model')

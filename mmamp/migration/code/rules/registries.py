@@ -10,15 +10,15 @@ from typing import Any
 
 import libcst as cst
 
-from ..blocks import replace
-from ..imports import (
+from mmamp.migration.code.blocks import replace
+from mmamp.migration.code.imports import (
     aliases,
     lone_imports,
     source_of,
     split_import,
 )
-from ..moves import BUILDERS, REGISTRIES
-from ..names import (
+from mmamp.migration.code.moves import BUILDERS, REGISTRIES
+from mmamp.migration.code.names import (
     bound_names,
     dotted,
     find,
@@ -27,7 +27,7 @@ from ..names import (
     swap,
     variable_nodes,
 )
-from ..notes import Notes
+from mmamp.migration.code.notes import Notes
 
 NAME = 'registries'
 WORDS = (*REGISTRIES, *BUILDERS)

@@ -7,11 +7,11 @@ and MMEngine refuses to register a name twice.
 
 import libcst as cst
 
-from ..blocks import comments_in
-from ..imports import drop_repeated
-from ..moves import REGISTRIES
-from ..names import code, of_type, swap
-from ..notes import Notes
+from mmamp.migration.code.blocks import comments_in
+from mmamp.migration.code.imports import drop_repeated
+from mmamp.migration.code.moves import REGISTRIES
+from mmamp.migration.code.names import code, of_type, swap
+from mmamp.migration.code.notes import Notes
 
 NAME = 'repeated_registration'
 WORDS = ('mmamp.registry',)

@@ -9,11 +9,11 @@ from typing import Any
 
 import libcst as cst
 
-from ..blocks import replace, statement
-from ..imports import add_import
-from ..names import code, dotted, find, of_type
-from ..notes import Notes
-from ..train_steps import TrainStep, train_steps
+from mmamp.migration.code.blocks import replace, statement
+from mmamp.migration.code.imports import add_import
+from mmamp.migration.code.names import code, dotted, find, of_type
+from mmamp.migration.code.notes import Notes
+from mmamp.migration.code.train_steps import TrainStep, train_steps
 
 NAME = 'running_status'
 WORDS = ('running_status',)

@@ -8,8 +8,8 @@ from typing import Any
 
 import libcst as cst
 
-from ..blocks import comment_texts, replace, statement
-from ..names import (
+from mmamp.migration.code.blocks import comment_texts, replace, statement
+from mmamp.migration.code.names import (
     bound_names,
     code,
     dotted,
@@ -18,9 +18,13 @@ from ..names import (
     swap,
     variables,
 )
-from ..notes import Notes
-from ..operations import mentions
-from ..train_steps import RUNNER_ARGUMENTS, TrainStep, change
+from mmamp.migration.code.notes import Notes
+from mmamp.migration.code.operations import mentions
+from mmamp.migration.code.train_steps import (
+    RUNNER_ARGUMENTS,
+    TrainStep,
+    change,
+)
 
 NAME = 'signature'
 WORDS = ('train_step',)

@@ -4,8 +4,8 @@ from typing import Any
 
 import libcst as cst
 
-from ..names import find
-from ..notes import Notes
+from mmamp.migration.code.names import find
+from mmamp.migration.code.notes import Notes
 
 NAME = 'step_counts'
 NEW = {

@@ -9,11 +9,11 @@ from typing import Any
 
 import libcst as cst
 
-from ..blocks import replace, statement
-from ..names import code, dotted, find, of_type
-from ..notes import Notes
-from ..rounds import blocks_of
-from ..train_steps import TrainStep, change, wrapper_of
+from mmamp.migration.code.blocks import replace, statement
+from mmamp.migration.code.names import code, dotted, find, of_type
+from mmamp.migration.code.notes import Notes
+from mmamp.migration.code.rounds import blocks_of
+from mmamp.migration.code.train_steps import TrainStep, change, wrapper_of
 
 NAME = 'step_return'
 WORDS = ('train_step',)

@@ -10,11 +10,17 @@ from typing import Any
 
 import libcst as cst
 
-from ..blocks import replace, statement
-from ..names import code, dotted, of_type, swap, variables
-from ..notes import Notes
-from ..operations import APEX, DIVIDE, SCALER, ZERO, mentions
-from ..rounds import (
+from mmamp.migration.code.blocks import replace, statement
+from mmamp.migration.code.names import code, dotted, of_type, swap, variables
+from mmamp.migration.code.notes import Notes
+from mmamp.migration.code.operations import (
+    APEX,
+    DIVIDE,
+    SCALER,
+    ZERO,
+    mentions,
+)
+from mmamp.migration.code.rounds import (
     Event,
     Round,
     Survey,
@@ -23,7 +29,13 @@ from ..rounds import (
     returns,
     touches_gradients,
 )
-from ..train_steps import TrainStep, change, network_of, rebinds, wrapper_of
+from mmamp.migration.code.train_steps import (
+    TrainStep,
+    change,
+    network_of,
+    rebinds,
+    wrapper_of,
+)
 
 NAME = 'updates'
 WORDS = ('train_step',)

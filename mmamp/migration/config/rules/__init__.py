@@ -4,7 +4,8 @@ A rule is a function of a :class:`~mmamp.migration.config.context.Context`. It
 leaves a config that is of 1.x as it is.
 """
 
-from ..context import Rule
+from mmamp.migration.config.context import Rule
+
 from . import (
     apex,
     checkpoint_config,

@@ -1,7 +1,8 @@
 """``apex_amp`` and ``use_apex_amp`` become ``AmpOptimWrapper``."""
 
-from ..context import Context
-from ..values import Value, literal
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import Value, literal
+
 from .wrappers import HEIRS, for_each, in_amp
 
 KNOWN = ('opt_level', 'num_losses', 'loss_scale', 'enabled', 'verbosity')

@@ -1,7 +1,8 @@
 """``checkpoint_config`` becomes ``default_hooks.checkpoint``."""
 
-from ..context import Context
-from ..values import Value, literal, mapping
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import Value, literal, mapping
+
 from .run_length import run_length
 
 NAME = 'checkpoint_config'

@@ -1,8 +1,9 @@
 """``custom_hooks`` and ``visual_config`` in the words of 1.x."""
 
-from ...report import Outcome
-from ..context import Context
-from ..values import Value, listing, literal, mapping
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import Value, listing, literal, mapping
+from mmamp.migration.findings import Outcome
+
 from .ema import (
     HOOK,
     NotConverted,

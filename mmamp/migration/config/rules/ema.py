@@ -7,8 +7,14 @@ generator's updates.
 
 from decimal import Decimal
 
-from ..context import Context
-from ..values import UNKNOWN, Value, derived, literal, mapping
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import (
+    UNKNOWN,
+    Value,
+    derived,
+    literal,
+    mapping,
+)
 
 HOOK = 'ExponentialMovingAverageHook'
 _KNOWN = {

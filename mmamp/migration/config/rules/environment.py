@@ -3,8 +3,9 @@
 ``workflow`` goes: a loop of its own validates.
 """
 
-from ..context import Context
-from ..values import literal, mapping
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import literal, mapping
+
 from .run_length import run_length
 
 ENVIRONMENT: dict[str, tuple[str, ...]] = {

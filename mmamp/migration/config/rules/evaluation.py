@@ -5,8 +5,9 @@ When to validate goes to ``train_cfg``, which checkpoint is the best to
 not converted, and stays as it is.
 """
 
-from ..context import Context
-from ..values import UNKNOWN, Value, literal, mapping
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import UNKNOWN, Value, literal, mapping
+
 from .run_length import LEFT, RunLength, run_length
 
 NAME = 'evaluation'

@@ -1,7 +1,8 @@
 """``fp16 = dict(loss_scale=...)`` becomes ``AmpOptimWrapper``."""
 
-from ..context import Context
-from ..values import literal
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import literal
+
 from .wrappers import (
     HEIRS,
     for_each,

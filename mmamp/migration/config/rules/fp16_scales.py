@@ -4,9 +4,10 @@ MMGeneration's StyleGAN2 ran only its highest resolutions in half precision.
 Autocast runs all; a rule keeps the others in float32.
 """
 
-from ...stylegan2 import in_float32
-from ..context import Context
-from ..values import Value, listing, literal, mapping
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import Value, listing, literal, mapping
+from mmamp.migration.stylegan2 import in_float32
+
 from .wrappers import AMP, in_amp
 
 HOOK = 'mmamp.PrecisionHook'

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from ..context import Context
-from ..values import literal, mapping
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import literal, mapping
 
 
 def apply(context: Context) -> None:

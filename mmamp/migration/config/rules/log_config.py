@@ -4,8 +4,9 @@ MMCV had a logger hook for each place that logs went to; MMEngine has one hook,
 and a backend of the visualizer for each place but the terminal and the file.
 """
 
-from ..context import Context
-from ..values import Value, listing, literal, mapping
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import Value, listing, literal, mapping
+
 from .run_length import run_length
 
 NAME = 'log_config'

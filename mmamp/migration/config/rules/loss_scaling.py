@@ -5,8 +5,8 @@ A gradient penalty in 0.x was told of the scaler (``loss_scaler`` in its
 which gives true gradients, and knows nothing of mixed precision.
 """
 
-from ..context import Context
-from ..values import Value
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import Value
 
 
 def apply(context: Context) -> None:

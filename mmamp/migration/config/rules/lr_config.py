@@ -4,8 +4,15 @@ One list for all optimizers, as one ``lr_config`` was; a dict of lists where
 it was a dict of them, one per network.
 """
 
-from ..context import Context
-from ..values import Value, listing, literal, mapping, merge
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import (
+    Value,
+    listing,
+    literal,
+    mapping,
+    merge,
+)
+
 from .lr_inherited import lr_config_of
 from .lr_policies import POLICIES
 from .lr_policy import WARMUP, NoCounterpart, Policy

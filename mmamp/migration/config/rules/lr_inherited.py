@@ -3,7 +3,7 @@
 A child of such a base says only what differs from it, in words of 0.x.
 """
 
-from ..values import Value, literal, mapping
+from mmamp.migration.config.values import Value, literal, mapping
 
 _WARMUPS = {'LinearLR': 'linear', 'ConstantLR': 'constant'}
 _POLICIES = {

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..values import UNKNOWN, Value, literal, mapping
+from mmamp.migration.config.values import UNKNOWN, Value, literal, mapping
+
 from .lr_policy import NoCounterpart, Policy, one_more
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..values import UNKNOWN, Value, derived, literal, mapping
+from mmamp.migration.config.values import (
+    UNKNOWN,
+    Value,
+    derived,
+    literal,
+    mapping,
+)
+
 from .run_length import RunLength
 
 WARMUP = ('warmup', 'warmup_iters', 'warmup_ratio', 'warmup_by_epoch')

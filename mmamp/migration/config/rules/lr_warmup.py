@@ -1,6 +1,13 @@
 """The warm-up of an ``lr_config`` as schedulers before its own."""
 
-from ..values import UNKNOWN, Value, derived, literal, mapping
+from mmamp.migration.config.values import (
+    UNKNOWN,
+    Value,
+    derived,
+    literal,
+    mapping,
+)
+
 from .lr_policy import NoCounterpart, Policy, one_more
 
 

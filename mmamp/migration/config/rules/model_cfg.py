@@ -4,8 +4,9 @@ In 0.x both were the model's (``build_model(model, train_cfg, test_cfg)``); in
 1.x these names are the loops'.
 """
 
-from ..context import Context
-from ..values import Value, mapping
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import Value, mapping
+
 from .runner import OF_LOOP, is_loop
 from .wrappers import HEIRS
 

@@ -5,8 +5,9 @@ MMEditing did for every model; a
 dynamic one, whose reducer the runner prepared, has it look for what is unused.
 """
 
-from ..context import Context
-from ..values import Value, literal, mapping
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import Value, literal, mapping
+
 from .wrappers import is_several
 
 SEPARATE = 'MMSeparateDistributedDataParallel'

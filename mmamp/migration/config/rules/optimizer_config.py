@@ -1,14 +1,9 @@
 """``optimizer_config``: clipping, accumulation, and precision by its hook."""
 
-from ..context import Context
-from ..values import Value, literal
-from .wrappers import (
-    HEIRS,
-    for_each,
-    in_amp,
-    loss_scale_of,
-    warn_of_effect,
-)
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import Value, literal
+
+from .wrappers import HEIRS, for_each, in_amp, loss_scale_of, warn_of_effect
 
 NO_EFFECT = ('distributed', 'coalesce', 'bucket_size_mb')
 """Arguments about how gradients of ranks are gathered: DDP does that now."""

@@ -7,8 +7,9 @@ one, and in 1.x a single wrapper, since ``BaseModel.train_step`` takes one.
 
 import libcst as cst
 
-from ..context import Context
-from ..values import Value, literal, mapping
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import Value, literal, mapping
+
 from .wrappers import is_several
 
 CONSTRUCTOR = 'mmamp.OptimWrapperConstructor'

@@ -1,6 +1,6 @@
 """What the tool does not convert is said, once."""
 
-from ..context import Context
+from mmamp.migration.config.context import Context
 
 REASONS = {
     'data': 'data loaders and pipelines are of another making in 1.x '

@@ -5,8 +5,8 @@ Progressive GANs (``optimizer_cfg``, rates for each scale) and SinGAN
 ``optim_wrapper`` with a constructor of their own.
 """
 
-from ..context import Context
-from ..values import Value, literal, mapping
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import Value, literal, mapping
 
 PROGRESSIVE = 'mmagic.PGGANOptimWrapperConstructor'
 SINGAN = 'mmagic.SinGANOptimWrapperConstructor'

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ..context import Context
-from ..values import Value
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import Value
 
 LEFT = 'left for the configs that inherit it and know how long a run is'
 """What is said of a part that does not make sense without the rest."""

@@ -4,8 +4,9 @@
 each wrapper has its own.
 """
 
-from ..context import Context
-from ..values import Value, literal, mapping
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import Value, literal, mapping
+
 from .wrappers import HEIRS, for_each, in_amp, loss_scale_of
 
 NO_NEED = {

@@ -8,8 +8,9 @@ updates before the generator's turn is ``disc_steps`` over
 
 from typing import Any
 
-from ..context import Context
-from ..values import UNKNOWN, Value, literal, mapping
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import UNKNOWN, Value, literal, mapping
+
 from .wrappers import NOT_ENTRIES, is_several
 
 OURS = ('disc_steps', 'gen_steps', 'batch_accumulation_steps')

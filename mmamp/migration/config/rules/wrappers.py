@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from ..context import Context
-from ..values import Value, literal
+from mmamp.migration.config.context import Context
+from mmamp.migration.config.values import Value, literal
 
 AMP = 'mmamp.AmpOptimWrapper'
 NOT_ENTRIES = ('constructor', 'paramwise_cfg', '_delete_')

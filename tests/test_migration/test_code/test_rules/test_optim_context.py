@@ -3,7 +3,7 @@ import pytest
 
 from mmamp.migration.code.notes import Notes
 from mmamp.migration.code.rules import optim_context as rule
-from mmamp.migration.report import Outcome
+from mmamp.migration.findings import Outcome
 
 HEAD = """
 class GAN(Base):

@@ -1,0 +1,103 @@
+"""The command."""
+
+import argparse
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mmamp.config.amp import mixed_optimizers
+from mmamp.config.loading import load_config
+
+from .metafiles import write_metafile
+from .runs import PRECISIONS, Run, time_precisions, train
+from .tables import report, write
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description='Train configs in each precision; write the tables'
+    )
+    parser.add_argument('configs', nargs='+', type=Path)
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0])
+    parser.add_argument(
+        '--iters',
+        type=int,
+        metavar='N',
+        help="iterations of each run (default: the config's)",
+    )
+    parser.add_argument(
+        '--float16-iters',
+        type=int,
+        metavar='N',
+        help='iterations in float16, where a CPU has no such instructions '
+        '(default: as in the others)',
+    )
+    parser.add_argument(
+        '--jobs', type=int, default=1, help='runs at a time (default: 1)'
+    )
+    parser.add_argument(
+        '--work-dir', type=Path, default=Path('work_dirs/results')
+    )
+    parser.add_argument(
+        '--train-only',
+        action='store_true',
+        help='leave timing and writing to a later call',
+    )
+    args = parser.parse_args(argv)
+    for config in args.configs:
+        if not config.is_file():
+            parser.error(f'config file {str(config)!r} does not exist')
+        if not (config.parent / 'README.md').is_file():
+            parser.error(f'there is no README.md beside {str(config)!r}')
+        try:
+            mixed_optimizers(load_config(str(config)))
+        except ValueError as error:
+            parser.error(str(error))
+    return args
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train, time and write.
+
+    Args:
+        argv (list[str], optional): The command line. Defaults to None:
+            ``sys.argv``.
+
+    Returns:
+        int: Exit code: 0, or 1 if a run failed.
+    """
+    args = parse_args(argv)
+    root = args.work_dir
+    runs = [run for config in args.configs for run in _runs(config, args)]
+    with ThreadPoolExecutor(args.jobs) as pool:
+        try:
+            found = list(pool.map(lambda run: train(run, root, []), runs))
+        except RuntimeError as error:
+            print(f'benchmarks.results: error: {error}', file=sys.stderr)
+            return 1
+    if args.train_only:
+        return 0
+    of_run = dict(zip(runs, found, strict=True))
+    for config in args.configs:
+        times = time_precisions(config, root)
+        results = {r: v for r, v in of_run.items() if r.config == config}
+        command = f'python tools/results.py {config} --seeds '
+        command += ' '.join(map(str, args.seeds))
+        for name in ('iters', 'float16_iters'):
+            if (value := getattr(args, name)) is not None:
+                command += f' --{name.replace("_", "-")} {value}'
+        text = report(config, results, times, root, command)
+        print(f'Written: {write(config, text)}')
+        print(f'Written: {write_metafile(config.parent)}')
+    return 0
+
+
+def _runs(config: Path, args: argparse.Namespace) -> list[Run]:
+    iters = dict.fromkeys(PRECISIONS, args.iters)
+    iters['float16'] = args.float16_iters or args.iters
+    return [
+        Run(config, precision, seed, iters[precision], f'{precision}-{seed}')
+        for precision in PRECISIONS
+        for seed in args.seeds
+    ]

@@ -1,0 +1,126 @@
+"""Results as Markdown, in the README beside a config."""
+
+import shutil
+import statistics
+from pathlib import Path
+
+from mmamp.precision.devices import machine
+
+from .runs import PRECISIONS, Run
+
+BEGIN, END = '<!-- results of {}: begin -->', '<!-- results of {}: end -->'
+
+
+def _cell(values: list[float]) -> str:
+    """Mean and, of several, their standard deviation."""
+    mean = f'{statistics.mean(values):.4g}'
+    if len(values) == 1:
+        return mean
+    return f'{mean} ± {statistics.stdev(values):.2g}'
+
+
+def table(
+    results: dict[Run, dict[str, float]], times: dict[str, list[float]]
+) -> str:
+    """The table of a config, in Markdown.
+
+    Args:
+        results (dict): What :func:`train` said of each run.
+        times (dict): What :func:`time_precisions` said.
+    """
+    first = next(iter(results.values()))
+    metrics = [
+        key for key in first if key != 'peak_memory' and key[-4:] != '_std'
+    ]
+    head = ['precision', 'seeds', *metrics, 'ms an iteration']
+    head += ['time / float32', 'peak memory, MiB']
+    rows = [head, ['---'] * len(head)]
+    for precision in PRECISIONS:
+        runs = [run for run in results if run.precision == precision]
+        found = [results[run] for run in runs]
+        iters = runs[0].iters
+        ratios = [
+            t / f
+            for t, f in zip(times[precision], times['float32'], strict=True)
+        ]
+        rows.append(
+            [
+                precision + (f' ({iters} iterations)' if iters else ''),
+                ', '.join(str(run.seed) for run in runs),
+                *(_cell([r[key] for r in found]) for key in metrics),
+                f'{statistics.median(times[precision]) * 1000:.0f}',
+                f'{statistics.median(ratios):.2f} '
+                f'({min(ratios):.2f} to {max(ratios):.2f})',
+                f'{max(r["peak_memory"] for r in found) / 2**20:.0f}',
+            ]
+        )
+    return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
+
+
+def write(config: Path, text: str) -> Path:
+    """Put the results into the README beside a config, in place of older ones.
+
+    Args:
+        config (Path): Of the config file.
+        text (str): Markdown.
+
+    Returns:
+        Path: Of the README.
+    """
+    begin, end = BEGIN.format(config.stem), END.format(config.stem)
+    readme = config.parent / 'README.md'
+    put_between(readme, begin, end, text)
+    return readme
+
+
+def put_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Put text between two marks of a page, in place of what was there.
+
+    Args:
+        page (Path): Of a Markdown file; one without the marks gets them at
+            its end.
+        begin (str): The first mark.
+        end (str): The second.
+        text (str): Markdown.
+    """
+    before, _, rest = page.read_text().partition(begin)
+    after = rest.partition(end)[2].strip()
+    parts = [before.rstrip(), f'{begin}\n\n{text}\n\n{end}', after]
+    page.write_text('\n\n'.join(part for part in parts if part) + '\n')
+
+
+def report(
+    config: Path,
+    results: dict[Run, dict[str, float]],
+    times: dict[str, list[float]],
+    root: Path,
+    command: str,
+) -> str:
+    """The results of a config, in Markdown, and its picture beside it."""
+    rounds = len(times['float32'])
+    return (
+        f'## Results of {config.name}\n\n'
+        f'{table(results, times)}\n\n'
+        'The last validation of each run: mean and standard deviation over '
+        f'seeds. Times of {rounds} rounds in which precisions take turns. '
+        'Memory is that of the accelerator, on a CPU of the whole process. '
+        f'On {machine()}. Made by\n\n```bash\n{command}\n```'
+        f'{_picture(config, results, root)}'
+    )
+
+
+def _picture(
+    config: Path, results: dict[Run, dict[str, float]], root: Path
+) -> str:
+    """The last picture in bfloat16, put beside the config, if there is one."""
+    run = next(run for run in results if run.precision == 'bfloat16')
+    pictures = run.work_dir(root).glob('*/vis_data/vis_image/samples_*.png')
+    last = max(pictures, key=lambda path: path.stat().st_mtime, default=None)
+    if last is None:
+        return ''
+    picture = config.with_suffix('.png')
+    shutil.copyfile(last, picture)
+    return (
+        f'\n\nIn bfloat16, seed {run.seed}:\n\n'
+        f'![samples of {config.stem}]({picture.name})'
+    )

@@ -1,0 +1,100 @@
+"""The checkpoint that a run goes on from."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from mmengine.logging import print_log
+
+from mmamp.errors import UsageError
+
+from .safe_load import read_checkpoint
+
+
+def check_checkpoint(path: str) -> dict[str, Any]:
+    """Make sure that a run can go on from a checkpoint.
+
+    Args:
+        path (str): Of the file.
+
+    Returns:
+        dict: Its ``meta``.
+
+    Raises:
+        UsageError: If it does not exist, cannot be read or is not complete.
+    """
+    checkpoint = read_checkpoint(path)
+    needed = ('state_dict', 'meta', 'message_hub')
+    if not isinstance(checkpoint, dict):
+        checkpoint = {}
+    missing = [key for key in needed if key not in checkpoint]
+    if missing:
+        raise UsageError(
+            f'checkpoint {path!r} cannot be resumed from, since it lacks '
+            f'{", ".join(missing)}; weights alone are loaded with '
+            '--cfg-options load_from=PATH'
+        )
+    meta: dict[str, Any] = checkpoint['meta']
+    return meta
+
+
+def latest_checkpoint(
+    work_dir: str, out_dir: str | None = None
+) -> tuple[str, dict[str, Any]] | None:
+    """The latest checkpoint that a run can go on from.
+
+    What ``last_checkpoint`` names comes first, then its neighbours, newest
+    first. One that cannot be used is left out with a warning.
+
+    Args:
+        work_dir (str): The work dir of the run.
+        out_dir (str, optional): Where its checkpoints go. Defaults to None:
+            the work dir.
+
+    Returns:
+        tuple[str, dict] or None: Its path and its ``meta``; None if there is
+        no checkpoint at all.
+
+    Raises:
+        UsageError: If there are checkpoints, but none that can be used.
+    """
+    broken = []
+    for path in _candidates(work_dir, out_dir or work_dir):
+        try:
+            meta = check_checkpoint(path)
+        except UsageError as error:
+            print_log(
+                f'{error}; trying the one before',
+                logger='current',
+                level=logging.WARNING,
+            )
+            broken.append(path)
+            continue
+        return path, meta
+    if broken:
+        raise UsageError(
+            f'none of the checkpoints in {work_dir!r} can be resumed from: '
+            f'{", ".join(broken)}'
+        )
+    return None
+
+
+def _candidates(work_dir: str, out_dir: str) -> list[str]:
+    """Checkpoints of a work dir, the one to go on from first."""
+    file = Path(work_dir, 'last_checkpoint')
+    named = file.read_text().strip() if file.is_file() else ''
+    folders = {Path(work_dir).absolute(), Path(out_dir).absolute()}
+    if named:
+        # The work dir may have been moved, or copied.
+        here = [f / Path(named).name for f in folders]
+        named = next((str(p) for p in here if p.is_file()), named)
+        folders.add(Path(named).absolute().parent)
+    found = [
+        path
+        for folder in folders
+        for path in folder.glob('*.pth')
+        if not path.name.startswith(('.', 'best_', 'last_finite_'))
+    ]
+    found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    names = [str(Path(named).absolute())] if named else []
+    return names + [str(p) for p in found if str(p) not in names]

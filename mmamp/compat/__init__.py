@@ -1,0 +1,1 @@
+"""Private names and version branches of the hosts."""

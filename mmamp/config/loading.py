@@ -1,0 +1,100 @@
+"""Configs from their files, with the options of a command line."""
+
+import difflib
+import logging
+from traceback import extract_tb
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from mmamp.errors import UsageError
+from mmamp.utils.suggest import near
+
+from .packages import config_file
+
+
+def load_config(path: str) -> Config:
+    """Read a config file.
+
+    Args:
+        path (str): Its path, or ``'package::path'``, such as
+            ``'mmamp::dcgan/dcgan_digits-32x32.py'``.
+
+    Returns:
+        Config: Parsed, with its ``_base_`` files.
+
+    Raises:
+        UsageError: If there is no such file, or it cannot be parsed.
+    """
+    try:
+        file = config_file(path)
+    except ValueError as error:
+        raise UsageError(f'config file {error}') from None
+    if file.is_dir():
+        raise UsageError(f'config file {path!r} is a folder')
+    if not file.is_file():
+        raise UsageError(f'config file {path!r} does not exist{near(file)}')
+    try:
+        return Config.fromfile(str(file))
+    except Exception as error:
+        # A config is a program: it can raise anything.
+        raise UsageError(
+            f'config file {path!r} cannot be read: '
+            f'{type(error).__name__}: {" ".join(str(error).split())}'
+            f'{_cause(error)}'
+        ) from error
+
+
+def _cause(error: BaseException) -> str:
+    """What is behind an error, which MMEngine's own words may not say."""
+    root = error
+    while (behind := root.__cause__ or root.__context__) not in (None, root):
+        root = behind
+    if root is error:
+        return ''
+    text = f'; the cause is {type(root).__name__}: {root}'
+    for frame in reversed(extract_tb(root.__traceback__)):
+        if not frame.filename.startswith('<frozen '):
+            return f'{text} ({frame.filename}, line {frame.lineno})'
+    return text
+
+
+def merge_options(cfg: Config, options: dict[str, Any]) -> None:
+    """Replace settings of a config, in place.
+
+    A key that the config does not have yet is set, as everywhere in MMEngine,
+    but with a warning that names those it may have been meant for.
+
+    Args:
+        cfg (Config): The config.
+        options (dict): Dotted keys and their values.
+
+    Raises:
+        UsageError: If a key leads into something that has no keys.
+    """
+    for key in options:
+        _warn_unknown(cfg, key)
+    try:
+        cfg.merge_from_dict(options)
+    except Exception as error:
+        raise UsageError(f'--cfg-options: {error}') from error
+
+
+def _warn_unknown(cfg: Config, key: str) -> None:
+    node: Any = cfg
+    for i, part in enumerate(parts := key.split('.')):
+        if not hasattr(node, 'keys'):
+            return
+        if part not in node:
+            above = '.'.join(parts[:i]) or 'the config'
+            close = difflib.get_close_matches(part, map(str, node.keys()))
+            hint = f'; did you mean {" or ".join(close)}?' if close else ''
+            print_log(
+                f'--cfg-options: {above} had no {part!r}, which is new '
+                f'now{hint}',
+                logger='current',
+                level=logging.WARNING,
+            )
+            return
+        node = node[part]

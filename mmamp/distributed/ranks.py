@@ -1,0 +1,57 @@
+"""The processes of one run."""
+
+import os
+
+from mmengine.device import get_device
+from torch import distributed
+
+from mmamp.errors import UsageError
+
+VARIABLES = dict(pytorch='RANK', slurm='SLURM_PROCID')
+"""What tells a process its rank, by launcher."""
+
+
+def check_launcher(launcher: str) -> None:
+    """Refuse a launcher that has not started this process.
+
+    Raises:
+        UsageError: In one line.
+    """
+    variable = VARIABLES.get(launcher)
+    if variable and variable not in os.environ:
+        script = dict(pytorch='dist_train', slurm='slurm_train')[launcher]
+        raise UsageError(
+            f'--launcher {launcher}: there is no {variable} in the '
+            f'environment; start the run with `bash tools/{script}.sh`'
+        )
+
+
+def join_ranks(launcher: str) -> None:
+    """Join the other processes where there is no accelerator.
+
+    MMEngine would look for a GPU, whatever backend the config has.
+    """
+    if get_device() != 'cpu':
+        return
+    if launcher == 'pytorch':
+        distributed.init_process_group('gloo')
+    elif launcher == 'slurm':
+        # Where they meet, tools/slurm_train.sh says.
+        distributed.init_process_group(
+            'gloo',
+            rank=int(os.environ['SLURM_PROCID']),
+            world_size=int(os.environ['SLURM_NTASKS']),
+        )
+
+
+def is_first(launcher: str) -> bool:
+    """Whether this process speaks for all, before they have met."""
+    variable = VARIABLES.get(launcher, '')
+    return os.environ.get(variable, '0') == '0'
+
+
+def leave_ranks() -> None:
+    """Part from the other processes when all of them are done."""
+    if distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()

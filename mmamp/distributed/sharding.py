@@ -1,0 +1,170 @@
+"""Tensors and networks that FSDP2 shards over the ranks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.dist import is_main_process
+from torch import Tensor, nn
+from torch.distributed import fsdp
+from torch.optim import Optimizer
+
+# What users may rely on; the rest is for this package.
+__all__ = ['whole']
+
+# torch has it from 2.6 on.
+_FSDP_MODULE: Any = getattr(fsdp, 'FSDPModule', ())
+
+
+def is_sharded(tensor: Any) -> bool:
+    """Whether a tensor is this rank's part of one that all ranks hold."""
+    return hasattr(tensor, 'full_tensor')
+
+
+def local(tensor: Tensor) -> Tensor:
+    """This rank's part of a sharded tensor; any other one itself."""
+    return tensor.to_local() if hasattr(tensor, 'to_local') else tensor
+
+
+def sharded_modules(model: nn.Module) -> list[Any]:
+    """The modules that ``fully_shard`` was called on, outer ones first."""
+    return [m for m in model.modules() if isinstance(m, _FSDP_MODULE)]
+
+
+def gathered(value: Any) -> Any:
+    """A state whose sharded tensors are whole, on the main process.
+
+    All ranks have to call it, on states of the same structure.
+
+    Args:
+        value (Any): Tensors, and dicts, lists and tuples of anything.
+
+    Returns:
+        Any: A copy of the containers. What was sharded is on the CPU on the
+        main process, and None on the others, which need no memory for it.
+    """
+    if is_sharded(value):
+        whole = value.full_tensor()
+        return whole.cpu() if is_main_process() else None
+    if isinstance(value, dict):
+        items = {key: gathered(item) for key, item in value.items()}
+        result = type(value)(items)
+        if hasattr(value, '_metadata'):  # versions of modules' states
+            result._metadata = value._metadata  # type: ignore[attr-defined]
+        return result
+    if isinstance(value, (list, tuple)):
+        return type(value)([gathered(item) for item in value])
+    return value
+
+
+def shard_like(whole: Any, like: Any) -> Any:
+    """This rank's part of a whole tensor, dealt out as another one is.
+
+    Args:
+        whole (Any): A tensor that every rank has.
+        like (Any): A parameter.
+
+    Returns:
+        Any: ``whole`` itself where it is no tensor of the parameter's shape,
+        or the parameter is not sharded.
+    """
+    if (
+        not is_sharded(like)
+        or not isinstance(whole, Tensor)
+        or is_sharded(whole)
+        or whole.shape != like.shape
+    ):
+        return whole
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(
+        whole.to(like.device),
+        like.device_mesh,
+        like.placements,
+        src_data_rank=None,  # nothing is sent: each rank has read it all
+    )
+
+
+@contextmanager
+def whole(network: nn.Module, optimizer: Optimizer) -> Iterator[None]:
+    """Keep a sharded network's parameters gathered, once for all passes.
+
+    A penalty on gradients needs it: its second backward pass comes back to
+    parameters that FSDP2 would have let go of after the first. So do methods
+    that are not ``forward``, for which FSDP2 gathers nothing.
+
+    Args:
+        network (nn.Module): Sharded or not.
+        optimizer (Optimizer): The network's; what it has changed has to be
+            gathered anew.
+    """
+    modules = sharded_modules(network)
+    if not modules:
+        yield
+        return
+
+    def let_go(*_: Any) -> None:
+        for module in modules:
+            module.reshard()
+
+    for module in modules:
+        module.set_reshard_after_forward(False, recurse=False)
+        module.set_reshard_after_backward(False, recurse=False)
+        module.unshard()
+    stepped = optimizer.register_step_post_hook(let_go)
+    try:
+        yield
+    finally:
+        stepped.remove()
+        let_go()
+        for module in modules:
+            module.set_reshard_after_forward(True, recurse=False)
+            module.set_reshard_after_backward(True, recurse=False)
+
+
+def total_norm(grads: list[Tensor], norm_type: float = 2.0) -> Tensor:
+    """The norm of all gradients, parts on other ranks included.
+
+    Args:
+        grads (list[Tensor]): Dense, sharded or not, on one kind of device.
+        norm_type (float): Of the norm; may be infinite. Defaults to 2.
+
+    Returns:
+        Tensor: A scalar, the same on all ranks of the parts.
+    """
+    parts: dict[Any, list[Tensor]] = {}
+    for grad in grads:
+        mesh = grad.device_mesh if is_sharded(grad) else None  # type: ignore[attr-defined]
+        parts.setdefault(mesh, []).append(local(grad))
+    norms = [
+        _over_ranks(_norm(tensors, norm_type), norm_type, mesh)
+        for mesh, tensors in parts.items()
+    ]
+    return _norm(norms, norm_type) if len(norms) > 1 else norms[0]
+
+
+def _norm(tensors: list[Tensor], norm_type: float) -> Tensor:
+    # A rank may have no part of a small tensor.
+    tensors = [t for t in tensors if t.numel()] or [tensors[0].new_zeros(1)]
+    norms = torch._foreach_norm(tensors, norm_type)
+    device = norms[0].device
+    total: Tensor = torch.linalg.vector_norm(
+        torch.stack([norm.to(device) for norm in norms]), norm_type
+    )
+    return total
+
+
+def _over_ranks(norm: Tensor, norm_type: float, mesh: Any) -> Tensor:
+    """Combine the norms of parts that no two ranks share."""
+    if mesh is None:
+        return norm
+    from torch.distributed import ReduceOp, all_reduce
+
+    if norm_type == float('inf'):
+        norm = norm.where(~norm.isnan(), torch.inf)  # a maximum may drop it
+        all_reduce(norm, ReduceOp.MAX, group=mesh.get_group())
+        return norm
+    power = norm**norm_type
+    all_reduce(power, group=mesh.get_group())
+    return power ** (1 / norm_type)

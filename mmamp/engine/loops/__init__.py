@@ -1,0 +1,1 @@
+"""What stands in for the iterator of MMEngine's loops."""

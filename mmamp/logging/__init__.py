@@ -1,0 +1,1 @@
+"""What is logged, under which names, and how often."""

@@ -1,0 +1,47 @@
+"""Networks of a GAN, run to see what they have learnt."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+from mmamp.utils.modules import unwrap
+
+
+@contextmanager
+def in_evaluation(
+    model: nn.Module, name: str, use_ema: bool
+) -> Iterator[nn.Module]:
+    """A network of a model in evaluation mode, for a while.
+
+    Args:
+        model (nn.Module): The model.
+        name (str): Of the network in it.
+        use_ema (bool): Whether its average is meant, if there is one.
+    """
+    # Without its model wrapper, in which ranks would wait for each other.
+    network = unwrap(getattr(model, name))
+    average = getattr(model, f'{name}_ema')
+    if use_ema and average is not None:
+        network = average
+    was_training = network.training
+    network.eval()
+    try:
+        yield network
+    finally:
+        network.train(was_training)
+
+
+def check_mode(mode: str) -> None:
+    """Refuse a mode of ``forward`` that a GAN has not.
+
+    Raises:
+        ValueError: If ``mode`` is neither ``'tensor'`` nor ``'predict'``.
+    """
+    if mode not in ('tensor', 'predict'):
+        raise ValueError(
+            f"mode={mode!r}: give 'tensor' or 'predict' "
+            '(a GAN is trained through train_step; in several processes '
+            "with model_wrapper_cfg=dict(type='mmamp."
+            "SeparateDistributedDataParallel'))"
+        )

@@ -1,0 +1,397 @@
+"""Noise, and maybe a label, to an image."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from mmengine.dist import get_world_size
+from mmengine.optim import OptimWrapper
+from torch import Tensor, nn
+
+from mmamp.models.base.base_gan import BaseGAN
+from mmamp.models.base.compiled import eager
+from mmamp.models.base.in_evaluation import check_mode, in_evaluation
+from mmamp.models.losses import DiscriminatorPenalty, PathLength
+from mmamp.randomness.samples import SampleRandom
+from mmamp.registry import MODELS, built
+from mmamp.utils.modules import unwrap
+
+DISCRIMINATOR, GENERATOR, SAMPLES, DISC_PENALTY, GEN_PENALTY = range(5)
+"""Streams of random numbers, so that no two uses see the same."""
+
+
+@MODELS.register_module()
+class ImageGAN(BaseGAN):
+    """A GAN from noise, and class labels where there are some, to images.
+
+    The generator is called as ``generator(noise)`` or ``generator(noise,
+    labels)``, the discriminator as ``discriminator(images)`` or
+    ``discriminator(images, labels)``. Latents are a function of (seed,
+    network, update, sample of the update): ranks never share them, any number
+    of ranks and micro-batches draws the same, and a resumed run draws those
+    it would have drawn.
+
+    Args:
+        generator (dict or nn.Module): The generator.
+        discriminator (dict or nn.Module): The discriminator.
+        noise_size (int): Length of the latent vector.
+        num_classes (int, optional): Number of classes; real labels are then
+            read from ``data_samples['gt_label']``. Defaults to None:
+            unconditional.
+        gan_loss (dict or nn.Module, optional): Defaults to None: the
+            vanilla :class:`~mmamp.models.losses.gan_loss.GANLoss`.
+        disc_regularizers (list[dict or nn.Module]): Such as
+            :class:`~mmamp.models.losses.gradient_penalties.R1`; their
+            gradients are the optimizer wrapper's, true in every precision.
+            Defaults to none.
+        gen_regularizers (list[dict or nn.Module]): Such as
+            :class:`~mmamp.models.losses.path_length.PathLength`, for a
+            generator with the methods ``mapping(noise)`` (and labels, if it
+            is conditional) and ``synthesis(latents)``. Defaults to none.
+        **kwargs: Arguments of :class:`~mmamp.models.base.base_gan.BaseGAN`.
+
+    Raises:
+        ValueError: If the generator has not what its regularizers need.
+
+    Examples:
+        >>> model = dict(
+        ...     type='mmamp.ImageGAN',
+        ...     noise_size=100,
+        ...     generator=dict(type='mmamp.DCGANGenerator', image_size=32),
+        ...     discriminator=dict(
+        ...         type='mmamp.DCGANDiscriminator', image_size=32),
+        ...     ema_config=dict(momentum=0.001))
+    """
+
+    def __init__(
+        self,
+        generator: dict[str, Any] | nn.Module,
+        discriminator: dict[str, Any] | nn.Module,
+        noise_size: int,
+        num_classes: int | None = None,
+        gan_loss: dict[str, Any] | nn.Module | None = None,
+        disc_regularizers: Sequence[dict[str, Any] | nn.Module] = (),
+        gen_regularizers: Sequence[dict[str, Any] | nn.Module] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(generator, discriminator, **kwargs)
+        self.noise_size = noise_size
+        self.num_classes = num_classes
+        if gan_loss is None:
+            gan_loss = dict(type='mmamp.GANLoss', gan_type='vanilla')
+        self.gan_loss = built('gan_loss', gan_loss)
+        self.disc_regularizers = _build_all(
+            'disc_regularizers', disc_regularizers
+        )
+        self.gen_regularizers = _build_all(
+            'gen_regularizers', gen_regularizers
+        )
+        _check_kinds(self.disc_regularizers, self.gen_regularizers)
+        self._evaluated = 0
+        if len(self.gen_regularizers):
+            _check_two_part(self.generator)
+
+    @property
+    def higher_order_networks(self) -> tuple[str, ...]:
+        """tuple[str]: Those that have regularizers."""
+        regularizers = dict(
+            discriminator=self.disc_regularizers,
+            generator=self.gen_regularizers,
+        )
+        return tuple(name for name, found in regularizers.items() if found)
+
+    def disc_loss(
+        self,
+        inputs: Tensor,
+        data_samples: Any,
+        optimizer_wrapper: OptimWrapper,
+    ) -> dict[str, Tensor]:
+        """Real images should be told from generated ones."""
+        real_labels = self._labels(data_samples)
+        num = len(inputs)
+        place = self._place('discriminator', num, optimizer_wrapper)
+        with torch.no_grad():
+            fake, fake_labels = self._generate(
+                self._random(num, DISCRIMINATOR, place)
+            )
+        pred_fake = self._discriminate(fake, fake_labels)
+        pred_real = self._discriminate(inputs, real_labels)
+        losses = dict(
+            loss_disc_fake=self.gan_loss(pred_fake, False, is_disc=True),
+            loss_disc_real=self.gan_loss(pred_real, True, is_disc=True),
+        )
+        for regularizer in _due(self.disc_regularizers, place):
+            with eager(self.discriminator):
+                losses[_name(regularizer)] = regularizer(
+                    self.discriminator,
+                    _arguments(inputs, real_labels),
+                    _arguments(fake, fake_labels),
+                    grad=_grad_of(optimizer_wrapper),
+                    random=self._random(num, DISC_PENALTY, place),
+                )
+        return losses
+
+    def gen_loss(
+        self,
+        inputs: Tensor,
+        data_samples: Any,
+        optimizer_wrapper: OptimWrapper,
+    ) -> dict[str, Tensor]:
+        """Generated images should pass as real."""
+        place = self._place('generator', len(inputs), optimizer_wrapper)
+        fake, labels = self._generate(
+            self._random(len(inputs), GENERATOR, place)
+        )
+        losses = dict(
+            loss_gen=self.gan_loss(self._discriminate(fake, labels), True)
+        )
+        for regularizer in _due(self.gen_regularizers, place):
+            num = max(len(inputs) // regularizer.batch_shrink, 1)
+            random = self._random(num, GEN_PENALTY, place)
+            # A model wrapper knows nothing of the two methods.
+            generator = unwrap(self.generator)
+            with regularizer.precision(inputs, generator):
+                latents = self._map(generator, random)
+            losses[_name(regularizer)] = regularizer(
+                self._synthesis(generator, random),
+                latents,
+                grad=_grad_of(optimizer_wrapper),
+                random=random,
+            )
+        return losses
+
+    def _generate(self, random: SampleRandom) -> tuple[Tensor, Tensor | None]:
+        """Images and their labels."""
+        noise, labels = self._latents(random)
+        return self._call(self.generator, noise, labels), labels
+
+    def _map(self, generator: Any, random: SampleRandom) -> Tensor:
+        """The first part of a two-part generator: latents ``w``."""
+        w: Tensor = generator.mapping(*_arguments(*self._latents(random)))
+        return w
+
+    def _synthesis(
+        self, generator: Any, random: SampleRandom
+    ) -> Callable[[Tensor], Tensor]:
+        """The second part, from latents to images."""
+        synthesis: Callable[[Tensor], Tensor] = generator.synthesis
+        return synthesis
+
+    def _discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        return self._call(self.discriminator, images, labels)
+
+    @staticmethod
+    def _call(network: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
+        result: Tensor = network(*_arguments(x, labels))
+        return result
+
+    def _labels(self, data_samples: Any) -> Tensor | None:
+        """Labels of a real batch, if the model uses them."""
+        if self.num_classes is None:
+            return None
+        labels: Tensor | None = (
+            data_samples.get('gt_label')
+            if isinstance(data_samples, dict)
+            else None
+        )
+        if labels is None:
+            raise ValueError(
+                f'num_classes={self.num_classes}, but the batch has no '
+                "data_samples['gt_label']: let the dataset give labels, or "
+                'leave num_classes out'
+            )
+        return labels
+
+    def _latents(self, random: SampleRandom) -> tuple[Tensor, Tensor | None]:
+        """Draw latent vectors and labels.
+
+        Args:
+            random (SampleRandom): The samples that they are for.
+
+        Returns:
+            tuple[Tensor, Tensor or None]: Noise of shape (num, noise_size),
+            standard normal, and labels of shape (num, ), uniform.
+        """
+        noise = random.normal(self.noise_size)
+        if self.num_classes is None:
+            return noise, None
+        return noise, random.integers(self.num_classes)
+
+    def sample(
+        self,
+        num: int,
+        labels: Tensor | None = None,
+        index: int = 0,
+        use_ema: bool = True,
+    ) -> Tensor:
+        """Generate images in evaluation mode.
+
+        Args:
+            num (int): How many.
+            labels (Tensor, optional): Class labels of shape (num, ); Defaults
+                to None: random ones, if the model is conditional.
+            index (int): The same index gives the same latents. Defaults to 0.
+            use_ema (bool): Whether the averaged generator is used, if there
+                is one. Defaults to True.
+
+        Returns:
+            Tensor: uint8 images of shape (num, C, H, W).
+        """
+        noise, drawn = self.latents(num, index)
+        return self.generate(
+            noise, drawn if labels is None else labels, use_ema
+        )
+
+    def latents(self, num: int, index: int = 0) -> tuple[Tensor, Any]:
+        """Latents to sample; those of index 0 are an evaluation's, too.
+
+        Args:
+            num (int): How many; the first are the same whatever it is.
+            index (int): The same index gives the same latents. Defaults to 0.
+
+        Returns:
+            tuple[Tensor, Tensor or None]: Noise of shape (num, noise_size),
+            standard normal, and labels of shape (num, ), uniform, if the
+            model is conditional.
+        """
+        return self._latents(self._random(num, SAMPLES, (index, 0)))
+
+    @torch.no_grad()
+    def generate(
+        self,
+        noise: Tensor,
+        labels: Tensor | None = None,
+        use_ema: bool = True,
+    ) -> Tensor:
+        """Generate images from given latents in evaluation mode.
+
+        Args:
+            noise (Tensor): Of shape (N, noise_size).
+            labels (Tensor, optional): Class labels of shape (N, ), if the
+                model is conditional. Defaults to None.
+            use_ema (bool): Whether the averaged generator is used, if there
+                is one. Defaults to True.
+
+        Returns:
+            Tensor: uint8 images of shape (N, C, H, W).
+        """
+        with in_evaluation(self, 'generator', use_ema) as network:
+            images = self._call(network, noise, labels)
+        pixels: Tensor = self.data_preprocessor.to_uint8(images)
+        return pixels
+
+    def panels(self, data: dict[str, Any]) -> dict[str, Tensor]:
+        """Pictures to look at, by what they are.
+
+        Args:
+            data (dict): A batch, as the data loader gives it.
+
+        Returns:
+            dict[str, Tensor]: uint8 images of shape (N, C, H, W): real ones,
+            generated ones of the same classes, always of the same latents,
+            and, if there is an average, its.
+        """
+        real = data['inputs']
+        labels = self._labels(data.get('data_samples'))
+        if labels is not None:
+            labels = labels.to(self.data_preprocessor.device)
+        panels = dict(real=real, generator=self.sample(len(real), labels))
+        if self.generator_ema is not None:
+            raw = self.sample(len(real), labels, use_ema=False)
+            panels = dict(real=real, generator=raw, EMA=panels['generator'])
+        return panels
+
+    def train(self, mode: bool = True) -> 'ImageGAN':
+        """Switch the mode; evaluation begins with its first latents."""
+        self._evaluated = 0
+        super().train(mode)
+        return self
+
+    def forward(
+        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
+    ) -> Any:
+        """Generate as many images as there are inputs.
+
+        Each call takes other latents; the first after :meth:`eval` takes those
+        that the first one always takes, so that evaluations can be compared.
+
+        Args:
+            inputs (Tensor): A batch of images; only its length counts.
+            data_samples (Any): Labels to generate, in ``gt_label``. Defaults
+                to None.
+            mode (str): ``'tensor'`` or ``'predict'``.
+
+        Returns:
+            Tensor or list[dict]: uint8 images of shape (N, C, H, W);
+            in mode ``'predict'`` one dict each, with ``fake_img``.
+
+        Raises:
+            ValueError: If ``mode`` is another. A GAN has two losses, which
+                :meth:`train_step` computes.
+        """
+        check_mode(mode)
+        place = (0, self._evaluated)
+        self._evaluated += len(inputs) * get_world_size()
+        random = self._random(len(inputs), SAMPLES, place)
+        noise, labels = self._latents(random)
+        if data_samples:
+            labels = self._labels(data_samples)
+        images = self.generate(noise, labels)
+        if mode == 'tensor':
+            return images
+        return [dict(fake_img=image) for image in images]
+
+
+def _build_all(
+    name: str, modules: Sequence[dict[str, Any] | nn.Module]
+) -> nn.ModuleList:
+    return nn.ModuleList(built(name, module) for module in modules)
+
+
+def _check_kinds(of_disc: nn.ModuleList, of_gen: nn.ModuleList) -> None:
+    """Refuse a regularizer of the other network."""
+    for key, given, wrong, right in (
+        ('disc', of_disc, PathLength, 'gen'),
+        ('gen', of_gen, DiscriminatorPenalty, 'disc'),
+    ):
+        for regularizer in given:
+            if isinstance(regularizer, wrong):
+                raise ValueError(
+                    f'{key}_regularizers: {type(regularizer).__name__} '
+                    f'belongs into {right}_regularizers'
+                )
+
+
+def _check_two_part(generator: nn.Module) -> None:
+    missing = [
+        x for x in ('mapping', 'synthesis') if not hasattr(generator, x)
+    ]
+    if missing:
+        raise ValueError(
+            'gen_regularizers need a generator with the methods `mapping` '
+            f'and `synthesis`, but {type(generator).__name__} has no '
+            f'{" and no ".join(missing)}'
+        )
+
+
+def _arguments(x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
+    """What a network is called with."""
+    return (x,) if labels is None else (x, labels)
+
+
+def _due(regularizers: nn.ModuleList, place: tuple[int, int]) -> Iterator[Any]:
+    """Those whose turn it is: all of a window, or nothing of it."""
+    update, _ = place
+    regularizer: Any
+    for regularizer in regularizers:
+        if regularizer.is_due(update):
+            yield regularizer
+
+
+def _name(regularizer: nn.Module) -> str:
+    return f'loss_{type(regularizer).__name__.lower()}'
+
+
+def _grad_of(optimizer_wrapper: OptimWrapper) -> Any:
+    """The wrapper's true gradients; in plain float32 torch's are."""
+    return getattr(optimizer_wrapper, 'grad', torch.autograd.grad)

@@ -1,0 +1,1 @@
+"""What the networks of several papers are made of."""

@@ -1,0 +1,110 @@
+"""What penalties on gradients share."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmamp.precision.islands import islands
+from mmamp.utils.checks import check_int, check_weight
+
+Grad = Callable[..., tuple[Tensor, ...]]
+
+
+class Regularizer(nn.Module):
+    """A weighted term that need not be computed at every update.
+
+    Lazy regularisation (StyleGAN2, Karras et al., 2020, section 3.1): at
+    every ``interval``-th update of its network the term is added, ``interval``
+    times as heavy.
+
+    Args:
+        weight (float): Of the term.
+        interval (int): Updates from one computation to the next. Defaults to
+            1: at each.
+        force_fp32 (bool): Whether the network is run in float32 for this
+            term, outside of autocast. Defaults to False.
+
+    Raises:
+        ValueError: If ``weight`` is negative or ``interval`` no positive int.
+    """
+
+    def __init__(
+        self, weight: float, interval: int = 1, force_fp32: bool = False
+    ) -> None:
+        super().__init__()
+        name = type(self).__name__
+        self.weight = check_weight(f'{name}: weight', weight)
+        self.interval = check_int(f'{name}: interval', interval)
+        self.force_fp32 = force_fp32
+        self._said_float32 = False
+
+    def is_due(self, update: int) -> bool:
+        """Whether the term belongs to an update.
+
+        Args:
+            update (int): Index of the network's update, from 0.
+
+        Returns:
+            bool: Whether it does; never with a weight of 0.
+        """
+        return self.weight > 0 and update % self.interval == 0
+
+    def weighted(self, penalty: Tensor) -> Tensor:
+        """The term as it enters the loss.
+
+        Args:
+            penalty (Tensor): The term itself, a scalar.
+
+        Returns:
+            Tensor: A scalar: times ``weight`` and ``interval``.
+        """
+        return penalty * (self.weight * self.interval)
+
+    def precision(
+        self, like: Tensor, network: object
+    ) -> AbstractContextManager[Any]:
+        """The context that the network is run in.
+
+        Args:
+            like (Tensor): On the network's device, of any shape.
+            network (object): If it is a module with BatchNorm that would run
+                in float16, it is run in float32 for the term, and that is
+                logged: BatchNorm's second derivative divides by the variance
+                of its input, and is then not finite at any scale.
+
+        Returns:
+            AbstractContextManager: To be entered.
+        """
+        device = like.device.type
+        if self.force_fp32:
+            return torch.autocast(device, enabled=False)
+        if (
+            torch.is_autocast_enabled(device)
+            and torch.get_autocast_dtype(device) is torch.float16
+            and _has_float16_batch_norm(network)
+        ):
+            if not self._said_float32:
+                self._said_float32 = True
+                print_log(
+                    f'{type(self).__name__}: {type(network).__name__} has '
+                    'BatchNorm, whose second derivative is not finite in '
+                    'float16, and is run in float32 for this penalty; with '
+                    "custom_hooks=[dict(type='mmamp.PrecisionHook', "
+                    "rules=['normalisation'])] BatchNorm alone would be",
+                    logger='current',
+                )
+            return torch.autocast(device, enabled=False)
+        return nullcontext()
+
+
+def _has_float16_batch_norm(network: object) -> bool:
+    return isinstance(network, nn.Module) and any(
+        isinstance(module, _BatchNorm)
+        and not any(x.dtype is torch.float32 for x in islands(module))
+        for module in network.modules()
+    )

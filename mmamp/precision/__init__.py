@@ -1,0 +1,1 @@
+"""Which dtype runs where: the tables of dtypes and of devices."""

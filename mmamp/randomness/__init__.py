@@ -1,0 +1,1 @@
+"""Random numbers as a function of where the run is."""

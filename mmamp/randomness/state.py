@@ -1,0 +1,58 @@
+"""States of the random-number generators."""
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+from .position import seed_at
+
+
+def rng_state() -> dict[str, Any]:
+    """The state of Python's, numpy's and torch's generators, plain.
+
+    Returns:
+        dict: Numbers, strings and tensors, so that it can be saved in a
+        checkpoint that loads with ``weights_only=True``.
+    """
+    version, internal, gauss = random.getstate()
+    legacy: Any = np.random.get_state()
+    kind, keys, position, has_gauss, cached = legacy
+    state = dict(
+        python=[version, list(internal), gauss],
+        numpy=[kind, keys.tolist(), position, has_gauss, cached],
+        torch=torch.get_rng_state(),
+    )
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        state['cuda'] = torch.cuda.get_rng_state()
+    return state
+
+
+def set_rng_state(state: dict[str, Any]) -> None:
+    """Go on from a state.
+
+    Args:
+        state (dict): From :func:`rng_state`, possibly of another process.
+    """
+    version, internal, gauss = state['python']
+    random.setstate((version, tuple(internal), gauss))
+    kind, keys, *rest = state['numpy']
+    np.random.set_state((kind, np.array(keys, np.uint32), *rest))
+    torch.set_rng_state(state['torch'].cpu())
+    if 'cuda' in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state['cuda'].cpu())
+
+
+def part_ranks(rank: int) -> None:
+    """Have ranks that were seeded alike draw other numbers from now on.
+
+    Args:
+        rank (int): Of this process. The first one goes on as it is, so that
+            a run of one process draws what it would have drawn.
+    """
+    if rank == 0:
+        return
+    seed_at([torch.initial_seed() % 2**63, rank])
+    # The accelerators too, which draw what is dropped out on them.
+    torch.manual_seed(torch.initial_seed())

@@ -1,0 +1,91 @@
+"""Whether code draws random numbers, and code that may."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+_STAND_IN = np.random.MT19937(0)
+"""For numpy's own generator, while data is loaded; made once, as it costs."""
+
+
+@contextmanager
+def preserved() -> Iterator[None]:
+    """Run code that seeds the generators, and put them back after it.
+
+    numpy's is exchanged for another one meanwhile, since reading its state
+    takes longer than all the rest; what it may have kept of a pair of normal
+    numbers is drawn anew.
+    """
+    kept = random.getstate(), torch.get_rng_state()
+    numpy: Any = np.random
+    generator = numpy.get_bit_generator()
+    numpy.set_bit_generator(
+        np.random.MT19937(0) if generator is _STAND_IN else _STAND_IN
+    )
+    try:
+        yield
+    finally:
+        random.setstate(kept[0])
+        torch.set_rng_state(kept[1])
+        numpy.set_bit_generator(generator)
+
+
+class DrawWatch:
+    """Tells whether code draws a number, at a fraction of seeding's price.
+
+    Whatever the code drew is put back at its end, but, as with
+    :func:`preserved`, what numpy had kept of a pair of normal numbers. Not
+    told is a draw whose generator the code itself puts back.
+
+    Args:
+        seed (int): Of the generator that numpy has meanwhile, from 0 on.
+
+    Attributes:
+        drawn (bool): Whether the last code that was watched drew a number.
+
+    Examples:
+        >>> watch = DrawWatch(0)
+        >>> with watch.watching():
+        ...     number = random.random()
+        >>> watch.drawn
+        True
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.drawn = False
+        self._seed = seed
+        self._pair()
+
+    def _pair(self) -> None:
+        """Two generators for numpy that go on together, until one is used.
+
+        Reading the state of one takes longer than all the rest.
+        """
+        self._used, self._idle = (
+            np.random.MT19937(self._seed) for _ in range(2)
+        )
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch the code in this context."""
+        numpy: Any = np.random
+        kept = random.getstate(), torch.get_rng_state()
+        generator = numpy.get_bit_generator()
+        numpy.set_bit_generator(self._used)
+        try:
+            yield
+        finally:
+            numpy.set_bit_generator(generator)
+            self.drawn = (
+                self._used.random_raw() != self._idle.random_raw()
+                or random.getstate() != kept[0]
+                or not torch.equal(torch.get_rng_state(), kept[1])
+            )
+            if self.drawn:
+                random.setstate(kept[0])
+                torch.set_rng_state(kept[1])
+                self._pair()

@@ -1,0 +1,1 @@
+"""What is small and has no subject of its own."""

@@ -1,0 +1,83 @@
+"""Modules under the names that a config calls them by."""
+
+from collections.abc import Iterator, Sequence
+
+from mmengine.model import BaseAveragedModel, is_model_wrapper
+from torch import nn
+
+
+def unwrap(module: nn.Module) -> nn.Module:
+    """Return the module inside of any number of model wrappers.
+
+    Args:
+        module (nn.Module): A module, wrapped (``MODEL_WRAPPERS``) or not.
+    """
+    while is_model_wrapper(module):
+        module = module.get_submodule('module')
+    return module
+
+
+def quick_modules(root: nn.Module) -> Iterator[nn.Module]:
+    """A module and all that it holds, in a fraction of torch's time.
+
+    What is held in two places comes twice: for what is cheap, and asked for in
+    every iteration.
+
+    Args:
+        root (nn.Module): The module, which comes first.
+    """
+    left: list[nn.Module | None] = [root]
+    while left:
+        module = left.pop()
+        if module is not None:
+            yield module
+            left.extend(module._modules.values())
+
+
+def named_modules(
+    model: nn.Module, names: Sequence[str] = ('',)
+) -> Iterator[tuple[list[str], nn.Module]]:
+    """Modules with their names, without those of model wrappers.
+
+    Args:
+        model (nn.Module): The model, inside of model wrappers or not.
+        names (Sequence[str]): Its own names. Defaults to none.
+
+    Yields:
+        tuple[list[str], nn.Module]: The first name is the module's; what an
+        averaged model ``x_ema`` holds is also called ``x``.
+    """
+    model = unwrap(model)
+    yield list(names), model
+    for child_name, child in model.named_children():
+        children = [f'{name}.' * bool(name) + child_name for name in names]
+        if isinstance(model, BaseAveragedModel) and child_name == 'module':
+            children += [
+                name.removesuffix('_ema')
+                for name in names
+                if name.endswith('_ema')
+            ]
+        yield from named_modules(child, children)
+
+
+def check_networks_hold_all(model: nn.Module, does: str) -> None:
+    """Refuse a model of several networks with parameters outside of them.
+
+    Args:
+        model (nn.Module): The model.
+        does (str): What is not done with such parameters, and by what.
+
+    Raises:
+        ValueError: If it has trainable ones.
+    """
+    own = [
+        name
+        for name, param in model.named_parameters(recurse=False)
+        if param.requires_grad
+    ]
+    if own:
+        raise ValueError(
+            f'{type(model).__name__} has parameters of its own '
+            f'({", ".join(own)}), which {does}: move them into one of its '
+            f'networks ({", ".join(model._modules)})'
+        )

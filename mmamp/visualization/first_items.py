@@ -1,0 +1,70 @@
+"""A few items of a dataset, always the same ones."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.dataset import default_collate
+
+from mmamp.randomness.position import seed_at
+from mmamp.randomness.watch import preserved
+
+
+def first_items(
+    dataset: Any, num: int, labels: Sequence[int] | None = None
+) -> dict[str, Any]:
+    """Load and stack the first items of a dataset.
+
+    Random transforms are seeded, and no generator is moved.
+
+    Args:
+        dataset (Dataset): With items of one size.
+        num (int): How many; from the beginning again if it has fewer.
+        labels (Sequence[int], optional): Classes that they shall be of, if
+            the dataset knows its items' ``gt_label``. Defaults to None: any.
+
+    Returns:
+        dict: A batch, as the data loader gives it.
+
+    Raises:
+        ValueError: If the items are of several sizes.
+    """
+    indices = [i % len(dataset) for i in range(num)]
+    if labels is not None:
+        indices = _of_classes(dataset, indices, labels)
+    with preserved():
+        items = []
+        for i in indices:
+            seed_at((0, 0, i))
+            items.append(dataset[i])
+    sizes = sorted({tuple(item['inputs'].shape) for item in items})
+    if len(sizes) > 1:
+        raise ValueError(
+            f'the first {num} items of {type(dataset).__name__} are of '
+            f'several sizes ({", ".join(map(str, sizes[:3]))}), and cannot be '
+            'shown beside each other: let its pipeline resize or crop them, '
+            'or ask for a single one'
+        )
+    batch: dict[str, Any] = default_collate(items)
+    return batch
+
+
+def _of_classes(
+    dataset: Any, indices: list[int], labels: Sequence[int]
+) -> list[int]:
+    """Indices of items of the classes, where there are such."""
+    if not hasattr(dataset, 'get_data_info'):
+        return indices
+    wanted = set(labels)
+    by_class = defaultdict(list)
+    for i in range(len(dataset)):
+        label = dataset.get_data_info(i).get('gt_label')
+        if label in wanted:
+            by_class[label].append(i)
+    taken: dict[int, int] = defaultdict(int)
+    for place, label in enumerate(labels):
+        found = by_class.get(label)
+        if found:
+            indices[place] = found[taken[label] % len(found)]
+            taken[label] += 1
+    return indices

@@ -1,0 +1,158 @@
+"""Of ``benchmarks.results``, the command, and what it writes."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.results import main, runs
+from benchmarks.results.runs import Run
+from benchmarks.results.tables import table, write
+
+CONFIG = """
+default_scope = 'mmamp'
+loader = dict(
+    batch_size=4, num_workers=0, collate_fn=dict(type='default_collate'),
+    dataset=dict(
+        type='DigitsDataset', indices=8,
+        pipeline=[
+            dict(type='Resize', scale=(16, 16)), dict(type='PackImage')]))
+train_dataloader = dict(
+    sampler=dict(type='InfiniteSampler', shuffle=True), **loader)
+val_dataloader = dict(
+    sampler=dict(type='DefaultSampler', shuffle=False), **loader)
+val_cfg = dict()
+val_evaluator = dict(type='SWD', num_patches=4)
+train_cfg = dict(by_epoch=False, max_iters=4, val_interval=4)
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=2),
+    checkpoint=dict(type='CheckpointHook', by_epoch=False, save_best='SWD/avg',
+                    rule='less'))
+custom_hooks = [dict(type='SampleHook', interval=4, num_samples=4)]
+visualizer = dict(
+    type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
+log_processor = dict(by_epoch=False)
+size = dict(image_size=16, base_channels=2)
+model = dict(
+    type='ImageGAN', noise_size=4,
+    generator=dict(
+        type='DCGANGenerator', out_channels=1, noise_size=4, **size),
+    discriminator=dict(type='DCGANDiscriminator', in_channels=1, **size))
+optimizer = dict(type='TYPE', optimizer=dict(type='Adam', lr=1e-3))
+optim_wrapper = dict(
+    constructor='OptimWrapperConstructor',
+    generator=optimizer, discriminator=optimizer)
+"""
+
+
+def run(precision, seed, iters=None):
+    return Run(Path('a.py'), precision, seed, iters, f'{precision}-{seed}')
+
+
+def test_table():
+    found = {
+        run('float32', 0): dict(FID=1.0, FID_std=9.0, peak_memory=2**20),
+        run('float32', 1): dict(FID=3.0, FID_std=9.0, peak_memory=3 * 2**20),
+        run('bfloat16', 0): dict(FID=2.0, FID_std=9.0, peak_memory=2**20),
+        run('float16', 0, 50): dict(FID=12.34567, peak_memory=2**20),
+    }
+    times = dict(
+        float32=[0.1, 0.2, 0.4],
+        bfloat16=[0.05, 0.2, 0.3],
+        float16=[0.1, 0.2, 0.4],
+    )
+    lines = table(found, times).splitlines()
+    assert lines[0].split(' | ')[:4] == [
+        '| precision',
+        'seeds',
+        'FID',
+        'ms an iteration',
+    ]
+    cells = '| float32 | 0, 1 | 2 ± 1.4 | 200 | 1.00 (1.00 to 1.00) | 3 |'
+    assert lines[2] == cells
+    cells = '| bfloat16 | 0 | 2 | 200 | 0.75 (0.50 to 1.00) | 1 |'
+    assert lines[3] == cells
+    assert lines[4].startswith('| float16 (50 iterations) | 0 | 12.35 |')
+
+
+class TestWrite:
+    def test_after_what_is_there(self, tmp_path):
+        (tmp_path / 'README.md').write_text('# A\n\ntext\n')
+        write(tmp_path / 'a.py', 'one')
+        write(tmp_path / 'b.py', 'two')
+        text = (tmp_path / 'README.md').read_text()
+        assert text.startswith('# A\n\ntext\n\n<!-- results of a: begin -->')
+        assert text.index('one') < text.index('two')
+
+    def test_in_place_of_older_ones(self, tmp_path):
+        readme = tmp_path / 'README.md'
+        readme.write_text('# A\n')
+        for text in ('one', 'other', 'one'):
+            write(tmp_path / 'a.py', text)
+            write(tmp_path / 'b.py', 'two')
+            found = readme.read_text()
+        assert found.count('one') == found.count('two') == 1
+        assert 'other' not in found
+        write(tmp_path / 'a.py', 'one')
+        assert readme.read_text() == found
+
+
+@pytest.mark.parametrize('kind', ['OptimWrapper', 'AmpOptimWrapper'])
+@pytest.mark.slow
+def test_a_whole_run(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(runs, 'TIMED', 20)
+    monkeypatch.setattr(runs, 'ROUNDS', 1)
+    monkeypatch.chdir(tmp_path)
+    config = Path('tiny.py')
+    config.write_text(CONFIG.replace('TYPE', kind))
+    Path('README.md').write_text('# Tiny\n')
+    arguments = [str(config), '--seeds', '0', '--float16-iters', '2']
+    assert main(arguments) == 0
+    text = Path('README.md').read_text()
+    for row in ('float32 |', 'bfloat16 |', 'float16 (2 iterations) |'):
+        assert f'| {row} 0 |' in text
+    assert 'SWD/avg' in text
+    assert '![samples of tiny](tiny.png)' in text
+    assert Path('tiny.png').is_file()
+    root = Path('work_dirs/results/tiny')
+    log = next((root / 'float32-0').glob('2*/*.log')).read_text()
+    assert 'float32' in log
+    assert 'bfloat16 on' not in log
+    log = next((root / 'bfloat16-0').glob('2*/*.log')).read_text()
+    assert 'generator: bfloat16 on cpu' in log
+    # What is there is not run again.
+    before = {p: p.stat().st_mtime for p in root.glob('*/result.json')}
+    assert main(arguments) == 0
+    after = {p: p.stat().st_mtime for p in root.glob('*/result.json')}
+    assert before == after
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['no.py'], "'no.py' does not exist"),
+        (['a.py'], "no README.md beside 'a.py'"),
+        (['b/b.py', '--seeds', 'x'], 'invalid int value'),
+        (['b/b.py'], 'holds no optimizer'),
+    ],
+)
+def test_mistakes(tmp_path, monkeypatch, arguments, message, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path('a.py').touch()
+    Path('b').mkdir()
+    for name in ('b.py', 'README.md'):
+        Path('b', name).touch()
+    with pytest.raises(SystemExit) as error:
+        main(arguments)
+    assert error.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_run_that_fails_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path('bad.py').write_text('optim_wrapper = dict(optimizer=dict())\n')
+    Path('README.md').touch()
+    assert main(['bad.py']) == 1
+    (error,) = capsys.readouterr().err.splitlines()
+    file = Path('work_dirs/results/bad/float32-0/output.txt')
+    assert f'{file} says why' in error
+    assert 'mmamp.train: error' in file.read_text()

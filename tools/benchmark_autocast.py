@@ -20,6 +20,7 @@ from mmamp.models.archs import DCGANDiscriminator, DCGANGenerator
 from mmamp.models.losses import GANLoss
 from mmamp.precision.autocast import autocast
 from mmamp.precision.devices import has_native
+from mmamp.precision.names import name_of
 
 
 def parse_args() -> argparse.Namespace:
@@ -65,7 +66,7 @@ def main() -> None:
     args = parse_args()
     variants: dict[str, Callable] = {'float32': nullcontext}
     for dtype in (torch.bfloat16, torch.float16):
-        name = str(dtype).removeprefix('torch.')
+        name = name_of(dtype)
         variants[f'{name}, torch.autocast'] = lambda d=dtype: torch.autocast(
             'cpu', dtype=d
         )
@@ -83,7 +84,7 @@ def main() -> None:
             step()
             times[name].append(time.perf_counter() - start)
     native = [
-        str(d).removeprefix('torch.')
+        name_of(d)
         for d in (torch.bfloat16, torch.float16)
         if has_native('cpu', d)
     ]

@@ -15,8 +15,9 @@ from typing import Any
 from mmengine.config import Config
 
 from mmamp.config.amp import mixed_optimizers
+from mmamp.precision.names import COMPARED
 
-PRECISIONS = ('float32', 'bfloat16', 'float16')
+PRECISIONS = COMPARED
 TIMED, ROUNDS = 30, 3
 """Iterations of a timed run, and how often each precision has its turn."""
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from benchmarks.results.tables import put_between
 from mmamp.launcher.mistakes import exit_code
 from mmamp.precision.devices import machine
+from mmamp.precision.names import COMPARED
 
 from .comparisons import (
     EPOCH,
@@ -28,7 +29,6 @@ from .models import MODELS_BY_NAME
 from .report import Rows, empty_rows, ratio_rows, shown, variant_rows
 
 COMMAND = 'benchmarks.speed'
-DTYPES = ('float32', 'bfloat16', 'float16')
 RUNNER = 'The Runner beside the training step, batch 8'
 PAGES = [Path(f'docs/{x}/benchmark.md') for x in ('en', 'zh_cn')]
 MARKS = (
@@ -53,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--dtypes',
         nargs='+',
-        choices=DTYPES[1:],
+        choices=COMPARED[1:],
         help='beside float32; default: those that the device has '
         'instructions for, and bfloat16',
     )
@@ -97,7 +97,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     if args.write and missing:
         parser.error(f'--write: there is no {missing[0]} in {Path.cwd()}')
     args.models = args.models or (['tiny'] if args.quick else MODELS_BY_NAME)
-    chosen = args.dtypes or ['bfloat16', *filter(is_native, DTYPES[1:])]
+    chosen = args.dtypes or ['bfloat16', *filter(is_native, COMPARED[1:])]
     args.dtypes = ['float32', *dict.fromkeys(chosen)]
     args.rounds = args.rounds or (4 if args.quick else 6)
     args.starts = args.starts or (1 if args.quick else 6)
@@ -183,7 +183,7 @@ def _empty(args: argparse.Namespace, folder: Path) -> Rows:
 def _heading(argv: list[str]) -> str:
     """When and where it was measured, and how."""
     today = datetime.date.today().isoformat()
-    native = ' and '.join(filter(is_native, DTYPES[1:])) or 'float32 alone'
+    native = ' and '.join(filter(is_native, COMPARED[1:])) or 'float32 alone'
     command = ' '.join(['python tools/benchmark.py', *argv])
     return (
         f'{today}, on {machine()}, {os.cpu_count()} cores, instructions for '

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from mmengine.device import get_device
 from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper, OptimWrapperDict
@@ -118,7 +119,7 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
     settings = common(variant, work_dir)
     cfg = settings.pop('model')
     model = MODELS.build(cfg) if variant.model == EMPTY else StockGAN(cfg)
-    model.to('cuda' if torch.cuda.is_available() else 'cpu')
+    model.to(get_device())
     wrappers = {
         name: _wrapper(getattr(model, name), variant.dtype)
         for name in ('generator', 'discriminator')

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
+
+from mmamp.precision.devices import current
 
 
 class Turns:
@@ -32,8 +33,7 @@ class Turns:
         self._left -= 1
         if self._left:
             return True
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        current().synchronize()
         self._pipe.send(time.perf_counter() - self._start)
         return self.begin()
 

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
+from mmamp.compat.torch import set_versions, versions_of
+
 _HISTORY = 'mmamp.history'
 
 
@@ -74,8 +76,9 @@ def without_wrapper(state: Any) -> Any:
     found: Any = OrderedDict(
         (name.removeprefix('module.'), value) for name, value in state.items()
     )
-    found._metadata = OrderedDict(
+    versions = OrderedDict(
         (name.removeprefix('module').removeprefix('.'), value)
-        for name, value in getattr(state, '_metadata', {}).items()
+        for name, value in (versions_of(state) or {}).items()
     )
+    set_versions(found, versions)
     return found

@@ -12,11 +12,12 @@ from mmengine.config.lazy import LazyAttr, LazyObject
 from mmengine.logging import print_log
 from mmengine.registry import OPTIM_WRAPPERS
 
+from mmamp.compat.mmengine import raw, raw_values
+from mmamp.precision.names import CHOICES, FULL, described, name_of
+
 from .own_class import own_class
 
 AMP_TYPE = 'mmamp.AmpOptimWrapper'
-VALID_DTYPES = ('float16', 'bfloat16', 'float32', 'float64', 'auto')
-FULL_PRECISION = ('float32', 'float64')
 
 # Why MMEngine's other wrappers are refused
 _FOREIGN = {
@@ -37,7 +38,7 @@ class Precision:
 
     Args:
         type_name (str): The wrapper's, as the config spells it.
-        kind (str): ``'plain'`` (float32), ``'stock'`` (MMEngine's AMP) or
+        kind (str): ``'float32'``, ``'stock'`` (MMEngine's AMP) or
             ``'mmamp'``.
         dtype (str or None): None is the device's default.
         loss_scale (str or int or float or dict or None): None is
@@ -52,12 +53,11 @@ class Precision:
     @property
     def mixed(self) -> bool:
         """Whether the optimizer is in mixed precision."""
-        return self.kind != 'plain' and self.dtype not in FULL_PRECISION
+        return FULL not in (self.kind, self.dtype)
 
     def __str__(self) -> str:
         if not self.mixed:
-            dtype = 'float32' if self.kind == 'plain' else self.dtype
-            return f'{self.type_name} ({dtype})'
+            return f'{self.type_name} ({FULL})'
         dtype = self.dtype or "the device's default"
         scale = 'dynamic' if self.loss_scale is None else self.loss_scale
         text = f'loss_scale {scale}'
@@ -85,7 +85,7 @@ class AmpChange:
         parts = [f'{self.name}: {self.before} -> {self.after}']
         if self.before.mixed and self.after.mixed:
             parts.append('in mixed precision already')
-        elif self.before.dtype in FULL_PRECISION:
+        elif self.before.dtype == FULL:
             parts.append(f'kept in {self.before.dtype}, as its dtype says')
         for key in ('dtype', 'loss_scale'):
             was, now = getattr(self.before, key), getattr(self.after, key)
@@ -107,8 +107,8 @@ def enable_amp(
 
     Args:
         cfg (Config): The config. It is not changed.
-        dtype (str, optional): 'float16', 'bfloat16', 'float32', 'float64' or
-            'auto', to replace the config's own. Defaults to None: keep the
+        dtype (str, optional): 'float16', 'bfloat16', 'float32' or 'auto',
+            to replace the config's own. Defaults to None: keep the
             config's, or else the device's default.
         loss_scale (str or int or float or dict, optional): 'dynamic', a number
             above 0 (also as text) or a dict of ``GradScaler`` arguments, to
@@ -136,7 +136,7 @@ def enable_amp(
         raise TypeError(f'cfg must be a Config, got {type(cfg)}{hint}')
     options = _checked_options(dtype, loss_scale)
     # Copied by itself: other keys may share its dicts, and stay as they are
-    optim_wrapper = _copy_containers(_raw(cfg._cfg_dict, 'optim_wrapper'))
+    optim_wrapper = _copy_containers(raw(cfg, 'optim_wrapper'))
     entries = _entries(optim_wrapper)
     for name, entry in entries.items():
         _edit(entry, _read(name, entry, cfg), options)
@@ -220,7 +220,7 @@ def evaluation_precision(cfg: Config) -> Precision | None:
 
 
 def _read_all(cfg: Config) -> dict[str | None, Precision]:
-    entries = _entries(_raw(cfg._cfg_dict, 'optim_wrapper'))
+    entries = _entries(raw(cfg, 'optim_wrapper'))
     return {name: _read(name, entry, cfg) for name, entry in entries.items()}
 
 
@@ -228,9 +228,11 @@ def _checked_options(dtype: Any, loss_scale: Any) -> dict[str, Any]:
     """Return the options that were given, in the form to write."""
     options = {}
     if dtype is not None:
-        name = options['dtype'] = _dtype_name(dtype)
-        if name not in VALID_DTYPES:
-            raise ValueError(f'dtype must be in {VALID_DTYPES}, got {dtype!r}')
+        name = options['dtype'] = name_of(dtype)
+        if name not in CHOICES:
+            raise ValueError(
+                f'dtype must be one of {described()}, got {dtype!r}'
+            )
     if loss_scale is not None:
         options['loss_scale'] = _checked_loss_scale(loss_scale)
     return options
@@ -250,11 +252,6 @@ def _checked_loss_scale(value: Any) -> Any:
     return number if isinstance(value, str) else value
 
 
-def _dtype_name(dtype: Any) -> str:
-    """Return 'float16' for it, for torch.float16 and for its lazy forms."""
-    return str(dtype).removeprefix('torch.')
-
-
 def _copy_containers(value: Any) -> Any:
     """Copy a config, but no leaf: a copied optimizer would train no model."""
     return copy.deepcopy(value, {id(leaf): leaf for leaf in _leaves(value)})
@@ -262,7 +259,7 @@ def _copy_containers(value: Any) -> Any:
 
 def _leaves(value: Any) -> Iterator[Any]:
     if isinstance(value, Config):
-        value = value._cfg_dict
+        value = raw_values(value)
     if isinstance(value, dict):
         value = list(dict.values(value))  # a ConfigDict's own would import
     if isinstance(value, list | tuple):
@@ -302,20 +299,25 @@ def _holds_optimizer(value: Any) -> bool:
 def _read(name: str | None, entry: dict[str, Any], cfg: Config) -> Precision:
     type_, dtype = _raw(entry, 'type'), _raw(entry, 'dtype')
     type_name = 'OptimWrapper' if type_ is None else _type_name(type_)
-    scope = _raw(entry, '_scope_') or _raw(cfg._cfg_dict, 'default_scope')
+    scope = _raw(entry, '_scope_') or raw(cfg, 'default_scope')
     is_text = isinstance(type_, str | None)
     if is_text and (own := own_class(OPTIM_WRAPPERS, type_name, scope)):
         type_name, is_text = _type_name(own), False
     kind = _kind(type_name, is_text, scope)
+    key = 'optim_wrapper' if name is None else f'optim_wrapper.{name}'
     if kind is None:
-        key = 'optim_wrapper' if name is None else f'optim_wrapper.{name}'
         reason = _FOREIGN.get(type_name.rpartition('.')[2], 'it is unknown')
         raise ValueError(
             f'{key}: mmamp cannot put {type_name} in mixed precision, since '
             f"{reason}. Accepted are no type, 'OptimWrapper' and "
             f"'AmpOptimWrapper' (MMEngine's, in any scope) and {AMP_TYPE!r}"
         )
-    dtype = None if dtype is None else _dtype_name(dtype)
+    dtype = None if dtype is None else name_of(dtype)
+    if dtype is not None and dtype not in CHOICES:
+        raise ValueError(
+            f'{key}: dtype={dtype!r} is unknown: give one of {described()}, '
+            'or None'
+        )
     return Precision(type_name, kind, dtype, _raw(entry, 'loss_scale'))
 
 
@@ -340,7 +342,7 @@ def _kind(type_name: str, is_text: bool, scope: str | None) -> str | None:
     if not is_scope and package not in ('mmengine', 'mmamp'):
         return None
     amp = 'mmamp' if package == 'mmamp' else 'stock'
-    return {'OptimWrapper': 'plain', 'AmpOptimWrapper': amp}.get(class_name)
+    return {'OptimWrapper': FULL, 'AmpOptimWrapper': amp}.get(class_name)
 
 
 def _edit(
@@ -352,7 +354,7 @@ def _edit(
     if found.dtype is not None:
         # By its name: `torch.float16` is dumped as what no config can load
         entry['dtype'] = found.dtype
-    if found.dtype not in FULL_PRECISION:
+    if found.dtype != FULL:
         # One by one: `ConfigDict.update` would merge a dict into the old one
         for key, value in options.items():
             entry[key] = copy.deepcopy(value)

@@ -7,14 +7,17 @@ from typing import Any
 import torch
 from mmengine.dist import is_main_process
 from torch import Tensor, nn
-from torch.distributed import fsdp
 from torch.optim import Optimizer
+
+from mmamp.compat.torch import (
+    FSDPModule,
+    foreach_norm,
+    set_versions,
+    versions_of,
+)
 
 # What users may rely on; the rest is for this package.
 __all__ = ['whole']
-
-# torch has it from 2.6 on.
-_FSDP_MODULE: Any = getattr(fsdp, 'FSDPModule', ())
 
 
 def is_sharded(tensor: Any) -> bool:
@@ -29,7 +32,7 @@ def local(tensor: Tensor) -> Tensor:
 
 def sharded_modules(model: nn.Module) -> list[Any]:
     """The modules that ``fully_shard`` was called on, outer ones first."""
-    return [m for m in model.modules() if isinstance(m, _FSDP_MODULE)]
+    return [m for m in model.modules() if isinstance(m, FSDPModule)]
 
 
 def gathered(value: Any) -> Any:
@@ -50,8 +53,8 @@ def gathered(value: Any) -> Any:
     if isinstance(value, dict):
         items = {key: gathered(item) for key, item in value.items()}
         result = type(value)(items)
-        if hasattr(value, '_metadata'):  # versions of modules' states
-            result._metadata = value._metadata  # type: ignore[attr-defined]
+        if (versions := versions_of(value)) is not None:
+            set_versions(result, versions)
         return result
     if isinstance(value, (list, tuple)):
         return type(value)([gathered(item) for item in value])
@@ -147,7 +150,7 @@ def total_norm(grads: list[Tensor], norm_type: float = 2.0) -> Tensor:
 def _norm(tensors: list[Tensor], norm_type: float) -> Tensor:
     # A rank may have no part of a small tensor.
     tensors = [t for t in tensors if t.numel()] or [tensors[0].new_zeros(1)]
-    norms = torch._foreach_norm(tensors, norm_type)
+    norms = foreach_norm(tensors, norm_type)
     device = norms[0].device
     total: Tensor = torch.linalg.vector_norm(
         torch.stack([norm.to(device) for norm in norms]), norm_type

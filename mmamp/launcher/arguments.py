@@ -4,6 +4,8 @@ import argparse
 
 from mmengine.config import DictAction
 
+from mmamp.precision.names import LOW_CHOICES
+
 
 class Options(DictAction):
     """MMEngine's ``key=value`` options, with an error instead of a crash."""
@@ -164,7 +166,7 @@ def _add_common(
     )
     parser.add_argument(
         '--amp-dtype',
-        choices=['float16', 'bfloat16', 'auto'],
+        choices=LOW_CHOICES,
         help="with --amp: the low precision (default: the config's, else "
         "PyTorch's for the device; auto: bfloat16 where the hardware has it)",
     )

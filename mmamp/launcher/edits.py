@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from mmengine.config import Config
 
+from mmamp.compat.mmengine import forget_filename
 from mmamp.config.amp import enable_amp
 from mmamp.config.data import seed_data
 from mmamp.config.hooks import add_hooks, evaluate_as_trained
@@ -21,7 +22,7 @@ from .model_wrapper import set_model_wrapper
 from .resume import set_resume
 from .run import check_amp_options, set_launcher, set_work_dir
 from .strategy import leave_strategy, set_strategy
-from .testing import complete_test, forget_file, seed_as_trained, set_weights
+from .testing import complete_test, seed_as_trained, set_weights
 
 Edit = Callable[[Config, Namespace], None]
 
@@ -106,7 +107,8 @@ TEST: tuple[Edit, ...] = (
     _always(evaluate_as_trained),
     _always(leave_strategy),
     _always(set_model_wrapper),
-    _always(forget_file),
+    # Not in the place of the config that training has saved.
+    _always(forget_filename),
 )
 """Of ``mmamp.test``."""
 SAMPLE: tuple[Edit, ...] = ()

@@ -70,12 +70,3 @@ def seed_as_trained(cfg: Config, args: Namespace) -> None:
     if randomness.get('seed') is None:
         randomness['seed'] = training_seed(args.checkpoint)
     cfg.randomness = randomness
-
-
-def forget_file(cfg: Config) -> None:
-    """Have the Runner save the config elsewhere than training has saved it.
-
-    Args:
-        cfg (Config): The config, changed in place.
-    """
-    object.__setattr__(cfg, '_filename', None)

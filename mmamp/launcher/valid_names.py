@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.registry import Registry
 
+from mmamp.compat.mmengine import scope_of
 from mmamp.utils.suggest import arguments_of, did_you_mean
 
 _UNKNOWN_KEY = re.compile(
@@ -72,9 +73,10 @@ def _registered(registry: Registry, given: str) -> str:
     scope, _, name = given.rpartition('.')
     root = registry.root
     if scope:
-        registry = root._search_child(scope)
-        if registry is None:
+        child = scope_of(root, scope)
+        if child is None:
             return ''  # of a package that is not there
+        registry = child
     valid = sorted({*registry.module_dict, *root.module_dict})
     hint = did_you_mean(name, valid)
     if len(valid) > MANY:

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
+from .devices import device_of_type
+from .dtypes import casts, is_narrow
 from .rounded_operands import RoundedOperands, needs_rounding
 
 
@@ -32,7 +34,7 @@ def autocast(device_type: str, dtype: torch.dtype) -> Iterator[None]:
         device_type (str): As in ``torch.device(...).type``.
         dtype (torch.dtype): ``torch.float32`` switches autocast off.
     """
-    if dtype is torch.float32:
+    if not casts(dtype):
         with torch.autocast(device_type, enabled=False):
             yield
         return
@@ -43,7 +45,7 @@ def autocast(device_type: str, dtype: torch.dtype) -> Iterator[None]:
     )
     safe = (
         SafeNormalize()
-        if dtype is torch.float16 and device_type != 'cuda'
+        if is_narrow(dtype) and not device_of_type(device_type).is_safe_norm
         else nullcontext()
     )
     with (
@@ -88,10 +90,7 @@ class SafeNormalize(TorchFunctionMode):
     ) -> Any:
         """Replace ``F.normalize`` of float16 tensors."""
         kwargs = kwargs or {}
-        if (
-            func is not F.normalize
-            or not args
-            or args[0].dtype is not torch.float16
-        ):
+        if func is not F.normalize or not args or not is_narrow(args[0].dtype):
             return func(*args, **kwargs)
-        return func(args[0].float(), *args[1:], **kwargs).half()
+        x = args[0]
+        return func(x.float(), *args[1:], **kwargs).to(x.dtype)

@@ -5,8 +5,11 @@ from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.hooks import RemovableHandle
+
+from mmamp.compat.torch import forward_pre_hooks, tree_leaves, tree_map
+
+from .dtypes import casts
 
 
 class Island:
@@ -111,8 +114,8 @@ class Island:
         """The autocast state of the module, unless it holds already."""
         if self.dtype is None:
             return None
-        device = _device_of(module, args, kwargs)
-        enabled = self.dtype is not torch.float32
+        device = device_of(module, args, kwargs)
+        enabled = casts(self.dtype)
         if enabled == torch.is_autocast_enabled(device) and (
             not enabled or torch.get_autocast_dtype(device) is self.dtype
         ):
@@ -133,8 +136,7 @@ class Island:
 def islands(module: nn.Module) -> list[Island]:
     """Those that are installed in a module itself."""
     owners = [
-        getattr(hook, '__self__', None)
-        for hook in module._forward_pre_hooks.values()
+        getattr(hook, '__self__', None) for hook in forward_pre_hooks(module)
     ]
     return [owner for owner in owners if isinstance(owner, Island)]
 
@@ -154,7 +156,7 @@ def _first_floating(
     return None
 
 
-def _device_of(
+def device_of(
     module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> str:
     """The type of the device that a module computes on."""

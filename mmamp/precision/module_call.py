@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map
 
+from mmamp.compat.torch import tree_leaves, tree_map
 from mmamp.distributed.sharding import is_sharded, local, sharded_modules
 
+from .devices import rng_kept
+from .dtypes import is_low
 from .islands import is_floating
 
 
@@ -47,7 +49,7 @@ class ModuleCall:
         """Run a module again without a trace in buffers or random numbers."""
         buffers = [(b, b.clone()) for b in self.module.buffers()]
         try:
-            with torch.random.fork_rng():
+            with rng_kept():
                 yield
         finally:
             with torch.no_grad():
@@ -126,7 +128,7 @@ def _run_in_float32(
             *module.named_parameters(),
             *module.named_buffers(),
         )
-        if tensor.dtype in (torch.float16, torch.bfloat16)
+        if is_low(tensor.dtype)
     }
     if not low:
         return _run(module, args, kwargs)

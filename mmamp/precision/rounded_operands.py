@@ -11,14 +11,14 @@ from mmengine.logging import print_log
 from torch.overrides import TorchFunctionMode
 
 from .devices import has_native
+from .dtypes import casts
+from .names import name_of
 
 
 def needs_rounding(device_type: str, dtype: torch.dtype) -> bool:
     """Whether :func:`autocast` uses :class:`RoundedOperands` here."""
     return (
-        device_type == 'cpu'
-        and dtype is not torch.float32
-        and not has_native('cpu', dtype)
+        device_type == 'cpu' and casts(dtype) and not has_native('cpu', dtype)
     )
 
 
@@ -55,7 +55,7 @@ class RoundedOperands(TorchFunctionMode):
         if (
             len(operands) < 2  # which torch says best
             or not all(map(_is_eligible, operands))
-            or (dtype := _dtype_of(*operands)) is torch.float32
+            or not casts(dtype := _dtype_of(*operands))
             or work(*operands) < self.min_multiply_adds
         ):
             return func(*args, **kwargs)
@@ -132,7 +132,7 @@ _MULTIPLY_ADDS: dict[
 @functools.cache
 def warn_slow_cpu(dtype: torch.dtype) -> None:
     """Say once that mixed precision will not be faster on this CPU."""
-    name = str(dtype).removeprefix('torch.')
+    name = name_of(dtype)
     print_log(
         f'This CPU has no {name} instructions: large convolutions and matrix '
         f'products round their operands to {name} and compute in float32, '

@@ -8,18 +8,18 @@ from typing import Any
 import torch
 from torch import nn
 
+from mmamp.compat.torch import BatchStatistics
+
+from .dtypes import BY_NAME
 from .islands import Island
 from .spectral_norm import float32_spectral_norm, is_spectral_norm
 
-_DTYPES = {
-    name: getattr(torch, name) for name in ('float32', 'bfloat16', 'float16')
-}
 _NORMS = (
-    nn.modules.batchnorm._NormBase,
+    BatchStatistics,
     nn.GroupNorm,
     nn.LayerNorm,
     nn.LocalResponseNorm,
-    *([nn.RMSNorm] if hasattr(nn, 'RMSNorm') else []),
+    nn.RMSNorm,
 )
 
 
@@ -67,7 +67,7 @@ RULE_SETS: dict[str, Callable[[], Rule]] = {
 """Ready-made rules, which put modules into float32."""
 
 
-def _parse(rule: dict[str, Any] | str) -> Rule:
+def parse_rule(rule: dict[str, Any] | str) -> Rule:
     """Check a rule."""
     if isinstance(rule, str):
         if rule not in RULE_SETS:
@@ -120,15 +120,11 @@ def _dtype(
 ) -> Any:
     if value in others:
         return value
-    if value in _DTYPES.values():
+    if value in BY_NAME.values():
         return value
-    if isinstance(value, str) and value in _DTYPES:
-        return _DTYPES[value]
-    valid = [repr(v) for v in (*_DTYPES, *others)]
+    if isinstance(value, str) and value in BY_NAME:
+        return BY_NAME[value]
+    valid = [repr(v) for v in (*BY_NAME, *others)]
     raise ValueError(
         f'rule {rule!r}: {key}={value!r} must be one of {", ".join(valid)}'
     )
-
-
-def _name(dtype: torch.dtype | str | None) -> str:
-    return '-' if dtype is None else str(dtype).removeprefix('torch.')

@@ -4,10 +4,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
 
-from .islands import Island, _device_of, islands
+from mmamp.compat.torch import ParametrizedSpectralNorm, forward_pre_hooks
+
+from .islands import Island, device_of, islands
 
 
 class _Float32SpectralNorm(SpectralNorm):
@@ -15,18 +16,20 @@ class _Float32SpectralNorm(SpectralNorm):
 
     def __call__(self, module: nn.Module, inputs: Any) -> None:
         """Normalise the weight."""
-        with torch.autocast(_device_of(module, (), {}), enabled=False):
+        with torch.autocast(device_of(module, (), {}), enabled=False):
             super().__call__(module, inputs)
 
 
 def is_spectral_norm(module: nn.Module) -> bool:
     """Whether torch's spectral norm, of either kind, runs in a module."""
-    return isinstance(module, _SpectralNorm) or bool(_old_norms(module))
+    return isinstance(module, ParametrizedSpectralNorm) or bool(
+        _old_norms(module)
+    )
 
 
 def _old_norms(module: nn.Module) -> list[SpectralNorm]:
     """Those of ``torch.nn.utils.spectral_norm``, which are pre-hooks."""
-    hooks = module._forward_pre_hooks.values()
+    hooks = forward_pre_hooks(module)
     return [hook for hook in hooks if isinstance(hook, SpectralNorm)]
 
 
@@ -55,7 +58,7 @@ def float32_spectral_norm(module: nn.Module) -> bool:
     Returns:
         bool: Whether it was none before.
     """
-    if isinstance(module, _SpectralNorm):
+    if isinstance(module, ParametrizedSpectralNorm):
         if any(i.dtype is torch.float32 for i in islands(module)):
             return False
         Island(torch.float32).install(module)

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from mmamp.precision.devices import rng_states, set_rng_states
+
 from .position import seed_at
 
 
@@ -24,9 +26,7 @@ def rng_state() -> dict[str, Any]:
         numpy=[kind, keys.tolist(), position, has_gauss, cached],
         torch=torch.get_rng_state(),
     )
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        state['cuda'] = torch.cuda.get_rng_state()
-    return state
+    return {**state, **rng_states()}
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
@@ -40,8 +40,7 @@ def set_rng_state(state: dict[str, Any]) -> None:
     kind, keys, *rest = state['numpy']
     np.random.set_state((kind, np.array(keys, np.uint32), *rest))
     torch.set_rng_state(state['torch'].cpu())
-    if 'cuda' in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state['cuda'].cpu())
+    set_rng_states(state)
 
 
 def part_ranks(rank: int) -> None:

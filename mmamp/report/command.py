@@ -23,6 +23,7 @@ from mmamp.errors import USAGE, UsageError
 from mmamp.launcher.arguments import Options
 from mmamp.launcher.edits import REPORT, read_config
 from mmamp.launcher.mistakes import exit_code
+from mmamp.precision.names import COMPARED
 
 from .analysis import Analysis
 from .fragment import FRAGMENT, write_fragment
@@ -32,7 +33,6 @@ from .trial_config import in_dtype
 from .trials import Trials
 
 COMMAND = 'amp_report'
-DTYPES = ('float32', 'bfloat16', 'float16')
 FEWEST = 10
 """Iterations of a trial: fewer give a loss scale no time to settle."""
 
@@ -56,8 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--dtypes',
         nargs='+',
-        choices=DTYPES,
-        default=list(DTYPES),
+        choices=COMPARED,
+        default=list(COMPARED),
         help='what is tried; float32 always is (default: all three)',
     )
     parser.add_argument(
@@ -137,7 +137,7 @@ def _try_config(args: argparse.Namespace) -> int:
         trials = Trials(cfg, Path(folder), args.iters, show)
         analysis = Analysis(trials, cfg, config)
         report = analysis.run(dtypes)
-    for name in (FRAGMENT, *(f'{x}_failed.txt' for x in DTYPES)):
+    for name in (FRAGMENT, *(f'{x}_failed.txt' for x in COMPARED)):
         (out / name).unlink(missing_ok=True)  # of an earlier report
     for dtype, output in analysis.outputs.items():
         path = out / f'{dtype}_failed.txt'

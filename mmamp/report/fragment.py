@@ -8,6 +8,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmamp.compat.mmengine import is_lazy
+
 from .trial_config import with_rules
 
 FRAGMENT = 'amp_rules.py'
@@ -47,7 +49,7 @@ def write_fragment(
     path, dtype = out / FRAGMENT, row['dtype']
     hooks = with_rules(list(cfg.get('custom_hooks') or []), row['rules'])
     # Nothing but its like can inherit from a pure-Python config.
-    if whole or Config._is_lazy_import(str(config)):
+    if whole or is_lazy(str(config)):
         copy = deepcopy(cfg)
         copy.custom_hooks = hooks
         copy.dump(path)

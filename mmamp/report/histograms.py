@@ -12,16 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmamp.precision.names import DTYPES
+
 LOWEST, HIGHEST = -60, 40
 """Exponents that are told apart; what lies beyond counts as the last one."""
 MOST_VALUES = 2**16
 """Of a larger tensor at most so many are looked at, evenly spread."""
 
-RANGES = {
-    'float16': (-24, -14, 15),
-    'bfloat16': (-133, -126, 127),
-    'float32': (-149, -126, 127),
-}
+RANGES = {row.name: row.exponents for row in DTYPES.values()}
 """Exponents of the smallest, the smallest normal and the largest number."""
 
 

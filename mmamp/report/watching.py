@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
+from mmamp.compat.torch import tree_leaves
 from mmamp.engine.hooks.runner_access import named_wrappers
+from mmamp.precision.devices import current
 from mmamp.utils.modules import named_modules
 
 from .histograms import Sizes
@@ -61,7 +62,7 @@ class Stopwatch(Hook):
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
-        self._chunk = 1 if _device() == 'cpu' else CHUNK
+        self._chunk = 1 if current().type == 'cpu' else CHUNK
         self._done = 0
         self._last = 0.0
 
@@ -75,7 +76,7 @@ class Stopwatch(Hook):
         if self._done % self._chunk:
             return
         if self._chunk > 1:
-            _synchronize()
+            current().synchronize()
         now = time.perf_counter()
         self.seconds.append((now - self._last) / self._chunk)
         self._last = now
@@ -224,15 +225,3 @@ def _floating(values: Any) -> list[Tensor]:
 
 def _all_finite(values: Any) -> bool:
     return all(bool(torch.isfinite(x).all()) for x in _floating(values))
-
-
-def _synchronize() -> None:
-    # torch.accelerator is there from torch 2.6 on.
-    getattr(torch, 'accelerator', torch.cuda).synchronize()
-
-
-def _device() -> str:
-    accelerator: Any = getattr(torch, 'accelerator', None)
-    if accelerator is not None and accelerator.is_available():
-        return str(accelerator.current_accelerator().type)
-    return 'cuda' if torch.cuda.is_available() else 'cpu'

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from mmengine.model import BaseAveragedModel, is_model_wrapper
 from torch import nn
 
+from mmamp.compat.torch import children_of
+
 
 def unwrap(module: nn.Module) -> nn.Module:
     """Return the module inside of any number of model wrappers.
@@ -31,7 +33,7 @@ def quick_modules(root: nn.Module) -> Iterator[nn.Module]:
         module = left.pop()
         if module is not None:
             yield module
-            left.extend(module._modules.values())
+            left.extend(children_of(module).values())
 
 
 def named_modules(
@@ -79,5 +81,5 @@ def check_networks_hold_all(model: nn.Module, does: str) -> None:
         raise ValueError(
             f'{type(model).__name__} has parameters of its own '
             f'({", ".join(own)}), which {does}: move them into one of its '
-            f'networks ({", ".join(model._modules)})'
+            f'networks ({", ".join(children_of(model))})'
         )

@@ -676,9 +676,22 @@ def test_config_imports_neither_torch_nor_the_rest_of_mmamp():
     allowed = tuple(
         f'mmengine.{x}' for x in ('config', 'logging', 'registry', 'utils')
     )
-    # Which import nothing.
-    found -= {'mmamp.utils.suggest', 'mmamp.errors'}
+    # Which import neither.
+    found -= {
+        'mmamp.compat.mmengine',
+        'mmamp.errors',
+        'mmamp.precision.names',
+        'mmamp.utils.suggest',
+    }
     for name in found:
         package = name.split('.')[0]
         assert package not in ('torch', 'mmamp'), name
         assert package != 'mmengine' or name.startswith(allowed), name
+
+
+@pytest.mark.parametrize('dtype', ['float64', 'fp16', 'torch.int8'])
+def test_a_dtype_of_the_config_that_there_is_none_of(dtype):
+    entry = dict(optimizer=ADAM, type=AMP, dtype=dtype)
+    cfg = config(dict(constructor='OptimWrapperConstructor', generator=entry))
+    with pytest.raises(ValueError, match=r"optim_wrapper\.generator.*'auto'"):
+        enable_amp(cfg)

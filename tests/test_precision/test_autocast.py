@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmamp.precision import devices, dtypes
+from mmamp.precision import devices
 from mmamp.precision.autocast import autocast, autocast_off
 from mmamp.precision.dtypes import autocast_dtypes, resolve_dtype
 from mmamp.precision.rounded_operands import RoundedOperands
@@ -23,17 +23,22 @@ class TestResolveDtype:
             assert resolve_dtype(dtype, 'cpu') is dtype
 
     def test_auto_on_a_cpu_without_either_is_bfloat16(self, monkeypatch):
-        monkeypatch.setattr(dtypes, 'has_native', lambda *_: False)
+        monkeypatch.setattr(devices, '_cpu_has_native', lambda _: False)
         assert resolve_dtype('auto', 'cpu') is torch.bfloat16
 
     def test_auto_takes_what_the_hardware_has(self, monkeypatch):
         monkeypatch.setattr(
-            dtypes, 'has_native', lambda _, dtype: dtype is torch.float16
+            devices, '_cpu_has_native', lambda dtype: dtype is torch.float16
         )
         assert resolve_dtype('auto', 'cpu') is torch.float16
 
     def test_an_unsupported_dtype_names_those_there_are(self):
         with pytest.raises(ValueError, match="'cpu'.*bfloat16, float16"):
+            resolve_dtype(torch.float64, 'cpu')
+
+    def test_an_unknown_name_lists_those_that_are_valid(self):
+        valid = "'float16', 'bfloat16', 'float32', 'auto', or None"
+        with pytest.raises(ValueError, match=f"'float64' is unknown.*{valid}"):
             resolve_dtype('float64', 'cpu')
 
     def test_a_backend_of_its_own_is_asked(self, monkeypatch):

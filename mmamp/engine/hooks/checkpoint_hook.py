@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine._strategy import SingleDeviceStrategy
 from mmengine.dist import (
     all_gather_object,
     get_rank,
@@ -24,6 +23,7 @@ from mmamp.checkpoint.atomic import (
     temporary_name,
 )
 from mmamp.checkpoint.primitives import plain
+from mmamp.compat.mmengine import SingleDeviceStrategy, is_resuming
 from mmamp.errors import UsageError
 from mmamp.registry import HOOKS
 from mmamp.utils.modules import unwrap
@@ -149,11 +149,11 @@ class CheckpointHook(MMEngineCheckpointHook):
     ) -> None:
         """Give this rank its own, not that of the rank that saved."""
         models = checkpoint.pop('model_states', None)
-        if models is not None and runner._resume:
+        if models is not None and is_resuming(runner):
             model: Any = unwrap(runner.model)
             model.load_rank_state(models)
         ranks = checkpoint.pop('rank_states', None)
-        if ranks is None or not runner._resume:
+        if ranks is None or not is_resuming(runner):
             return
         states = checkpoint.get('optimizer', {})
         for name, wrapper in named_wrappers(runner):

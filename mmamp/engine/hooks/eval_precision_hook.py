@@ -2,14 +2,14 @@
 
 from typing import Any
 
-import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from torch import nn
 
 from mmamp.config.amp import evaluation_precision
 from mmamp.precision.autocast import autocast
-from mmamp.precision.dtypes import resolve_dtype
+from mmamp.precision.dtypes import casts, resolve_dtype
+from mmamp.precision.names import FULL, name_of
 from mmamp.registry import HOOKS
 from mmamp.utils.modules import unwrap
 
@@ -68,8 +68,8 @@ class EvalPrecisionHook(Hook):
         model = unwrap(runner.model)
         device = next(model.parameters()).device.type
         dtype = resolve_dtype(self._wanted(runner.cfg), device)
-        self._say(mode, f'{str(dtype).removeprefix("torch.")} on {device}')
-        if dtype is torch.float32:
+        self._say(mode, f'{name_of(dtype)} on {device}')
+        if not casts(dtype):
             return
 
         def enter(module: nn.Module, args: Any) -> None:
@@ -92,7 +92,7 @@ class EvalPrecisionHook(Hook):
             return self.dtype
         precision = evaluation_precision(cfg)
         if precision is None or not precision.mixed:
-            return 'float32'
+            return FULL
         return precision.dtype
 
     def _end(self) -> None:

@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
 from mmamp.errors import NonFiniteTrainingError
+from mmamp.precision.names import name_of
 from mmamp.precision.nonfinite import Finding, NonFiniteTracer
 from mmamp.registry import HOOKS
 from mmamp.utils.checks import check_int
@@ -249,6 +250,6 @@ def _counting_wrappers(runner: Any) -> dict[str, Any]:
 def _at_scale(wrapper: Any) -> str:
     scaler = wrapper.loss_scaler
     if not scaler.is_enabled():
-        dtype = str(wrapper.cast_dtype).removeprefix('torch.')
+        dtype = name_of(wrapper.cast_dtype)
         return f' in {dtype}'
     return f' at a loss scale of {scaler.get_scale():g}, which cannot fall'

@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from mmamp.precision.rules import Rule, _name, _parse
+from mmamp.precision.dtypes import is_narrow
+from mmamp.precision.names import name_of
+from mmamp.precision.rules import Rule, parse_rule
 from mmamp.registry import HOOKS
 from mmamp.utils.modules import named_modules
 
@@ -73,7 +75,7 @@ class PrecisionHook(Hook):
             )
         if not rules:
             raise ValueError('rules must not be empty')
-        self.rules = [_parse(rule) for rule in rules]
+        self.rules = [parse_rule(rule) for rule in rules]
         self._is_installed = False
 
     def before_run(self, runner: Any) -> None:
@@ -121,7 +123,11 @@ class PrecisionHook(Hook):
         if isinstance(wrapper, dict) or wrapper is None:
             return  # nothing is trained here
         wrappers = [wrapper for _, wrapper in named_wrappers(runner)]
-        half = [r.label for r in self.rules if r.dtype is torch.float16]
+        half = [
+            r.label
+            for r in self.rules
+            if r.dtype is not None and is_narrow(r.dtype)
+        ]
         scalers = [getattr(w, 'loss_scaler', None) for w in wrappers]
         if half and not any(s and s.is_enabled() for s in scalers):
             print_log(
@@ -180,8 +186,8 @@ def _table(rules: list[Rule], shown: int = 3) -> str:
         more = ', ...' if len(rule.matched) > shown else ''
         table.add_row(
             rule.label,
-            _name(rule.dtype),
-            _name(rule.output_dtype),
+            _shown(rule.dtype),
+            _shown(rule.output_dtype),
             '-' if rule.clamp is None else f'{rule.clamp:g}',
             str(len(rule.matched)),
             ', '.join(name or '(model)' for name in rule.matched[:shown])
@@ -190,3 +196,7 @@ def _table(rules: list[Rule], shown: int = 3) -> str:
     text = io.StringIO()
     Console(file=text, width=110, color_system=None).print(table)
     return '\n' + text.getvalue().rstrip()
+
+
+def _shown(dtype: Any) -> str:
+    return '-' if dtype is None else name_of(dtype)

@@ -15,6 +15,7 @@ from mmamp.checkpoint.primitives import (
     without_wrapper,
 )
 from mmamp.checkpoint.safe_load import allow_mmengine_globals
+from mmamp.compat.mmengine import accumulative_counts, is_resuming, loaded_from
 from mmamp.engine.loops.data_position import DataPosition
 from mmamp.randomness.state import part_ranks, rng_state, set_rng_state
 from mmamp.registry import HOOKS
@@ -143,7 +144,7 @@ class StateHook(Hook):
     ) -> None:
         """Say where a checkpoint does not hold all of a window."""
         for name, wrapper in named_wrappers(runner):
-            counts = wrapper._accumulative_counts
+            counts = accumulative_counts(wrapper)
             if hasattr(wrapper, 'rank_state'):
                 if 'window' in wrapper.rank_state() and (
                     get_world_size() > 1 and 'rank_states' not in checkpoint
@@ -175,7 +176,7 @@ class StateHook(Hook):
         scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
         for name, value in scalars.items():
             scalars[name] = history_from(value)
-        if runner._resume:
+        if is_resuming(runner):
             _check_model(runner, checkpoint)
             self._take_rng(checkpoint.pop('rng_states', None))
             self._position.load(checkpoint.pop('data_position', None))
@@ -219,7 +220,7 @@ def _check_model(runner: Any, checkpoint: dict[str, Any]) -> None:
         ValueError: If it has nothing of one of the networks, or optimizers of
             other parameters.
     """
-    path = runner._load_from or 'the checkpoint'
+    path = loaded_from(runner) or 'the checkpoint'
     names = without_wrapper(checkpoint['state_dict'])
     saved = {name.partition('.')[0] for name in names}
     own = {

@@ -7,7 +7,8 @@ from typing import Any
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
-from mmengine.runner.loops import _InfiniteDataloaderIterator
+
+from mmamp.compat.mmengine import begun_iterator, is_stock_iterator
 
 from .endless_batches import EndlessBatches
 
@@ -77,7 +78,7 @@ class DataPosition:
         if _has_epochs(loop):
             if samples > 0:
                 self._go_on_in_epoch(loop)
-        elif type(loop.dataloader_iterator) is _InfiniteDataloaderIterator:
+        elif is_stock_iterator(loop.dataloader_iterator):
             batches = self._go_on_endlessly(loop, taken)
             if loop.iter:
                 batches.then = then
@@ -104,7 +105,7 @@ class DataPosition:
         before the states of the generators are restored.
         """
         loader = loop.dataloader
-        begun = loop.dataloader_iterator._iterator
+        begun = begun_iterator(loop.dataloader_iterator)
         sampler = _skipping_sampler(loop) if loop.iter else None
         if sampler is not None and isinstance(
             sampler.sampler, InfiniteSampler

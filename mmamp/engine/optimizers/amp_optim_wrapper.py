@@ -10,18 +10,24 @@ from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils._pytree import tree_map
 
+from mmamp.compat.torch import skips_by_itself, tree_map
 from mmamp.distributed.no_sync import no_sync
 from mmamp.distributed.sharding import is_sharded
 from mmamp.precision.autocast import autocast, autocast_off
-from mmamp.precision.dtypes import resolve_dtype
+from mmamp.precision.dtypes import (
+    at_least_float32,
+    casts,
+    is_narrow,
+    resolve_dtype,
+)
+from mmamp.precision.names import name_of
 from mmamp.precision.rounded_operands import needs_rounding, warn_slow_cpu
 from mmamp.precision.spectral_norm import protect_spectral_norm
 from mmamp.registry import OPTIM_WRAPPERS
 
 from .fused import fuse, lacks_momentum, lay_out_state, with_settings_of
-from .gradients import at_least_float32, clip_sharded_norm_, total_norm
+from .gradients import clip_sharded_norm_, total_norm
 from .higher_order import PenaltyScaler, scaled_grad
 from .loss_scaler import LossScaler, build_loss_scaler
 from .windowed_optim_wrapper import WindowedOptimWrapper
@@ -109,7 +115,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         self.loss_scaler: LossScaler = build_loss_scaler(
             loss_scale,
             self.device_type,
-            enabled=self.cast_dtype is torch.float16,
+            enabled=is_narrow(self.cast_dtype),
             sharded=use_fsdp,
         )
         self._was_fused = fuse(optimizer)
@@ -124,7 +130,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         self._grad_calls = 0
         self._context_entered = False
         self._inside = 0
-        if self.cast_dtype is not torch.float16 and loss_scale != 'dynamic':
+        if not is_narrow(self.cast_dtype) and loss_scale != 'dynamic':
             self._say_once(
                 f'loss_scale={loss_scale!r} has no effect in '
                 f'{self._dtype_name()}, which needs no loss scale',
@@ -138,7 +144,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
     def _meet(self, model: nn.Module) -> bool:
         """Prepare for a model: its buffers, its spectral norms."""
         is_new = super()._meet(model)
-        if not is_new or self.cast_dtype is torch.float32:
+        if not is_new or not casts(self.cast_dtype):
             return is_new
         if names := protect_spectral_norm(model):
             print_log(
@@ -196,9 +202,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
 
     def _check_surroundings(self) -> None:
         """Warn, once, of what a user's own loop gets wrong."""
-        if not self._context_entered and (
-            self.cast_dtype is not torch.float32
-        ):
+        if not self._context_entered and casts(self.cast_dtype):
             self._say_once(
                 'backward() was called, but no forward pass has run inside '
                 '`with optim_wrapper.optim_context(model):`, so that '
@@ -291,7 +295,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
                 'network, optim_wrapper.optimizer):`'
             )
         with autocast_off(self.device_type):
-            if self.cast_dtype is torch.float16:
+            if is_narrow(self.cast_dtype):
                 return scaled_grad(
                     self._penalty_scales(outputs[0].device),
                     outputs,
@@ -347,7 +351,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         # The fused kernels have no `found_inf` for sharded parameters; and
         # where there is no device to wait for, looking first is cheaper.
         return (
-            getattr(self.optimizer, '_step_supports_amp_scaling', False)
+            skips_by_itself(self.optimizer)
             and not self.is_sharded
             and not (self._was_fused and self.device_type == 'cpu')
             and not lacks_momentum(self.optimizer)
@@ -443,7 +447,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         return f'{self._dtype_name()} on {self.device_type}, {scale}'
 
     def _dtype_name(self) -> str:
-        return str(self.cast_dtype).removeprefix('torch.')
+        return name_of(self.cast_dtype)
 
     def __repr__(self) -> str:
         scale = (

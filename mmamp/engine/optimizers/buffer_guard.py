@@ -6,6 +6,12 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
+from mmamp.compat.torch import (
+    buffers_of,
+    foreach_copy_,
+    non_persistent_buffers,
+)
+
 Slot = tuple[dict[str, Tensor | None], str]
 
 
@@ -45,12 +51,14 @@ class BufferGuard:
         for child in module.modules():
             if getattr(child, 'keeps_itself_finite', False):
                 continue
-            for name in child._buffers:
-                slot = (id(child._buffers), name)
-                if name in child._non_persistent_buffers_set or slot in known:
+            buffers = buffers_of(child)
+            passing = non_persistent_buffers(child)
+            for name in buffers:
+                slot = (id(buffers), name)
+                if name in passing or slot in known:
                     continue
                 known.add(slot)
-                self._slots.append((child._buffers, name))
+                self._slots.append((buffers, name))
         return True
 
     def holds(self, params: Iterable[nn.Parameter]) -> bool:
@@ -95,7 +103,7 @@ class BufferGuard:
                     now = torch.cat([b.reshape(-1) for b in buffers])
                     saved = torch.where(skipped.to(saved.device), saved, now)
                 parts = saved.split([b.numel() for b in buffers])
-                torch._foreach_copy_(
+                foreach_copy_(
                     buffers,
                     [
                         p.view_as(b)

@@ -5,16 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.utils._foreach_utils import _get_fused_kernels_supported_devices
 
+from mmamp.compat.torch import say_it_skips
 from mmamp.distributed.sharding import is_sharded
+from mmamp.precision.devices import device_of_type
 
 FUSED = (torch.optim.Adam, torch.optim.AdamW)
 """Optimizers that lose nothing by it; SGD's kernels take no sparse
 gradients."""
-DEVICES = {'cpu', 'cuda', 'mps', 'xpu'}
-"""Torch's own. It counts backends from outside among those with such kernels,
-whether they have them or not."""
 
 
 def fuse(optimizer: Optimizer) -> bool:
@@ -45,7 +43,7 @@ def fuse(optimizer: Optimizer) -> bool:
     devices = {p.device.type for p in params}
     if (
         len(devices) != 1
-        or not devices <= DEVICES & set(_get_fused_kernels_supported_devices())
+        or not all(device_of_type(x).can_fuse() for x in devices)
         or not all(p.is_floating_point() for p in params)
         or any(is_sharded(p) for p in params)
     ):
@@ -53,9 +51,7 @@ def fuse(optimizer: Optimizer) -> bool:
     for group in groups:
         group['fused'] = True
     optimizer.defaults['fused'] = True
-    # As its constructor does.
-    own: Any = optimizer
-    own._step_supports_amp_scaling = True
+    say_it_skips(optimizer)
     return True
 
 

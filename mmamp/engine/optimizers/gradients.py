@@ -5,14 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmamp.compat.torch import foreach_mul_
 from mmamp.distributed import sharding
-
-
-def at_least_float32(loss: Tensor) -> Tensor:
-    """A loss that a scale of 65536 cannot overflow."""
-    return (
-        loss.float() if loss.dtype in (torch.float16, torch.bfloat16) else loss
-    )
 
 
 def total_norm(params: list[nn.Parameter]) -> Tensor:
@@ -52,7 +46,7 @@ def clip_sharded_norm_(
     if error_if_nonfinite and not torch.isfinite(norm):
         raise RuntimeError(f'the norm of the gradients is {float(norm)}')
     factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)
-    torch._foreach_mul_([sharding.local(g) for g in grads], factor)
+    foreach_mul_([sharding.local(g) for g in grads], factor)
     return norm
 
 

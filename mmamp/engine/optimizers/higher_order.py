@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmamp.compat.torch import foreach_norm
 from mmamp.precision.autocast import autocast_off
-
-from .gradients import at_least_float32
+from mmamp.precision.dtypes import at_least_float32
 
 LOWEST, HIGHEST = 2.0**-24, 2.0**14
 """Bounds of both scales; at the upper one 1 is still finite in float16."""
@@ -196,7 +196,7 @@ def _unscale(grad: Tensor, scale: Tensor) -> Tensor:
 
 def _largest(tensors: Sequence[Tensor]) -> Tensor:
     """The largest magnitude; nan if there is one."""
-    norms = torch._foreach_norm([t.detach() for t in tensors], ord=torch.inf)
+    norms = foreach_norm([t.detach() for t in tensors], ord=torch.inf)
     return torch.stack([n.float() for n in norms]).amax()
 
 

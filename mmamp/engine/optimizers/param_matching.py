@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
+from mmamp.compat.torch import children_of
 from mmamp.utils.modules import unwrap
 from mmamp.utils.suggest import did_you_mean
 
@@ -192,7 +193,7 @@ def _named_modules(
     modules: dict[str, nn.Module] = {}
     # Not `named_children()`: it drops the second name of a module that has
     # two, and a config may use either.
-    for name, child in parent._modules.items():
+    for name, child in children_of(parent).items():
         if child is not None:
             child = unwrap(child)
             modules[prefix + name] = child

@@ -7,14 +7,15 @@ from mmengine.logging import print_log
 from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
+from mmamp.compat.torch import BatchNorm
+from mmamp.precision.dtypes import at_least_float32
 from mmamp.utils.checks import check_int
 
 from .accumulation import window
 from .buffer_guard import BufferGuard
-from .gradients import at_least_float32, check_clip_grad
+from .gradients import check_clip_grad
 from .step_record import StepRecord
 from .window_state import restore_gradients, window_state
 
@@ -93,7 +94,7 @@ class WindowedOptimWrapper(MMEngineAmpOptimWrapper):
         """Whether there is one among what this wrapper trains."""
         own = {id(param) for param in self._params()}
         return any(
-            isinstance(module, _BatchNorm)
+            isinstance(module, BatchNorm)
             and any(id(param) in own for param in module.parameters())
             for module in model.modules()
         )

@@ -3,14 +3,14 @@
 from typing import Any
 
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
-from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
+from mmamp.compat.mmengine import ParamScheduler
 from mmamp.registry import PARAM_SCHEDULERS
 from mmamp.utils.checks import check_int
 
 
 @PARAM_SCHEDULERS.register_module()
-class LinearLrInterval(LRSchedulerMixin, _ParamScheduler):
+class LinearLrInterval(LRSchedulerMixin, ParamScheduler):
     """MMEngine's ``LinearLR``, in steps of an interval.
 
     The learning rate is multiplied by::

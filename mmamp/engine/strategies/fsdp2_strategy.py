@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmengine._strategy import DDPStrategy
 from mmengine.device import get_device
 from mmengine.dist import get_world_size, is_distributed
 from mmengine.logging import print_log
@@ -14,7 +13,10 @@ from mmengine.model import BaseAveragedModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import distributed, nn
 
+from mmamp.compat.mmengine import DDPStrategy
+from mmamp.compat.torch import set_up_sharding, set_versions, versions_of
 from mmamp.distributed.sharding import gathered, shard_like
+from mmamp.precision.dtypes import casts
 from mmamp.registry import STRATEGIES
 
 from .networks import (
@@ -137,9 +139,8 @@ class FSDP2Strategy(DDPStrategy):
                 shard(module, mesh, dtype)
             # Else FSDP2 would ask what is trainable when the network first
             # runs, in a GAN maybe while it is frozen.
-            sharded: Any = network
-            sharded._get_fsdp_state()._lazy_init()
-            if dtype is not torch.float32:
+            set_up_sharding(network)
+            if casts(dtype):
                 LowPrecisionForward(dtype).install(network)
             if isinstance(network, BaseAveragedModel):
                 average_shards(network)
@@ -227,7 +228,7 @@ class FSDP2Strategy(DDPStrategy):
         """
         own = self.model.state_dict()
         dealt: Any = OrderedDict()
-        dealt._metadata = getattr(state_dict, '_metadata', OrderedDict())
+        set_versions(dealt, versions_of(state_dict) or OrderedDict())
         for name, value in state_dict.items():
             for pattern, replacement in revise_keys:
                 name = re.sub(pattern, replacement, name)

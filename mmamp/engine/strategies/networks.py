@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseAveragedModel, BaseModel
 from torch import distributed, nn
 
+from mmamp.precision.dtypes import casts
 from mmamp.utils.modules import check_networks_hold_all, named_modules
 
 
@@ -63,8 +64,8 @@ def shard(module: nn.Module, mesh: Any, dtype: torch.dtype) -> None:
         dtype (torch.dtype): What its parameters are gathered in.
     """
     policy = distributed.fsdp.MixedPrecisionPolicy(
-        param_dtype=None if dtype is torch.float32 else dtype,
-        reduce_dtype=None if dtype is torch.float32 else torch.float32,
+        param_dtype=dtype if casts(dtype) else None,
+        reduce_dtype=torch.float32 if casts(dtype) else None,
         # Autocast decides on what comes in.
         cast_forward_inputs=False,
     )

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from mmengine.logging import print_log
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils._pytree import tree_map
 
+from mmamp.compat.torch import BatchNorm, tree_map
 from mmamp.engine.optimizers.param_matching import ParamMatcher
 from mmamp.precision.dtypes import resolve_dtype
 from mmamp.precision.islands import is_floating
+from mmamp.precision.names import name_of
 from mmamp.precision.spectral_norm import is_spectral_norm
 from mmamp.utils.checks import check_choice
 
@@ -48,7 +48,7 @@ def param_dtype_of(
     reason = None
     if len(dtypes) > 1:
         reason = 'its optimizers have different dtypes'
-    elif any(isinstance(module, _BatchNorm) for module in network.modules()):
+    elif any(isinstance(module, BatchNorm) for module in network.modules()):
         reason = 'it has BatchNorm'
     elif any(is_spectral_norm(module) for module in network.modules()):
         reason = 'it has spectral norm'
@@ -56,7 +56,7 @@ def param_dtype_of(
         reason = 'there are penalties on its gradients'
     if reason is None:
         return dtypes.pop()
-    low = sorted(str(x).removeprefix('torch.') for x in dtypes)
+    low = sorted(name_of(x) for x in dtypes)
     print_log(
         f'FSDP2Strategy: {name or "the model"} is gathered in float32 and '
         f'not in {" or ".join(x for x in low if x != "float32")}, since '

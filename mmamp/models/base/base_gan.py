@@ -15,6 +15,8 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
+from mmamp.compat.mmengine import accumulative_counts
+from mmamp.compat.torch import parameters_of
 from mmamp.distributed.no_sync import no_sync
 from mmamp.distributed.sharding import whole
 from mmamp.randomness.samples import SampleRandom, agree_on_seed
@@ -358,7 +360,7 @@ class BaseGAN(BaseModel):
             all ranks the update had before.
         """
         count = optimizer_wrapper.inner_count
-        update = count // optimizer_wrapper._accumulative_counts
+        update = count // accumulative_counts(optimizer_wrapper)
         # In the hub, so that a checkpoint taken in a window holds it.
         hub = MessageHub.get_current_instance()
         key = f'{network}_samples'
@@ -467,7 +469,7 @@ class BaseGAN(BaseModel):
         """Advance the averages, unless this update was skipped."""
         if getattr(wrapper, 'step_was_skipped', False):
             return
-        updates = ceil(wrapper.inner_count / wrapper._accumulative_counts)
+        updates = ceil(wrapper.inner_count / accumulative_counts(wrapper))
         for name in self.networks['generator']:
             average = getattr(self, f'{name}_ema')
             if average is not None:
@@ -496,9 +498,9 @@ class BaseGAN(BaseModel):
         disc, gen = (optim_wrapper[name] for name in ROLES)
         schedule = UpdateSchedule(
             self.discriminator_steps,
-            disc._accumulative_counts,
+            accumulative_counts(disc),
             self.generator_steps,
-            gen._accumulative_counts,
+            accumulative_counts(gen),
             max_iters=hub.get_info('max_iters', -1),
         )
         disc.initialize_count_status(self, iteration, schedule.max_iters)
@@ -559,7 +561,7 @@ def _frozen(network: nn.Module) -> Iterator[None]:
     params = [
         param
         for module in quick_modules(network)
-        for param in module._parameters.values()
+        for param in parameters_of(module).values()
         if param is not None and param.requires_grad
     ]
     for param in params:

@@ -9,6 +9,7 @@ import torch
 from mmengine.logging import print_log
 from torch import nn
 
+from mmamp.compat.torch import uncompiled
 from mmamp.precision.islands import islands
 from mmamp.utils.modules import unwrap
 
@@ -92,10 +93,5 @@ def eager(network: nn.Module) -> Iterator[None]:
     Args:
         network (nn.Module): In model wrappers or not.
     """
-    module: Any = unwrap(network)
-    compiled = module._compiled_call_impl
-    module._compiled_call_impl = None
-    try:
+    with uncompiled(unwrap(network)):
         yield
-    finally:
-        module._compiled_call_impl = compiled

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from mmengine.dist import get_dist_info
 from torch import Tensor
-from torch.utils._pytree import tree_map
+
+from mmamp.compat.torch import tree_map
 
 
 class KeptBatches:

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmamp.compat.torch import BatchNorm
+from mmamp.precision.dtypes import is_narrow
 from mmamp.precision.islands import islands
 from mmamp.utils.checks import check_int, check_weight
 
@@ -85,7 +86,7 @@ class Regularizer(nn.Module):
             return torch.autocast(device, enabled=False)
         if (
             torch.is_autocast_enabled(device)
-            and torch.get_autocast_dtype(device) is torch.float16
+            and is_narrow(torch.get_autocast_dtype(device))
             and _has_float16_batch_norm(network)
         ):
             if not self._said_float32:
@@ -104,7 +105,7 @@ class Regularizer(nn.Module):
 
 def _has_float16_batch_norm(network: object) -> bool:
     return isinstance(network, nn.Module) and any(
-        isinstance(module, _BatchNorm)
+        isinstance(module, BatchNorm)
         and not any(x.dtype is torch.float32 for x in islands(module))
         for module in network.modules()
     )

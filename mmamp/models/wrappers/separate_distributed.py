@@ -10,6 +10,7 @@ from mmengine.model import (
 )
 from torch import nn
 
+from mmamp.compat.torch import on_state_dict, versions_of
 from mmamp.distributed.no_sync import no_sync
 from mmamp.registry import MODEL_WRAPPERS
 from mmamp.utils.modules import check_networks_hold_all
@@ -60,8 +61,7 @@ class SeparateDistributedDataParallel(MMSeparateDistributedDataParallel):
         super().__init__(
             module, broadcast_buffers, find_unused_parameters, **kwargs
         )
-        # Its public name is new in torch 2.5.
-        module._register_state_dict_hook(_without_wrappers)
+        on_state_dict(module, _without_wrappers)
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:
@@ -82,7 +82,7 @@ def _without_wrappers(
         for name, child in module.named_children()
         if is_model_wrapper(child)
     )
-    for names in (state_dict, state_dict._metadata):
+    for names in (state_dict, versions_of(state_dict)):
         items = list(names.items())
         names.clear()
         for name, value in items:

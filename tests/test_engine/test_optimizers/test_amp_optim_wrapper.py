@@ -483,7 +483,8 @@ class TestHost:
         ('dtype', 'error', 'match'),
         [
             ('half', ValueError, "'half'.*'float16', 'bfloat16'"),
-            ('float64', ValueError, "'cpu'.*float64.*bfloat16, float16"),
+            (torch.float64, ValueError, "'cpu'.*float64.*bfloat16, float16"),
+            ('float64', ValueError, "'float64' is unknown.*'bfloat16'"),
             (torch.int8, ValueError, 'int8'),
             (16, TypeError, 'int'),
         ],

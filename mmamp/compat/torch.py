@@ -1,0 +1,184 @@
+"""What mmamp needs of torch beyond its public names: torch 2.4 to 2.14."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed import fsdp
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.optim import Optimizer
+from torch.utils._foreach_utils import _get_fused_kernels_supported_devices
+from torch.utils._pytree import tree_leaves, tree_map
+
+__all__ = [
+    'BatchNorm',
+    'BatchStatistics',
+    'FSDPModule',
+    'ParametrizedSpectralNorm',
+    'foreach_copy_',
+    'foreach_mul_',
+    'foreach_norm',
+    'tree_leaves',
+    'tree_map',
+]
+
+# Base classes; all releases.
+BatchNorm = _BatchNorm
+BatchStatistics = _NormBase
+"""Of BatchNorm and InstanceNorm."""
+ParametrizedSpectralNorm = _SpectralNorm
+
+# From 2.6 on; before it, no module is one.
+FSDPModule: Any = getattr(fsdp, 'FSDPModule', ())
+
+# Over many tensors at once; all releases, and torch.optim's own way.
+foreach_norm = torch._foreach_norm
+foreach_mul_ = torch._foreach_mul_
+foreach_copy_ = torch._foreach_copy_
+
+
+def current_accelerator() -> str | None:
+    """Return the type of the accelerator that torch sees, if it can tell.
+
+    ``torch.accelerator`` is there from 2.6 on.
+    """
+    accelerator: Any = getattr(torch, 'accelerator', None)
+    if accelerator is None or not accelerator.is_available():
+        return None
+    return str(accelerator.current_accelerator().type)
+
+
+def fused_kernel_devices() -> list[str]:
+    """Return the devices that torch counts among those with fused kernels."""
+    return list(_get_fused_kernels_supported_devices())
+
+
+def mkldnn_has(dtype: torch.dtype) -> bool:
+    """Tell whether oneDNN has kernels for a dtype on this CPU.
+
+    Args:
+        dtype (torch.dtype): ``torch.float16`` or ``torch.bfloat16``; there
+            are none for others.
+    """
+    query = {
+        torch.bfloat16: '_is_mkldnn_bf16_supported',
+        torch.float16: '_is_mkldnn_fp16_supported',
+    }.get(dtype)
+    try:
+        return query is not None and bool(getattr(torch.ops.mkldnn, query)())
+    except (AttributeError, RuntimeError):  # a torch built without oneDNN
+        return False
+
+
+# ---- modules: dicts that are read in every iteration; all releases ----------
+
+
+def children_of(module: nn.Module) -> dict[str, nn.Module | None]:
+    """Return a module's children, the empty ones too."""
+    return module._modules
+
+
+def parameters_of(module: nn.Module) -> dict[str, nn.Parameter | None]:
+    """Return the parameters that a module itself has."""
+    return module._parameters
+
+
+def buffers_of(module: nn.Module) -> dict[str, Tensor | None]:
+    """Return the buffers that a module itself has."""
+    return module._buffers
+
+
+def non_persistent_buffers(module: nn.Module) -> set[str]:
+    """Return the names of its buffers that no state dict holds."""
+    return module._non_persistent_buffers_set
+
+
+def forward_pre_hooks(module: nn.Module) -> list[Any]:
+    """Return the pre-hooks of a module, in their order."""
+    return list(module._forward_pre_hooks.values())
+
+
+@contextmanager
+def uncompiled(module: nn.Module) -> Iterator[None]:
+    """Run a module that ``module.compile()`` was called on as it was before.
+
+    Args:
+        module (nn.Module): Compiled or not.
+    """
+    compiled = module._compiled_call_impl
+    module._compiled_call_impl = None
+    try:
+        yield
+    finally:
+        module._compiled_call_impl = compiled
+
+
+# ---- states -----------------------------------------------------------------
+
+
+def versions_of(state: Any) -> Any:
+    """Return what a state dict knows of its modules' versions; None if not.
+
+    Args:
+        state (dict): Of a module.
+    """
+    return getattr(state, '_metadata', None)
+
+
+def set_versions(state: Any, versions: Any) -> None:
+    """Give a state dict what it knows of its modules' versions.
+
+    Args:
+        state (dict): Of a module.
+        versions (OrderedDict): As :func:`versions_of` returns them.
+    """
+    state._metadata = versions
+
+
+def on_state_dict(module: nn.Module, hook: Callable[..., Any]) -> None:
+    """Have a hook change every state dict of a module.
+
+    Public as ``register_state_dict_post_hook`` from 2.5 on, which takes the
+    same hook but not its return value.
+
+    Args:
+        module (nn.Module): The module.
+        hook (Callable): Called with the module, the state, prefix and local
+            metadata.
+    """
+    module._register_state_dict_hook(hook)
+
+
+# ---- optimizers and FSDP2 ---------------------------------------------------
+
+
+def skips_by_itself(optimizer: Optimizer) -> bool:
+    """Tell whether an optimizer's kernels heed ``found_inf``; all releases.
+
+    Args:
+        optimizer (Optimizer): Any.
+    """
+    return bool(getattr(optimizer, '_step_supports_amp_scaling', False))
+
+
+def say_it_skips(optimizer: Any) -> None:
+    """Say of an optimizer, as its constructor does, that its kernels heed it.
+
+    Args:
+        optimizer (Optimizer): That has fused kernels.
+    """
+    optimizer._step_supports_amp_scaling = True
+
+
+def set_up_sharding(module: Any) -> None:
+    """Have FSDP2 prepare a module now, and not in its first forward pass.
+
+    From 2.6 on.
+
+    Args:
+        module (FSDPModule): ``fully_shard`` was called on it.
+    """
+    module._get_fsdp_state()._lazy_init()

@@ -33,7 +33,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def make_step(context: Callable, batch: int, channels: int) -> Callable:
-    """A training step of both networks under a context."""
+    """Make a training step of both networks under a context."""
     torch.manual_seed(0)
     gen = DCGANGenerator(32, 1, channels)
     disc = DCGANDiscriminator(32, 1, channels)

@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def sample(work_dir: Path, num: int) -> np.ndarray:
-    """Images of the latest checkpoint, uint8 of shape (num, 1, H, W)."""
+    """Sample images of the latest checkpoint, uint8 of (num, 1, H, W)."""
     checkpoint = Path(find_latest_checkpoint(str(work_dir)))
     state = torch.load(checkpoint, map_location='cpu', weights_only=True)
     cfg = Config.fromstring(state['meta']['cfg'], file_format='.py')

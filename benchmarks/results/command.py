@@ -58,7 +58,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Train, time and write.
+    """Train configs, time them and write their results.
 
     Args:
         argv (list[str], optional): The command line. Defaults to None:

@@ -23,7 +23,7 @@ _NOT_METRICS = (
 
 
 def metafile(readme: Path) -> str:
-    """The metafile that goes with a README.
+    """Make the metafile that goes with a README.
 
     Args:
         readme (Path): In the folder of an algorithm's configs: its name as
@@ -69,7 +69,7 @@ def write_metafile(folder: Path) -> Path:
 
 
 def _rows(table: str) -> Iterator[dict[str, str]]:
-    """The rows of a Markdown table, by column."""
+    """Yield the rows of a Markdown table, by column."""
     lines = [
         [cell.strip() for cell in line.strip('|').split('|')]
         for line in table.splitlines()
@@ -93,7 +93,7 @@ def _model(
     data_of: dict[str, str],
     row: dict[str, str],
 ) -> dict[str, Any]:
-    """One config in one precision; the mean over its seeds."""
+    """Describe one config in one precision, by the mean over its seeds."""
     data = data_of.get(config, 'see the README')
     precision, _, shortened = row['precision'].partition(' ')
     metadata = {

@@ -41,11 +41,11 @@ class Run:
     name: str
 
     def work_dir(self, root: Path) -> Path:
-        """Where it goes."""
+        """Return the folder that the run goes to."""
         return root / self.config.stem / self.name
 
     def command(self, root: Path) -> list[str]:
-        """What trains it."""
+        """Return the command that does the run."""
         options = [f'randomness.seed={self.seed}']
         amp = ['--amp', '--amp-dtype', self.precision]
         if self.precision == 'float32':
@@ -99,7 +99,7 @@ def train(run: Run, root: Path, options: list[str]) -> dict[str, float]:
 
 
 def _made_by(run: Run, root: Path, options: list[str]) -> dict[str, Any]:
-    """What a result depends on: another one is another result."""
+    """Return all that the result of a run depends on."""
     config = Config.fromfile(run.config).pretty_text
     return dict(
         command=[*run.command(root), *options],
@@ -108,13 +108,13 @@ def _made_by(run: Run, root: Path, options: list[str]) -> dict[str, Any]:
 
 
 def _lines(folder: Path) -> list[dict[str, Any]]:
-    """What a run has logged."""
+    """Read what a run has logged."""
     (file,) = folder.glob('*/vis_data/scalars.json')
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
 def _last_metrics(folder: Path) -> dict[str, float]:
-    """Of the last validation, if there was one."""
+    """Return the metrics of the last validation, if there was one."""
     found: dict[str, float] = {}
     for line in _lines(folder):
         if 'iter' not in line:
@@ -124,13 +124,13 @@ def _last_metrics(folder: Path) -> dict[str, float]:
 
 
 def _peak_memory(folder: Path, usage: resource.struct_rusage) -> float:
-    """Of the accelerator if there is one, else of the process; in bytes."""
+    """Return the accelerator's peak memory, or the process's, in bytes."""
     device = [line['memory'] for line in _lines(folder) if 'memory' in line]
     return max(device) * 2**20 if device else usage.ru_maxrss * 2**10
 
 
 def time_precisions(config: Path, root: Path) -> dict[str, list[float]]:
-    """Seconds of an iteration, the precisions taking turns.
+    """Measure seconds of an iteration, the precisions taking turns.
 
     Args:
         config (Path): Of the config file.
@@ -159,7 +159,7 @@ def time_precisions(config: Path, root: Path) -> dict[str, list[float]]:
 
 
 def _without_pictures(cfg: Config) -> list[str]:
-    """Options by which nothing is drawn before the end."""
+    """Return options by which nothing is drawn before the end."""
     return [
         f'custom_hooks.{i}.interval={TIMED}'
         for i, hook in enumerate(cfg.get('custom_hooks') or [])

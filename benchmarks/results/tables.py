@@ -12,7 +12,7 @@ BEGIN, END = '<!-- results of {}: begin -->', '<!-- results of {}: end -->'
 
 
 def _cell(values: list[float]) -> str:
-    """Mean and, of several, their standard deviation."""
+    """Format the mean and, of several, their standard deviation."""
     mean = f'{statistics.mean(values):.4g}'
     if len(values) == 1:
         return mean
@@ -22,7 +22,7 @@ def _cell(values: list[float]) -> str:
 def table(
     results: dict[Run, dict[str, float]], times: dict[str, list[float]]
 ) -> str:
-    """The table of a config, in Markdown.
+    """Make the table of a config, in Markdown.
 
     Args:
         results (dict): What :func:`train` said of each run.
@@ -96,7 +96,7 @@ def report(
     root: Path,
     command: str,
 ) -> str:
-    """The results of a config, in Markdown, and its picture beside it."""
+    """Make the report on a config, in Markdown, and its picture beside it."""
     rounds = len(times['float32'])
     return (
         f'## Results of {config.name}\n\n'
@@ -112,7 +112,7 @@ def report(
 def _picture(
     config: Path, results: dict[Run, dict[str, float]], root: Path
 ) -> str:
-    """The last picture in bfloat16, put beside the config, if there is one."""
+    """Put the last picture in bfloat16 beside the config, if there is one."""
     run = next(run for run in results if run.precision == 'bfloat16')
     pictures = run.work_dir(root).glob('*/vis_data/vis_image/samples_*.png')
     last = max(pictures, key=lambda path: path.stat().st_mtime, default=None)

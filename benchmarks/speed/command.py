@@ -38,7 +38,7 @@ MARKS = (
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog='benchmark.py',
         description='Time training by hand, with mmamp and in the stock way, '
@@ -111,7 +111,7 @@ def _positive(text: str) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure, print and maybe write.
+    """Measure what is asked for, print the tables and maybe write them.
 
     Args:
         argv (list[str], optional): The command line. Defaults to None:
@@ -139,7 +139,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _tables(args: argparse.Namespace, folder: Path) -> Iterator[str]:
-    """Measure one thing after the other; tables in Markdown."""
+    """Measure one thing after the other, and yield tables in Markdown."""
     with Console(stderr=True).status('') as status:
         for name in args.models:
             model = MODELS_BY_NAME[name]
@@ -160,7 +160,7 @@ def _tables(args: argparse.Namespace, folder: Path) -> Iterator[str]:
 
 
 def _empty(args: argparse.Namespace, folder: Path) -> Rows:
-    """What the Runner takes where training takes nothing."""
+    """Measure what the Runner takes where training takes nothing."""
     steps = measure(
         empty_steps((0, 20_000) if args.quick else STEPS),
         args.starts,
@@ -181,7 +181,7 @@ def _empty(args: argparse.Namespace, folder: Path) -> Rows:
 
 
 def _heading(argv: list[str]) -> str:
-    """When and where it was measured, and how."""
+    """Say when and where it was measured, and how."""
     today = datetime.date.today().isoformat()
     native = ' and '.join(filter(is_native, COMPARED[1:])) or 'float32 alone'
     command = ' '.join(['python tools/benchmark.py', *argv])

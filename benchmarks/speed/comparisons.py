@@ -46,17 +46,17 @@ class Comparison:
 
     @property
     def applies(self) -> bool:
-        """bool: Whether the target is for this device."""
+        """Tell whether the target is for this device."""
         return not self.fast or is_native(self.of.dtype)
 
 
 def is_native(dtype: str) -> bool:
-    """Whether this device has instructions for a dtype."""
+    """Tell whether this device has instructions for a dtype."""
     return has_native(get_device(), getattr(torch, dtype))
 
 
 def comparisons(name: str, dtypes: Sequence[str]) -> list[Comparison]:
-    """The ratios of one model.
+    """List the ratios of one model.
 
     Args:
         name (str): Of the model.
@@ -102,7 +102,7 @@ def _comparisons(name: str, dtypes: Sequence[str]) -> Iterator[Comparison]:
 
 
 def _ways(name: str, of: Variant) -> Iterator[Comparison]:
-    """mmamp under the Runner over the other ways, in one precision."""
+    """Yield mmamp under the Runner over the other ways, in one precision."""
     dtype = of.dtype
     if can_by_hand(name, dtype):
         yield Comparison(
@@ -121,7 +121,7 @@ def _ways(name: str, of: Variant) -> Iterator[Comparison]:
 
 
 def can_by_hand(name: str, dtype: str) -> bool:
-    """Whether ``torch.amp`` takes bearable time.
+    """Tell whether ``torch.amp`` takes bearable time.
 
     float16 on a CPU without the instructions takes so long that the tiny
     model has to do.
@@ -132,24 +132,24 @@ def can_by_hand(name: str, dtype: str) -> bool:
 
 
 def can_stock(dtype: str) -> bool:
-    """Whether MMEngine has the precision here: on a CPU float32 alone."""
+    """Tell whether MMEngine has the precision here: on a CPU only float32."""
     return dtype == 'float32' or get_device() != 'cpu'
 
 
 def variants_of(asked: Sequence[Comparison]) -> list[Variant]:
-    """Each once, in order."""
+    """List the variants of comparisons, each once, in order."""
     return list(dict.fromkeys(v for c in asked for v in (c.over, c.of)))
 
 
 def empty_steps(steps: Sequence[int] = STEPS) -> list[Variant]:
-    """An empty training step after so many iterations, mmamp and stock."""
+    """List empty steps after so many iterations, with mmamp and stock."""
     return [
         Variant(EMPTY, way, filled=n) for way in (MMAMP, STOCK) for n in steps
     ]
 
 
 def small_epochs() -> list[Variant]:
-    """Epochs of :data:`EPOCH` empty steps, mmamp and stock."""
+    """List epochs of :data:`EPOCH` empty steps, with mmamp and stock."""
     return [
         Variant(EMPTY, way, dataset_size=8 * EPOCH) for way in (MMAMP, STOCK)
     ]

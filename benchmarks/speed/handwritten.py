@@ -94,7 +94,7 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
 
 
 def _batches(model: Benchmarked) -> Iterator[dict[str, Any]]:
-    """Batches of an endless, shuffled loader."""
+    """Yield batches of an endless, shuffled loader."""
     dataset = RandomImages(1024, model.channels, model.image_size)
     loader: Any = DataLoader(dataset, model.batch_size, shuffle=True)
     while True:
@@ -104,7 +104,7 @@ def _batches(model: Benchmarked) -> Iterator[dict[str, Any]]:
 def _latents(
     model: Benchmarked, device: torch.device
 ) -> tuple[Tensor, list[Tensor]]:
-    """Noise, and labels where the model has some."""
+    """Draw noise, and labels where the model has some."""
     num = model.batch_size
     noise = torch.randn(num, model.noise_size, device=device)
     if model.num_classes is None:
@@ -117,7 +117,7 @@ def _step(
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
 ) -> None:
-    """Backward and step."""
+    """Run the backward pass and the optimizer's step."""
     scaler.scale(loss).backward()
     scaler.step(optimizer)
     scaler.update()

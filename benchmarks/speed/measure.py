@@ -26,7 +26,7 @@ class Measured:
 
     @property
     def milliseconds(self) -> 'Estimate':
-        """Estimate: Of an iteration."""
+        """Return the milliseconds of an iteration."""
         return Estimate.of([[s * 1000 for s in x] for x in self.seconds])
 
 
@@ -47,7 +47,7 @@ class Estimate:
 
     @classmethod
     def of(cls, seen: Sequence[Sequence[float]]) -> 'Estimate':
-        """Of what was seen in each round of each process.
+        """Estimate a value from what was seen in each round of each process.
 
         Rounds of one process do not differ as much as two processes do: the
         interval is that of processes, unless there was but one.
@@ -68,7 +68,7 @@ class Estimate:
 
 
 def ratio(of: Measured, over: Measured) -> Estimate:
-    """The ratio of the times of two variants, round by round.
+    """Estimate the ratio of the times of two variants, round by round.
 
     Args:
         of (Measured): The numerator.
@@ -83,7 +83,7 @@ def ratio(of: Measured, over: Measured) -> Estimate:
 
 
 def _outside_interval(num: int) -> int:
-    """Values at each end that a median's 95 % interval leaves out.
+    """Count the values at each end that a median's 95 % interval leaves out.
 
     That of the sign test, whatever the values' distribution is: how many of
     them are below the true median is as with tossed coins.
@@ -142,7 +142,7 @@ def measure(
 def _turns(
     trainees: Sequence[Trainee], rounds: int, iterations: int
 ) -> list[tuple[float, ...]]:
-    """Seconds of an iteration of each, in each round."""
+    """Measure seconds of an iteration of each trainee, in each round."""
     for trainee in trainees:
         trainee.run(iterations)
     seen: list[list[float]] = [[] for _ in trainees]

@@ -50,7 +50,7 @@ class Benchmarked:
     regularizers: tuple[dict[str, Any], ...] = ()
 
     def config(self, memory_format: str) -> dict[str, Any]:
-        """The config of the model.
+        """Return the config of the model.
 
         Args:
             memory_format (str): ``'contiguous_format'`` or
@@ -146,7 +146,7 @@ class EmptyModel(BaseModel):
         self.loss = torch.zeros(())
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Nothing, as nobody asks for it."""
+        """Do nothing, as nobody asks for it."""
 
     def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, Tensor]:
         """Return a loss."""

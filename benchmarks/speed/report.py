@@ -18,7 +18,7 @@ EMPTY_STEP, EMPTY_GROWTH, BOUNDARY = 0.35, 1.1, 0.1
 def ratio_rows(
     asked: Sequence[Comparison], found: dict[Variant, Measured]
 ) -> Rows:
-    """A table of comparisons, its head first.
+    """Make a table of comparisons, its head first.
 
     Args:
         asked (Sequence[Comparison]): The comparisons.
@@ -57,7 +57,7 @@ def _met(estimate: Estimate, target: float) -> str:
 
 
 def variant_rows(found: dict[Variant, Measured]) -> Rows:
-    """A table of times and memory, its head first."""
+    """Make a table of times and memory, its head first."""
     rows: Rows = [('variant', 'ms an iteration', 'peak memory, MiB')]
     for variant, seen in found.items():
         name = f'{variant} (again)' if variant.copy else str(variant)
@@ -69,7 +69,7 @@ def variant_rows(found: dict[Variant, Measured]) -> Rows:
 def empty_rows(
     steps: dict[Variant, Measured], epochs: dict[Variant, Measured]
 ) -> Rows:
-    """A table of what the Runner takes beside the training step.
+    """Make a table of what the Runner takes beside the training step.
 
     Args:
         steps (dict[Variant, Measured]): Empty steps, early and late.
@@ -113,7 +113,7 @@ def empty_rows(
 
 
 def shown(title: str, rows: Rows) -> str:
-    """Print a table; the same in Markdown, under its title.
+    """Print a table, and return it in Markdown, under its title.
 
     Args:
         title (str): What is in it.

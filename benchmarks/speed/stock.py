@@ -41,12 +41,12 @@ class StockGAN(BaseModel):
         self.to(memory_format=getattr(torch, layout))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Nothing, as nobody asks for it."""
+        """Do nothing, as nobody asks for it."""
 
     def train_step(
         self, data: dict[str, Any], optim_wrapper: OptimWrapperDict
     ) -> dict[str, Tensor]:
-        """The discriminator's step, and the generator's."""
+        """Train the discriminator, then the generator."""
         update = MessageHub.get_current_instance().get_info('iter')
         batch = self.data_preprocessor(data, True)
         real = batch['inputs']

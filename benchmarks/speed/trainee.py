@@ -62,7 +62,7 @@ class Trainee:
         theirs.close()
 
     def run(self, iterations: int) -> float:
-        """Seconds that so many iterations take.
+        """Run so many iterations, and return the seconds that they take.
 
         Args:
             iterations (int): How many, at once.
@@ -103,7 +103,7 @@ class Trainee:
 def _serve(
     variant: Variant, pipe: Any, work_dir: str, threads: int | None
 ) -> None:
-    """Train, in the process."""
+    """Train a variant, in the process that was started for it."""
     memory = PeakMemory()
     log = os.open(Path(work_dir, 'output.txt'), os.O_CREAT | os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):

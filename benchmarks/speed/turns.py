@@ -23,13 +23,13 @@ class Turns:
         self._pipe = pipe
 
     def begin(self) -> bool:
-        """Wait for a turn; whether there is one."""
+        """Wait for a turn, and tell whether there is one."""
         self._left = self._pipe.recv()
         self._start = time.perf_counter()
         return self._left is not None
 
     def done(self) -> bool:
-        """An iteration is done; whether there is to be another."""
+        """Note that an iteration is done, and tell whether to go on."""
         self._left -= 1
         if self._left:
             return True

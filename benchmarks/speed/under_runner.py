@@ -15,7 +15,7 @@ from .variants import Variant
 
 
 def train(variant: Variant, turns: Turns, work_dir: str) -> None:
-    """Train with mmamp.
+    """Train a variant with mmamp.
 
     Args:
         variant (Variant): What to train; a dtype other than float32 is as
@@ -41,7 +41,7 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
 
 
 def common(variant: Variant, work_dir: str) -> dict[str, Any]:
-    """The part of a config that has nothing to do with precision.
+    """Return the part of a config that has nothing to do with precision.
 
     Args:
         variant (Variant): What to train.
@@ -84,7 +84,7 @@ def common(variant: Variant, work_dir: str) -> dict[str, Any]:
 
 
 def run(runner: Runner, variant: Variant, turns: Turns) -> None:
-    """Train in turns.
+    """Have a runner train in turns.
 
     Args:
         runner (Runner): The runner.

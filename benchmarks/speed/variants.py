@@ -34,7 +34,7 @@ class Variant:
 
     @property
     def batch_size(self) -> int:
-        """int: Images in an iteration."""
+        """Return the number of images in an iteration."""
         return (
             8 if self.model == EMPTY else MODELS_BY_NAME[self.model].batch_size
         )

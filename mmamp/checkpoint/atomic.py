@@ -45,7 +45,7 @@ class AtomicLocalBackend(LocalBackend):
 
 
 def temporary_name(name: str) -> str:
-    """How a file is called while it is being written."""
+    """Return the name of a file while it is being written."""
     return f'.{name}{TEMPORARY}'
 
 
@@ -73,7 +73,7 @@ def remove_leftovers(folder: str) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """The new name has to reach the disk too."""
+    """Have the new names in a folder reach the disk, too."""
     if os.name == 'posix':
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -41,7 +41,7 @@ def check_checkpoint(path: str) -> dict[str, Any]:
 def latest_checkpoint(
     work_dir: str, out_dir: str | None = None
 ) -> tuple[str, dict[str, Any]] | None:
-    """The latest checkpoint that a run can go on from.
+    """Find the latest checkpoint that a run can go on from.
 
     What ``last_checkpoint`` names comes first, then its neighbours, newest
     first. One that cannot be used is left out with a warning.
@@ -80,7 +80,7 @@ def latest_checkpoint(
 
 
 def _candidates(work_dir: str, out_dir: str) -> list[str]:
-    """Checkpoints of a work dir, the one to go on from first."""
+    """List the checkpoints of a work dir, the one to go on from first."""
     file = Path(work_dir, 'last_checkpoint')
     named = file.read_text().strip() if file.is_file() else ''
     folders = {Path(work_dir).absolute(), Path(out_dir).absolute()}

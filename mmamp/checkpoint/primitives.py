@@ -14,7 +14,7 @@ _HISTORY = 'mmamp.history'
 
 
 def plain(value: Any) -> Any:
-    """A copy that needs no allow-list to be loaded.
+    """Copy a value so that it needs no allow-list to be loaded.
 
     Args:
         value (Any): Numbers, strings, tensors, numpy's, and containers of
@@ -47,7 +47,7 @@ def plain(value: Any) -> Any:
 
 
 def plain_history(buffer: HistoryBuffer) -> dict[str, Any]:
-    """A ``HistoryBuffer`` as lists of numbers."""
+    """Return a ``HistoryBuffer`` as lists of numbers."""
     log, count = buffer.data
     return {
         _HISTORY: log.tolist(),
@@ -64,7 +64,7 @@ def history_from(value: Any) -> Any:
 
 
 def without_wrapper(state: Any) -> Any:
-    """A model's state under the model's own names.
+    """Return a model's state under the model's own names.
 
     MMEngine's strategies save that of the model wrapper.
 

@@ -55,7 +55,7 @@ def allow_mmengine_globals() -> None:
 
 
 def _multiarray() -> Any:
-    """Numpy's module of that name.
+    """Import the module of numpy's that is called ``multiarray``.
 
     numpy 1.26 has a ``_core`` too, with modules that nobody imported yet.
     """
@@ -72,7 +72,10 @@ def _allow_as(function: Callable[..., Any], name: str) -> None:
 
 @cache
 def _named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """A function of another name: torch before 2.5 takes no pair of both."""
+    """Wrap a function under another name.
+
+    torch before 2.5 takes no pair of a function and a name.
+    """
 
     def named(*args: Any) -> Any:
         return function(*args)
@@ -83,7 +86,7 @@ def _named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 
 def _history_method(owner: Any, name: str) -> Any:
-    """What ``getattr`` may do inside of a checkpoint, and no more."""
+    """Do what ``getattr`` may do inside of a checkpoint, and no more."""
     if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
         return getattr(HistoryBuffer, name)
     raise UnpicklingError(
@@ -92,7 +95,7 @@ def _history_method(owner: Any, name: str) -> Any:
 
 
 def read_checkpoint(path: str) -> Any:
-    """What is in a checkpoint.
+    """Read what is in a checkpoint.
 
     Args:
         path (str): Of the file; its tensors are mapped, not read.
@@ -127,7 +130,7 @@ def read_checkpoint(path: str) -> Any:
 
 
 def read_weights(path: str, user: str, hint: str) -> dict[str, Any]:
-    """Weights of a network that mmamp does not train, from a local file.
+    """Read weights that mmamp does not train, from a local file.
 
     Args:
         path (str): Of a state dict.
@@ -159,7 +162,7 @@ def read_weights(path: str, user: str, hint: str) -> dict[str, Any]:
 
 
 def _reason(error: UnpicklingError) -> str:
-    """The one line of torch's page of advice that says what was met."""
+    """Find the one line of torch's page of advice that says what was met."""
     lines = [
         line.strip()
         for line in str(error).splitlines()

@@ -12,7 +12,7 @@ from mmamp.registry import FUNCTIONS
 def default_collate(
     data_batch: Sequence[Any], _scope_: str | None = None
 ) -> Any:
-    """MMEngine's ``default_collate``, for ``_base_ = 'mmamp::...'`` too.
+    """Collate as MMEngine does, for ``_base_ = 'mmamp::...'`` too.
 
     Such a base has ``_scope_`` in every dict with a type. Where MMEngine makes
     a collate function of one, it hands that on to the function.

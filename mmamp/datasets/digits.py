@@ -59,7 +59,7 @@ class DigitsDataset(BaseDataset):
         super().__init__(**kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """One dict an image: ``img`` (uint8, 8x8) and ``gt_label`` (int)."""
+        """Return a dict an image: ``img`` (uint8, 8x8), ``gt_label`` (int)."""
         # Here, since a user of other data need not have it, nor wait for it.
         from sklearn.datasets import load_digits
 
@@ -73,7 +73,7 @@ class DigitsDataset(BaseDataset):
         ]
 
     def _chosen(self, target: np.ndarray) -> np.ndarray:
-        """Which images belong to the split, in scikit-learn's order."""
+        """Choose the images of the split, in scikit-learn's order."""
         from sklearn.model_selection import train_test_split
 
         every = np.arange(len(target))

@@ -85,7 +85,7 @@ class ImageFolderDataset(BaseDataset):
         super().__init__(data_root=data_root, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """One dict a picture: ``img_path``, and ``gt_label`` if wanted."""
+        """Return a dict a picture: ``img_path``, ``gt_label`` if wanted."""
         paths = pictures_below(self._folder)
         if not self._with_labels:
             return [dict(img_path=str(path)) for path in paths]

@@ -14,7 +14,7 @@ from mmamp.utils.checks import check_choice, check_int
 
 
 def _name(results: dict[str, Any]) -> str:
-    """Which picture it is, for messages."""
+    """Name the picture, for messages."""
     path = results.get('img_path')
     return f' ({str(path)!r})' if path is not None else ''
 

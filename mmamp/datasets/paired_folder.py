@@ -60,7 +60,7 @@ class PairedFolderDataset(BaseDataset):
         super().__init__(data_root=data_root, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """One dict a pair: ``img_path`` and ``gt_img_path``."""
+        """Return one dict a pair: ``img_path`` and ``gt_img_path``."""
         sources = _by_name(self._source)
         targets = _by_name(self._target)
         alone = [
@@ -80,7 +80,7 @@ class PairedFolderDataset(BaseDataset):
 
 
 def _by_name(folder: Path) -> dict[str, Path]:
-    """Pictures by their path in the folder, less the extension."""
+    """Find pictures by their path in the folder, less the extension."""
     found: dict[str, Path] = {}
     for path in pictures_below(folder):
         name = path.relative_to(folder).with_suffix('').as_posix()

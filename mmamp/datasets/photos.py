@@ -63,7 +63,10 @@ class PhotosDataset(BaseDataset):
         super().__init__(**kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """One dict a patch: ``img``, uint8 of shape (size, size, 3), BGR."""
+        """Return one dict a patch.
+
+        It holds ``img``, uint8 of shape (size, size, 3), BGR.
+        """
         # Here, since a user of other data need not wait for it.
         from sklearn.datasets import load_sample_images
 

@@ -25,7 +25,7 @@ class SeededIndex(int):
     position: tuple[int, ...]
 
     def __new__(cls, index: int, position: tuple[int, ...]) -> 'SeededIndex':
-        """Make one."""
+        """Make an index that knows its position."""
         # Not super(), which takes as long as all the rest.
         self = int.__new__(cls, index)
         self.position = position
@@ -123,7 +123,7 @@ class SeededSampler(Sampler[SeededIndex]):
             self.sampler.set_epoch(epoch)
 
     def __len__(self) -> int:
-        """Number of samples that this rank draws in an epoch."""
+        """Count the samples that this rank draws in an epoch."""
         return len(self.sampler)
 
     def __getattr__(self, name: str) -> Any:
@@ -211,7 +211,7 @@ class SeededDataset:
         return self.dataset[index]
 
     def __len__(self) -> int:
-        """Number of samples."""
+        """Count the samples."""
         return len(self.dataset)
 
     def __getattr__(self, name: str) -> Any:

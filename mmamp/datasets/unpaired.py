@@ -50,7 +50,7 @@ class UnpairedDataset:
 
     @property
     def metainfo(self) -> dict[str, Any]:
-        """Meta information of ``source``."""
+        """Return the meta information of ``source``."""
         metainfo: dict[str, Any] = self.source.metainfo
         return metainfo
 
@@ -61,7 +61,7 @@ class UnpairedDataset:
                 dataset.full_init()
 
     def get_data_info(self, index: int) -> dict[str, Any]:
-        """What ``source`` knows of an item before its pipeline.
+        """Return what ``source`` knows of an item before its pipeline.
 
         Args:
             index (int): Of the item.
@@ -73,11 +73,14 @@ class UnpairedDataset:
         return item
 
     def __len__(self) -> int:
-        """Number of pictures of the first domain."""
+        """Count the pictures of the first domain."""
         return len(self.source)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """An item of ``source``, with ``target_img`` in ``data_samples``."""
+        """Load an item of ``source`` and one of ``target``.
+
+        The picture of the latter is ``target_img`` in ``data_samples``.
+        """
         item = _packed(self.source[index], 'source')
         # numpy's own generator: SeededDataset seeds it by the position, and
         # a worker of the data loader by its number.

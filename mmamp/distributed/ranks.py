@@ -45,7 +45,7 @@ def join_ranks(launcher: str) -> None:
 
 
 def is_first(launcher: str) -> bool:
-    """Whether this process speaks for all, before they have met."""
+    """Tell whether this process speaks for all, before they have met."""
     variable = VARIABLES.get(launcher, '')
     return os.environ.get(variable, '0') == '0'
 

@@ -21,22 +21,22 @@ __all__ = ['whole']
 
 
 def is_sharded(tensor: Any) -> bool:
-    """Whether a tensor is this rank's part of one that all ranks hold."""
+    """Tell whether a tensor is this rank's part of one that all ranks hold."""
     return hasattr(tensor, 'full_tensor')
 
 
 def local(tensor: Tensor) -> Tensor:
-    """This rank's part of a sharded tensor; any other one itself."""
+    """Return this rank's part of a sharded tensor; any other one itself."""
     return tensor.to_local() if hasattr(tensor, 'to_local') else tensor
 
 
 def sharded_modules(model: nn.Module) -> list[Any]:
-    """The modules that ``fully_shard`` was called on, outer ones first."""
+    """Return the modules that ``fully_shard`` was called on, outer first."""
     return [m for m in model.modules() if isinstance(m, FSDPModule)]
 
 
 def gathered(value: Any) -> Any:
-    """A state whose sharded tensors are whole, on the main process.
+    """Gather a state's sharded tensors, whole, on the main process.
 
     All ranks have to call it, on states of the same structure.
 
@@ -62,7 +62,7 @@ def gathered(value: Any) -> Any:
 
 
 def shard_like(whole: Any, like: Any) -> Any:
-    """This rank's part of a whole tensor, dealt out as another one is.
+    """Return this rank's part of a whole tensor, dealt out as another one is.
 
     Args:
         whole (Any): A tensor that every rank has.
@@ -127,7 +127,7 @@ def whole(network: nn.Module, optimizer: Optimizer) -> Iterator[None]:
 
 
 def total_norm(grads: list[Tensor], norm_type: float = 2.0) -> Tensor:
-    """The norm of all gradients, parts on other ranks included.
+    """Compute the norm of all gradients, parts on other ranks included.
 
     Args:
         grads (list[Tensor]): Dense, sharded or not, on one kind of device.

@@ -41,5 +41,5 @@ class Accuracy(BaseMetric):
         ]
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
-        """The share found, in percent."""
+        """Return the share of images whose class was found, in percent."""
         return dict(accuracy=100 * sum(results) / len(results))

@@ -52,7 +52,7 @@ class DigitClassifier:
         self.recognised = float((self._labels(test_x) != NOT_A_DIGIT).mean())
 
     def counts(self, images: np.ndarray) -> np.ndarray:
-        """How many images are taken for each digit, with confidence.
+        """Count the images taken for each digit, with confidence.
 
         Args:
             images (np.ndarray): uint8 of shape (N, 1, H, W), H and W
@@ -64,7 +64,7 @@ class DigitClassifier:
         return _counts(self.labels(images))
 
     def labels(self, images: np.ndarray) -> np.ndarray:
-        """Which digit each image is taken for, with confidence.
+        """Tell which digit each image is taken for, with confidence.
 
         Args:
             images (np.ndarray): uint8 of shape (N, 1, H, W), H and W
@@ -95,12 +95,12 @@ class DigitClassifier:
 
 
 def _counts(labels: np.ndarray) -> np.ndarray:
-    """How often each digit occurs."""
+    """Count how often each digit occurs."""
     return np.bincount(labels[labels != NOT_A_DIGIT], minlength=10)
 
 
 def _block_means(images: np.ndarray) -> np.ndarray:
-    """(N, H, W) to (N, 64): the mean of each of 8x8 blocks."""
+    """Average each of 8x8 blocks: (N, H, W) to (N, 64)."""
     num, height, width = images.shape
     blocks = images.reshape(num, 8, height // 8, 8, width // 8)
     means: np.ndarray = blocks.mean(axis=(2, 4))
@@ -108,7 +108,7 @@ def _block_means(images: np.ndarray) -> np.ndarray:
 
 
 def _resized(digits: np.ndarray) -> np.ndarray:
-    """Digits as they are after the resize that generators are trained on."""
+    """Put digits through the resize that generators are trained on."""
     images = digits.reshape(-1, 8, 8).astype(np.float32)
     large = [
         mmcv.imresize(i, (32, 32), interpolation='bicubic') for i in images
@@ -117,7 +117,7 @@ def _resized(digits: np.ndarray) -> np.ndarray:
 
 
 def _varied(pixels: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-    """The same with other contrast and brightness, and a little noise."""
+    """Change contrast and brightness, and add a little noise."""
     contrast = rng.uniform(0.8, 1, (len(pixels), 1))
     brightness = rng.uniform(0, 1, (len(pixels), 1))
     noise = rng.normal(0, 0.7, pixels.shape)
@@ -125,7 +125,7 @@ def _varied(pixels: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
 
 
 def _not_digits(digits: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-    """As many images that are no digits, of shape (N, 64), made of digits."""
+    """Make as many images that are no digits, of shape (N, 64), of digits."""
     num = len(digits)
     one, other = (digits[rng.permutation(num)] for _ in range(2))
     blends = (one + other) / 2

@@ -76,7 +76,7 @@ class DigitFeatures(BaseModel):
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
     ) -> Any:
-        """Features, losses or predicted digits.
+        """Compute features, losses or predicted digits.
 
         Args:
             inputs (Tensor): Images of shape (N, 1, H, W): uint8, or what the
@@ -124,7 +124,7 @@ class DigitFeatures(BaseModel):
 def _moved(
     images: Tensor, turn: float = 10.0, shift: float = 0.1, scale: float = 0.1
 ) -> Tensor:
-    """Each image turned, shifted and scaled at random.
+    """Turn, shift and scale each image at random.
 
     Args:
         images (Tensor): float, of shape (N, 1, H, W), black being -1.

@@ -47,7 +47,7 @@ class DigitShare(BaseMetric):
         self.results += _classifier().labels(images).tolist()
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
-        """The share in percent, and the number of kinds."""
+        """Return the share of digits in percent, and the number of kinds."""
         found = np.array(results)
         digits = found[found != NOT_A_DIGIT]
         return dict(
@@ -57,5 +57,5 @@ class DigitShare(BaseMetric):
 
 @cache
 def _classifier() -> DigitClassifier:
-    """One for all, since it takes seconds to train."""
+    """Return one classifier for all, since it takes seconds to train."""
     return DigitClassifier()

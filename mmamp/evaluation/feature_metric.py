@@ -155,7 +155,7 @@ class FeatureMetric(BaseMetric):
         return found[0], found[1]
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
-        """The scores, from all features in the order of the data."""
+        """Compute the scores, from all features in the order of the data."""
         columns = {
             key: torch.from_numpy(np.stack([x[key] for x in results])).double()
             for key in results[0]
@@ -238,7 +238,7 @@ class _PassThrough(nn.Module):
 
 
 def _compared(metric: Any, columns: dict[str, Tensor]) -> Any:
-    """What a metric of torchmetrics says of real and generated features."""
+    """Compare real and generated features by a metric of torchmetrics."""
     metric.update(columns['real'], real=True)
     metric.update(columns['fake'], real=False)
     return metric.compute()
@@ -254,7 +254,7 @@ def _shapes(found: Any) -> str:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Let torch's random numbers on the CPU start here, and go on after.
+    """Seed torch's random numbers on the CPU, and put them back after it.
 
     torchmetrics draws from the global ones. ``torch.manual_seed`` would set
     those of the accelerator, too.
@@ -266,9 +266,9 @@ def _seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without torchmetrics' advice on the memory that features take.
+    """Silence torchmetrics' advice on the memory that features take.
 
-    Nor torch's on the deviation of a single split, which is not reported.
+    And torch's on the deviation of a single split, which is not reported.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', message='Metric `.*` will save')

@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def library(name: str, user: object, extra: str = 'metrics') -> Any:
-    """A library that mmamp itself does without, imported when it is needed.
+    """Import a library that mmamp itself does without, when it is needed.
 
     Args:
         name (str): Of the module.
@@ -37,7 +37,7 @@ def library(name: str, user: object, extra: str = 'metrics') -> Any:
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Convolutions in float32, not in the TF32 that is a GPU's default.
+    """Have convolutions in float32, not in the TF32 that is a GPU's default.
 
     Whatever a difference of large squares is taken of needs it, and scores
     shall not depend on the GPU.
@@ -53,7 +53,7 @@ def full_precision() -> Iterator[None]:
 
 
 def fake_images(data_samples: Sequence[dict[str, Any]]) -> Tensor:
-    """The images that a model made.
+    """Stack the images that a model made.
 
     Args:
         data_samples (Sequence[dict]): Predictions with ``fake_img``, a uint8
@@ -86,7 +86,7 @@ def fake_images(data_samples: Sequence[dict[str, Any]]) -> Tensor:
 
 
 def real_images(data_batch: Any, real_key: str, like: Tensor) -> Tensor:
-    """The real images of a batch.
+    """Return the real images of a batch.
 
     Args:
         data_batch (dict): What the data loader gave.
@@ -122,7 +122,7 @@ def real_images(data_batch: Any, real_key: str, like: Tensor) -> Tensor:
 
 
 def places_of(num: int, before: int) -> list[int]:
-    """Places in the whole set of the next samples of this rank.
+    """Return the places in the whole set of this rank's next samples.
 
     Args:
         num (int): How many samples there are.

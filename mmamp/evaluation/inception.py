@@ -49,7 +49,7 @@ class InceptionV3(nn.Module):
         )
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Features and logits.
+        """Compute features and logits.
 
         Args:
             images (Tensor): uint8, of shape (N, 1, H, W) or (N, 3, H, W).

@@ -85,11 +85,11 @@ class MSSSIM(BaseMetric):
         self._drop_images()
 
     def _lot(self, place: int) -> float:
-        """A number for each image; those with the smallest make the pairs."""
+        """Draw an image's number; those with the smallest make the pairs."""
         return np.random.default_rng((self.seed, place)).random()
 
     def _drop_images(self) -> None:
-        """Leave only the lot of an image that will be in no pair."""
+        """Let go of images that will be in no pair, but keep their lots."""
         held = [i for i, (_, x) in enumerate(self.results) if x is not None]
         held.sort(key=lambda i: self.results[i][0])
         # One more, since the last sample of a rank may be there twice only to
@@ -98,7 +98,7 @@ class MSSSIM(BaseMetric):
             self.results[i] = (self.results[i][0], None)
 
     def _scales(self, images: Tensor) -> int:
-        """How many scales images have; the log is told if they are few."""
+        """Count the scales of images, and tell the log if they are few."""
         check_window(images, 'MS-SSIM')
         height, width = images.shape[2:]
         # The coarsest holds a window still.
@@ -116,7 +116,7 @@ class MSSSIM(BaseMetric):
         return scales
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
-        """The mean similarity of the pairs."""
+        """Return the mean similarity of the pairs."""
         num = min(self.num_pairs, len(results) // 2)
         if num == 0:
             raise ValueError('MS-SSIM needs at least two images, but got one')
@@ -129,7 +129,7 @@ class MSSSIM(BaseMetric):
         return {'MS-SSIM': float(torch.cat(values).mean())}
 
     def _similarity(self, one: Tensor, other: Tensor) -> Tensor:
-        """Similarity of pairs, of shape (N, )."""
+        """Compute the similarity of pairs, of shape (N, )."""
         weights = np.array(WEIGHTS[: self._scales(one)])
         # Contrast and structure at each scale but the coarsest, which has
         # all three terms.

@@ -36,7 +36,7 @@ class PSNR(RestorationMetric):
     """
 
     def compare(self, fake: Tensor, real: Tensor) -> Tensor:
-        """The ratio of each image, in dB."""
+        """Compute the ratio of each image, in dB."""
         functional = library('torchmetrics.functional.image', self)
         ratio: Tensor = functional.peak_signal_noise_ratio(
             fake, real, data_range=255.0, dim=(1, 2, 3), reduction='none'

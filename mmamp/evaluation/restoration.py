@@ -84,7 +84,7 @@ class RestorationMetric(BaseMetric):
 
     @abstractmethod
     def compare(self, fake: Tensor, real: Tensor) -> Tensor:
-        """The metric of each image.
+        """Compute the metric of each image.
 
         Args:
             fake (Tensor): float in [0, 255], of shape (N, C, H, W).
@@ -95,12 +95,12 @@ class RestorationMetric(BaseMetric):
         """
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
-        """The mean over the set."""
+        """Return the mean over the set."""
         return {type(self).__name__: sum(results) / len(results)}
 
 
 def luminance(images: Tensor) -> Tensor:
-    """The luminance Y of YCbCr, by ITU-R BT.601.
+    """Compute the luminance Y of YCbCr, by ITU-R BT.601.
 
     Args:
         images (Tensor): RGB, float in [0, 255], of shape (N, 3, H, W).

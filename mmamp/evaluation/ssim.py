@@ -44,7 +44,7 @@ class SSIM(RestorationMetric):
     """
 
     def compare(self, fake: Tensor, real: Tensor) -> Tensor:
-        """The similarity of each image."""
+        """Compute the similarity of each image."""
         functional = library('torchmetrics.functional.image', self)
         return structural_similarity(functional, fake, real)
 
@@ -52,7 +52,7 @@ class SSIM(RestorationMetric):
 def structural_similarity(
     functional: Any, one: Tensor, other: Tensor
 ) -> Tensor:
-    """Similarity of pairs of images.
+    """Compute the similarity of pairs of images.
 
     Args:
         functional (ModuleType): ``torchmetrics.functional.image``.

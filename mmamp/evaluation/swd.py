@@ -98,7 +98,7 @@ class SWD(BaseMetric):
     def _patches(
         self, images: Tensor, place: int
     ) -> Iterator[tuple[str, Tensor]]:
-        """Patches of a real image and a generated one, level by level.
+        """Yield patches of a real image and a generated one, level by level.
 
         Args:
             images (Tensor): uint8, of shape (2, C, H, W).
@@ -119,7 +119,7 @@ class SWD(BaseMetric):
             yield size, patches.transpose(1, 2)
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
-        """The distance for each level, and their mean."""
+        """Compute the distance for each level, and their mean."""
         random = np.random.default_rng(self.seed)
         distances = {}
         for size in results[0]:
@@ -141,7 +141,7 @@ class SWD(BaseMetric):
 
 
 def laplacian_pyramid(images: Tensor) -> list[Tensor]:
-    """What each halving of the images loses, and what is left at last.
+    """Return what each halving of the images loses, and what is left at last.
 
     Burt and Adelson, "The Laplacian Pyramid as a Compact Image Code", IEEE
     Transactions on Communications, 1983.
@@ -171,7 +171,7 @@ def laplacian_pyramid(images: Tensor) -> list[Tensor]:
 
 
 def _blurred(images: Tensor) -> Tensor:
-    """Images under a 5x5 binomial filter, mirrored at their borders."""
+    """Blur images by a 5x5 binomial filter, mirrored at their borders."""
     channels = images.shape[1]
     row = images.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
     kernel = torch.outer(row, row).repeat(channels, 1, 1, 1)
@@ -181,14 +181,14 @@ def _blurred(images: Tensor) -> Tensor:
 
 
 def _doubled(images: Tensor, size: torch.Size) -> Tensor:
-    """Images at twice their size: zeros between the pixels, then a blur."""
+    """Double the size of images: zeros between the pixels, then a blur."""
     spread = images.new_zeros(*images.shape[:2], *size)
     spread[:, :, ::2, ::2] = images
     return _blurred(spread) * 4
 
 
 def normalised(patches: np.ndarray) -> np.ndarray:
-    """Patches as vectors, each channel with mean 0 and deviation 1.
+    """Normalise patches to vectors, each channel of mean 0 and deviation 1.
 
     Args:
         patches (np.ndarray): Of shape (N, C, 7, 7).
@@ -212,7 +212,7 @@ def normalised(patches: np.ndarray) -> np.ndarray:
 def sliced_wasserstein(
     one: np.ndarray, other: np.ndarray, directions: np.ndarray
 ) -> np.ndarray:
-    """Wasserstein-1 distance of two sets of points along directions.
+    """Compute the Wasserstein-1 distance of two point sets along directions.
 
     Args:
         one (np.ndarray): Points, of shape (N, D).

@@ -24,6 +24,6 @@ class EarlyLog(logging.Handler):
         self._logger.handlers = self._kept
 
     def replay(self, logger: logging.Logger) -> None:
-        """Log it now."""
+        """Hand the records that were kept to a logger."""
         for record in self._records:
             logger.handle(record)

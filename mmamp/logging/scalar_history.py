@@ -49,7 +49,7 @@ class ScalarHistory(HistoryBuffer):
 
     @classmethod
     def of(cls, history: HistoryBuffer, max_length: int) -> 'ScalarHistory':
-        """One that goes on from another.
+        """Make a history that goes on from another.
 
         Args:
             history (HistoryBuffer): The other.
@@ -92,7 +92,7 @@ class ScalarHistory(HistoryBuffer):
             self._take_pending()
 
     def current(self) -> Any:
-        """The last value; asked for in every iteration by the timer."""
+        """Return the last value; the timer asks for it in every iteration."""
         if self._pending and type(self._pending[-1]) is float:
             return np.float64(self._pending[-1])
         return super().current()
@@ -106,7 +106,7 @@ class ScalarHistory(HistoryBuffer):
 
     @_log_history.setter
     def _log_history(self, values: np.ndarray) -> None:
-        """Set by MMEngine's constructor."""
+        """Take what MMEngine's constructor sets."""
         self._values, self._kept = values, slice(0, len(values))
 
     @property
@@ -159,7 +159,7 @@ def _put(array: np.ndarray, new: np.ndarray, end: int) -> np.ndarray:
 
 
 def _numbers(values: list[float | Tensor]) -> list[float]:
-    """Read them, waiting once for each device and dtype."""
+    """Read values, waiting once for each device and dtype."""
     places: dict[Any, list[int]] = defaultdict(list)
     for i, value in enumerate(values):
         if isinstance(value, Tensor):

@@ -24,7 +24,7 @@ def seed_at(position: Sequence[int]) -> None:
 
 
 def word_at(position: Sequence[int]) -> int:
-    """A number of 64 bits that a position has, and no other.
+    """Return a number of 64 bits that a position has, and no other.
 
     Args:
         position (Sequence[int]): Non-negative integers, such as the run's
@@ -34,6 +34,9 @@ def word_at(position: Sequence[int]) -> int:
 
 
 def _digest(position: Sequence[int]) -> bytes:
-    """16 bytes; numpy's SeedSequence takes ten times as long."""
+    """Digest a position in 16 bytes.
+
+    numpy's SeedSequence takes ten times as long.
+    """
     text = ','.join(map(str, position)).encode()
     return blake2b(text, digest_size=16).digest()

@@ -26,7 +26,7 @@ DRAWS_AHEAD = 256
 
 
 def run_seed() -> int:
-    """The seed of the run that is going on.
+    """Return the seed of the run that is going on.
 
     What :func:`agree_on_seed` left in the message hub, else what MMEngine's
     Runner did; outside of a Runner it is torch's.
@@ -109,7 +109,7 @@ class SampleRandom:
         self._draws = 0
 
     def _drawn(self, make: Callable[[Tensor], Tensor], size: int) -> Tensor:
-        """``size`` numbers for each sample, as a function makes them."""
+        """Draw ``size`` numbers for each sample, as a function makes them."""
         size = int(size)
         many = NUMBERS_AHEAD // max(1, len(self._places) * size)
         many = max(1, min(UPDATES_AHEAD, many))
@@ -131,7 +131,7 @@ class SampleRandom:
         return _ahead(*what)[place].clone()
 
     def uniform(self, *shape: int) -> Tensor:
-        """Uniform numbers in [0, 1).
+        """Draw uniform numbers in [0, 1).
 
         Args:
             *shape (int): Of one sample.
@@ -142,7 +142,7 @@ class SampleRandom:
         return self._drawn(_uniform, math.prod(shape)).view(-1, *shape)
 
     def normal(self, *shape: int) -> Tensor:
-        """Standard normal numbers.
+        """Draw standard normal numbers.
 
         Made of uniform ones by the inverse of the distribution function. All
         lie within 5.43, which one in 17 million should not.
@@ -156,7 +156,7 @@ class SampleRandom:
         return self._drawn(_normal, math.prod(shape)).view(-1, *shape)
 
     def integers(self, high: int) -> Tensor:
-        """Uniform integers.
+        """Draw uniform integers.
 
         Args:
             high (int): They are in [0, high), which is less than 2**31.
@@ -167,7 +167,7 @@ class SampleRandom:
         return self._drawn(_words, 1)[:, 0] * int(high) >> 32
 
     def generator(self) -> torch.Generator:
-        """A generator of torch's, for numbers too many to be drawn here.
+        """Make a generator of torch's, for numbers too many to be drawn here.
 
         Seeded, on the host, by all that the numbers are a function of, but by
         the samples before and the rank in place of the sample's place: two
@@ -187,7 +187,7 @@ def uniform(
     shape: torch.Size | tuple[Any, ...],
     device: Any,
 ) -> Tensor:
-    """Uniform numbers of a shape, the samples' or torch's own."""
+    """Draw uniform numbers of a shape, the samples' or torch's own."""
     if random is None:
         return torch.rand(shape, device=device)
     return random.uniform(*shape[1:])
@@ -198,7 +198,7 @@ def normal(
     shape: torch.Size | tuple[Any, ...],
     device: Any,
 ) -> Tensor:
-    """Standard normal numbers of a shape, the samples' or torch's own."""
+    """Draw standard normal numbers of a shape, the samples' or torch's own."""
     if random is None:
         return torch.randn(shape, device=device)
     return random.normal(*shape[1:])
@@ -212,7 +212,7 @@ def _updates(
     places: range,
     size: int,
 ) -> Tensor:
-    """Numbers of some updates, of shape (updates, places, size).
+    """Draw the numbers of some updates, of shape (updates, places, size).
 
     Each update's are of a sequence of its own, in which the samples follow
     each other.
@@ -237,7 +237,7 @@ _ahead = lru_cache(maxsize=DRAWS_AHEAD)(_updates)
 
 
 def _mixed(bits: Tensor) -> Tensor:
-    """SplitMix64's output function; its integers have no sign to shift in."""
+    """Mix bits as SplitMix64 does; its integers have no sign to shift in."""
     bits = bits ^ ((bits >> 30) & (2**34 - 1))
     bits *= _signed(0xBF58476D1CE4E5B9)
     bits ^= (bits >> 27) & (2**37 - 1)
@@ -247,7 +247,7 @@ def _mixed(bits: Tensor) -> Tensor:
 
 
 def _signed(word: int) -> int:
-    """The 64 bits of a number, read as torch does."""
+    """Read the 64 bits of a number as torch does, with a sign."""
     return (word + 2**63) % 2**64 - 2**63
 
 

@@ -12,7 +12,7 @@ from .position import seed_at
 
 
 def rng_state() -> dict[str, Any]:
-    """The state of Python's, numpy's and torch's generators, plain.
+    """Return the state of Python's, numpy's and torch's generators, plain.
 
     Returns:
         dict: Numbers, strings and tensors, so that it can be saved in a
@@ -30,7 +30,7 @@ def rng_state() -> dict[str, Any]:
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
-    """Go on from a state.
+    """Set Python's, numpy's and torch's generators to a state.
 
     Args:
         state (dict): From :func:`rng_state`, possibly of another process.

@@ -61,7 +61,7 @@ class DrawWatch:
         self._pair()
 
     def _pair(self) -> None:
-        """Two generators for numpy that go on together, until one is used.
+        """Make two generators for numpy that go on together until one is used.
 
         Reading the state of one takes longer than all the rest.
         """
@@ -71,7 +71,7 @@ class DrawWatch:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Watch the code in this context."""
+        """Watch whether the code in this context draws random numbers."""
         numpy: Any = np.random
         kept = random.getstate(), torch.get_rng_state()
         generator = numpy.get_bit_generator()

@@ -38,7 +38,7 @@ class Analysis:
         self.outputs: dict[str, str] = {}
 
     def run(self, dtypes: list[str]) -> dict[str, Any]:
-        """Do it.
+        """Run the trials of all dtypes, and return the report.
 
         Args:
             dtypes (list[str]): That are compared with float32.
@@ -90,7 +90,7 @@ class Analysis:
         )
 
     def _noise(self, reference: dict[str, Any]) -> float | None:
-        """Float32 against itself."""
+        """Return how much the times of two runs in float32 differ."""
         try:
             again = self._timed('float32', [])['seconds']['median']
         except TrialFailed:  # now and then out of memory
@@ -126,7 +126,7 @@ class Analysis:
         reference: dict[str, Any],
         found: list[Damage],
     ) -> list[str] | None:
-        """The smallest set of modules that has to be in float32."""
+        """Search for the smallest set of modules that has to be in float32."""
         began = self.trials.count
 
         def mends(modules: list[str]) -> bool:

@@ -38,7 +38,7 @@ FEWEST = 10
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog=COMMAND,
         description='Should mixed precision be turned on? Trains a config '
@@ -165,7 +165,7 @@ def _progress() -> Progress:
 
 
 def _write(out: Path, report: dict[str, Any]) -> None:
-    """Write both files, and say the verdict."""
+    """Write ``report.json`` and ``report.html``, and print the verdict."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / 'report.json'
     path.write_text(json.dumps(report, indent=1, allow_nan=False))

@@ -32,7 +32,7 @@ class Damage:
     text: str
 
     def state(self) -> dict[str, str]:
-        """As text, for JSON."""
+        """Return the damage as text, for JSON."""
         return asdict(self)
 
 
@@ -56,7 +56,7 @@ def assess(trial: dict[str, Any], reference: dict[str, Any]) -> list[Damage]:
 def suspects(
     trial: dict[str, Any], reference: dict[str, Any], found: list[Damage]
 ) -> list[str]:
-    """Modules that a rule may have to be about.
+    """Return the modules that a rule may have to be about.
 
     Args:
         trial (dict): As of :func:`assess`.
@@ -81,7 +81,7 @@ def suspects(
 
 
 def leaves(modules: Iterable[str]) -> list[str]:
-    """Names of modules that have no others in them.
+    """Return the names of modules that have no others in them.
 
     Args:
         modules (Iterable[str]): All names.
@@ -159,7 +159,9 @@ def _underflows(
 def lost_share(
     module: dict[str, Any], reference: dict[str, Any] | None, part: str
 ) -> float:
-    """Share of a module's values that are 0 in a dtype and not in float32.
+    """Return a module's share of values that are 0 only in a dtype.
+
+    Those that are 0 in float32, too, are taken off.
 
     Args:
         module (dict): Of the dtype's trial.

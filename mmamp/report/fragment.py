@@ -74,7 +74,7 @@ def write_fragment(
 
 
 def _plain(value: Any) -> Any:
-    """Without the config's own kinds of dicts."""
+    """Make a config's own kinds of dicts plain ones."""
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -90,7 +90,7 @@ def report_from_log(work_dir: Path) -> dict[str, Any]:
 
 
 def _training_lines(logs: list[Path]) -> list[dict[str, Any]]:
-    """Lines of training, those of a later run in place of an earlier one's."""
+    """Return lines of training, a later run's in place of an earlier one's."""
     lines: dict[int, dict[str, Any]] = {}
     for log in logs:
         new = _parsed(log)
@@ -103,7 +103,7 @@ def _training_lines(logs: list[Path]) -> list[dict[str, Any]]:
 
 
 def _parsed(log: Path) -> list[dict[str, Any]]:
-    """The lines of a file; of a killed run the last one may be cut off."""
+    """Parse the lines of a file; a killed run may have cut off the last."""
     lines = log.read_text().splitlines()
     found = []
     for i, line in enumerate(lines):

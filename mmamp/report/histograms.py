@@ -65,11 +65,11 @@ class Sizes:
 
     @property
     def total(self) -> int:
-        """int: Values that were counted."""
+        """Return how many values were counted."""
         return self.zeros + self.nonfinite + sum(self.exponents.values())
 
     def share_below(self, exponent: int) -> float:
-        """Share of all values that are not 0 but smaller than a power of 2.
+        """Return the share of values below a power of 2 that are not 0.
 
         Args:
             exponent (int): Of that power.
@@ -79,16 +79,16 @@ class Sizes:
 
     @property
     def zero_share(self) -> float:
-        """float: Of all values."""
+        """Return the share of all values that are 0."""
         return self.zeros / max(self.total, 1)
 
     @property
     def nonfinite_share(self) -> float:
-        """float: Of all values."""
+        """Return the share of all values that are not finite."""
         return self.nonfinite / max(self.total, 1)
 
     def state(self) -> dict[str, Any]:
-        """As numbers and text, for JSON."""
+        """Return the sizes as numbers and text, for JSON."""
         return dict(
             exponents={str(e): n for e, n in sorted(self.exponents.items())},
             zeros=self.zeros,
@@ -97,6 +97,6 @@ class Sizes:
 
     @classmethod
     def of(cls, state: dict[str, Any]) -> 'Sizes':
-        """From :meth:`state`."""
+        """Read back what :meth:`state` returned."""
         exponents = {int(e): n for e, n in state['exponents'].items()}
         return cls(exponents, state['zeros'], state['nonfinite'])

@@ -14,7 +14,7 @@ class NoMoreTrials(Exception):
 def smallest(
     candidates: list[str], mends: Callable[[list[str]], bool]
 ) -> list[str] | None:
-    """A smallest set of modules which, in float32, remove the damage.
+    """Find a smallest set of modules which, in float32, remove the damage.
 
     The bisection of Zeller and Hildebrandt, "Simplifying and Isolating
     Failure-Inducing Input", TSE 2002: no module of the result can be left out.
@@ -45,7 +45,7 @@ def smallest(
 def _smaller_and_smaller(
     candidates: list[str], mends: Callable[[list[str]], bool]
 ) -> Iterator[list[str]]:
-    """Sets that mend it, each a part of the one before."""
+    """Yield sets that remove the damage, each a part of the one before."""
     parts = 2
     while len(candidates) > 1:
         parts = min(parts, len(candidates))
@@ -68,7 +68,7 @@ def _smaller_and_smaller(
 
 
 def rules_for(modules: list[str]) -> Rules:
-    """Rules that put modules into float32.
+    """Return rules that put modules into float32.
 
     Args:
         modules (list[str]): Their names.

@@ -46,7 +46,7 @@ def _ran(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _losses(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """A picture of each loss, with a line for each dtype."""
+    """Draw a picture of each loss, with a line for each dtype."""
     names = dict.fromkeys(
         name
         for row in rows
@@ -70,7 +70,7 @@ def _losses(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
 
 
 def _scales(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Loss scale and skipped steps of each optimizer that has a scale."""
+    """Draw loss scale and skipped steps of each optimizer with a scale."""
     found = []
     for row in rows:
         for name, skipped in row.get('skipped', {}).items():
@@ -95,7 +95,7 @@ def _scales(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _modules(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Modules, those that lose the most in any dtype first."""
+    """Return modules, those that lose the most in any dtype first."""
     reference = next((_ran(x) for x in rows if x['dtype'] == 'float32'), {})
     others = [x for x in rows if x['dtype'] != 'float32' and _ran(x)]
     if not reference:
@@ -130,7 +130,7 @@ def _part(
     rows: list[dict[str, Any]],
     others: list[dict[str, Any]],
 ) -> dict[str, Any] | None:
-    """Outputs, or gradients, of a module in every dtype."""
+    """Compare the outputs, or gradients, of a module between dtypes."""
     sizes = {
         row['dtype']: Sizes.of(_ran(row)[name][part])
         for row in rows

@@ -16,7 +16,7 @@ _GREY = '#8a94a6'
 
 
 def _draw(draw: Callable[[Axes], None], width: float, height: float) -> str:
-    """A picture with one pair of axes, readable on white and on black."""
+    """Draw a picture with one pair of axes, readable on white and on black."""
     figure = Figure(figsize=(width, height), layout='constrained')
     axes = figure.add_subplot()
     draw(axes)
@@ -44,7 +44,7 @@ def curves(
     steps: Sequence[int] | None = None,
     log: bool = False,
 ) -> str:
-    """Something over the iterations, for each dtype.
+    """Draw values over the iterations, with a line for each dtype.
 
     Args:
         lines (dict): Values by what they are of, such as a dtype.
@@ -68,7 +68,7 @@ def curves(
 
 
 def exponents(sizes: dict[str, Sizes], dtype: str) -> str:
-    """How large values are, against what a dtype can hold.
+    """Draw how large values are, against what a dtype can hold.
 
     Args:
         sizes (dict[str, Sizes]): By the dtype of the trial.

@@ -21,7 +21,7 @@ from .watching import Curves, Numbers, Stop, Stopwatch, TrialIsOver
 
 
 def main(config: str, iters: str, watch: str, out: str) -> None:
-    """Run a trial.
+    """Run a trial, and write what was seen.
 
     Args:
         config (str): Path of its config, complete.

@@ -28,7 +28,7 @@ def trial_config(
     rules: list[dict[str, Any]],
     iters: int,
 ) -> Config:
-    """What a trial runs: the config in a dtype, and nothing beside training.
+    """Make the config of a trial: in a dtype, and nothing beside training.
 
     With the hooks that ``tools/train.py`` adds; without validation,
     checkpoints and logs to elsewhere; with one seed and, whatever the sampler,
@@ -78,7 +78,7 @@ def trial_config(
 
 
 def in_dtype(cfg: Config, dtype: str) -> Config:
-    """A copy with every optimizer in a dtype.
+    """Copy a config, with every optimizer in a dtype.
 
     Args:
         cfg (Config): The config.
@@ -98,7 +98,7 @@ def in_dtype(cfg: Config, dtype: str) -> Config:
 def with_rules(
     hooks: list[Any], rules: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Custom hooks with rules before those that they have.
+    """Return custom hooks with rules before those that they have.
 
     Args:
         hooks (list): A config's ``custom_hooks``.

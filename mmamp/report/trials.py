@@ -47,7 +47,7 @@ class Trials:
     def run(
         self, dtype: str, watch: str, rules: list[dict[str, Any]] | None = None
     ) -> dict[str, Any]:
-        """Run one.
+        """Run one trial, in a process of its own.
 
         Args:
             dtype (str): ``'float32'``, ``'bfloat16'`` or ``'float16'``.
@@ -102,7 +102,7 @@ class Trials:
 
 
 def _why(returncode: int, errors: str) -> str:
-    """What a trial died of, in one line."""
+    """Say in one line what a trial died of."""
     if returncode == -9:
         return 'out of memory: the system killed the process'
     lines = [line for line in errors.splitlines() if line.strip()]

@@ -9,7 +9,7 @@ WARM_UP = 0.2
 
 
 def speed(seconds: list[float]) -> dict[str, float]:
-    """Median and spread of a trial's times, after its warm-up.
+    """Return median and spread of a trial's times, after its warm-up.
 
     Args:
         seconds (list[float]): Of each iteration.
@@ -29,7 +29,7 @@ def speed(seconds: list[float]) -> dict[str, float]:
 def sentence(
     row: dict[str, Any], reference: dict[str, Any], noise: float | None
 ) -> str:
-    """The verdict on a dtype.
+    """Say the verdict on a dtype, in a sentence.
 
     Args:
         row (dict): The dtype's row of the report.
@@ -69,7 +69,7 @@ def sentence(
 def standing_of(
     row: dict[str, Any], reference: dict[str, Any], noise: float | None
 ) -> str:
-    """What the verdict on a dtype is, in a word.
+    """Say what the verdict on a dtype is, in a word.
 
     Args:
         row (dict): As of :func:`sentence`.
@@ -95,13 +95,13 @@ def standing_of(
 
 
 def _time(row: dict[str, Any], reference: dict[str, Any]) -> float:
-    """Of an iteration, over that in float32."""
+    """Return the time of an iteration, over that in float32."""
     of = row.get('with_rules') or row
     return float(of['seconds']['median'] / reference['seconds']['median'])
 
 
 def _memory(row: dict[str, Any], reference: dict[str, Any]) -> float | None:
-    """The peak over that in float32; not every system says it."""
+    """Return the peak memory over that in float32, if the system says it."""
     of = row.get('with_rules') or row
     if not of['peak_memory'] or not reference['peak_memory']:
         return None
@@ -127,7 +127,7 @@ def chosen(
     reference: dict[str, Any],
     noise: float | None,
 ) -> dict[str, Any] | None:
-    """The dtype to turn on, or that would be.
+    """Choose the dtype to turn on, or the one that may pay.
 
     Args:
         rows (list[dict]): Of the report, without that of float32.
@@ -152,7 +152,7 @@ def best(
     reference: dict[str, Any],
     noise: float | None,
 ) -> str:
-    """The verdict on the config: that on its best dtype.
+    """Say the verdict on the config: that on its best dtype.
 
     Args:
         rows (list[dict]): As of :func:`chosen`.
@@ -171,7 +171,7 @@ def best(
 
 
 def _in_short(row: dict[str, Any], reference: dict[str, Any]) -> str:
-    """Why a dtype is not turned on."""
+    """Say why a dtype is not turned on."""
     if row['failed']:
         return f'{row["dtype"]} did not run'
     if row['damage'] and not row['rules']:

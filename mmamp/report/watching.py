@@ -43,7 +43,7 @@ class Stop(Hook):
         self.done = 0
 
     def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
-        """Count."""
+        """Count the iteration, and end the trial after the last one."""
         self.done += 1
         print(f'@iteration {self.done}', flush=True)
         if self.done >= self.iters:
@@ -67,7 +67,7 @@ class Stopwatch(Hook):
         self._last = 0.0
 
     def before_train(self, runner: Any) -> None:
-        """Begin."""
+        """Start the clock."""
         self._last = time.perf_counter()
 
     def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
@@ -121,7 +121,7 @@ class Curves(Hook):
         data_batch: Any = None,
         outputs: dict[str, Any] | None = None,
     ) -> None:
-        """Note them."""
+        """Note losses, loss scales and skipped steps."""
         for key, value in (outputs or {}).items():
             number = float(value)
             append_at(
@@ -179,7 +179,7 @@ class Numbers(Hook):
                 self._watch(names[0], module)
 
     def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
-        """The next iteration begins."""
+        """Count modules that made values which are not finite."""
         self._iteration += 1
         for name in self._found:
             self.origins[name] += 1

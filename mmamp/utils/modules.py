@@ -20,7 +20,7 @@ def unwrap(module: nn.Module) -> nn.Module:
 
 
 def quick_modules(root: nn.Module) -> Iterator[nn.Module]:
-    """A module and all that it holds, in a fraction of torch's time.
+    """Yield a module and all that it holds, in a fraction of torch's time.
 
     What is held in two places comes twice: for what is cheap, and asked for in
     every iteration.
@@ -39,7 +39,7 @@ def quick_modules(root: nn.Module) -> Iterator[nn.Module]:
 def named_modules(
     model: nn.Module, names: Sequence[str] = ('',)
 ) -> Iterator[tuple[list[str], nn.Module]]:
-    """Modules with their names, without those of model wrappers.
+    """Yield modules with their names, without those of model wrappers.
 
     Args:
         model (nn.Module): The model, inside of model wrappers or not.

@@ -20,7 +20,7 @@ def did_you_mean(given: str, valid: Iterable[str]) -> str:
 
 
 def arguments_of(cls: Any) -> list[str]:
-    """What a class takes, through all that its bases take for it.
+    """List the arguments of a class, and those that its bases take for it.
 
     Args:
         cls (type): The class.
@@ -44,7 +44,7 @@ def arguments_of(cls: Any) -> list[str]:
 
 
 def near(file: Path) -> str:
-    """Words for an error: the files that the user may have meant.
+    """Name the files that the user may have meant, for an error.
 
     Args:
         file (Path): Which does not exist.

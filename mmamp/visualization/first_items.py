@@ -52,7 +52,7 @@ def first_items(
 def _of_classes(
     dataset: Any, indices: list[int], labels: Sequence[int]
 ) -> list[int]:
-    """Indices of items of the classes, where there are such."""
+    """Return indices of items of the classes, where there are such."""
     if not hasattr(dataset, 'get_data_info'):
         return indices
     wanted = set(labels)

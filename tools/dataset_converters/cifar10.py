@@ -14,7 +14,11 @@ from mmamp.launcher.mistakes import complain
 
 
 def main() -> int:
-    """Convert, and print how many pictures there are; 2 for a mistake."""
+    """Convert, and print how many pictures there are.
+
+    Returns:
+        int: Exit code: 0, or 2 for a mistake of the user's.
+    """
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument(
         'source', type=Path, help='cifar-10-python.tar.gz or its folder'

@@ -39,7 +39,7 @@ MODULES = (
 
 
 def exported() -> dict[str, list[str]]:
-    """The public names of each public module."""
+    """List the public names of each public module."""
     return {
         x: sorted(importlib.import_module(x).__all__, key=str.lower)
         for x in MODULES
@@ -47,7 +47,7 @@ def exported() -> dict[str, list[str]]:
 
 
 def registered() -> dict[str, dict[str, Any]]:
-    """What a config may name, by registry."""
+    """List what a config may name, by registry."""
     for module in MODULES:
         importlib.import_module(module)
     # Tests register models of their own.
@@ -65,7 +65,7 @@ def registered() -> dict[str, dict[str, Any]]:
 
 @cache
 def public_objects() -> dict[str, Any]:
-    """Public classes and functions, each once, by its last name."""
+    """Return public classes and functions, each once, by its last name."""
     names: dict[Any, str] = {}
     for module, keys in exported().items():
         for key in keys:
@@ -76,7 +76,7 @@ def public_objects() -> dict[str, Any]:
 
 
 def methods(cls: type) -> dict[str, Any]:
-    """Public methods and properties that are a class's own.
+    """Return the public methods and properties that are a class's own.
 
     One that a base has is documented there, if its parameters are the same;
     so are all of MMEngine's and torch's.
@@ -103,12 +103,12 @@ def _is_ours(cls: type) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """The function of a static method or class method."""
+    """Return the function of a static method or class method."""
     return getattr(value, '__func__', value)
 
 
 def _fits(ours: Any, theirs: Any) -> bool:
-    """Whether a base's method has all parameters of an override."""
+    """Tell whether a base's method has all parameters of an override."""
     theirs = _plain(theirs)
     if not (inspect.isfunction(ours) and inspect.isfunction(theirs)):
         return True
@@ -122,7 +122,7 @@ def _parameters(function: FunctionType) -> set[str]:
 
 
 def signature(value: Callable[..., Any]) -> str:
-    """A signature as its author wrote it, whatever the version of Python."""
+    """Return a signature as its author wrote it, whatever Python's version."""
     function: Any = value
     if inspect.isclass(value):
         owner = next(x for x in value.__mro__ if '__init__' in vars(x))
@@ -144,7 +144,7 @@ def signature(value: Callable[..., Any]) -> str:
 
 
 def lines() -> Iterator[str]:
-    """The snapshot."""
+    """Yield the lines of the snapshot."""
     for name, types in registered().items():
         for key, cls in sorted(types.items()):
             yield f'{name}: mmamp.{key} is {_home(cls)}'

@@ -151,7 +151,7 @@ def _class_names(meta: dict[bytes, Any]) -> list[str]:
 def _batch(
     content: dict[bytes, Any], name: str, num_classes: int
 ) -> tuple[np.ndarray, list[int]]:
-    """Pictures, uint8 of shape (N, 32, 32, 3), RGB; labels."""
+    """Return pictures, uint8 of shape (N, 32, 32, 3), RGB, and labels."""
     data, labels = content.get(b'data'), content.get(b'labels')
     if not (
         isinstance(data, np.ndarray)

@@ -134,7 +134,7 @@ def _check(
 
 
 def _outputs(names: Sequence[str], ending: str) -> dict[str, str]:
-    """Names in the source, and in the folder that is written to."""
+    """Map names in the source to those in the folder that is written to."""
     found: dict[str, str] = {}
     for name in names:
         path = str(PurePosixPath(name).with_suffix(f'.{ending}'))
@@ -147,7 +147,7 @@ def _outputs(names: Sequence[str], ending: str) -> dict[str, str]:
 
 
 def _check_empty(out: Path, settings: dict[str, Any]) -> None:
-    """Unless what it holds is of an earlier run with these settings."""
+    """Refuse a folder that is not empty, nor of a run with these settings."""
     if not out.exists() or not any(out.iterdir()):
         return
     note = out / _SETTINGS
@@ -172,7 +172,7 @@ def _open_in_worker(path: Path) -> None:
 def _resize(
     name: str, path: str, out: Path, size: int, image_format: str
 ) -> str | None:
-    """Write one picture; the error if it cannot be read."""
+    """Write one picture, and return the error if it cannot be read."""
     try:
         with Image.open(io.BytesIO(_source.read(name))) as image:
             if image.mode[0] in 'IF':

@@ -12,10 +12,10 @@ class Source(Protocol):
     """Pictures by name, still encoded."""
 
     def names(self) -> Sequence[str]:
-        """All of them; a name is a relative path with forward slashes."""
+        """Return all names: relative paths with forward slashes."""
 
     def read(self, name: str) -> bytes:
-        """The file's bytes."""
+        """Read the bytes of a file."""
 
 
 class FolderSource:
@@ -25,12 +25,12 @@ class FolderSource:
         self._path = path
 
     def names(self) -> list[str]:
-        """Paths below the folder, in alphabetical order."""
+        """Return paths below the folder, in alphabetical order."""
         paths = pictures_below(self._path)
         return [p.relative_to(self._path).as_posix() for p in paths]
 
     def read(self, name: str) -> bytes:
-        """The file's bytes."""
+        """Read the bytes of a file."""
         return (self._path / name).read_bytes()
 
 
@@ -42,7 +42,7 @@ class ZipSource:
         self._archive = zipfile.ZipFile(path)
 
     def names(self) -> list[str]:
-        """Paths in the archive, in alphabetical order."""
+        """Return paths in the archive, in alphabetical order."""
         names = sorted(
             name
             for name in self._archive.namelist()
@@ -66,7 +66,7 @@ class ZipSource:
         return names
 
     def read(self, name: str) -> bytes:
-        """The file's bytes."""
+        """Read the bytes of a file."""
         return self._archive.read(name)
 
 
@@ -93,7 +93,7 @@ class LmdbSource:
         )
 
     def names(self) -> list[str]:
-        """``ab/abcdef`` for the key ``abcdef``, in the order of keys."""
+        """Return ``ab/abcdef`` for a key ``abcdef``, in the order of keys."""
         with self._env.begin() as transaction:
             keys = [
                 bytes(key).decode('ascii', 'backslashreplace')
@@ -110,7 +110,7 @@ class LmdbSource:
         return [f'{key[:2]}/{key}' for key in keys]
 
     def read(self, name: str) -> bytes:
-        """The file's bytes."""
+        """Read the bytes of a file."""
         with self._env.begin() as transaction:
             return bytes(transaction.get(PurePosixPath(name).name.encode()))
 

@@ -130,7 +130,7 @@ class BigGANGenerator(BaseModule):
         orthogonal_(self)
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
-        """Images of classes.
+        """Generate images of classes.
 
         Args:
             noise (Tensor): Standard normal, of shape (N, noise_size).
@@ -214,7 +214,7 @@ class BigGANDiscriminator(BaseModule):
         orthogonal_(self)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """How real images are, as images of their classes.
+        """Tell how real images are, as images of their classes.
 
         Args:
             images (Tensor): Of shape (N, C, H, W), in [-1, 1].

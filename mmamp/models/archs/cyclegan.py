@@ -96,7 +96,7 @@ class ResNetGenerator(BaseModule):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images from source images.
+        """Make an image of each source image.
 
         Args:
             images (Tensor): Of shape (N, C, H, W), in [-1, 1]; H and W are

@@ -81,7 +81,7 @@ class DCGANGenerator(BaseModule):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Images from noise.
+        """Generate images from noise.
 
         Args:
             noise (Tensor): Standard normal, of shape (N, noise_size).
@@ -140,7 +140,7 @@ class DCGANDiscriminator(BaseModule):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
-        """How real images are.
+        """Tell how real images are.
 
         Args:
             images (Tensor): Of shape (N, C, H, W), in [-1, 1].

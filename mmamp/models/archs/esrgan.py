@@ -114,7 +114,7 @@ class RRDBNet(BaseModule):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Larger images.
+        """Enlarge images.
 
         Args:
             images (Tensor): Of shape (N, C, H, W), in [-1, 1].

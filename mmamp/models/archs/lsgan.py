@@ -19,7 +19,7 @@ def _check_size(image_size: int) -> None:
 
 
 def _deconv(in_channels: int, out_channels: int, stride: int) -> ConvModule:
-    """A transposed convolution that multiplies the size by its stride."""
+    """Build a transposed convolution that enlarges images by its stride."""
     layer = ConvModule(
         in_channels,
         out_channels,
@@ -83,7 +83,7 @@ class LSGANGenerator(BaseModule):
         )
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Images from noise.
+        """Generate images from noise.
 
         Args:
             noise (Tensor): Standard normal, of shape (N, noise_size).
@@ -144,7 +144,7 @@ class LSGANDiscriminator(BaseModule):
         self.linear = nn.Linear(widths[-1] * (image_size // 16) ** 2, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """How real images are.
+        """Tell how real images are.
 
         Args:
             images (Tensor): Of shape (N, C, H, W), in [-1, 1].

@@ -18,7 +18,7 @@ _LEAKY = dict(type='LeakyReLU', negative_slope=0.2)
 
 
 def has_affine(norm_cfg: dict[str, Any]) -> bool:
-    """Whether a norm layer has a bias of its own.
+    """Tell whether a norm layer has a bias of its own.
 
     Args:
         norm_cfg (dict): As mmcv's ``ConvModule`` takes it.
@@ -37,7 +37,7 @@ def conv_module(
     bias: bool | None = None,
     **kwargs: Any,
 ) -> ConvModule:
-    """mmcv's ``ConvModule``, with a bias where the authors' networks have one.
+    """Build mmcv's ``ConvModule``, with a bias where the authors have one.
 
     Args:
         in_channels (int): Channels that come in.
@@ -139,7 +139,7 @@ class UNetGenerator(BaseModule):
             )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images from source images.
+        """Make an image of each source image.
 
         Args:
             images (Tensor): Of shape (N, C, H, W), in [-1, 1]; H and W are
@@ -230,7 +230,7 @@ class PatchDiscriminator(BaseModule):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
-        """How real patches are.
+        """Tell how real patches of images are.
 
         Args:
             images (Tensor): All that it sees, of shape (N, in_channels, H, W),

@@ -27,7 +27,7 @@ from mmamp.registry import MODELS
 def _attention(
     attention_size: int | None, widths: dict[int, int]
 ) -> nn.ModuleDict:
-    """Self-attention at one resolution of those that blocks give."""
+    """Build self-attention at one of the resolutions that blocks give."""
     if attention_size is None:
         return nn.ModuleDict()
     if attention_size not in widths:
@@ -54,7 +54,7 @@ def _check_labels(num_classes: int | None, labels: Tensor | None) -> None:
 
 
 def _xavier_(network: nn.Module) -> None:
-    """Xavier's uniform weights (Glorot and Bengio, 2010), in place."""
+    """Set Xavier's uniform weights (Glorot and Bengio, 2010), in place."""
     for module in network.modules():
         if not isinstance(module, (nn.Conv2d, nn.Linear)):
             continue
@@ -140,7 +140,7 @@ class SAGANGenerator(BaseModule):
         _xavier_(self)
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images, maybe of classes.
+        """Generate images, maybe of classes.
 
         Args:
             noise (Tensor): Standard normal, of shape (N, noise_size).
@@ -234,7 +234,7 @@ class SAGANDiscriminator(BaseModule):
         _xavier_(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """How real images are, maybe as images of their classes.
+        """Tell how real images are, maybe as images of their classes.
 
         Args:
             images (Tensor): Of shape (N, C, H, W), in [-1, 1].

@@ -103,7 +103,7 @@ class SRResNet(BaseModule):
         self.last = nn.Conv2d(width, out_channels, kernel_size=9, padding=4)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Larger images.
+        """Enlarge images.
 
         Args:
             images (Tensor): Of shape (N, C, H, W), in [-1, 1].
@@ -184,7 +184,7 @@ class SRGANDiscriminator(BaseModule):
         self.image_size = image_size
 
     def forward(self, images: Tensor) -> Tensor:
-        """How real images are.
+        """Tell how real images are.
 
         Args:
             images (Tensor): Of shape (N, C, image_size, image_size), in

@@ -27,7 +27,7 @@ from mmamp.utils.checks import check_int
 def _widths(
     image_size: int, channel_base: int, channel_max: int
 ) -> dict[int, int]:
-    """Channels of each resolution, from 4x4 to the image's."""
+    """Return the channels of each resolution, from 4x4 to the image's."""
     num_doublings(image_size)  # which checks it
     check_int('channel_max', channel_max)
     # At least one channel at the largest resolution.
@@ -83,7 +83,7 @@ class _SynthesisBlock(nn.Module):
     def forward(
         self, x: Tensor, w: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Features and their part of the image.
+        """Compute features, and their part of the image.
 
         Args:
             x (Tensor): Features of the resolution below.
@@ -171,7 +171,7 @@ class StyleGAN2Generator(BaseModule):
         mixing: Tensor | None = None,
         crossover: Tensor | None = None,
     ) -> Tensor:
-        """Styles from noise.
+        """Map noise to styles.
 
         Args:
             noise (Tensor): Standard normal, of shape (N, noise_size).
@@ -202,7 +202,7 @@ class StyleGAN2Generator(BaseModule):
     def synthesis(
         self, w: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Images from styles.
+        """Generate images from styles.
 
         Args:
             w (Tensor): Of shape (N, num_layers, style_size).
@@ -230,7 +230,7 @@ class StyleGAN2Generator(BaseModule):
         crossover: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Images from noise.
+        """Generate images from noise.
 
         Args:
             noise (Tensor): Standard normal, of shape (N, noise_size).
@@ -303,7 +303,7 @@ class StyleGAN2Discriminator(BaseModule):
         self.out = EqualizedLinear(width, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """How real images are.
+        """Tell how real images are.
 
         Args:
             images (Tensor): Of shape (N, C, H, W), in [-1, 1].

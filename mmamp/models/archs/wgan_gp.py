@@ -98,7 +98,7 @@ class WGANGPGenerator(BaseModule):
         )
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Images from noise.
+        """Generate images from noise.
 
         Args:
             noise (Tensor): Standard normal, of shape (N, noise_size).
@@ -150,7 +150,7 @@ class WGANGPCritic(BaseModule):
         self.linear = nn.Linear(base_channels, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """How real images are.
+        """Tell how real images are.
 
         Args:
             images (Tensor): Of shape (N, C, H, W), in [-1, 1].

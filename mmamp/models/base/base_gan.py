@@ -198,7 +198,7 @@ class BaseGAN(BaseModel):
         data_samples: Any,
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
-        """The discriminator's losses on one micro-batch.
+        """Compute the discriminator's losses on one micro-batch.
 
         Args:
             inputs (Tensor): Of shape (N, C, H, W), normalised: real images,
@@ -219,7 +219,7 @@ class BaseGAN(BaseModel):
         data_samples: Any,
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
-        """The generator's losses on one micro-batch.
+        """Compute the generator's losses on one micro-batch.
 
         Args:
             inputs (Tensor): Of shape (N, C, H, W), normalised: real images,
@@ -236,7 +236,9 @@ class BaseGAN(BaseModel):
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
     ) -> Any:
-        """Not needed for training; a subclass that is tested defines it.
+        """Refuse to run, as training needs no ``forward``.
+
+        A subclass that is validated or tested defines it.
 
         Raises:
             TypeError: Always.
@@ -342,7 +344,7 @@ class BaseGAN(BaseModel):
 
     @property
     def higher_order_networks(self) -> tuple[str, ...]:
-        """tuple[str]: Sides whose losses have gradients in them.
+        """Return the sides whose losses have gradients in them.
 
         FSDP2 keeps the parameters of these gathered while they are trained.
         """
@@ -353,7 +355,7 @@ class BaseGAN(BaseModel):
     def _place(
         self, network: str, num: int, optimizer_wrapper: OptimWrapper
     ) -> tuple[int, int]:
-        """Where in the run a micro-batch is.
+        """Return where in the run a micro-batch is.
 
         Returns:
             tuple[int, int]: The index of its update, and how many samples of
@@ -374,7 +376,7 @@ class BaseGAN(BaseModel):
     def _random(
         self, num: int, stream: int, place: tuple[int, int]
     ) -> SampleRandom:
-        """Random numbers for samples of a micro-batch."""
+        """Return a source of random numbers for samples of a micro-batch."""
         update, before = place
         device = self.data_preprocessor.device
         return SampleRandom(device, num, stream, update, before=before)
@@ -384,7 +386,7 @@ class BaseGAN(BaseModel):
     def train_step(
         self, data: dict[str, Any], optim_wrapper: OptimWrapperDict
     ) -> dict[str, Tensor]:
-        """One iteration: a discriminator micro-batch, maybe a generator turn.
+        """Run one iteration: the discriminator, maybe the generator's turn.
 
         Args:
             data (dict): A batch of the data loader.
@@ -426,7 +428,7 @@ class BaseGAN(BaseModel):
         return {**_mean_of(logs), **_mean_of(turn)}
 
     def rank_state(self) -> list[Any]:
-        """What a checkpoint has to hold of this rank's model.
+        """Return what a checkpoint has to hold of this rank's model.
 
         Returns:
             list: Inside of a cycle, its batches if the generator needs them.
@@ -434,7 +436,7 @@ class BaseGAN(BaseModel):
         return self._kept.state() if self.generator_sees_data else []
 
     def load_rank_state(self, of_ranks: list[list[Any]]) -> None:
-        """Go on from a checkpoint.
+        """Go on from the batches that a checkpoint holds.
 
         Args:
             of_ranks (list[list]): What :meth:`rank_state` said on each rank
@@ -445,7 +447,7 @@ class BaseGAN(BaseModel):
     def _train(
         self, name: str, batch: dict[str, Any], optim_wrapper: OptimWrapperDict
     ) -> dict[str, Tensor]:
-        """One micro-batch of one side, while the other is frozen."""
+        """Run one micro-batch of one side, while the other is frozen."""
         network = self._sides[name]
         wrapper = optim_wrapper[name]
         (other,) = (side for x, side in self._sides.items() if x != name)
@@ -516,13 +518,13 @@ class BaseGAN(BaseModel):
         return schedule
 
     def _side(self, role: str) -> nn.Module:
-        """The network of a side, or all of them as one module."""
+        """Return the network of a side, or all of them as one module."""
         found = [getattr(self, name) for name in self.networks[role]]
         return found[0] if len(found) == 1 else nn.ModuleList(found)
 
 
 def _is_in_mode(model: nn.Module, mode: bool) -> bool:
-    """Whether all modules are, and none has a ``train`` to be asked."""
+    """Tell whether all modules are in a mode, none with its own ``train``."""
     if model.training is not mode:
         return False
     return all(

@@ -111,7 +111,7 @@ class GANDataPreprocessor(BaseDataPreprocessor):
 
 
 def check_memory_format(name: str) -> torch.memory_format:
-    """Torch's memory format of a name.
+    """Return torch's memory format of a name, and refuse other names.
 
     Args:
         name (str): As in torch: ``'channels_last'`` or

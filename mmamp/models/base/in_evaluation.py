@@ -12,7 +12,7 @@ from mmamp.utils.modules import unwrap
 def in_evaluation(
     model: nn.Module, name: str, use_ema: bool
 ) -> Iterator[nn.Module]:
-    """A network of a model in evaluation mode, for a while.
+    """Yield a network of a model, in evaluation mode for a while.
 
     Args:
         model (nn.Module): The model.

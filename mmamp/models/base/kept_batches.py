@@ -21,24 +21,24 @@ class KeptBatches:
         self._batches: list[Any] = []
 
     def add(self, batch: dict[str, Any]) -> None:
-        """Keep one more."""
+        """Keep one more batch."""
         self._batches.append(batch)
 
     def clear(self) -> None:
-        """Let go of all."""
+        """Let go of all batches."""
         self._batches = []
 
     def __getitem__(self, place: int) -> Any:
-        """The one at a place; after the last, the first comes again."""
+        """Return the batch at a place; after the last comes the first."""
         return self._batches[place % len(self._batches)]
 
     def state(self) -> list[Any]:
-        """What this rank has, on the CPU."""
+        """Return the batches of this rank, on the CPU."""
         batches: list[Any] = tree_map(_to_cpu, self._batches)
         return batches
 
     def load(self, of_ranks: list[list[Any]], device: Any) -> None:
-        """Take over what ranks had.
+        """Take over the batches that the ranks of a saved run had.
 
         Args:
             of_ranks (list[list]): What :meth:`state` said on each rank.
@@ -64,7 +64,7 @@ def _to_cpu(value: Any) -> Any:
 
 
 def _share(parts: tuple[Any, ...], rank: int, world_size: int) -> Any:
-    """A rank's share of what others had, of tensors of samples."""
+    """Return a rank's share of the samples that other ranks had."""
     if not isinstance(parts[0], Tensor):
         return parts[0]
     return torch.stack(parts, 1).flatten(0, 1)[rank::world_size]

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 def as_kernels(x: Tensor, network: nn.Module) -> Tensor:
-    """Features in the memory format of a network's kernels.
+    """Put features into the memory format of a network's kernels.
 
     For what comes out of a layer that knows none, such as a linear one: it is
     contiguous, and so would all be up to the next convolution.
@@ -22,7 +22,7 @@ def as_kernels(x: Tensor, network: nn.Module) -> Tensor:
 
 
 def as_features(x: Tensor, other: Tensor) -> Tensor:
-    """Features in the memory format that others have.
+    """Put features into the memory format that others have.
 
     Args:
         x (Tensor): Of shape (N, C, H, W).

@@ -35,16 +35,16 @@ class UpdateSchedule:
 
     @property
     def cycle(self) -> int:
-        """int: Iterations in a full cycle."""
+        """Return the number of iterations in a full cycle."""
         return self.discriminator_steps * self.discriminator_counts
 
     @property
     def full_turn(self) -> int:
-        """int: Generator micro-batches in a full cycle."""
+        """Return the number of generator micro-batches in a full cycle."""
         return self.generator_steps * self.generator_counts
 
     def generator_turn(self, iteration: int) -> int:
-        """Generator micro-batches at the end of an iteration.
+        """Count the generator micro-batches at the end of an iteration.
 
         Args:
             iteration (int): The training iteration, from 0.
@@ -57,12 +57,12 @@ class UpdateSchedule:
         return 0
 
     def generator_counts_before(self, iteration: int) -> int:
-        """Generator micro-batches before an iteration of the run."""
+        """Count the generator micro-batches before an iteration of the run."""
         return iteration // self.cycle * self.full_turn
 
     @property
     def generator_max_counts(self) -> int:
-        """int: Generator micro-batches in the whole run; -1 if unknown."""
+        """Count the generator micro-batches in the run; -1 if unknown."""
         if self.max_iters < 0:
             return -1
         before = self.generator_counts_before(self.max_iters)

@@ -103,7 +103,7 @@ class CycleGAN(ImageTranslationGAN):
         data_samples: Any,
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
-        """In each domain real images should be told from results."""
+        """Return losses for telling results from real images, by domain."""
         real_a, real_b = inputs, self._images(data_samples, 'target_img')
         num = len(inputs)
         place = self._place('discriminator', num, optimizer_wrapper)
@@ -135,7 +135,7 @@ class CycleGAN(ImageTranslationGAN):
         data_samples: Any,
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
-        """Results should pass as real, and lead back to their source."""
+        """Return losses for passing as real and leading back to the source."""
         real_a, real_b = inputs, self._images(data_samples, 'target_img')
         fake_b, fake_a = self.generator_ab(real_a), self.generator_ba(real_b)
         losses = dict(

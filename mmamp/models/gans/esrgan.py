@@ -60,7 +60,7 @@ class ESRGAN(SRGAN):
         )
 
     def default_gan_loss(self) -> dict[str, Any]:
-        """Config of the adversarial loss if none is given."""
+        """Return the config of the adversarial loss if none is given."""
         return dict(type='mmamp.RelativisticGANLoss', loss_weight=5e-3)
 
     def _disc_gan_loss(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:

@@ -93,7 +93,7 @@ class ImageGAN(BaseGAN):
 
     @property
     def higher_order_networks(self) -> tuple[str, ...]:
-        """tuple[str]: Those that have regularizers."""
+        """Return the networks that have regularizers."""
         regularizers = dict(
             discriminator=self.disc_regularizers,
             generator=self.gen_regularizers,
@@ -106,7 +106,7 @@ class ImageGAN(BaseGAN):
         data_samples: Any,
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
-        """Real images should be told from generated ones."""
+        """Return losses for telling real images from generated ones."""
         real_labels = self._labels(data_samples)
         num = len(inputs)
         place = self._place('discriminator', num, optimizer_wrapper)
@@ -137,7 +137,7 @@ class ImageGAN(BaseGAN):
         data_samples: Any,
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
-        """Generated images should pass as real."""
+        """Return losses for generated images that should pass as real."""
         place = self._place('generator', len(inputs), optimizer_wrapper)
         fake, labels = self._generate(
             self._random(len(inputs), GENERATOR, place)
@@ -161,19 +161,19 @@ class ImageGAN(BaseGAN):
         return losses
 
     def _generate(self, random: SampleRandom) -> tuple[Tensor, Tensor | None]:
-        """Images and their labels."""
+        """Generate images, and return them with their labels."""
         noise, labels = self._latents(random)
         return self._call(self.generator, noise, labels), labels
 
     def _map(self, generator: Any, random: SampleRandom) -> Tensor:
-        """The first part of a two-part generator: latents ``w``."""
+        """Run the first part of a two-part generator, to latents ``w``."""
         w: Tensor = generator.mapping(*_arguments(*self._latents(random)))
         return w
 
     def _synthesis(
         self, generator: Any, random: SampleRandom
     ) -> Callable[[Tensor], Tensor]:
-        """The second part, from latents to images."""
+        """Return the generator's second part, from latents to images."""
         synthesis: Callable[[Tensor], Tensor] = generator.synthesis
         return synthesis
 
@@ -186,7 +186,7 @@ class ImageGAN(BaseGAN):
         return result
 
     def _labels(self, data_samples: Any) -> Tensor | None:
-        """Labels of a real batch, if the model uses them."""
+        """Return the labels of a real batch, if the model uses them."""
         if self.num_classes is None:
             return None
         labels: Tensor | None = (
@@ -243,7 +243,7 @@ class ImageGAN(BaseGAN):
         )
 
     def latents(self, num: int, index: int = 0) -> tuple[Tensor, Any]:
-        """Latents to sample; those of index 0 are an evaluation's, too.
+        """Draw latents to sample; those of index 0 are an evaluation's, too.
 
         Args:
             num (int): How many; the first are the same whatever it is.
@@ -281,7 +281,7 @@ class ImageGAN(BaseGAN):
         return pixels
 
     def panels(self, data: dict[str, Any]) -> dict[str, Tensor]:
-        """Pictures to look at, by what they are.
+        """Return pictures to look at, by what they are.
 
         Args:
             data (dict): A batch, as the data loader gives it.
@@ -375,12 +375,12 @@ def _check_two_part(generator: nn.Module) -> None:
 
 
 def _arguments(x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
-    """What a network is called with."""
+    """Return what a network is called with."""
     return (x,) if labels is None else (x, labels)
 
 
 def _due(regularizers: nn.ModuleList, place: tuple[int, int]) -> Iterator[Any]:
-    """Those whose turn it is: all of a window, or nothing of it."""
+    """Yield the regularizers due: in a whole window, or in nothing of it."""
     update, _ = place
     regularizer: Any
     for regularizer in regularizers:
@@ -393,5 +393,5 @@ def _name(regularizer: nn.Module) -> str:
 
 
 def _grad_of(optimizer_wrapper: OptimWrapper) -> Any:
-    """The wrapper's true gradients; in plain float32 torch's are."""
+    """Return what takes true gradients: the wrapper's ``grad``, or torch's."""
     return getattr(optimizer_wrapper, 'grad', torch.autograd.grad)

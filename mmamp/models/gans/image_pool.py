@@ -72,7 +72,7 @@ class ImagePool(nn.Module):
         return self._exchange(images, decisions)[rank::world_size]
 
     def _exchange(self, images: Tensor, decisions: Tensor) -> Tensor:
-        """What becomes of images that come one after the other.
+        """Exchange images that come one after the other for older ones.
 
         Args:
             images (Tensor): Of shape (N, C, H, W).
@@ -122,10 +122,10 @@ class ImagePool(nn.Module):
 
 
 def _of_all_ranks(tensor: Tensor) -> Tensor:
-    """Those of all ranks, in the order of the samples of an update."""
+    """Gather a tensor of all ranks, in the order of an update's samples."""
     return torch.stack(all_gather(tensor.contiguous()), 1).flatten(0, 1)
 
 
 def _chosen(condition: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    """Whole images, by a condition on each."""
+    """Choose between whole images, by a condition on each."""
     return torch.where(condition.view(-1, *[1] * (one.dim() - 1)), one, other)

@@ -61,7 +61,7 @@ class ImageTranslationGAN(BaseGAN):
         return pixels
 
     def panels(self, data: dict[str, Any]) -> dict[str, Tensor]:
-        """Pictures to look at, by what they are.
+        """Return pictures to look at, by what they are.
 
         Args:
             data (dict): A batch, as the data loader gives it.
@@ -107,7 +107,7 @@ class ImageTranslationGAN(BaseGAN):
         return [dict(fake_img=image) for image in images]
 
     def _images(self, data_samples: Any, key: str) -> Tensor:
-        """The images that a batch brings beside its inputs."""
+        """Return the images that a batch brings beside its inputs."""
         images: Tensor | None = (
             data_samples.get(key) if isinstance(data_samples, dict) else None
         )

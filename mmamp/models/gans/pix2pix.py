@@ -66,7 +66,7 @@ class Pix2Pix(ImageTranslationGAN):
         data_samples: Any,
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
-        """Real pairs should be told from those with a generated result."""
+        """Return losses for telling real pairs from those with a result."""
         target = self._images(data_samples, 'gt_img')
         with torch.no_grad():
             fake = self.generator(inputs)
@@ -83,7 +83,7 @@ class Pix2Pix(ImageTranslationGAN):
         data_samples: Any,
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
-        """Results should pass as real, and be the wanted ones."""
+        """Return losses for passing as real, and for being as wanted."""
         target = self._images(data_samples, 'gt_img')
         fake = self.generator(inputs)
         pixel = F.l1_loss(fake.float(), target)

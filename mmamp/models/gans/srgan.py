@@ -72,7 +72,7 @@ class SRGAN(ImageTranslationGAN):
             self.perceptual_loss = built('perceptual_loss', perceptual_loss)
 
     def default_gan_loss(self) -> dict[str, Any]:
-        """Config of the adversarial loss if none is given.
+        """Return the config of the adversarial loss if none is given.
 
         Returns:
             dict: Of a registered loss.
@@ -85,7 +85,7 @@ class SRGAN(ImageTranslationGAN):
         data_samples: Any,
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
-        """Photographs should be told from results."""
+        """Return losses for telling photographs from results."""
         real = self._images(data_samples, 'gt_img')
         with torch.no_grad():
             fake = self.generator(inputs)
@@ -105,7 +105,7 @@ class SRGAN(ImageTranslationGAN):
         data_samples: Any,
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
-        """Results should be close to the wanted images, and look real."""
+        """Return losses for being close to what is wanted and looking real."""
         real = self._images(data_samples, 'gt_img')
         fake = self.generator(inputs)
         if fake.shape != real.shape:

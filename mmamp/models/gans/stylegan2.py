@@ -88,7 +88,7 @@ class StyleGAN2(ImageGAN):
         self.num_layers: int = two_part.num_layers
 
     def _mixed_latents(self, random: SampleRandom) -> tuple[Tensor, ...]:
-        """Noise, other noise, and the layer from which on it holds."""
+        """Draw noise, other noise, and the layer from which on it holds."""
         noise, _ = self._latents(random)
         if self.mixing_prob == 0:
             return (noise,)
@@ -99,7 +99,7 @@ class StyleGAN2(ImageGAN):
         return noise, mixing, crossover.where(is_mixed, self.num_layers)
 
     def _generate(self, random: SampleRandom) -> tuple[Tensor, None]:
-        """Images; there are no labels."""
+        """Generate images; there are no labels."""
         latents = self._mixed_latents(random)
         return self.generator(*latents, generator=random.generator()), None
 

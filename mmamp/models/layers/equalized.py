@@ -10,7 +10,7 @@ from .fir import FIR, Downsample
 
 
 def activate(x: Tensor, bias: Tensor, clamp: float | None = None) -> Tensor:
-    """Bias, leaky ReLU that keeps the variance, and clamp.
+    """Apply a bias, a leaky ReLU that keeps the variance, and a clamp.
 
     Args:
         x (Tensor): Of shape (N, C, ...).
@@ -24,22 +24,22 @@ def activate(x: Tensor, bias: Tensor, clamp: float | None = None) -> Tensor:
 
 
 def leaky_relu(x: Tensor) -> Tensor:
-    """Leaky ReLU of slope 0.2 that keeps the mean square."""
+    """Apply a leaky ReLU of slope 0.2 that keeps the mean square."""
     return F.leaky_relu(x, 0.2) * math.sqrt(2)
 
 
 def biased(x: Tensor, bias: Tensor) -> Tensor:
-    """With a bias for each channel, in the dtype of ``x``."""
+    """Add a bias for each channel, in the dtype of ``x``."""
     return x + bias.to(x.dtype).view(-1, *[1] * (x.dim() - 2))
 
 
 def clamped(x: Tensor, clamp: float | None) -> Tensor:
-    """In ``[-clamp, clamp]``."""
+    """Clamp to ``[-clamp, clamp]``; None leaves it as it is."""
     return x if clamp is None else x.clamp(-clamp, clamp)
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """In float32, or float64 if it is."""
+    """Cast to float32, unless it is float64."""
     return x if x.dtype is torch.float64 else x.float()
 
 
@@ -74,7 +74,7 @@ class EqualizedLinear(nn.Module):
         self.lr_mult = lr_mult
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, D) to (N, D')."""
+        """Map (N, D) to (N, D')."""
         weight = (self.weight * self.gain).to(x.dtype)
         return F.linear(x, weight, (self.bias * self.lr_mult).to(x.dtype))
 
@@ -113,7 +113,7 @@ class EqualizedConv2d(nn.Module):
             self.padding, self.stride = 0, 2
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C', H, W), or half of H and W."""
+        """Map (N, C, H, W) to (N, C', H, W), or half of H and W."""
         x = self.filter(x)
         weight = (self.weight * self.gain).to(x.dtype)
         return F.conv2d(x, weight, stride=self.stride, padding=self.padding)

@@ -45,7 +45,7 @@ class FIR(nn.Module):
             return self._resample(x, self._depthwise(x))
 
     def _depthwise(self, x: Tensor) -> Tensor:
-        """The filter once for each channel."""
+        """Return the filter once for each channel."""
         kernel = self.kernel.to(x.dtype)
         return kernel.expand(x.shape[1], 1, -1, -1)
 

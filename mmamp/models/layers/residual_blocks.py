@@ -54,7 +54,7 @@ class ConditionalNorm(nn.Module):
         )
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """(N, C, H, W) and a condition (N, D) to (N, C, H, W)."""
+        """Map (N, C, H, W) and a condition (N, D) to (N, C, H, W)."""
         gain = 1 + self.gain(condition)[:, :, None, None]
         bias = self.bias(condition)[:, :, None, None]
         return torch.addcmul(bias, self.norm(x), gain)
@@ -82,7 +82,7 @@ class ClassNorm(nn.Module):
             nn.init.zeros_(self.bias.weight)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """(N, C, H, W) and labels (N, ), if there are, to (N, C, H, W)."""
+        """Map (N, C, H, W), and labels (N, ) if any, to (N, C, H, W)."""
         x = self.norm(x)
         if labels is None:
             return x
@@ -118,7 +118,7 @@ class GeneratorBlock(nn.Module):
         self.shortcut = _conv(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """(N, C, H, W) and the norms' condition to (N, C', 2H, 2W)."""
+        """Map (N, C, H, W) and the norms' condition to (N, C', 2H, 2W)."""
         h = F.relu(self.norm1(x, condition))
         h = self.conv1(F.interpolate(h, scale_factor=2))
         h = self.conv2(F.relu(self.norm2(h, condition)))
@@ -150,7 +150,7 @@ class DiscriminatorBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C', H, W), or half of H and W."""
+        """Map (N, C, H, W) to (N, C', H, W), or half of H and W."""
         # The image itself is not put through an activation.
         h = self.conv1(x if self.is_first else F.relu(x))
         h = self.conv2(F.relu(h))
@@ -174,7 +174,7 @@ class SelfAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to the same shape."""
+        """Map (N, C, H, W) to the same shape."""
         query = self.theta(x).flatten(2).transpose(1, 2)
         key = F.max_pool2d(self.phi(x), 2).flatten(2)
         value = F.max_pool2d(self.g(x), 2).flatten(2)

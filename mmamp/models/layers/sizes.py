@@ -6,7 +6,7 @@ from mmamp.utils.checks import check_power_of_2
 
 
 def num_doublings(image_size: Any) -> int:
-    """How many times 4x4 doubles up to the image size.
+    """Return how many times 4x4 doubles up to the image size.
 
     Args:
         image_size (int): Height and width.

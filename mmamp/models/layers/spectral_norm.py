@@ -16,7 +16,7 @@ class Float32SpectralNorm(_SpectralNorm):
     """
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The weight over its largest singular value."""
+        """Divide the weight by its largest singular value."""
         # The quotient does not depend on the weight's size, but its norms
         # would underflow at a small one.
         with (
@@ -34,7 +34,7 @@ class Float32SpectralNorm(_SpectralNorm):
 
 
 def _at_one(weight: Tensor) -> Tensor:
-    """The weight with its largest element at one."""
+    """Scale a weight so that its largest element is one."""
     return weight / weight.detach().abs().amax().clamp(min=1e-30)
 
 

@@ -39,7 +39,7 @@ class ConvLayer(nn.Module):
         self.conv_clamp = conv_clamp
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C', H, W), or half of H and W."""
+        """Map (N, C, H, W) to (N, C', H, W), or half of H and W."""
         return activate(self.conv(x), self.bias, self.conv_clamp)
 
 
@@ -68,7 +68,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, 2H, 2W) to (N, C', H, W)."""
+        """Map (N, C, 2H, 2W) to (N, C', H, W)."""
         # The sum has the variance of its parts.
         x = (self.conv1(self.conv0(x)) + self.skip(x)) * math.sqrt(0.5)
         return x
@@ -90,7 +90,7 @@ class MinibatchStd(nn.Module):
         self.group_size = group_size
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C + 1, H, W)."""
+        """Map (N, C, H, W) to (N, C + 1, H, W)."""
         num = len(x)
         size = next(
             g for g in range(min(self.group_size, num), 0, -1) if num % g == 0
@@ -126,7 +126,7 @@ class MappingNetwork(nn.Module):
         )
 
     def forward(self, noise: Tensor) -> Tensor:
-        """(N, D) to (N, D'), whatever the length of the vectors."""
+        """Map (N, D) to (N, D'), whatever the length of the vectors."""
         x = at_least_float32(noise)
         x = x * (x.square().mean(1, keepdim=True) + _TINY).rsqrt()
         for layer in self.layers:
@@ -172,7 +172,7 @@ class ModulatedConv2d(nn.Module):
         self.filter = FIR(gain=4.0) if upsample else None
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """(N, C, H, W) and styles (N, D) to (N, C', H, W), or twice that."""
+        """Map (N, C, H, W), styles (N, D) to (N, C', H, W), or twice that."""
         with torch.autocast(x.device.type, enabled=False):
             style = self.affine(at_least_float32(w))
             weight = at_least_float32(self.weight)
@@ -189,7 +189,7 @@ class ModulatedConv2d(nn.Module):
 
     @staticmethod
     def _factor(style: Tensor, weight: Tensor) -> Tensor:
-        """One over the norm of each output's weights (equation 3)."""
+        """Return one over the norm of each output's weights (equation 3)."""
         energy = weight.square().sum((2, 3))
         return (style.square() @ energy.T + _TINY).rsqrt()
 
@@ -203,7 +203,7 @@ class ModulatedConv2d(nn.Module):
 
 
 def _largest(x: Tensor) -> Tensor:
-    """Largest magnitude of each sample, or of each output's weights.
+    """Return the largest magnitude of each sample, or of an output's weights.
 
     Detached: what is divided by it has a scale that does not matter.
     """
@@ -251,13 +251,13 @@ class StyledLayer(nn.Module):
     def forward(
         self, x: Tensor, w: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        """(N, C, H, W) and styles (N, D) to (N, C', H, W), or twice that."""
+        """Map (N, C, H, W), styles (N, D) to (N, C', H, W), or twice that."""
         x = self.conv(x, w)
         noise = self._noise(x, generator) * self.noise_strength
         return activate(x + noise.to(x.dtype), self.bias, self.conv_clamp)
 
     def _noise(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Fresh for each sample in training, always the same otherwise."""
+        """Draw noise for each sample in training; else return the same."""
         if not self.training:
             return self.noise
         return torch.randn(
@@ -283,5 +283,5 @@ class ToRGB(nn.Module):
         self.conv_clamp = conv_clamp
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """(N, C, H, W) and styles (N, D) to an image of the same size."""
+        """Map (N, C, H, W) and styles (N, D) to an image of the same size."""
         return clamped(biased(self.conv(x, w), self.bias), self.conv_clamp)

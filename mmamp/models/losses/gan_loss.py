@@ -78,7 +78,7 @@ class GANLoss(nn.Module):
     def forward(
         self, pred: Tensor, target_is_real: bool, is_disc: bool = False
     ) -> Tensor:
-        """Loss of a batch of predictions.
+        """Compute the loss of a batch of predictions.
 
         Args:
             pred (Tensor): Logits of the discriminator, of any shape.
@@ -121,7 +121,7 @@ class RelativisticGANLoss(nn.Module):
     def forward(
         self, pred_real: Tensor, pred_fake: Tensor, is_disc: bool = False
     ) -> Tensor:
-        """Loss of a batch of predictions.
+        """Compute the loss of a batch of predictions.
 
         Args:
             pred_real (Tensor): Logits of real images, of any shape.

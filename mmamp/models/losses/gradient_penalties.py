@@ -41,7 +41,7 @@ class DiscriminatorPenalty(Regularizer):
         grad: Grad = torch.autograd.grad,
         random: SampleRandom | None = None,
     ) -> Tensor:
-        """The weighted penalty on one micro-batch.
+        """Compute the weighted penalty on one micro-batch.
 
         Args:
             discriminator (Callable): Takes images, and labels if it is
@@ -74,7 +74,7 @@ class DiscriminatorPenalty(Regularizer):
         fake: tuple[Tensor, ...],
         random: SampleRandom | None,
     ) -> tuple[Tensor, ...]:
-        """Where the gradient is taken.
+        """Return the images at which the gradient is taken.
 
         Args:
             real (tuple[Tensor]): Real images of shape (N, C, H, W) and what
@@ -90,7 +90,7 @@ class DiscriminatorPenalty(Regularizer):
 
     @abstractmethod
     def penalty(self, gradient: Tensor) -> Tensor:
-        """The penalty, not weighted.
+        """Compute the penalty, not weighted.
 
         Args:
             gradient (Tensor): float32, of shape (N, C * H * W).
@@ -136,7 +136,7 @@ class R1(_ZeroCentred):
         fake: tuple[Tensor, ...],
         random: SampleRandom | None,
     ) -> tuple[Tensor, ...]:
-        """Real images."""
+        """Return the real images."""
         return real
 
 
@@ -161,7 +161,7 @@ class R2(R1):
         fake: tuple[Tensor, ...],
         random: SampleRandom | None,
     ) -> tuple[Tensor, ...]:
-        """Generated images."""
+        """Return the generated images."""
         return fake
 
 
@@ -190,7 +190,7 @@ class WGANGP(_OneCentred):
         fake: tuple[Tensor, ...],
         random: SampleRandom | None,
     ) -> tuple[Tensor, ...]:
-        """Between the two."""
+        """Return images between the real and the generated ones."""
         images, *others = real
         between = torch.lerp(
             images.float(), fake[0].float(), _mixing(images, random)
@@ -223,7 +223,7 @@ class DRAGAN(_OneCentred):
         fake: tuple[Tensor, ...],
         random: SampleRandom | None,
     ) -> tuple[Tensor, ...]:
-        """Around real images."""
+        """Return images around the real ones."""
         images, *others = real
         images = images.float()
         noise = uniform(random, images.shape, images.device)
@@ -232,6 +232,6 @@ class DRAGAN(_OneCentred):
 
 
 def _mixing(images: Tensor, random: SampleRandom | None) -> Tensor:
-    """One uniform number an image."""
+    """Draw one uniform number an image."""
     shape = (len(images), *[1] * (images.dim() - 1))
     return uniform(random, shape, images.device)

@@ -69,7 +69,7 @@ class PathLength(Regularizer):
         grad: Grad = torch.autograd.grad,
         random: SampleRandom | None = None,
     ) -> Tensor:
-        """The weighted penalty on one micro-batch.
+        """Compute the weighted penalty on one micro-batch.
 
         Args:
             synthesis (Callable): From latents to images (N, C, H, W).

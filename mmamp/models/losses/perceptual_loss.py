@@ -21,14 +21,14 @@ _STD = [2 * x for x in (0.229, 0.224, 0.225)]
 
 
 def _vgg19() -> Any:
-    """VGG19's layers, with the names of torchvision's."""
+    """Build VGG19's layers, with the names of torchvision's."""
     with torch.device('meta'):  # mmcv would initialise 20 million parameters
         network: Any = VGG(19, with_last_pool=False)
     return network.features
 
 
 def _layer_names() -> dict[str, int]:
-    """Index of each layer by the papers' names: ``conv5_4``, ``relu5_4``."""
+    """Index each layer by the papers' names: ``conv5_4``, ``relu5_4``."""
     names = {}
     stage, conv = 1, 0
     for i, layer in enumerate(_vgg19()):
@@ -124,7 +124,7 @@ class PerceptualLoss(nn.Module):
             self._network = [network.to(self.mean.device)]
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
-        """Distance of a batch of images from another.
+        """Compute the distance of a batch of images from another.
 
         Args:
             pred (Tensor): Images of shape (N, C, H, W) in [-1, 1], with C of
@@ -146,7 +146,7 @@ class PerceptualLoss(nn.Module):
         return torch.stack(losses).sum() * self.loss_weight
 
     def _features(self, images: Tensor) -> dict[int, Tensor]:
-        """Outputs of the wanted layers."""
+        """Compute the outputs of the wanted layers."""
         # A grey image becomes a colour image here, by broadcasting.
         x = (images - self.mean) / self.std
         features = {}
@@ -162,7 +162,7 @@ class PerceptualLoss(nn.Module):
 
 
 def _load(weights: str, num_layers: int) -> Any:
-    """The first layers of VGG19, frozen."""
+    """Load the first layers of VGG19, frozen."""
     hint = (
         f'download {_URL} to there, or leave the perceptual loss out, as '
         f'{_WITHOUT} does'

@@ -45,7 +45,7 @@ class Regularizer(nn.Module):
         self._said_float32 = False
 
     def is_due(self, update: int) -> bool:
-        """Whether the term belongs to an update.
+        """Tell whether the term belongs to an update.
 
         Args:
             update (int): Index of the network's update, from 0.
@@ -56,7 +56,7 @@ class Regularizer(nn.Module):
         return self.weight > 0 and update % self.interval == 0
 
     def weighted(self, penalty: Tensor) -> Tensor:
-        """The term as it enters the loss.
+        """Weight the term as it enters the loss.
 
         Args:
             penalty (Tensor): The term itself, a scalar.
@@ -69,7 +69,7 @@ class Regularizer(nn.Module):
     def precision(
         self, like: Tensor, network: object
     ) -> AbstractContextManager[Any]:
-        """The context that the network is run in.
+        """Return the context that the network is run in.
 
         Args:
             like (Tensor): On the network's device, of any shape.

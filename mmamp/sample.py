@@ -26,6 +26,7 @@ from mmamp.launcher.edits import SAMPLE, read_config
 from mmamp.launcher.mistakes import exit_code
 from mmamp.launcher.weights import find_checkpoint, load_weights
 from mmamp.randomness.samples import use_seed
+from mmamp.utils.protocols import Generates, Panels
 from mmamp.visualization import image_grid
 from mmamp.visualization.first_items import first_items
 
@@ -57,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
         _check_out(Path(args.out), args.num)
         model = build_model(cfg, find_checkpoint(args.checkpoint))
         use_seed(args.seed)
-        if hasattr(model, 'generate'):
+        if isinstance(model, Generates):
             sample_latents(model, args)
         else:
             sample_pictures(model, cfg, args)
@@ -205,7 +206,7 @@ def sample_pictures(model: Any, cfg: Config, args: argparse.Namespace) -> None:
                 f'--{name}: {type(model).__name__} makes pictures of '
                 'pictures, not of latents; leave it out'
             )
-    if not hasattr(model, 'panels'):
+    if not isinstance(model, Panels):
         raise UsageError(
             f'{type(model).__name__} has neither generate(noise, labels) nor '
             'panels(data), so that there is nothing to sample'

@@ -10,6 +10,7 @@ from torch.utils.data import Sampler, get_worker_info
 from mmamp.randomness.position import seed_at, word_at
 from mmamp.randomness.watch import DrawWatch, preserved
 from mmamp.registry import DATA_SAMPLERS, DATASETS
+from mmamp.utils.protocols import HasEpochs
 
 from .worker_signals import outlive_signals
 
@@ -119,7 +120,7 @@ class SeededSampler(Sampler[SeededIndex]):
             epoch (int): From 0 on.
         """
         self._epoch = epoch
-        if hasattr(self.sampler, 'set_epoch'):
+        if isinstance(self.sampler, HasEpochs):
             self.sampler.set_epoch(epoch)
 
     def __len__(self) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from mmamp.registry import DATASETS
+from mmamp.utils.protocols import LoadsLate
 
 
 @DATASETS.register_module()
@@ -57,7 +58,7 @@ class UnpairedDataset:
     def full_init(self) -> None:
         """Load the lists of both, where that was put off."""
         for dataset in (self.source, self.target):
-            if hasattr(dataset, 'full_init'):
+            if isinstance(dataset, LoadsLate):
                 dataset.full_init()
 
     def get_data_info(self, index: int) -> dict[str, Any]:

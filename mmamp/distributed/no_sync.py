@@ -8,6 +8,8 @@ from mmengine.dist import is_distributed
 from mmengine.model import MMSeparateDistributedDataParallel
 from torch import nn
 
+from mmamp.utils.protocols import NoSync
+
 
 @contextmanager
 def no_sync(model: nn.Module) -> Iterator[None]:
@@ -26,7 +28,7 @@ def no_sync(model: nn.Module) -> Iterator[None]:
 
 def _synchronising(module: nn.Module) -> Iterator[Any]:
     # That of MMEngine's separate wrapper covers its first network alone.
-    if hasattr(module, 'no_sync') and not isinstance(
+    if isinstance(module, NoSync) and not isinstance(
         module, MMSeparateDistributedDataParallel
     ):
         yield module

@@ -1,14 +1,13 @@
 """Mixed precision of a CPU without the instructions."""
 
-import functools
-import logging
 from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.logging import print_log
 from torch.overrides import TorchFunctionMode
+
+from mmamp.logging.once import LogOnce
 
 from .devices import has_native
 from .dtypes import casts
@@ -129,15 +128,20 @@ _MULTIPLY_ADDS: dict[
 """The heavy operators, with an estimate of their multiply-adds."""
 
 
-@functools.cache
+_log_once = LogOnce()
+"""Of the process: every wrapper has the same CPU."""
+
+
 def warn_slow_cpu(dtype: torch.dtype) -> None:
-    """Say once that mixed precision will not be faster on this CPU."""
+    """Say once that mixed precision will not be faster on this CPU.
+
+    Args:
+        dtype (torch.dtype): That the CPU has no instructions for.
+    """
     name = name_of(dtype)
-    print_log(
+    _log_once.warn(
         f'This CPU has no {name} instructions: large convolutions and matrix '
         f'products round their operands to {name} and compute in float32, '
         f'so the run has the numerics of {name} but is not faster than in '
-        'float32.',
-        logger='current',
-        level=logging.WARNING,
+        'float32.'
     )

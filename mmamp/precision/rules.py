@@ -12,6 +12,7 @@ from mmamp.compat.torch import BatchStatistics
 
 from .dtypes import BY_NAME
 from .islands import Island
+from .names import COMPARED
 from .spectral_norm import float32_spectral_norm, is_spectral_norm
 
 _NORMS = (
@@ -124,7 +125,7 @@ def _dtype(
         return value
     if isinstance(value, str) and value in BY_NAME:
         return BY_NAME[value]
-    valid = [repr(v) for v in (*BY_NAME, *others)]
+    valid = [repr(v) for v in (*COMPARED, *others)]
     raise ValueError(
         f'rule {rule!r}: {key}={value!r} must be one of {", ".join(valid)}'
     )

@@ -13,6 +13,7 @@ from mmamp.compat.torch import tree_leaves
 from mmamp.engine.hooks.runner_access import named_wrappers
 from mmamp.precision.devices import current
 from mmamp.utils.modules import named_modules
+from mmamp.utils.protocols import Recording, Scaling
 
 from .histograms import Sizes
 
@@ -131,12 +132,12 @@ class Curves(Hook):
             )
         self._iteration += 1
         for name, wrapper in named_wrappers(runner):
-            if hasattr(wrapper, 'loss_scaler'):
+            if isinstance(wrapper, Scaling):
                 scale = wrapper.loss_scaler.get_scale()
                 self.scales[name].append(float(scale))
-            if hasattr(wrapper, 'skipped_steps'):
+            if isinstance(wrapper, Recording):
                 self.windows[name].append(wrapper.record.windows)
-                self.skipped[name].append(wrapper.skipped_steps)
+                self.skipped[name].append(wrapper.record.skipped)
 
 
 class Numbers(Hook):

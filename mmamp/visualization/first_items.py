@@ -8,6 +8,7 @@ from mmengine.dataset import default_collate
 
 from mmamp.randomness.position import seed_at
 from mmamp.randomness.watch import preserved
+from mmamp.utils.protocols import TellsInfo
 
 
 def first_items(
@@ -53,11 +54,12 @@ def _of_classes(
     dataset: Any, indices: list[int], labels: Sequence[int]
 ) -> list[int]:
     """Return indices of items of the classes, where there are such."""
-    if not hasattr(dataset, 'get_data_info'):
+    size = len(dataset)
+    if not isinstance(dataset, TellsInfo):
         return indices
     wanted = set(labels)
     by_class = defaultdict(list)
-    for i in range(len(dataset)):
+    for i in range(size):
         label = dataset.get_data_info(i).get('gt_label')
         if label in wanted:
             by_class[label].append(i)

@@ -7,7 +7,7 @@ from mmengine.logging import HistoryBuffer, print_log
 
 from mmamp.registry import HOOKS
 
-from .runner_access import logging_interval, named_wrappers
+from .runner_access import logging_interval, recording_wrappers
 
 SCALARS = ('loss_scale', 'skipped_steps', 'skip_rate', 'grad_norm')
 """What is reported of each optimizer."""
@@ -53,18 +53,13 @@ class AmpMonitorHook(Hook):
     def before_train(self, runner: Any) -> None:
         """Say what the precision is, and begin to count."""
         self._forget(runner)
-        for key, wrapper in named_wrappers(runner):
-            if hasattr(wrapper, 'precision'):
-                print_log(
-                    f'{key or "optim_wrapper"}: {wrapper.precision}',
-                    logger='current',
-                )
-        for key, wrapper in named_wrappers(runner):
-            if hasattr(wrapper, 'record'):
-                self._before[key] = (
-                    wrapper.record.windows,
-                    wrapper.skipped_steps,
-                )
+        for key, wrapper in recording_wrappers(runner):
+            print_log(
+                f'{key or "optim_wrapper"}: {wrapper.precision}',
+                logger='current',
+            )
+            record = wrapper.record
+            self._before[key] = record.windows, record.skipped
         if self.interval is None:
             self.interval = logging_interval(runner)
 
@@ -82,9 +77,7 @@ class AmpMonitorHook(Hook):
             or self.is_last_train_iter(runner)
         ):
             return
-        for key, wrapper in named_wrappers(runner):
-            if not hasattr(wrapper, 'amp_scalars'):
-                continue
+        for key, wrapper in recording_wrappers(runner):
             scalars = wrapper.amp_scalars()
             now = wrapper.record.windows, int(scalars['skipped_steps'])
             windows, skipped = self._before.get(key, (0, 0))

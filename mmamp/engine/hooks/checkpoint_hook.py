@@ -27,9 +27,10 @@ from mmamp.compat.mmengine import SingleDeviceStrategy, is_resuming
 from mmamp.errors import UsageError
 from mmamp.registry import HOOKS
 from mmamp.utils.modules import unwrap
+from mmamp.utils.protocols import RankState
 from mmamp.utils.suggest import arguments_of, did_you_mean
 
-from .runner_access import named_wrappers, training_rng_state
+from .runner_access import named_wrappers, strategy_of, training_rng_state
 
 
 @HOOKS.register_module()
@@ -231,15 +232,14 @@ class CheckpointHook(MMEngineCheckpointHook):
 
         It heeds neither the ``meta`` nor the backend that it is given.
         """
-        if not hasattr(runner, 'strategy') or 'save_checkpoint' in vars(
-            runner
-        ):
+        strategy = strategy_of(runner)
+        if strategy is None or 'save_checkpoint' in vars(runner):
             yield
             return
         original = runner.save_checkpoint
         # DeepSpeed's and its like are folders of their own making.
         is_atomic = self._is_atomic() and isinstance(
-            runner.strategy, SingleDeviceStrategy
+            strategy, SingleDeviceStrategy
         )
 
         def save(
@@ -285,14 +285,14 @@ def _of_optimizers(runner: Any) -> dict[str, Any]:
     return {
         name: wrapper.rank_state()
         for name, wrapper in named_wrappers(runner)
-        if hasattr(wrapper, 'rank_state')
+        if isinstance(wrapper, RankState)
     }
 
 
 def _of_model(runner: Any) -> Any:
     """What the model has on this rank alone, if it says so."""
-    model: Any = unwrap(runner.model)
-    return plain(model.rank_state()) if hasattr(model, 'rank_state') else None
+    model = unwrap(runner.model)
+    return plain(model.rank_state()) if isinstance(model, RankState) else None
 
 
 def _shared(of_ranks: list[dict[str, Any]]) -> dict[str, Any]:

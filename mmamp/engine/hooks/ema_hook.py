@@ -6,6 +6,7 @@ from mmengine.hooks import EMAHook as MMEngineEMAHook
 
 from mmamp.checkpoint.primitives import without_wrapper
 from mmamp.registry import HOOKS
+from mmamp.utils.protocols import was_skipped
 
 from .runner_access import named_wrappers
 
@@ -27,9 +28,12 @@ class EMAHook(MMEngineEMAHook):
         ...     dict(type='mmamp.EMAHook', momentum=0.0002, priority=49)]
     """
 
+    _is_made = False
+
     def before_run(self, runner: Any) -> None:
         """Make the average, once."""
-        if not hasattr(self, 'ema_model'):
+        if not self._is_made:
+            self._is_made = True
             super().before_run(runner)
 
     def after_load_checkpoint(
@@ -49,8 +53,7 @@ class EMAHook(MMEngineEMAHook):
     def after_train_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
         """Advance, unless this iteration's update was skipped."""
         skipped = any(
-            wrapper.should_update()
-            and getattr(wrapper, 'step_was_skipped', False)
+            wrapper.should_update() and was_skipped(wrapper)
             for _, wrapper in named_wrappers(runner)
         )
         if not skipped:

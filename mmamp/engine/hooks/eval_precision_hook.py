@@ -3,10 +3,10 @@
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.logging import print_log
 from torch import nn
 
 from mmamp.config.amp import evaluation_precision
+from mmamp.logging.once import LogOnce
 from mmamp.precision.autocast import autocast
 from mmamp.precision.dtypes import casts, resolve_dtype
 from mmamp.precision.names import FULL, name_of
@@ -42,7 +42,7 @@ class EvalPrecisionHook(Hook):
         self.dtype = dtype
         self._handles: list[Any] = []
         self._open: list[Any] = []
-        self._said: set[str] = set()
+        self._log_once = LogOnce()
 
     def before_val(self, runner: Any) -> None:
         """Switch over."""
@@ -101,7 +101,5 @@ class EvalPrecisionHook(Hook):
         self._handles = []
 
     def _say(self, mode: str, what: str) -> None:
-        if mode not in self._said:
-            self._said.add(mode)
-            name = dict(val='Validation', test='Test')[mode]
-            print_log(f'{name} runs in: {what}', logger='current')
+        name = dict(val='Validation', test='Test')[mode]
+        self._log_once(f'{name} runs in: {what}', key=mode)

@@ -12,8 +12,14 @@ from mmamp.precision.names import name_of
 from mmamp.precision.nonfinite import Finding, NonFiniteTracer
 from mmamp.registry import HOOKS
 from mmamp.utils.checks import check_int
+from mmamp.utils.protocols import Recording
 
-from .runner_access import logging_interval, named_wrappers, save_plainly
+from .runner_access import (
+    logging_interval,
+    named_wrappers,
+    recording_wrappers,
+    save_plainly,
+)
 
 
 @HOOKS.register_module()
@@ -85,7 +91,7 @@ class OverflowHook(Hook):
         unwatched = [
             f'{name or "optim_wrapper"} ({type(wrapper).__name__})'
             for name, wrapper in named_wrappers(runner)
-            if not hasattr(wrapper, 'stuck_steps')
+            if not isinstance(wrapper, Recording)
         ]
         if unwatched:
             print_log(
@@ -242,8 +248,7 @@ def _counting_wrappers(runner: Any) -> dict[str, Any]:
     """The optimizer wrappers that count skipped windows, by name."""
     return {
         name or 'optim_wrapper': wrapper
-        for name, wrapper in named_wrappers(runner)
-        if hasattr(wrapper, 'stuck_steps')
+        for name, wrapper in recording_wrappers(runner)
     }
 
 

@@ -18,8 +18,9 @@ from mmamp.precision.names import name_of
 from mmamp.precision.rules import Rule, parse_rule
 from mmamp.registry import HOOKS
 from mmamp.utils.modules import named_modules
+from mmamp.utils.protocols import Scaling, ShardsInDtype
 
-from .runner_access import named_wrappers
+from .runner_access import named_wrappers, strategy_of
 
 
 @HOOKS.register_module()
@@ -83,9 +84,11 @@ class PrecisionHook(Hook):
         if self._is_installed:
             return
         self._is_installed = True
-        strategy = getattr(runner, 'strategy', None)
-        if getattr(strategy, 'param_dtype', None) == 'auto' and any(
-            rule.dtype is torch.float32 for rule in self.rules
+        strategy = strategy_of(runner)
+        if (
+            isinstance(strategy, ShardsInDtype)
+            and (strategy.param_dtype == 'auto')
+            and any(rule.dtype is torch.float32 for rule in self.rules)
         ):
             raise ValueError(
                 'PrecisionHook: a float32 module needs parameters that FSDP2 '
@@ -128,8 +131,8 @@ class PrecisionHook(Hook):
             for r in self.rules
             if r.dtype is not None and is_narrow(r.dtype)
         ]
-        scalers = [getattr(w, 'loss_scaler', None) for w in wrappers]
-        if half and not any(s and s.is_enabled() for s in scalers):
+        scalers = [w.loss_scaler for w in wrappers if isinstance(w, Scaling)]
+        if half and not any(s.is_enabled() for s in scalers):
             print_log(
                 f'PrecisionHook: {", ".join(half)} in float16, but no '
                 'optimizer has a loss scale, so that small gradients are '
@@ -139,7 +142,10 @@ class PrecisionHook(Hook):
                 level=logging.WARNING,
             )
         full = [r.label for r in self.rules if r.dtype is torch.float32]
-        dtypes = {getattr(w, 'cast_dtype', torch.float32) for w in wrappers}
+        dtypes = {
+            w.cast_dtype if isinstance(w, Scaling) else torch.float32
+            for w in wrappers
+        }
         if full and dtypes == {torch.float32}:
             print_log(
                 f'PrecisionHook: {", ".join(full)} would be in float32 '

@@ -13,6 +13,7 @@ from torch import distributed
 
 from mmamp.errors import Preempted
 from mmamp.registry import HOOKS
+from mmamp.utils.protocols import SavesNow
 
 from .runner_access import save_plainly
 
@@ -121,9 +122,8 @@ class PreemptionHook(Hook):
 def _save(runner: Any) -> str:
     """Save with the run's own hook, if that can; else plainly."""
     for hook in runner.hooks:
-        if hasattr(hook, 'save_now'):
-            path: str = hook.save_now(runner)
-            return path
+        if isinstance(hook, SavesNow):
+            return hook.save_now(runner)
     path = save_plainly(runner, f'iter_{runner.iter + 1}.pth')
     with open(os.path.join(runner.work_dir, 'last_checkpoint'), 'w') as file:
         file.write(path)

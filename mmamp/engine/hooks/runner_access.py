@@ -5,8 +5,10 @@ from typing import Any
 
 from mmengine.hooks import LoggerHook
 from mmengine.optim import OptimWrapperDict
+from mmengine.runner import FlexibleRunner
 
 from mmamp.randomness.state import rng_state
+from mmamp.utils.protocols import KeepsRng, Recording
 
 
 def named_wrappers(runner: Any) -> list[tuple[str, Any]]:
@@ -25,6 +27,27 @@ def named_wrappers(runner: Any) -> list[tuple[str, Any]]:
     return [('', wrapper)]
 
 
+def recording_wrappers(runner: Any) -> list[tuple[str, Any]]:
+    """Return the wrappers that count their windows, as mmamp's does.
+
+    Args:
+        runner (Runner): The runner, its optimizers built.
+
+    Returns:
+        list[tuple[str, OptimWrapper]]: As :func:`named_wrappers`.
+    """
+    return [x for x in named_wrappers(runner) if isinstance(x[1], Recording)]
+
+
+def strategy_of(runner: Any) -> Any:
+    """Return the strategy of a ``FlexibleRunner``; None of another runner.
+
+    Args:
+        runner (Runner or FlexibleRunner): The runner.
+    """
+    return runner.strategy if isinstance(runner, FlexibleRunner) else None
+
+
 def logging_interval(runner: Any) -> int:
     """Iterations from one line of the log to the next."""
     for hook in runner.hooks:
@@ -40,9 +63,8 @@ def training_rng_state(runner: Any) -> dict[str, Any]:
     While validation runs these are not those of the moment.
     """
     for hook in runner.hooks:
-        state: dict[str, Any] | None = getattr(hook, 'rng_before_val', None)
-        if state is not None:
-            return state
+        if isinstance(hook, KeepsRng) and hook.rng_before_val is not None:
+            return hook.rng_before_val
     return rng_state()
 
 

@@ -11,6 +11,7 @@ from mmamp.distributed.sharding import sharded_modules
 from mmamp.registry import HOOKS
 from mmamp.utils.checks import check_int
 from mmamp.utils.modules import unwrap
+from mmamp.utils.protocols import Panels, Samples
 from mmamp.visualization import panels_image
 from mmamp.visualization.first_items import first_items
 
@@ -59,14 +60,14 @@ class SampleHook(Hook):
     def before_train(self, runner: Any) -> None:
         """Find out now what the model can show, and load what of."""
         model = unwrap(runner.model)
-        if hasattr(model, 'panels'):
+        if isinstance(model, Panels):
             loop = runner.val_loop or runner.train_loop
             dataset = loop.dataloader.dataset
             self.num_samples = min(self.num_samples, len(dataset))
             self._data = first_items(
                 dataset, self.num_samples, self._labels(model)
             )
-        elif not hasattr(model, 'sample'):
+        elif not isinstance(model, Samples):
             self._is_idle = True
             runner.logger.warning(
                 f'SampleHook draws nothing: {type(model).__name__} has no '

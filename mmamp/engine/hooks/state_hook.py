@@ -1,6 +1,5 @@
 """Checkpoints that can be loaded again."""
 
-import logging
 from typing import Any
 
 from mmengine.dist import get_rank, get_world_size
@@ -17,9 +16,11 @@ from mmamp.checkpoint.primitives import (
 from mmamp.checkpoint.safe_load import allow_mmengine_globals
 from mmamp.compat.mmengine import accumulative_counts, is_resuming, loaded_from
 from mmamp.engine.loops.data_position import DataPosition
+from mmamp.logging.once import LogOnce
 from mmamp.randomness.state import part_ranks, rng_state, set_rng_state
 from mmamp.registry import HOOKS
 from mmamp.utils.modules import unwrap
+from mmamp.utils.protocols import Iterates, RankState
 
 from .runner_access import named_wrappers, training_rng_state
 
@@ -49,7 +50,7 @@ class StateHook(Hook):
     priority = 'LOWEST'
 
     def __init__(self) -> None:
-        self._said: set[str] = set()
+        self._warn_once = LogOnce().warn
         self._resumed_rng: dict[str, Any] | None = None
         self.rng_before_val: dict[str, Any] | None = None
         self._position = DataPosition()
@@ -66,13 +67,13 @@ class StateHook(Hook):
                 'its own from here on, such as those of dropout',
                 logger='current',
             )
-        if hasattr(runner.train_loop, 'dataloader_iterator'):
+        if isinstance(runner.train_loop, Iterates):
             # Another epoch of a sampler that ends draws random numbers.
             self._position.begin(runner.train_loop, self._restore_rng)
 
     def before_train_epoch(self, runner: Any) -> None:
         """Place an epoch-based loop in its data, which it reads from here."""
-        if hasattr(runner.train_loop, 'dataloader_iterator'):
+        if isinstance(runner.train_loop, Iterates):
             return
         if not self._position.begin(runner.train_loop, self._restore_rng):
             # Before the loader draws a seed for this epoch. A checkpoint of
@@ -145,7 +146,7 @@ class StateHook(Hook):
         """Say where a checkpoint does not hold all of a window."""
         for name, wrapper in named_wrappers(runner):
             counts = accumulative_counts(wrapper)
-            if hasattr(wrapper, 'rank_state'):
+            if isinstance(wrapper, RankState):
                 if 'window' in wrapper.rank_state() and (
                     get_world_size() > 1 and 'rank_states' not in checkpoint
                 ):
@@ -191,11 +192,6 @@ class StateHook(Hook):
             )
             return
         self._resumed_rng = states[get_rank()]
-
-    def _warn_once(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            print_log(text, logger='current', level=logging.WARNING)
 
     def _plain_dict(
         self, values: dict[str, Any], where: str

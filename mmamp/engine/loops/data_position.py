@@ -9,6 +9,7 @@ from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 
 from mmamp.compat.mmengine import begun_iterator, is_stock_iterator
+from mmamp.utils.protocols import Iterates, SkipsTo
 
 from .endless_batches import EndlessBatches
 
@@ -129,7 +130,7 @@ class DataPosition:
 
 def _has_epochs(loop: Any) -> bool:
     """Whether a loop iterates over its loader once an epoch."""
-    return not hasattr(loop, 'dataloader_iterator')
+    return not isinstance(loop, Iterates)
 
 
 def _warn_of_repeats(what: str) -> None:
@@ -149,7 +150,7 @@ def _skipping_sampler(loop: Any) -> Any:
         return None
     for owner in (loader, getattr(loader, 'batch_sampler', None)):
         sampler: Any = getattr(owner, 'sampler', None)
-        if hasattr(sampler, 'skip_to'):
+        if isinstance(sampler, SkipsTo):
             return sampler
     return None
 

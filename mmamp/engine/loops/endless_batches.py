@@ -6,6 +6,8 @@ from typing import Any
 
 from mmengine.logging import print_log
 
+from mmamp.utils.protocols import HasEpochs
+
 
 class EndlessBatches:
     """Takes the place of an iteration-based loop's own iterator.
@@ -70,6 +72,6 @@ class EndlessBatches:
         """Tell the sampler, where torch's loader has one that asks."""
         for owner in (self._loader, self._loader.batch_sampler):
             sampler: Any = getattr(owner, 'sampler', None)
-            if hasattr(sampler, 'set_epoch'):
+            if isinstance(sampler, HasEpochs):
                 sampler.set_epoch(epoch)
                 return

@@ -3,13 +3,13 @@
 import logging
 from typing import Any
 
-from mmengine.logging import print_log
 from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mmamp.compat.torch import BatchNorm
+from mmamp.logging.once import LogOnce
 from mmamp.precision.dtypes import at_least_float32
 from mmamp.utils.checks import check_int
 
@@ -56,7 +56,7 @@ class WindowedOptimWrapper(MMEngineAmpOptimWrapper):
         self._init_counts = 0
         self._open_window: dict[str, Any] | None = None
         self._has_own_grads = False
-        self._said: set[str] = set()
+        self._log_once = LogOnce()
 
     def initialize_count_status(
         self, model: nn.Module, init_counts: int, max_counts: int
@@ -227,11 +227,5 @@ class WindowedOptimWrapper(MMEngineAmpOptimWrapper):
         self, text: str, key: str, level: int = logging.INFO
     ) -> None:
         """Log a line that names this wrapper, the first time only."""
-        if key not in self._said:
-            self._said.add(key)
-            who = (
-                f'AmpOptimWrapper {self.name!r}'
-                if self.name
-                else ('AmpOptimWrapper')
-            )
-            print_log(f'{who}: {text}.', logger='current', level=level)
+        who = 'AmpOptimWrapper' + (f' {self.name!r}' if self.name else '')
+        self._log_once(f'{who}: {text}.', level, key)

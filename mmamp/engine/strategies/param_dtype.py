@@ -14,6 +14,7 @@ from mmamp.precision.islands import is_floating
 from mmamp.precision.names import name_of
 from mmamp.precision.spectral_norm import is_spectral_norm
 from mmamp.utils.checks import check_choice
+from mmamp.utils.protocols import HigherOrder
 
 VALID = ('auto', 'float32')
 
@@ -52,7 +53,9 @@ def param_dtype_of(
         reason = 'it has BatchNorm'
     elif any(is_spectral_norm(module) for module in network.modules()):
         reason = 'it has spectral norm'
-    elif name in getattr(model, 'higher_order_networks', ()):
+    elif isinstance(model, HigherOrder) and (
+        name in model.higher_order_networks
+    ):
         reason = 'there are penalties on its gradients'
     if reason is None:
         return dtypes.pop()

@@ -23,6 +23,7 @@ from mmamp.randomness.samples import SampleRandom, agree_on_seed
 from mmamp.registry import MODELS, built
 from mmamp.utils.checks import check_int
 from mmamp.utils.modules import quick_modules, unwrap
+from mmamp.utils.protocols import was_skipped
 
 from .compiled import check_compile, compile_network
 from .data_preprocessor import check_memory_format
@@ -352,10 +353,20 @@ class BaseGAN(BaseModel):
 
     # ---- where in the run a sample is --------------------------------------
 
-    def _place(
+    def position(
         self, network: str, num: int, optimizer_wrapper: OptimWrapper
     ) -> tuple[int, int]:
         """Return where in the run a micro-batch is.
+
+        Call it once for a micro-batch, in the loss of its network: random
+        numbers of a position are the same after ``--resume``, and other ones
+        on each rank.
+
+        Args:
+            network (str): ``'generator'`` or ``'discriminator'``: the
+                network whose turn it is.
+            num (int): Samples of the micro-batch on this rank.
+            optimizer_wrapper (OptimWrapper): The network's.
 
         Returns:
             tuple[int, int]: The index of its update, and how many samples of
@@ -373,11 +384,23 @@ class BaseGAN(BaseModel):
             hub.update_info(key, [count, update, before, after])
         return update, before
 
-    def _random(
-        self, num: int, stream: int, place: tuple[int, int]
+    def random(
+        self, num: int, stream: int, position: tuple[int, int]
     ) -> SampleRandom:
-        """Return a source of random numbers for samples of a micro-batch."""
-        update, before = place
+        """Return a source of random numbers for samples of a micro-batch.
+
+        Args:
+            num (int): How many samples.
+            stream (int): Numbers of another stream are others: one for each
+                use, such as the latents of each network.
+            position (tuple[int, int]): As :meth:`position` returns it.
+
+        Returns:
+            SampleRandom: On the model's device; ``normal(size)`` draws a
+            Tensor of shape (num, size), ``uniform()`` and
+            ``integers(high)`` ones of shape (num, ).
+        """
+        update, before = position
         device = self.data_preprocessor.device
         return SampleRandom(device, num, stream, update, before=before)
 
@@ -469,7 +492,7 @@ class BaseGAN(BaseModel):
 
     def _update_ema(self, wrapper: OptimWrapper) -> None:
         """Advance the averages, unless this update was skipped."""
-        if getattr(wrapper, 'step_was_skipped', False):
+        if was_skipped(wrapper):
             return
         updates = ceil(wrapper.inner_count / accumulative_counts(wrapper))
         for name in self.networks['generator']:

@@ -104,16 +104,16 @@ class CycleGAN(ImageTranslationGAN):
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
         """Return losses for telling results from real images, by domain."""
-        real_a, real_b = inputs, self._images(data_samples, 'target_img')
+        real_a, real_b = inputs, self.images_of(data_samples, 'target_img')
         num = len(inputs)
-        place = self._place('discriminator', num, optimizer_wrapper)
+        position = self.position('discriminator', num, optimizer_wrapper)
         # The generators' turn comes later, with other weights: its results
         # are no part of this update, and these need no gradient.
         with torch.no_grad():
             fake_b = self.generator_ab(real_a)
             fake_a = self.generator_ba(real_b)
-        fake_a = self.pool_a(fake_a, self._random(num, POOL_A, place))
-        fake_b = self.pool_b(fake_b, self._random(num, POOL_B, place))
+        fake_a = self.pool_a(fake_a, self.random(num, POOL_A, position))
+        fake_b = self.pool_b(fake_b, self.random(num, POOL_B, position))
         return dict(
             loss_disc_a=self._tell(self.discriminator_a, real_a, fake_a),
             loss_disc_b=self._tell(self.discriminator_b, real_b, fake_b),
@@ -136,7 +136,7 @@ class CycleGAN(ImageTranslationGAN):
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
         """Return losses for passing as real and leading back to the source."""
-        real_a, real_b = inputs, self._images(data_samples, 'target_img')
+        real_a, real_b = inputs, self.images_of(data_samples, 'target_img')
         fake_b, fake_a = self.generator_ab(real_a), self.generator_ba(real_b)
         losses = dict(
             loss_gen_ab=self.gan_loss(self.discriminator_b(fake_b), True),

@@ -15,6 +15,7 @@ from mmamp.models.losses import DiscriminatorPenalty, PathLength
 from mmamp.randomness.samples import SampleRandom
 from mmamp.registry import MODELS, built
 from mmamp.utils.modules import unwrap
+from mmamp.utils.protocols import TrueGradients
 
 DISCRIMINATOR, GENERATOR, SAMPLES, DISC_PENALTY, GEN_PENALTY = range(5)
 """Streams of random numbers, so that no two uses see the same."""
@@ -109,10 +110,10 @@ class ImageGAN(BaseGAN):
         """Return losses for telling real images from generated ones."""
         real_labels = self._labels(data_samples)
         num = len(inputs)
-        place = self._place('discriminator', num, optimizer_wrapper)
+        position = self.position('discriminator', num, optimizer_wrapper)
         with torch.no_grad():
             fake, fake_labels = self._generate(
-                self._random(num, DISCRIMINATOR, place)
+                self.random(num, DISCRIMINATOR, position)
             )
         pred_fake = self._discriminate(fake, fake_labels)
         pred_real = self._discriminate(inputs, real_labels)
@@ -120,14 +121,14 @@ class ImageGAN(BaseGAN):
             loss_disc_fake=self.gan_loss(pred_fake, False, is_disc=True),
             loss_disc_real=self.gan_loss(pred_real, True, is_disc=True),
         )
-        for regularizer in _due(self.disc_regularizers, place):
+        for regularizer in _due(self.disc_regularizers, position):
             with eager(self.discriminator):
                 losses[_name(regularizer)] = regularizer(
                     self.discriminator,
                     _arguments(inputs, real_labels),
                     _arguments(fake, fake_labels),
                     grad=_grad_of(optimizer_wrapper),
-                    random=self._random(num, DISC_PENALTY, place),
+                    random=self.random(num, DISC_PENALTY, position),
                 )
         return losses
 
@@ -138,16 +139,16 @@ class ImageGAN(BaseGAN):
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
         """Return losses for generated images that should pass as real."""
-        place = self._place('generator', len(inputs), optimizer_wrapper)
+        position = self.position('generator', len(inputs), optimizer_wrapper)
         fake, labels = self._generate(
-            self._random(len(inputs), GENERATOR, place)
+            self.random(len(inputs), GENERATOR, position)
         )
         losses = dict(
             loss_gen=self.gan_loss(self._discriminate(fake, labels), True)
         )
-        for regularizer in _due(self.gen_regularizers, place):
+        for regularizer in _due(self.gen_regularizers, position):
             num = max(len(inputs) // regularizer.batch_shrink, 1)
-            random = self._random(num, GEN_PENALTY, place)
+            random = self.random(num, GEN_PENALTY, position)
             # A model wrapper knows nothing of the two methods.
             generator = unwrap(self.generator)
             with regularizer.precision(inputs, generator):
@@ -162,12 +163,12 @@ class ImageGAN(BaseGAN):
 
     def _generate(self, random: SampleRandom) -> tuple[Tensor, Tensor | None]:
         """Generate images, and return them with their labels."""
-        noise, labels = self._latents(random)
+        noise, labels = self.draw_latents(random)
         return self._call(self.generator, noise, labels), labels
 
     def _map(self, generator: Any, random: SampleRandom) -> Tensor:
         """Run the first part of a two-part generator, to latents ``w``."""
-        w: Tensor = generator.mapping(*_arguments(*self._latents(random)))
+        w: Tensor = generator.mapping(*_arguments(*self.draw_latents(random)))
         return w
 
     def _synthesis(
@@ -202,7 +203,9 @@ class ImageGAN(BaseGAN):
             )
         return labels
 
-    def _latents(self, random: SampleRandom) -> tuple[Tensor, Tensor | None]:
+    def draw_latents(
+        self, random: SampleRandom
+    ) -> tuple[Tensor, Tensor | None]:
         """Draw latent vectors and labels.
 
         Args:
@@ -254,7 +257,7 @@ class ImageGAN(BaseGAN):
             standard normal, and labels of shape (num, ), uniform, if the
             model is conditional.
         """
-        return self._latents(self._random(num, SAMPLES, (index, 0)))
+        return self.draw_latents(self.random(num, SAMPLES, (index, 0)))
 
     @torch.no_grad()
     def generate(
@@ -330,10 +333,10 @@ class ImageGAN(BaseGAN):
                 :meth:`train_step` computes.
         """
         check_mode(mode)
-        place = (0, self._evaluated)
+        position = (0, self._evaluated)
         self._evaluated += len(inputs) * get_world_size()
-        random = self._random(len(inputs), SAMPLES, place)
-        noise, labels = self._latents(random)
+        random = self.random(len(inputs), SAMPLES, position)
+        noise, labels = self.draw_latents(random)
         if data_samples:
             labels = self._labels(data_samples)
         images = self.generate(noise, labels)
@@ -379,9 +382,11 @@ def _arguments(x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
     return (x,) if labels is None else (x, labels)
 
 
-def _due(regularizers: nn.ModuleList, place: tuple[int, int]) -> Iterator[Any]:
+def _due(
+    regularizers: nn.ModuleList, position: tuple[int, int]
+) -> Iterator[Any]:
     """Yield the regularizers due: in a whole window, or in nothing of it."""
-    update, _ = place
+    update, _ = position
     regularizer: Any
     for regularizer in regularizers:
         if regularizer.is_due(update):
@@ -394,4 +399,6 @@ def _name(regularizer: nn.Module) -> str:
 
 def _grad_of(optimizer_wrapper: OptimWrapper) -> Any:
     """Return what takes true gradients: the wrapper's ``grad``, or torch's."""
-    return getattr(optimizer_wrapper, 'grad', torch.autograd.grad)
+    if isinstance(optimizer_wrapper, TrueGradients):
+        return optimizer_wrapper.grad
+    return torch.autograd.grad

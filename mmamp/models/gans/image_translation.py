@@ -106,8 +106,19 @@ class ImageTranslationGAN(BaseGAN):
             return images
         return [dict(fake_img=image) for image in images]
 
-    def _images(self, data_samples: Any, key: str) -> Tensor:
-        """Return the images that a batch brings beside its inputs."""
+    def images_of(self, data_samples: Any, key: str) -> Tensor:
+        """Return the images that a batch brings beside its inputs.
+
+        Args:
+            data_samples (dict): The batch's.
+            key (str): Such as ``'gt_img'``.
+
+        Returns:
+            Tensor: Of shape (N, C, H, W), normalised.
+
+        Raises:
+            ValueError: If the batch has none.
+        """
         images: Tensor | None = (
             data_samples.get(key) if isinstance(data_samples, dict) else None
         )

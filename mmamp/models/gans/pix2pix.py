@@ -67,7 +67,7 @@ class Pix2Pix(ImageTranslationGAN):
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
         """Return losses for telling real pairs from those with a result."""
-        target = self._images(data_samples, 'gt_img')
+        target = self.images_of(data_samples, 'gt_img')
         with torch.no_grad():
             fake = self.generator(inputs)
         pred_fake = self._discriminate(inputs, fake)
@@ -84,7 +84,7 @@ class Pix2Pix(ImageTranslationGAN):
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
         """Return losses for passing as real, and for being as wanted."""
-        target = self._images(data_samples, 'gt_img')
+        target = self.images_of(data_samples, 'gt_img')
         fake = self.generator(inputs)
         pixel = F.l1_loss(fake.float(), target)
         return dict(

@@ -86,7 +86,7 @@ class SRGAN(ImageTranslationGAN):
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
         """Return losses for telling photographs from results."""
-        real = self._images(data_samples, 'gt_img')
+        real = self.images_of(data_samples, 'gt_img')
         with torch.no_grad():
             fake = self.generator(inputs)
         return self._disc_gan_loss(real, fake)
@@ -106,7 +106,7 @@ class SRGAN(ImageTranslationGAN):
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
         """Return losses for being close to what is wanted and looking real."""
-        real = self._images(data_samples, 'gt_img')
+        real = self.images_of(data_samples, 'gt_img')
         fake = self.generator(inputs)
         if fake.shape != real.shape:
             raise ValueError(

@@ -89,10 +89,10 @@ class StyleGAN2(ImageGAN):
 
     def _mixed_latents(self, random: SampleRandom) -> tuple[Tensor, ...]:
         """Draw noise, other noise, and the layer from which on it holds."""
-        noise, _ = self._latents(random)
+        noise, _ = self.draw_latents(random)
         if self.mixing_prob == 0:
             return (noise,)
-        mixing, _ = self._latents(random)
+        mixing, _ = self.draw_latents(random)
         # The first layer is never the other's, or nothing were mixed.
         crossover = 1 + random.integers(self.num_layers - 1)
         is_mixed = random.uniform() < self.mixing_prob

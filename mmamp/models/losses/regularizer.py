@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmamp.compat.torch import BatchNorm
+from mmamp.logging.once import LogOnce
 from mmamp.precision.dtypes import is_narrow
 from mmamp.precision.islands import islands
 from mmamp.utils.checks import check_int, check_weight
@@ -42,7 +42,7 @@ class Regularizer(nn.Module):
         self.weight = check_weight(f'{name}: weight', weight)
         self.interval = check_int(f'{name}: interval', interval)
         self.force_fp32 = force_fp32
-        self._said_float32 = False
+        self._log_once = LogOnce()
 
     def is_due(self, update: int) -> bool:
         """Tell whether the term belongs to an update.
@@ -89,16 +89,13 @@ class Regularizer(nn.Module):
             and is_narrow(torch.get_autocast_dtype(device))
             and _has_float16_batch_norm(network)
         ):
-            if not self._said_float32:
-                self._said_float32 = True
-                print_log(
-                    f'{type(self).__name__}: {type(network).__name__} has '
-                    'BatchNorm, whose second derivative is not finite in '
-                    'float16, and is run in float32 for this penalty; with '
-                    "custom_hooks=[dict(type='mmamp.PrecisionHook', "
-                    "rules=['normalisation'])] BatchNorm alone would be",
-                    logger='current',
-                )
+            self._log_once(
+                f'{type(self).__name__}: {type(network).__name__} has '
+                'BatchNorm, whose second derivative is not finite in '
+                'float16, and is run in float32 for this penalty; with '
+                "custom_hooks=[dict(type='mmamp.PrecisionHook', "
+                "rules=['normalisation'])] BatchNorm alone would be"
+            )
             return torch.autocast(device, enabled=False)
         return nullcontext()
 

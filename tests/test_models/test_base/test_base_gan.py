@@ -37,7 +37,7 @@ class Discriminator(nn.Module):
 
 
 def latents(gan, stream, update):
-    return gan._latents(SampleRandom('cpu', 6, stream, update))[0]
+    return gan.draw_latents(SampleRandom('cpu', 6, stream, update))[0]
 
 
 def make_gan(**kwargs):
@@ -181,7 +181,7 @@ class TestIsolation:
             """Forgets `no_grad` around the generator."""
 
             def disc_loss(self, inputs, data_samples, optimizer_wrapper):
-                fake, _ = self._generate(self._random(len(inputs), 0, (0, 0)))
+                fake, _ = self._generate(self.random(len(inputs), 0, (0, 0)))
                 return dict(loss_disc=self.discriminator(fake).mean())
 
             def train_discriminator(self, *args):

@@ -68,7 +68,7 @@ def batch(num=4, seed=0, num_classes=None):
 
 
 def latents(gan, num, stream, update, before=0):
-    return gan._latents(
+    return gan.draw_latents(
         SampleRandom('cpu', num, stream, update, before=before)
     )
 

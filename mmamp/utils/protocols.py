@@ -1,0 +1,182 @@
+"""What a model, a wrapper, a hook or a loop may have, and who asks for it.
+
+Each is asked by ``isinstance``, of anybody's class: a method, or an attribute
+that costs nothing to look at.
+"""
+
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+class Record(Protocol):
+    """What is counted of a wrapper's windows."""
+
+    windows: int
+
+    @property
+    def skipped(self) -> int:
+        """int: Windows skipped so far."""
+
+    @property
+    def stuck(self) -> int:
+        """int: Skipped windows that no lower scale could mend."""
+
+    @property
+    def last_was_skipped(self) -> bool:
+        """bool: Whether the last window was skipped."""
+
+
+# ---- optimizer wrappers -----------------------------------------------------
+
+
+@runtime_checkable
+class Recording(Protocol):
+    """Skips windows that are not finite and counts them; asked by hooks."""
+
+    record: Record
+
+    def amp_scalars(self) -> dict[str, float]:
+        """Return what a log should show."""
+
+
+@runtime_checkable
+class Scaling(Protocol):
+    """Casts, and maybe scales, as MMEngine's own wrapper; asked by hooks."""
+
+    loss_scaler: Any
+    cast_dtype: Any
+
+
+@runtime_checkable
+class TrueGradients(Protocol):
+    """Differentiates without the loss scale; asked by models."""
+
+    def grad(self, *args: Any, **kwargs: Any) -> tuple[Tensor | None, ...]:
+        """Return gradients as ``torch.autograd.grad`` does."""
+
+
+# ---- wrappers and models ----------------------------------------------------
+
+
+@runtime_checkable
+class RankState(Protocol):
+    """Has a state that ranks do not share; asked by the checkpoint hook."""
+
+    def rank_state(self) -> Any:
+        """Return it."""
+
+
+# ---- models -----------------------------------------------------------------
+
+
+@runtime_checkable
+class Panels(Protocol):
+    """Shows a batch as pictures; asked by SampleHook and ``mmamp.sample``."""
+
+    def panels(self, data: dict[str, Any]) -> dict[str, Tensor]:
+        """Return pictures, by what they are."""
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Makes pictures by itself; asked by SampleHook."""
+
+    def sample(self, num: int, labels: Any = None) -> Tensor:
+        """Return so many pictures."""
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """Makes pictures of given latents; asked by ``mmamp.sample``."""
+
+    def generate(self, noise: Tensor, labels: Any = None) -> Tensor:
+        """Return one picture for each."""
+
+
+@runtime_checkable
+class HigherOrder(Protocol):
+    """Says which losses have gradients in them; asked by FSDP2Strategy."""
+
+    higher_order_networks: tuple[str, ...]
+
+
+@runtime_checkable
+class NoSync(Protocol):
+    """Keeps gradients on their rank, as DDP does; asked by wrappers."""
+
+    def no_sync(self) -> Any:
+        """Return a context."""
+
+
+# ---- strategies, hooks, loops, samplers, datasets ---------------------------
+
+
+@runtime_checkable
+class ShardsInDtype(Protocol):
+    """A strategy that gathers parameters in a dtype; asked by a hook."""
+
+    param_dtype: str
+
+
+@runtime_checkable
+class SavesNow(Protocol):
+    """Saves at any iteration; asked by PreemptionHook."""
+
+    def save_now(self, runner: Any) -> str:
+        """Return the checkpoint's path."""
+
+
+@runtime_checkable
+class KeepsRng(Protocol):
+    """Keeps training's random states while validation runs."""
+
+    rng_before_val: dict[str, Any] | None
+
+
+@runtime_checkable
+class Iterates(Protocol):
+    """A train loop without epochs, as ``IterBasedTrainLoop``."""
+
+    dataloader_iterator: Any
+
+
+@runtime_checkable
+class SkipsTo(Protocol):
+    """A sampler that leaves out what was taken."""
+
+    def skip_to(self, samples: int) -> None:
+        """Leave out so many samples of all ranks."""
+
+
+@runtime_checkable
+class HasEpochs(Protocol):
+    """A sampler that orders each epoch anew, as torch's distributed one."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which comes next."""
+
+
+@runtime_checkable
+class LoadsLate(Protocol):
+    """A dataset that may load its list later, as ``BaseDataset``."""
+
+    def full_init(self) -> None:
+        """Load it now."""
+
+
+@runtime_checkable
+class TellsInfo(Protocol):
+    """A dataset that knows an item without loading it."""
+
+    def get_data_info(self, index: int) -> dict[str, Any]:
+        """Return what it knows."""
+
+
+def was_skipped(wrapper: Any) -> bool:
+    """Tell whether a wrapper's last window was skipped; False if unknown.
+
+    Args:
+        wrapper (OptimWrapper): Of any kind.
+    """
+    return isinstance(wrapper, Recording) and wrapper.record.last_was_skipped

@@ -8,7 +8,7 @@ import pytest
 
 from mmamp.migration.config import rules
 from mmamp.migration.config.values import listing, literal
-from mmamp.migration.verification import verify
+from mmamp.migration.verification import Verifier, verify
 from mmamp.migration.verification.comparison import Row, sample_points
 from mmamp.migration.verification.old_schedule import old_schedule
 from mmamp.migration.verification.settings import EPOCH, Run
@@ -441,3 +441,19 @@ def test_one_that_is_converted_already(config):
     found = verify(config("optim_wrapper = dict(optimizer=dict(type='SGD'))"))
     assert found.is_good
     assert 'converted already' in found.notes[0]
+
+
+def test_a_schedule_is_run_once_by_one_verifier(config):
+    step = "dict(policy='Step', step=[600], gamma=0.5)"
+    text = BIGGAN.replace('lr_config = None', f'lr_config = {step}')
+    text = text.replace('1500000', '1000')
+    verifier = Verifier()
+    first = verifier.verify(config(text))
+    seen = dict(verifier.rates)
+
+    second = verifier.verify(config(text))
+
+    assert seen
+    assert all(verifier.rates[key] is seen[key] for key in verifier.rates)
+    assert second.rows == first.rows
+    assert not Verifier().rates

@@ -17,14 +17,14 @@ from mmamp.migration.sources import parse_source, read_source
 
 from .context import Context, Unreadable
 from .inheritance import NEW_NAMES, OLD_NAMES, on_top
-from .reading import BASE, Source, read
-from .rules import RULES
-from .saying import (
+from .own_settings import (
     keep_what_cannot_be_written,
     name_early_imports,
     name_lost_references,
     what_to_say,
 )
+from .reading import BASE, Source, read
+from .rules import RULES
 from .values import Value, mapping, merge
 from .writing import write
 

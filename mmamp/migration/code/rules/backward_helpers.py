@@ -21,9 +21,8 @@ from mmamp.migration.code.train_steps import (
     train_steps,
     wrapper_of,
 )
+from mmamp.migration.rule import Rule
 
-NAME = 'backward_helpers'
-WORDS = ('train_step',)
 WRAPPER = 'optim_wrapper'
 
 
@@ -187,3 +186,11 @@ def _updates(
         )
     ]
     return actions
+
+
+RULE = Rule(
+    'backward_helpers',
+    'methods that run backward() for train_step',
+    apply,
+    ('train_step',),
+)

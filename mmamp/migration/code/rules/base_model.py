@@ -6,9 +6,8 @@ from mmamp.migration.code.blocks import replace
 from mmamp.migration.code.names import dotted
 from mmamp.migration.code.notes import Notes
 from mmamp.migration.code.train_steps import train_steps
+from mmamp.migration.rule import Rule
 
-NAME = 'base_model'
-WORDS = ('train_step',)
 MODULES = ('nn.Module', 'torch.nn.Module', 'BaseModule')
 REASON = (
     'derive from mmengine.model.BaseModel, which has data_preprocessor and '
@@ -27,3 +26,11 @@ def apply(module: cst.Module, notes: Notes) -> cst.Module:
             if any(dotted(base.value) in MODULES for base in owner.bases)
         },
     )
+
+
+RULE = Rule(
+    'base_model',
+    'the base class of what has a train_step',
+    apply,
+    ('train_step',),
+)

@@ -12,9 +12,8 @@ from mmamp.migration.code.names import code, dotted, find, swap
 from mmamp.migration.code.notes import Notes
 from mmamp.migration.code.operations import SCALER
 from mmamp.migration.code.train_steps import TrainStep, change
+from mmamp.migration.rule import Rule
 
-NAME = 'grad_callable'
-WORDS = (SCALER,)
 PENALTIES = (
     'gen_path_regularizer',
     'gradient_penalty_loss',
@@ -84,3 +83,11 @@ def _assignment(node: cst.Assign, grad: cst.BaseExpression) -> cst.Assign:
     new = cst.parse_expression(f"{code(target.value)}['grad']")
     targets = [node.targets[0].with_changes(target=new)]
     return node.with_changes(targets=targets, value=grad)
+
+
+RULE = Rule(
+    'grad_callable',
+    'the loss scaler as an argument of losses',
+    apply,
+    (SCALER,),
+)

@@ -21,9 +21,8 @@ from mmamp.migration.code.names import (
 )
 from mmamp.migration.code.notes import Notes
 from mmamp.migration.code.operations import APEX, SCALER, mentions
+from mmamp.migration.rule import Rule
 
-NAME = 'gradient_penalties'
-WORDS = (SCALER,)
 LEFT = (
     'loss_scaler is used in a way that is not understood: take grad, with '
     "torch.autograd.grad's arguments, and give it optim_wrapper[...].grad"
@@ -134,3 +133,11 @@ def _is_apex(arg: cst.Arg) -> bool:
         and arg.keyword.value == APEX
         and dotted(arg.value) == f'self.{APEX}'
     )
+
+
+RULE = Rule(
+    'gradient_penalties',
+    'the loss scaler in gradient penalties',
+    apply,
+    (SCALER,),
+)

@@ -9,9 +9,8 @@ from mmamp.migration.code.imports import used_names
 from mmamp.migration.code.moves import MOVES
 from mmamp.migration.code.names import bound_names, dotted, find, swap
 from mmamp.migration.code.notes import Notes
+from mmamp.migration.rule import Rule
 
-NAME = 'mmcv_attributes'
-WORDS = ('mmcv.',)
 TOP = frozenset(
     x
     for x, (module, name) in MOVES.items()
@@ -93,3 +92,11 @@ def _import_mmengine(module: cst.Module) -> cst.Module:
 
 def _uses_mmcv(module: cst.Module) -> bool:
     return 'mmcv' in used_names(module)
+
+
+RULE = Rule(
+    'mmcv_attributes',
+    'attributes of mmcv that MMEngine has now',
+    apply,
+    ('mmcv.',),
+)

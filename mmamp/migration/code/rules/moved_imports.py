@@ -15,9 +15,8 @@ from mmamp.migration.code.imports import (
 from mmamp.migration.code.moves import FROM, GONE, MOVES, REASONS
 from mmamp.migration.code.names import bound_names, rename
 from mmamp.migration.code.notes import Notes
+from mmamp.migration.rule import Rule
 
-NAME = 'moved_imports'
-WORDS = ('mmcv',)
 Row = tuple[str, str, str]
 
 
@@ -85,3 +84,11 @@ def _reason(source: str, rows: list[Row]) -> str:
     names = ', '.join(x[1] for x in rows)
     said = f'mmcv 2 has no {names} in {source}'
     return f'{said}: {"; ".join(dict.fromkeys(known))}' if known else said
+
+
+RULE = Rule(
+    'moved_imports',
+    'imports from mmcv of what is in MMEngine now',
+    apply,
+    ('mmcv',),
+)

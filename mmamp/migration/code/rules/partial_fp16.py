@@ -13,9 +13,9 @@ import libcst as cst
 from mmamp.migration.code.blocks import replace
 from mmamp.migration.code.names import code, dotted, of_type
 from mmamp.migration.code.notes import Notes
+from mmamp.migration.rule import Rule
 from mmamp.migration.stylegan2 import Layers, in_float32
 
-NAME = 'partial_fp16'
 WORDS = ('num_fp16_scales', 'fp16_enabled')
 USE = (
     'optim_context puts all of the network into low precision: name in '
@@ -78,3 +78,11 @@ def _rule(network: str, layers: Layers) -> str:
         names += [name] if numbers is None else several
     pattern = f'{network}\\.({"|".join(names)})'
     return f"dict(pattern=r'{pattern}', dtype='float32')"
+
+
+RULE = Rule(
+    'partial_fp16',
+    'float16 for some resolutions of StyleGAN2 alone',
+    apply,
+    WORDS,
+)

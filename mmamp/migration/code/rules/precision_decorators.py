@@ -14,9 +14,8 @@ from mmamp.migration.code.imports import Origin, drop_unused
 from mmamp.migration.code.names import code, dotted, find, of_type
 from mmamp.migration.code.notes import Notes
 from mmamp.migration.code.tree import Transformer
+from mmamp.migration.rule import Rule
 
-NAME = 'precision_decorators'
-WORDS = ('auto_fp16', 'force_fp32', 'fp16_enabled', 'wrap_fp16_model')
 DECORATORS = ('auto_fp16', 'force_fp32')
 NO_WRAPPING = (
     "optim_wrapper = dict(type='AmpOptimWrapper') takes the place of "
@@ -244,3 +243,11 @@ def _without_wrapping(module: cst.Module, notes: Notes) -> cst.Module:
         else:
             actions[line] = [notes.todo(line, NO_WRAPPING)]
     return replace(module, actions)
+
+
+RULE = Rule(
+    'precision_decorators',
+    'auto_fp16, force_fp32 and what belongs to them',
+    apply,
+    ('auto_fp16', 'force_fp32', 'fp16_enabled', 'wrap_fp16_model'),
+)

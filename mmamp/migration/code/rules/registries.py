@@ -28,9 +28,8 @@ from mmamp.migration.code.names import (
     variable_nodes,
 )
 from mmamp.migration.code.notes import Notes
+from mmamp.migration.rule import Rule
 
-NAME = 'registries'
-WORDS = (*REGISTRIES, *BUILDERS)
 PLACES = ('builder', 'registry', 'models', 'datasets', 'pipelines', 'core')
 OTHERS = ('mmcv', 'mmengine', 'mmamp')
 TARGET = 'mmamp.registry'
@@ -169,3 +168,11 @@ def _without_builders(
                 'build_module made a ModuleList',
             )
     return swap(module, news)
+
+
+RULE = Rule(
+    'registries',
+    'registries of a 0.x project and functions that build of them',
+    apply,
+    (*REGISTRIES, *BUILDERS),
+)

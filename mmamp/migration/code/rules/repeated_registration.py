@@ -12,9 +12,7 @@ from mmamp.migration.code.imports import drop_repeated
 from mmamp.migration.code.moves import REGISTRIES
 from mmamp.migration.code.names import code, of_type, swap
 from mmamp.migration.code.notes import Notes
-
-NAME = 'repeated_registration'
-WORDS = ('mmamp.registry',)
+from mmamp.migration.rule import Rule
 
 
 def apply(module: cst.Module, notes: Notes) -> cst.Module:
@@ -47,3 +45,11 @@ def _registered_once(node: cst.ClassDef) -> cst.ClassDef:
         return node
     after = [*lost, *node.lines_after_decorators]
     return node.with_changes(decorators=kept, lines_after_decorators=after)
+
+
+RULE = Rule(
+    'repeated_registration',
+    'classes that were in two registries which are one',
+    apply,
+    ('mmamp.registry',),
+)

@@ -36,9 +36,8 @@ from mmamp.migration.code.train_steps import (
     rebinds,
     wrapper_of,
 )
+from mmamp.migration.rule import Rule
 
-NAME = 'updates'
-WORDS = ('train_step',)
 OWN_SCALER = (
     'one loss scale served all optimizers; each wrapper has one of its own '
     "now, unless loss_scaler='shared' is in every mmamp.AmpOptimWrapper"
@@ -282,3 +281,11 @@ def _calls_own(node: cst.CSTNode) -> bool:
     return any(
         dotted(x.func).startswith('self.') for x in of_type(node, cst.Call)
     )
+
+
+RULE = Rule(
+    'updates',
+    'backward passes and steps in train_step',
+    apply,
+    ('train_step',),
+)

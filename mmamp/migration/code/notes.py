@@ -7,6 +7,7 @@ from libcst.metadata import MetadataWrapper, PositionProvider
 
 from mmamp.migration.findings import MARK, Findings, Outcome
 
+from .qualified import Names
 from .tree import walk
 
 Statement = TypeVar('Statement', bound=cst.CSTNode)
@@ -36,6 +37,7 @@ class Notes(Findings[cst.CSTNode | None, cst.CSTNode]):
             id(node): place.start.line for node, place in positions.items()
         }
         self.rules: list[str] = []
+        self._names = Names(module)
 
     def line(self, place: cst.CSTNode | None) -> int:
         """Find the line of a node in the file as it was.
@@ -50,6 +52,16 @@ class Notes(Findings[cst.CSTNode | None, cst.CSTNode]):
             return 0
         found = (self._lines.get(id(child)) for child in walk(place))
         return self._lines.get(id(place)) or next(filter(None, found), 0)
+
+    def names(self, module: cst.Module) -> Names:
+        """Find out what the names of a file are, once for each state of it.
+
+        Args:
+            module (cst.Module): The file as it is by now.
+        """
+        if self._names.module is not module:
+            self._names = Names(module)
+        return self._names
 
     def todo(
         self,

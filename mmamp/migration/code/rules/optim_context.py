@@ -13,9 +13,12 @@ from mmamp.migration.rule import Rule
 
 def apply(module: cst.Module, notes: Notes) -> cst.Module:
     """Convert a file."""
+    names = notes.names(module)
     return change(
         module,
-        lambda step: Contexts(step.function, step.optimizer, notes).function,
+        lambda step: (
+            Contexts(step.function, step.optimizer, notes, names).function
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from rich.progress import track
 import mmamp
 from mmamp.errors import USAGE, UsageError
 
+from .code import migrate_code
 from .config import migrate_configs
 from .findings import Outcome, Result, UnreadableSource
 from .printing import diff, print_findings, print_rules, print_summary
@@ -43,11 +44,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f'{results[0].path}: {results[0].unreadable}')
     # Before the old files are written over.
     readable = [x.path for x in results if not x.unreadable]
-    verified = (
-        [verification.verify(x) for x in _track(readable, 'verifying')]
-        if verification
-        else []
-    )
+    verified = []
+    if verification:
+        verifier = verification.Verifier()
+        verified = [verifier.verify(x) for x in _track(readable, 'verifying')]
     _write(results, targets)
 
     prints = args.output is None and not args.in_place
@@ -82,8 +82,6 @@ def _verification() -> ModuleType:
 
 
 def _migrate_codes(paths: Iterable[Path]) -> list[Result]:
-    from .code import migrate_code
-
     results = []
     for path in paths:
         try:

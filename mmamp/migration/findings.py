@@ -1,8 +1,13 @@
 """What a migration did, file by file and line by line."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import Generic, TypeVar
+
+Place = TypeVar('Place')
+Statement = TypeVar('Statement')
 
 MARK = 'TODO(mmamp migrate)'
 """What a comment begins with that marks something left to do."""
@@ -36,6 +41,62 @@ class Finding:
     rule: str
     outcome: Outcome
     reason: str
+
+
+class Findings(ABC, Generic[Place, Statement]):
+    """What the rules say of one file, gathered while they run.
+
+    Attributes:
+        findings (list[Finding]): So far.
+        rule (str): Name of the rule at work.
+    """
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.rule = ''
+
+    @abstractmethod
+    def line(self, place: Place) -> int | None:
+        """Find the line of a place in the file as it was.
+
+        Returns:
+            int: 0 for the whole file; None for what is not in the file, of
+            which nothing is said.
+        """
+
+    @abstractmethod
+    def todo(
+        self, statement: Statement, reason: str, where: Place | None = None
+    ) -> object:
+        """Say that a statement is left to do, and have it marked.
+
+        Args:
+            statement (Statement): Which is left as it stands.
+            reason (str): Why, and what it might become.
+            where (Place, optional): What in it is the matter. Defaults to
+                None: the statement.
+        """
+
+    def say(self, place: Place, outcome: Outcome, reason: str) -> None:
+        """Say something of a place, unless that has been said."""
+        line = self.line(place)
+        if line is None:
+            return
+        finding = Finding(line, self.rule, outcome, reason)
+        if finding not in self.findings:
+            self.findings.append(finding)
+
+    def changed(self, place: Place, reason: str) -> None:
+        """Say what a place was converted to."""
+        self.say(place, Outcome.CHANGED, reason)
+
+    def warned(self, place: Place, reason: str) -> None:
+        """Say in what a converted place behaves otherwise than before."""
+        self.say(place, Outcome.WARNED, reason)
+
+    def outside(self, place: Place, reason: str) -> None:
+        """Say that a place is not among what the tool converts."""
+        self.say(place, Outcome.OUTSIDE, reason)
 
 
 class UnreadableSource(ValueError):

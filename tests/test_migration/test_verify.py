@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mmamp.migration.config import rules
+from mmamp.migration.config.rules import RULES
 from mmamp.migration.config.values import listing, literal
-from mmamp.migration.verification import verify
+from mmamp.migration.rule import Rule
+from mmamp.migration.verification import Verifier, verify
 from mmamp.migration.verification.comparison import Row, sample_points
 from mmamp.migration.verification.old_schedule import old_schedule
 from mmamp.migration.verification.settings import EPOCH, Run
@@ -175,6 +176,12 @@ def test_a_wrong_wrapper(config, monkeypatch, items, setting):
     assert ('discriminator', setting) in wrong
 
 
+def plant(monkeypatch, apply):
+    """Have a last rule that is wrong."""
+    wrong = Rule('planted', 'what is right', apply)
+    monkeypatch.setattr('mmamp.migration.config.RULES', (*RULES, wrong))
+
+
 def planted(config, monkeypatch, change, network='generator'):
     """Verify with a last rule that is wrong."""
 
@@ -187,7 +194,7 @@ def planted(config, monkeypatch, change, network='generator'):
             'optim_wrapper', wrappers.with_items(**{network: entry})
         )
 
-    monkeypatch.setitem(rules.RULES, 'planted', rule)
+    plant(monkeypatch, rule)
     return verify(config(BIGGAN))
 
 
@@ -196,7 +203,7 @@ def test_a_wrong_alternation(config, monkeypatch):
         steps = dict(discriminator_steps=literal(2))
         context.replace('model', context['model'].with_items(**steps))
 
-    monkeypatch.setitem(rules.RULES, 'planted', rule)
+    plant(monkeypatch, rule)
     rows = settings(verify(config(BIGGAN)))
 
     assert rows['generator', 'updates'].after == '93750 in the run'
@@ -210,7 +217,7 @@ def test_a_network_that_is_lost(config, monkeypatch):
             left = context['optim_wrapper'].without('generator')
             context.replace('optim_wrapper', left)
 
-    monkeypatch.setitem(rules.RULES, 'planted', rule)
+    plant(monkeypatch, rule)
     found = verify(config(BIGGAN))
 
     assert Row('generator', 'optimizer', 'Adam', 'none', True) in found.rows
@@ -222,7 +229,7 @@ def test_one_optimizer_in_place_of_two(config, monkeypatch):
             one = context['optim_wrapper']['generator']
             context.replace('optim_wrapper', one)
 
-    monkeypatch.setitem(rules.RULES, 'planted', rule)
+    plant(monkeypatch, rule)
     found = verify(config(BIGGAN))
 
     lost = {(x.network, x.before, x.after) for x in found.rows if x.differs}
@@ -264,7 +271,7 @@ def test_a_wrong_schedule(config, monkeypatch, change):
                 'param_scheduler', listing(first.with_items(**new))
             )
 
-    monkeypatch.setitem(rules.RULES, 'planted', rule)
+    plant(monkeypatch, rule)
     step = "dict(policy='Step', step=[600], gamma=0.5)"
     text = BIGGAN.replace('lr_config = None', f'lr_config = {step}')
     rows = settings(verify(config(text.replace('1500000', '1000'))))
@@ -298,8 +305,7 @@ def test_results_that_cannot_be_compared(config, monkeypatch):
     assert "no optimizer 'Odd'" in odd.problem
     assert not odd.is_good
 
-    monkeypatch.setattr(rules, 'RULES', {})
-    monkeypatch.setattr('mmamp.migration.config.RULES', {})
+    monkeypatch.setattr('mmamp.migration.config.RULES', ())
     assert 'no optim_wrapper' in verify(config(BIGGAN)).problem
 
 
@@ -441,3 +447,19 @@ def test_one_that_is_converted_already(config):
     found = verify(config("optim_wrapper = dict(optimizer=dict(type='SGD'))"))
     assert found.is_good
     assert 'converted already' in found.notes[0]
+
+
+def test_a_schedule_is_run_once_by_one_verifier(config):
+    step = "dict(policy='Step', step=[600], gamma=0.5)"
+    text = BIGGAN.replace('lr_config = None', f'lr_config = {step}')
+    text = text.replace('1500000', '1000')
+    verifier = Verifier()
+    first = verifier.verify(config(text))
+    seen = dict(verifier.rates)
+
+    second = verifier.verify(config(text))
+
+    assert seen
+    assert all(verifier.rates[key] is seen[key] for key in verifier.rates)
+    assert second.rows == first.rows
+    assert not Verifier().rates

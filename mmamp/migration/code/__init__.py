@@ -1,72 +1,18 @@
-"""0.x code rewritten for 1.x.
-
-A rule is a module of :mod:`mmamp.migration.code.rules` with
-
-- ``NAME``: that of its file;
-- ``WORDS``: a file that holds none of them is none of the rule's business;
-- ``apply(module, notes) -> module``: converts a file that LibCST has parsed,
-  and tells the notes what it did.
-"""
+"""0.x code rewritten for 1.x, by the rules of ``rules``, one a file."""
 
 from pathlib import Path
-from types import ModuleType
 
 import libcst as cst
 
-from mmamp.migration.code.rules import (
-    backward_helpers,
-    base_model,
-    ddp_reducer,
-    earlier_marks,
-    grad_callable,
-    gradient_penalties,
-    mmcv_attributes,
-    moved_imports,
-    old_projects,
-    optim_context,
-    parse_losses,
-    partial_fp16,
-    precision_decorators,
-    registries,
-    repeated_registration,
-    running_status,
-    signature,
-    step_counts,
-    step_return,
-    updates,
-)
 from mmamp.migration.findings import Finding, Outcome, Result, UnreadableSource
+from mmamp.migration.rule import Rule
 from mmamp.migration.sources import parse_source
 
 from .blocks import comments_of_source
 from .notes import Notes
+from .rules import RULES
 
 __all__ = ['RULES', 'UnreadableSource', 'migrate_code']
-
-
-RULES: tuple[ModuleType, ...] = (
-    earlier_marks,
-    precision_decorators,
-    partial_fp16,
-    backward_helpers,
-    updates,
-    ddp_reducer,
-    running_status,
-    grad_callable,
-    gradient_penalties,
-    step_return,
-    optim_context,
-    base_model,
-    signature,
-    parse_losses,
-    registries,
-    moved_imports,
-    repeated_registration,
-    mmcv_attributes,
-    old_projects,
-    step_counts,
-)
-"""The rules, in the order in which they are applied."""
 
 
 def migrate_code(text: str, path: Path) -> Result:
@@ -90,11 +36,11 @@ def migrate_code(text: str, path: Path) -> Result:
     """
     module = parse_source(path, text)
     result = Result(path, text, text)
-    if not any(word in text for rule in RULES for word in rule.WORDS):
+    if not any(rule.may_concern(text) for rule in RULES):
         return result
     notes = Notes(module)
     for rule in RULES:
-        if any(word in result.after for word in rule.WORDS):
+        if rule.may_concern(result.after):
             module = _apply(rule, module, notes)
             result.after = module.code
     result.findings = sorted(notes.findings, key=lambda x: x.line)
@@ -102,19 +48,26 @@ def migrate_code(text: str, path: Path) -> Result:
     return result
 
 
-def _apply(rule: ModuleType, module: cst.Module, notes: Notes) -> cst.Module:
+def _apply(
+    rule: Rule[[cst.Module, Notes], cst.Module],
+    module: cst.Module,
+    notes: Notes,
+) -> cst.Module:
     """Apply a rule, or say that it could not be applied."""
-    notes.rule = rule.NAME
+    notes.rule = rule.name
     said, hooks = list(notes.findings), list(notes.rules)
     try:
-        after: cst.Module = rule.apply(module, notes)
+        after = rule.apply(module, notes)
         _check(module.code, after.code)
         return after
     # Whatever a rule trips over, the file stays as it was.
     except Exception as error:
         notes.findings, notes.rules = said, hooks
-        reason = f'could not be applied to this file: {error!r}'
-        notes.findings.append(Finding(0, rule.NAME, Outcome.TODO, reason))
+        reason = (
+            f'could not be applied to this file, so that {rule.description} '
+            f'is left to do: {error!r}'
+        )
+        notes.findings.append(Finding(0, rule.name, Outcome.TODO, reason))
         return module
 
 

@@ -5,7 +5,6 @@ and the update, or the change of trained networks, before; a forward pass that
 several updates share gets a context of its own.
 """
 
-import builtins
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,11 +12,11 @@ import libcst as cst
 
 from .names import dotted, of_type, swap
 from .notes import Notes
-from .rounds import blocks_of, freezes
+from .qualified import Names
+from .rounds import blocks_of, freezes, spelled
 from .train_steps import calls_of, key_of, network_of, wrapper_of
 
 UPDATES = ('update_params', 'backward', 'step', 'zero_grad')
-_BUILTINS = set(dir(builtins))
 GENERATORS = ('generator', 'generators')
 
 
@@ -28,6 +27,7 @@ class Contexts:
         function (cst.FunctionDef): The function; it updates already.
         optimizer (str): What it calls its wrapper, or the dict of them.
         notes (Notes): Where to say what was done.
+        names (Names): What the names of the file are.
         network (str): What the wrapper trains, as source. Defaults to '':
             the network that has the name of the wrapper.
 
@@ -40,9 +40,11 @@ class Contexts:
         function: cst.FunctionDef,
         optimizer: str,
         notes: Notes,
+        names: Names,
         network: str = '',
     ) -> None:
         self.notes = notes
+        self.names = names
         self.optimizer = optimizer
         self.network = network
         self.function = function
@@ -108,7 +110,7 @@ class Contexts:
         first = last
         while first > start and not self._is_border(lines[first - 1]):
             first -= 1
-        while first < last and not _computes(lines[first]):
+        while first < last and not _computes(lines[first], self.names):
             first += 1
         return (first, last) if first < last else None
 
@@ -121,7 +123,7 @@ class Contexts:
         ):
             return True
         return (
-            freezes(line)
+            freezes(line, self.names)
             or bool(of_type(line, cst.Return))
             or isinstance(line, (cst.FunctionDef, cst.ClassDef))
         )
@@ -141,7 +143,7 @@ class Contexts:
         if key_of(call.func.value, self.optimizer) is not None:
             return True
         return call.func.attr.value in ('update', 'pop') and not _computes(
-            line
+            line, self.names
         )
 
     def _context(self, lines: list[Any], key: str) -> cst.With:
@@ -181,7 +183,7 @@ class Contexts:
         """The optimizer in whose context a forward pass is to be, if any."""
         names = {self._network_of(key): key for key in self.keys if key}
         calls = {dotted(x.func) for x in of_type(line, cst.Call)}
-        if _is_without_gradients(line):
+        if _is_without_gradients(line, self.names):
             return None
         for name, key in names.items():
             if name in calls:
@@ -204,27 +206,30 @@ def _owner(call: cst.Call) -> cst.BaseExpression:
     return cst.ensure_type(call.func, cst.Attribute).value
 
 
-def _is_without_gradients(line: Any) -> bool:
-    names = {x.value for x in of_type(line, cst.Name)}
-    return bool(names & {'no_grad', 'inference_mode'})
+def _is_without_gradients(line: Any, names: Names) -> bool:
+    return bool(spelled(line, names) & {'no_grad', 'inference_mode'})
 
 
-def _computes(line: Any) -> bool:
+def _computes(line: Any, names: Names) -> bool:
     """Whether a statement may run a network or a loss."""
     for call in of_type(line, cst.Call):
         if isinstance(call.func, cst.Name):
-            if call.func.value not in _BUILTINS:
+            if not names.is_builtin(call.func):
                 return True
-        elif _root(call.func) in ('self', 'super', 'torch', 'F', 'nn'):
-            return True
+        elif isinstance(root := _root(call.func), cst.Name):
+            if root.value in ('self', 'super'):
+                return True
+            modules = {x.partition('.')[0] for x in names.of(root)}
+            if modules == {'torch'}:
+                return True
     return False
 
 
-def _root(node: Any) -> str:
-    """The variable that an expression begins with."""
+def _root(node: Any) -> Any:
+    """What an expression of attributes, items and calls begins with."""
     while isinstance(node, (cst.Attribute, cst.Subscript, cst.Call)):
         node = node.func if isinstance(node, cst.Call) else node.value
-    return node.value if isinstance(node, cst.Name) else ''
+    return node
 
 
 def _split_lines(

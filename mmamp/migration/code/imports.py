@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import libcst as cst
 
 from .blocks import replace, statement
-from .names import dotted, of_type
+from .names import dotted, of_type, variable_nodes
 from .tree import children
 
 WIDTH = 79
@@ -76,6 +76,12 @@ def _use(node: cst.CSTNode, used: set[str]) -> None:
             _use(child, used)
 
 
+def used_variables(module: cst.Module) -> set[str]:
+    """Find names that a file uses, without attributes that are called so."""
+    strings = {x.raw_value for x in of_type(module, cst.SimpleString)}
+    return strings | {x.value for x in variable_nodes(module)}
+
+
 def drop_unused(
     module: cst.Module, is_ours: Callable[[Origin], bool]
 ) -> cst.Module:
@@ -108,6 +114,42 @@ def drop_unused(
             new = node.with_changes(names=kept)
             actions[line] = [line.with_changes(body=[new])]
     return replace(module, actions)
+
+
+def drop_freed(before: cst.Module, after: cst.Module) -> cst.Module:
+    """Take out imports of modules that a conversion has left without a use.
+
+    Args:
+        before (cst.Module): The file before the conversion.
+        after (cst.Module): The same after it.
+    """
+    freed = used_variables(before) - used_variables(after)
+    if not freed:
+        return after
+    actions: dict[cst.CSTNode, list[Any]] = {
+        line: []
+        for line in of_type(after, cst.SimpleStatementLine)
+        if bound_by_import(line) in freed
+    }
+    return replace(after, actions)
+
+
+def bound_by_import(line: cst.CSTNode) -> str:
+    """Tell which name an import binds that is on its own and binds one.
+
+    Returns:
+        str: ``a`` of ``import a.b``; empty for other statements.
+    """
+    if not isinstance(line, cst.SimpleStatementLine) or len(line.body) != 1:
+        return ''
+    node = line.body[0]
+    if not isinstance(node, (cst.Import, cst.ImportFrom)):
+        return ''
+    if isinstance(node.names, cst.ImportStar) or len(node.names) != 1:
+        return ''
+    alias = node.names[0]
+    name = dotted(alias.asname.name if alias.asname else alias.name)
+    return name.partition('.')[0]
 
 
 def _above(line: cst.SimpleStatementLine, news: list[Any]) -> list[Any]:
@@ -161,13 +203,44 @@ def add_import(module: cst.Module, source: str, name: str) -> cst.Module:
             if names:
                 new = from_import(source, [*names, (name, name)])
                 return replace(module, {line: _above(line, [new])})
-    imports = [line for line in tops if _is_import(line)]
-    new = from_import(source, [(name, name)])
-    if imports:
-        last = imports[-1]
-        return replace(module, {last: [last, new]})
+    return _put_imports(module, [from_import(source, [(name, name)])], None)
+
+
+def add_module(
+    module: cst.Module, sources: Iterable[str], below: Any
+) -> cst.Module:
+    """Import modules as a whole, unless that is done at the top of a file.
+
+    Args:
+        module (cst.Module): The file.
+        sources (Iterable[str]): Modules.
+        below (cst.CSTNode, optional): A statement at the top of the file to
+            put the imports below. None: the last import that is there.
+    """
+    there = {
+        dotted(alias.name)
+        for line in module.body
+        if isinstance(line, cst.SimpleStatementLine)
+        for node in line.body
+        if isinstance(node, cst.Import)
+        for alias in node.names
+        if alias.asname is None
+    }
+    news = [statement(f'import {x}') for x in sources if x not in there]
+    return _put_imports(module, news, below)
+
+
+def _put_imports(
+    module: cst.Module, news: list[Any], below: Any
+) -> cst.Module:
+    if below is None:
+        tops = module.body
+        imports = [x for x in tops if isinstance(x, cst.SimpleStatementLine)]
+        below = next(filter(_is_import, reversed(imports)), None)
+    if below is not None:
+        return replace(module, {below: [below, *news]})
     at = 1 if module.get_docstring() is not None else 0
-    body = [*module.body[:at], new, *module.body[at:]]
+    body = [*module.body[:at], *news, *module.body[at:]]
     return module.with_changes(body=body)
 
 

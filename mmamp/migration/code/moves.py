@@ -107,6 +107,36 @@ REASONS = {
 }
 """What there is in the place of names that have no successor."""
 
+
+def is_in(part: str, parent: str) -> bool:
+    """Tell whether a part of mmcv is another one, or inside of it.
+
+    Args:
+        part (str): Such as ``.runner.hooks``; empty for mmcv itself.
+        parent (str): The same.
+    """
+    if not parent:
+        return not part
+    return part == parent or part.startswith(f'{parent}.')
+
+
+def is_gone(part: str) -> bool:
+    """Tell whether mmcv 2 does not have a part of mmcv 1.x."""
+    return any(is_in(part, x) for x in GONE)
+
+
+def why_gone(source: str, names: list[str]) -> str:
+    """Say which names are gone, and what there is in their place.
+
+    Args:
+        source (str): The module that had them.
+        names (list[str]): The names.
+    """
+    known = [REASONS[x] for x in names if x in REASONS]
+    said = f'{", ".join(names)} in {source}'
+    return f'{said}: {"; ".join(dict.fromkeys(known))}' if known else said
+
+
 _MODELS = """
     BACKBONES CLASSIFIERS COMPONENTS DETECTORS HEADS LOSSES MODELS MODULES
     NECKS ROI_EXTRACTORS SEGMENTORS SHARED_HEADS

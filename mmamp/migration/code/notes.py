@@ -5,14 +5,15 @@ from typing import TypeVar
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from mmamp.migration.findings import MARK, Finding, Outcome
+from mmamp.migration.findings import MARK, Findings, Outcome
 
+from .qualified import Names
 from .tree import walk
 
 Statement = TypeVar('Statement', bound=cst.CSTNode)
 
 
-class Notes:
+class Notes(Findings[cst.CSTNode | None, cst.CSTNode]):
     """The findings of one file, gathered while its rules run.
 
     Rules hand in nodes; a node that a rule has rebuilt is found again by what
@@ -22,12 +23,11 @@ class Notes:
         module (cst.Module): The file as it was.
 
     Attributes:
-        findings (list[Finding]): So far.
         rules (list[str]): ``PrecisionHook`` rules so far, as source text.
-        rule (str): Name of the rule at work.
     """
 
     def __init__(self, module: cst.Module) -> None:
+        super().__init__()
         # Held, since a line is looked up by the identity of a node.
         self._module = module
         positions = MetadataWrapper(module, unsafe_skip_copy=True).resolve(
@@ -36,36 +36,32 @@ class Notes:
         self._lines = {
             id(node): place.start.line for node, place in positions.items()
         }
-        self.findings: list[Finding] = []
         self.rules: list[str] = []
-        self.rule = ''
+        self._names = Names(module)
 
-    def line(self, node: cst.CSTNode | None) -> int:
-        """The line of a node in the file as it was; 0 if it is a new one."""
-        if node is None:
+    def line(self, place: cst.CSTNode | None) -> int:
+        """Find the line of a node in the file as it was.
+
+        Args:
+            place (cst.CSTNode, optional): None stands for the whole file.
+
+        Returns:
+            int: 0 for the whole file, and for a node that is new.
+        """
+        if place is None:
             return 0
-        found = (self._lines.get(id(child)) for child in walk(node))
-        return self._lines.get(id(node)) or next(filter(None, found), 0)
+        found = (self._lines.get(id(child)) for child in walk(place))
+        return self._lines.get(id(place)) or next(filter(None, found), 0)
 
-    def add(
-        self, node: cst.CSTNode | None, outcome: Outcome, reason: str
-    ) -> None:
-        """Say something of a node, or with None of the whole file."""
-        finding = Finding(self.line(node), self.rule, outcome, reason)
-        if finding not in self.findings:
-            self.findings.append(finding)
+    def names(self, module: cst.Module) -> Names:
+        """Find out what the names of a file are, once for each state of it.
 
-    def changed(self, node: cst.CSTNode | None, reason: str) -> None:
-        """Say what a node was converted to."""
-        self.add(node, Outcome.CHANGED, reason)
-
-    def warned(self, node: cst.CSTNode | None, reason: str) -> None:
-        """Say what the converted code does otherwise than before."""
-        self.add(node, Outcome.WARNED, reason)
-
-    def outside(self, node: cst.CSTNode | None, reason: str) -> None:
-        """Say that something is not among what the tool converts."""
-        self.add(node, Outcome.OUTSIDE, reason)
+        Args:
+            module (cst.Module): The file as it is by now.
+        """
+        if self._names.module is not module:
+            self._names = Names(module)
+        return self._names
 
     def todo(
         self,
@@ -88,7 +84,7 @@ class Notes:
         text = f'# {MARK}: {reason}'
         if text in self._comments_above(statement):
             return statement
-        self.add(where or statement, Outcome.TODO, reason)
+        self.say(where or statement, Outcome.TODO, reason)
         mark = cst.EmptyLine(comment=cst.Comment(text))
         lines = [*statement.leading_lines, mark]  # type: ignore[attr-defined]
         return statement.with_changes(leading_lines=lines)

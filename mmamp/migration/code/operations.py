@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 import libcst as cst
 
 from .names import code, dotted, of_type
+from .qualified import Names
 from .train_steps import key_of
 
 ZERO, BACKWARD, STEP, DIVIDE = 'zero_grad', 'backward', 'step', 'divide'
 SCALER, APEX = 'loss_scaler', 'use_apex_amp'
+SCALE_LOSS = {'apex.amp.scale_loss', 'amp.scale_loss'}
 
 
 class Operation(NamedTuple):
@@ -39,10 +41,12 @@ class Recognizer:
     Args:
         optimizer (str): What the function calls its optimizer, or the dict
             of them.
+        names (Names): What the names of the file are.
     """
 
-    def __init__(self, optimizer: str) -> None:
+    def __init__(self, optimizer: str, names: Names) -> None:
         self.optimizer = optimizer
+        self.names = names
 
     def operations(self, statement: cst.CSTNode) -> list[Operation] | None:
         """What a statement does; None if it does something else as well.
@@ -71,9 +75,8 @@ class Recognizer:
         return done
 
     def _simple(self, node: cst.CSTNode) -> list[Operation] | None:
-        if isinstance(node, cst.ImportFrom):
-            is_apex = dotted(node.module).partition('.')[0] == 'apex'
-            return [] if is_apex else None
+        if isinstance(node, (cst.Import, cst.ImportFrom)):
+            return [] if _is_of_apex(node) else None
         if isinstance(node, (cst.Assign, cst.AugAssign)):
             return _division(node)
         if not isinstance(node, cst.Expr):
@@ -125,7 +128,7 @@ class Recognizer:
         call = item.item
         if (
             not isinstance(call, cst.Call)
-            or dotted(call.func) != 'amp.scale_loss'
+            or not self.names.is_one_of(call.func, SCALE_LOSS)
             or len(call.args) < 2
             or item.asname is None
         ):
@@ -169,6 +172,15 @@ class Recognizer:
         if not inner or any(x.kind not in (ZERO, STEP) for x in inner):
             return None
         return [x._replace(accumulates=number) for x in inner]
+
+
+def _is_of_apex(node: cst.Import | cst.ImportFrom) -> bool:
+    modules = (
+        [node.module]
+        if isinstance(node, cst.ImportFrom)
+        else [x.name for x in node.names]
+    )
+    return all(dotted(x).partition('.')[0] == 'apex' for x in modules)
 
 
 def _tests(node: cst.CSTNode, names: Sequence[str]) -> bool:

@@ -16,6 +16,7 @@ from .operations import (
     is_count,
     mentions,
 )
+from .qualified import Names
 from .train_steps import calls_of
 from .tree import children
 
@@ -103,6 +104,7 @@ class Survey:
     Args:
         function (cst.FunctionDef): The function.
         optimizer (str): What it calls its optimizer, or the dict of them.
+        names (Names): What the names of the file are.
 
     Attributes:
         events (list[Event]): What was recognised.
@@ -114,9 +116,12 @@ class Survey:
         Undecidable: If gradients are made in a way that is not recognised.
     """
 
-    def __init__(self, function: cst.FunctionDef, optimizer: str) -> None:
+    def __init__(
+        self, function: cst.FunctionDef, optimizer: str, names: Names
+    ) -> None:
         self.optimizer = optimizer
-        self.recognizer = Recognizer(optimizer)
+        self.names = names
+        self.recognizer = Recognizer(optimizer, names)
         self.events: list[Event] = []
         self.serving: list[Any] = []
         self.unknown: list[Any] = []
@@ -156,7 +161,10 @@ class Survey:
             self._block(block, blocks, (*around, statement))
 
     def _simple(self, node: cst.CSTNode) -> None:
-        if calls_of(node, BACKWARD) or calls_of(node, 'scale_loss'):
+        if calls_of(node, BACKWARD) or any(
+            'scale_loss' in spelled(x.func, self.names)
+            for x in of_type(node, cst.Call)
+        ):
             raise Undecidable('this backward pass is not understood', node)
         if mentions(node, self.optimizer) and not self._is_harmless(node):
             self.unknown.append(node)
@@ -296,19 +304,27 @@ def returns(nodes: Sequence[cst.CSTNode]) -> bool:
     return any(of_type(node, cst.Return) for node in nodes)
 
 
-def freezes(node: cst.CSTNode) -> bool:
+def freezes(node: cst.CSTNode, names: Names) -> bool:
     """Whether a statement changes which parameters get gradients."""
-    names = [x.value for x in of_type(node, cst.Name)]
-    return any('requires_grad' in x or 'freeze' in x for x in names)
+    found = spelled(node, names)
+    return any('requires_grad' in x or 'freeze' in x for x in found)
+
+
+def spelled(node: cst.CSTNode, names: Names) -> set[str]:
+    """What is named in a tree, here and where it is imported from."""
+    found = of_type(node, cst.Name)
+    return {x.value for x in found} | {names.last(x) for x in found}
 
 
 HARMLESS = ('set_requires_grad', 'requires_grad', 'requires_grad_', 'no_grad')
 
 
-def touches_gradients(nodes: Sequence[cst.CSTNode]) -> cst.CSTNode | None:
+def touches_gradients(
+    nodes: Sequence[cst.CSTNode], names: Names
+) -> cst.CSTNode | None:
     """The first of the nodes that reads or changes gradients."""
     for node in nodes:
-        names = [x.value for x in of_type(node, cst.Name)]
-        if any('grad' in x and x not in HARMLESS for x in names):
+        found = spelled(node, names)
+        if any('grad' in x and x not in HARMLESS for x in found):
             return node
     return None

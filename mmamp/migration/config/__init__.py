@@ -17,14 +17,14 @@ from mmamp.migration.sources import parse_source, read_source
 
 from .context import Context, Unreadable
 from .inheritance import NEW_NAMES, OLD_NAMES, on_top
-from .reading import BASE, Source, read
-from .rules import RULES
-from .saying import (
+from .own_settings import (
     keep_what_cannot_be_written,
     name_early_imports,
     name_lost_references,
     what_to_say,
 )
+from .reading import BASE, Source, read
+from .rules import RULES
 from .values import Value, mapping, merge
 from .writing import write
 
@@ -199,17 +199,17 @@ def _convert(source: Source, old: Value) -> Context:
     context = Context(source.path, dict(old.items or {}), source.unclear)
     if _is_new(old):
         return context
-    for name, rule in RULES.items():
-        context.rule = name
+    for rule in RULES:
+        context.rule = rule.name
         values, origins = dict(context.values), dict(context.origins)
         try:
-            rule(context)
+            rule.apply(context)
         except Unreadable as error:
             context.values, context.origins = values, origins
             context.todo(
                 error.name,
-                f'{error.name} cannot be read here, and {name} would be part '
-                'of it',
+                f'{error.name} cannot be read here, and {rule.name} would be '
+                'part of it',
             )
     return context
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mmamp.migration.findings import Finding, Outcome
+from mmamp.migration.findings import Findings, Outcome
 
 from .values import Value, mapping, merge
 
@@ -24,7 +23,7 @@ class Unreadable(Exception):
 
 
 @dataclass
-class Context:
+class Context(Findings[Value | int | str, str]):
     """A config on its way from 0.x to 1.x.
 
     A rule takes old keys out of ``values`` and puts new ones in. It sees the
@@ -42,12 +41,13 @@ class Context:
     path: Path
     values: dict[str, Value]
     unclear: dict[str, int] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
     marks: dict[str, list[str]] = field(default_factory=dict)
     """Reasons of what is left to do, by the name whose statement has it."""
     origins: dict[str, list[str]] = field(default_factory=dict)
     """The old names that a new one is made of."""
-    rule: str = ''
+
+    def __post_init__(self) -> None:
+        super().__init__()
 
     def __contains__(self, name: str) -> bool:
         return name in self.values
@@ -123,49 +123,48 @@ class Context:
         """Set a key, in place of what it held."""
         self.values[name] = value
 
-    def say(self, at: Value | int, outcome: Outcome, reason: str) -> None:
-        """Note something about a place, if it is in the file at hand."""
-        line = at if isinstance(at, int) else first_line(at)
-        if line:
-            found = Finding(line, self.rule, outcome, reason)
-            if found not in self.findings:
-                self.findings.append(found)
-
-    def changed(self, at: Value, reason: str) -> None:
-        """Say what became of a place."""
-        self.say(at, Outcome.CHANGED, reason)
-
-    def warn(self, at: Value, reason: str) -> None:
-        """Say in what a converted place behaves otherwise than before."""
-        self.say(at, Outcome.WARNED, reason)
-
-    def todo(self, name: str, reason: str, at: Value | None = None) -> None:
-        """Mark a statement as left to do.
+    def line(self, place: Value | int | str) -> int | None:
+        """Find the line of a place in the file at hand.
 
         Args:
-            name (str): At the top of the config, set by that statement.
-            reason (str): Why, and what it might become.
-            at (Value, optional): The very place in it.
+            place (Value, int or str): A value, the line itself, or a name at
+                the top of the config.
+
+        Returns:
+            int: From 1; None for what is inherited.
         """
-        value = at if at is not None and at.is_own else self.values.get(name)
-        if value is None or not value.is_own:
+        if isinstance(place, int):
+            return place or None
+        value = self.values.get(place) if isinstance(place, str) else place
+        return None if value is None else first_line(value) or None
+
+    def todo(
+        self,
+        statement: str,
+        reason: str,
+        where: Value | int | str | None = None,
+    ) -> None:
+        """Mark a statement as left to do, if it is in the file at hand.
+
+        Args:
+            statement (str): By the name at the top of the config that it
+                sets.
+            reason (str): Why, and what it might become.
+            where (Value, int or str, optional): The very place in it. One
+                that is inherited counts for nothing. Defaults to None.
+        """
+        own = self.line(statement)
+        line = own if where is None else self.line(where) or own
+        if line is None:
             return
-        self.say(value, Outcome.TODO, reason)
-        self.mark(name, reason)
+        self.say(line, Outcome.TODO, reason)
+        self.mark(statement, reason)
 
     def mark(self, name: str, reason: str) -> None:
         """Have a comment put over a statement."""
         reasons = self.marks.setdefault(name, [])
         if reason not in reasons:
             reasons.append(reason)
-
-    def outside(self, name: str, reason: str) -> None:
-        """Say that a key is not among what the tool converts."""
-        if name in self.values:
-            self.say(self.values[name], Outcome.OUTSIDE, reason)
-
-
-Rule = Callable[[Context], None]
 
 
 def first_line(value: Value) -> int:

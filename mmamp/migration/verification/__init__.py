@@ -8,7 +8,6 @@ import importlib
 import logging
 import os
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,92 +18,92 @@ from mmengine.registry import DefaultScope
 from mmamp.migration.config import migrate_configs, with_bases
 from mmamp.migration.findings import Result
 
-from .after import new_run
+from .after import Rates, new_run
 from .before import old_optimizers, old_run
 from .comparison import Row, compare, sample_points
 from .printing import print_verification
+from .result import Verification
 from .stub import stub_of
 
-__all__ = ['Verification', 'print_verification', 'verify']
+__all__ = ['Verification', 'Verifier', 'print_verification', 'verify']
 
 
-@dataclass
-class Verification:
-    """What came of the comparison of a config before and after.
+class Verifier:
+    """Compares configs, and knows what it has found out of earlier ones.
 
-    Args:
-        path (Path): Of the config.
-        rows (list[Row]): Settings, side by side.
-        problem (str): Why there is nothing to compare; empty if there is.
-        notes (list[str]): What was left out.
+    Attributes:
+        rates (dict[str, dict[int, float]]): Learning rates by what leads to
+            them: the configs of a folder have much the same schedules, and a
+            long run takes seconds.
     """
 
-    path: Path
-    rows: list[Row] = field(default_factory=list)
-    problem: str = ''
-    notes: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.rates: Rates = {}
 
-    @property
-    def is_good(self) -> bool:
-        """Whether both do the same."""
-        return not self.problem and not any(x.differs for x in self.rows)
+    def verify(self, path: Path) -> Verification:
+        """Compare a 0.x config with what it is converted to.
+
+        Args:
+            path (Path): Of the 0.x config, which is not touched.
+        """
+        found = Verification(path)
+        old, problem = _load(path)
+        if problem:
+            found.problem = f'the config does not load: {problem}'
+            return found
+        results = migrate_configs(with_bases(path.resolve()))
+        with tempfile.TemporaryDirectory() as folder:
+            new, problem = _load(_written(results, path, Path(folder)))
+        if problem:
+            found.problem = f'the result does not load: {problem}'
+            return found
+        optimizers = old_optimizers(old)
+        if not optimizers and not new.get('optim_wrapper'):
+            found.notes.append('neither has an optimizer to compare')
+            return found
+        if not new.get('optim_wrapper'):
+            found.problem = 'the result has no optim_wrapper'
+            return found
+        if not any(result.is_changed for result in results):
+            found.notes.append('it is converted already: nothing to compare')
+            return found
+        found.notes += _import_custom(new)
+        try:
+            found.rows = self._compared(old, new)
+        # A config can name anything, and what it names can raise anything.
+        except Exception as error:
+            found.problem = f'the optimizers do not build: {_told(error)}'
+        return found
+
+    def _compared(self, old: dict[str, Any], new: dict[str, Any]) -> list[Row]:
+        optimizers = old_optimizers(old)
+        model = stub_of(optimizers, new['optim_wrapper'])
+        probes = {x: getattr(model, x) if x else model for x in optimizers}
+        before = old_run(old, probes)
+        points = {
+            name: sample_points(settings.schedule, before.iterations)
+            for name, settings in before.networks.items()
+        }
+        logger = MMLogger.get_current_instance()
+        level = logger.level
+        # Of a stub, nothing that the constructors say is of interest.
+        logger.setLevel(logging.ERROR)
+        scope = new.get('default_scope')
+        try:
+            with DefaultScope.overwrite_default_scope(scope):
+                after = new_run(new, model, points, self.rates)
+        finally:
+            logger.setLevel(level)
+        return compare(before, after, points)
 
 
 def verify(path: Path) -> Verification:
-    """Compare a 0.x config with what it is converted to.
+    """Compare one 0.x config with what it is converted to.
 
     Args:
         path (Path): Of the 0.x config, which is not touched.
     """
-    found = Verification(path)
-    old, problem = _load(path)
-    if problem:
-        found.problem = f'the config does not load: {problem}'
-        return found
-    results = migrate_configs(with_bases(path.resolve()))
-    with tempfile.TemporaryDirectory() as folder:
-        new, problem = _load(_written(results, path, Path(folder)))
-    if problem:
-        found.problem = f'the result does not load: {problem}'
-        return found
-    optimizers = old_optimizers(old)
-    if not optimizers and not new.get('optim_wrapper'):
-        found.notes.append('neither has an optimizer to compare')
-        return found
-    if not new.get('optim_wrapper'):
-        found.problem = 'the result has no optim_wrapper'
-        return found
-    if not any(result.is_changed for result in results):
-        found.notes.append('it is converted already: nothing to compare')
-        return found
-    found.notes += _import_custom(new)
-    try:
-        found.rows = _compared(old, new)
-    # A config can name anything, and what it names can raise anything.
-    except Exception as error:
-        found.problem = f'the optimizers do not build: {_told(error)}'
-    return found
-
-
-def _compared(old: dict[str, Any], new: dict[str, Any]) -> list[Row]:
-    optimizers = old_optimizers(old)
-    model = stub_of(optimizers, new['optim_wrapper'])
-    probes = {x: getattr(model, x) if x else model for x in optimizers}
-    before = old_run(old, probes)
-    points = {
-        name: sample_points(settings.schedule, before.iterations)
-        for name, settings in before.networks.items()
-    }
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    # Of a stub, nothing that the constructors say is of interest.
-    logger.setLevel(logging.ERROR)
-    try:
-        with DefaultScope.overwrite_default_scope(new.get('default_scope')):
-            after = new_run(new, model, points)
-    finally:
-        logger.setLevel(level)
-    return compare(before, after, points)
+    return Verifier().verify(path)
 
 
 def _load(path: Path) -> tuple[dict[str, Any], str]:

@@ -13,9 +13,15 @@ from torch import nn
 from .before import alternating, parameters, role
 from .settings import CONSTANT, EPOCH, Run, Schedule, Settings, dynamic
 
+Rates = dict[str, dict[int, float]]
+"""Learning rates at iterations, by what leads to them."""
+
 
 def new_run(
-    cfg: dict[str, Any], model: nn.Module, turns: dict[str, list[int]]
+    cfg: dict[str, Any],
+    model: nn.Module,
+    turns: dict[str, list[int]],
+    rates: Rates,
 ) -> Run:
     """What a 1.x config sets.
 
@@ -24,6 +30,8 @@ def new_run(
         model (nn.Module): A stub with the networks.
         turns (dict[str, list[int]]): Iterations at which a network's learning
             rate is asked for.
+        rates (dict[str, dict[int, float]]): What is known of schedules, to
+            which those of this config are added.
     """
     run = Run()
     run.length, run.by_epoch = _length(cfg.get('train_cfg') or {})
@@ -48,7 +56,7 @@ def new_run(
         if isinstance(scheduler, dict) and 'type' not in scheduler:
             scheduler = scheduler[name]
         settings.schedule = _schedule(
-            scheduler, wrapper, run, turns.get(name, [])
+            scheduler, wrapper, run, turns.get(name, []), rates
         )
         run.networks[name] = settings
     return run
@@ -133,12 +141,12 @@ def _updates(
     return Fraction(model.get('generator_steps', 1), cycle)
 
 
-_SEEN: dict[str, dict[int, float]] = {}
-"""Learning rates by what leads to them: a long run takes seconds."""
-
-
 def _schedule(
-    config: Any, wrapper: OptimWrapper, run: Run, turns: Iterable[int]
+    config: Any,
+    wrapper: OptimWrapper,
+    run: Run,
+    turns: Iterable[int],
+    rates: Rates,
 ) -> Schedule:
     """Run the schedulers, and look at the learning rate on the way."""
     if not config:
@@ -152,12 +160,11 @@ def _schedule(
         schedulers = [_build(x, wrapper, run) for x in configs]
         if any('Reduce' in type(x).__name__ for x in schedulers):
             return Schedule(name, None)
-        # The configs of a folder have much the same schedules.
         lr = _main_group(wrapper)['lr']
         key = repr((configs, run.length, run.by_epoch, lr, turns))
-        if key not in _SEEN:
-            _SEEN[key] = _simulate(schedulers, wrapper, set(turns))
-    return Schedule(name, _SEEN[key].__getitem__)
+        if key not in rates:
+            rates[key] = _simulate(schedulers, wrapper, set(turns))
+    return Schedule(name, rates[key].__getitem__)
 
 
 def _main_group(wrapper: OptimWrapper) -> dict[str, Any]:

@@ -16,6 +16,11 @@ from .settings import Run, Settings, dynamic
 
 ADAM = dict(type='Adam', betas=(0.5, 0.999))
 """What SinGAN's code builds for each of its scales."""
+BATCH_NORMS = (
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d),
+    nn.SyncBatchNorm,
+)
+"""What MMCV's constructor takes for a norm in ``paramwise_cfg``."""
 
 
 def old_run(cfg: dict[str, Any], probes: dict[str, nn.Module]) -> Run:
@@ -145,7 +150,7 @@ def _of_parameter(
                 custom[key].get('decay_mult', 1),
             )
             return _times(lr, mults[0]), _times(decay, mults[1])
-    is_norm = isinstance(parent, nn.modules.batchnorm._BatchNorm)
+    is_norm = isinstance(parent, BATCH_NORMS)
     is_bias = name.endswith('.bias')
     if is_bias and not is_norm:
         lr = _times(lr, paramwise.get('bias_lr_mult', 1))

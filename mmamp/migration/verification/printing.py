@@ -1,18 +1,12 @@
 """A comparison, shown."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from rich.console import Console
 from rich.text import Text
 
 from mmamp.migration.printing import new_table, print_line
 
 from .comparison import Row
-
-if TYPE_CHECKING:
-    from mmamp.migration.verification import Verification
+from .result import Verification
 
 
 def print_verification(console: Console, found: Verification) -> None:

@@ -38,8 +38,8 @@ class Conversion:
 def run(rule: ModuleType, text: str) -> Conversion:
     module = cst.parse_module(text)
     notes = Notes(module)
-    notes.rule = rule.NAME
-    after = rule.apply(module, notes).code
+    notes.rule = rule.RULE.name
+    after = rule.RULE.apply(module, notes).code
     return Conversion(Result(PATH, text, after, notes.findings, notes.rules))
 
 
@@ -48,9 +48,9 @@ def convert():
     """Apply a rule; what all rules have in common is checked here."""
 
     def apply(rule: ModuleType, text: str) -> Conversion:
-        assert rule.__name__.endswith(f'.{rule.NAME}')
+        assert rule.__name__.endswith(f'.{rule.RULE.name}')
         text = dedent(text).lstrip('\n')
-        assert not text.strip() or any(x in text for x in rule.WORDS)
+        assert not text.strip() or rule.RULE.may_concern(text)
         done = run(rule, text)
         compile(done.text, '<after>', 'exec')
         left = comments_of_source(done.text)

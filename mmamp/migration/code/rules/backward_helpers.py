@@ -14,6 +14,7 @@ from mmamp.migration.code.contexts import Contexts
 from mmamp.migration.code.names import code, dotted, of_type, swap, variables
 from mmamp.migration.code.notes import Notes
 from mmamp.migration.code.operations import BACKWARD, STEP, ZERO, Recognizer
+from mmamp.migration.code.qualified import Names
 from mmamp.migration.code.rounds import Event, Survey, Undecidable
 from mmamp.migration.code.train_steps import (
     TrainStep,
@@ -21,9 +22,8 @@ from mmamp.migration.code.train_steps import (
     train_steps,
     wrapper_of,
 )
+from mmamp.migration.rule import Rule
 
-NAME = 'backward_helpers'
-WORDS = ('train_step',)
 WRAPPER = 'optim_wrapper'
 
 
@@ -41,17 +41,18 @@ def apply(module: cst.Module, notes: Notes) -> cst.Module:
     """Convert a file."""
     news: dict[cst.CSTNode, cst.CSTNode] = {}
     gone: dict[cst.CSTNode, list[Any]] = {}
+    names = notes.names(module)
     for step in train_steps(module):
         methods = {
             x.name.value: x
             for x in step.owner.body.body
             if isinstance(x, cst.FunctionDef)
         }
-        for use in _uses(step):
+        for use in _uses(step, names):
             method = methods.get(dotted(use.call.func).removeprefix('self.'))
             if method is None or not _is_only_use(module, use):
                 continue
-            new = _method(method, use, notes)
+            new = _method(method, use, notes, names)
             if new is None:
                 continue
             news[method] = new
@@ -61,9 +62,9 @@ def apply(module: cst.Module, notes: Notes) -> cst.Module:
     return swap(replace(module, gone), news)
 
 
-def _uses(step: TrainStep) -> Iterator[_Use]:
+def _uses(step: TrainStep, names: Names) -> Iterator[_Use]:
     """``zero_grad``, one call of a method of the model's, ``step``."""
-    recognizer = Recognizer(step.optimizer)
+    recognizer = Recognizer(step.optimizer, names)
     for block in of_type(step.function, cst.IndentedBlock):
         lines = list(block.body)
         for zero, line, end in zip(lines, lines[1:], lines[2:], strict=False):
@@ -108,14 +109,14 @@ def _call(use: _Use) -> cst.Call:
 
 
 def _method(
-    method: cst.FunctionDef, use: _Use, notes: Notes
+    method: cst.FunctionDef, use: _Use, notes: Notes, names: Names
 ) -> cst.FunctionDef | None:
     """The method, with the wrapper; None if it is not understood."""
     params = method.params
     if WRAPPER in variables(method) or not _are_plain(params):
         return None
     try:
-        survey = Survey(method, WRAPPER)
+        survey = Survey(method, WRAPPER, names)
     except Undecidable:
         return None
     events = survey.events
@@ -137,7 +138,7 @@ def _method(
         return None
     new = replace(method, _updates(events, variables(method)))
     network = network_of(use.key)
-    new = Contexts(new, WRAPPER, notes, network=network).function
+    new = Contexts(new, WRAPPER, notes, names, network).function
     last = params.params[-1]
     if not isinstance(last.comma, cst.Comma):
         space = cst.Comma(whitespace_after=cst.SimpleWhitespace(' '))
@@ -187,3 +188,11 @@ def _updates(
         )
     ]
     return actions
+
+
+RULE = Rule(
+    'backward_helpers',
+    'methods that run backward() for train_step',
+    apply,
+    ('train_step',),
+)

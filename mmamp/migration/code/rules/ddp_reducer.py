@@ -6,9 +6,7 @@ from mmamp.migration.code.blocks import replace
 from mmamp.migration.code.imports import Origin, drop_unused
 from mmamp.migration.code.names import code, dotted, of_type
 from mmamp.migration.code.notes import Notes, is_marked
-
-NAME = 'ddp_reducer'
-WORDS = ('ddp_reducer',)
+from mmamp.migration.rule import Rule
 
 
 def apply(module: cst.Module, notes: Notes) -> cst.Module:
@@ -53,3 +51,6 @@ def _is_reducer_call(line: cst.CSTNode) -> bool:
 
 def _is_find_tensors(origin: Origin) -> bool:
     return origin.name == '_find_tensors'
+
+
+RULE = Rule('ddp_reducer', "calls of DDP's reducer", apply, ('ddp_reducer',))

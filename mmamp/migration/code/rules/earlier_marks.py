@@ -4,10 +4,8 @@ import libcst as cst
 
 from mmamp.migration.code.notes import Notes
 from mmamp.migration.code.tree import comments
-from mmamp.migration.findings import MARK, Finding, Outcome
-
-NAME = 'earlier_marks'
-WORDS = (MARK,)
+from mmamp.migration.findings import MARK, Outcome
+from mmamp.migration.rule import Rule
 
 
 def apply(module: cst.Module, notes: Notes) -> cst.Module:
@@ -15,8 +13,8 @@ def apply(module: cst.Module, notes: Notes) -> cst.Module:
     for comment in comments(module):
         _, _, reason = comment.value.partition(f'{MARK}:')
         if reason:
-            line = notes.line(comment)
-            notes.findings.append(
-                Finding(line, NAME, Outcome.TODO, reason.strip())
-            )
+            notes.say(comment, Outcome.TODO, reason.strip())
     return module
+
+
+RULE = Rule('earlier_marks', 'what an earlier run has marked', apply, (MARK,))

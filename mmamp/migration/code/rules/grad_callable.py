@@ -11,10 +11,10 @@ import libcst as cst
 from mmamp.migration.code.names import code, dotted, find, swap
 from mmamp.migration.code.notes import Notes
 from mmamp.migration.code.operations import SCALER
+from mmamp.migration.code.qualified import Names
 from mmamp.migration.code.train_steps import TrainStep, change
+from mmamp.migration.rule import Rule
 
-NAME = 'grad_callable'
-WORDS = (SCALER,)
 PENALTIES = (
     'gen_path_regularizer',
     'gradient_penalty_loss',
@@ -29,10 +29,11 @@ HOW = (
 
 def apply(module: cst.Module, notes: Notes) -> cst.Module:
     """Convert a file."""
-    return change(module, lambda step: _convert(step, notes))
+    names = notes.names(module)
+    return change(module, lambda step: _convert(step, notes, names))
 
 
-def _convert(step: TrainStep, notes: Notes) -> cst.FunctionDef:
+def _convert(step: TrainStep, notes: Notes, names: Names) -> cst.FunctionDef:
     news: dict[cst.CSTNode, cst.CSTNode] = {}
     wrapper = ''
     # From the last line to the first: each takes the update that follows.
@@ -40,7 +41,8 @@ def _convert(step: TrainStep, notes: Notes) -> cst.FunctionDef:
         if isinstance(node, cst.Attribute):
             wrapper = code(node.value)
         elif wrapper:
-            new = _new(node, cst.parse_expression(f'{wrapper}.grad'))
+            grad = cst.parse_expression(f'{wrapper}.grad')
+            new = _new(node, grad, names)
             if new is not node:
                 news[node] = new
                 notes.warned(node, HOW)
@@ -53,10 +55,11 @@ def _is_of_interest(node: Any) -> bool:
     return isinstance(node, (cst.Call, cst.Assign))
 
 
-def _new(node: Any, grad: cst.BaseExpression) -> Any:
+def _new(node: Any, grad: cst.BaseExpression, names: Names) -> Any:
     if isinstance(node, cst.Assign):
         return _assignment(node, grad)
-    name = dotted(node.func).rpartition('.')[2]
+    # A file that defines a penalty itself calls it by its name.
+    name = names.last(node.func) or dotted(node.func).rpartition('.')[2]
     if name != 'dict' and name not in PENALTIES:
         return node
     args = [_argument(x, grad) for x in node.args]
@@ -84,3 +87,11 @@ def _assignment(node: cst.Assign, grad: cst.BaseExpression) -> cst.Assign:
     new = cst.parse_expression(f"{code(target.value)}['grad']")
     targets = [node.targets[0].with_changes(target=new)]
     return node.with_changes(targets=targets, value=grad)
+
+
+RULE = Rule(
+    'grad_callable',
+    'the loss scaler as an argument of losses',
+    apply,
+    (SCALER,),
+)

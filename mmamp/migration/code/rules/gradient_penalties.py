@@ -21,9 +21,10 @@ from mmamp.migration.code.names import (
 )
 from mmamp.migration.code.notes import Notes
 from mmamp.migration.code.operations import APEX, SCALER, mentions
+from mmamp.migration.code.qualified import Names
+from mmamp.migration.rule import Rule
 
-NAME = 'gradient_penalties'
-WORDS = (SCALER,)
+GRAD = {'torch.autograd.grad', 'autograd.grad'}
 LEFT = (
     'loss_scaler is used in a way that is not understood: take grad, with '
     "torch.autograd.grad's arguments, and give it optim_wrapper[...].grad"
@@ -33,30 +34,33 @@ LEFT = (
 def apply(module: cst.Module, notes: Notes) -> cst.Module:
     """Convert a file."""
     actions: dict[cst.CSTNode, Sequence[Any]] = {}
+    names = notes.names(module)
     for function in of_type(module, cst.FunctionDef):
-        if _is_penalty(function):
-            actions[function] = [_convert(function, notes)]
+        if _is_penalty(function, names):
+            actions[function] = [_convert(function, notes, names)]
     module = replace(module, actions)
-    names = {x.name.value for x in actions if isinstance(x, cst.FunctionDef)}
-    return _without_apex(module, names)
+    done = {x.name.value for x in actions if isinstance(x, cst.FunctionDef)}
+    return _without_apex(module, done)
 
 
-def _is_penalty(function: cst.FunctionDef) -> bool:
+def _is_penalty(function: cst.FunctionDef, names: Names) -> bool:
     params = {x.name.value for x in function.params.params}
     name = function.name.value
-    return name != 'train_step' and SCALER in params and bool(_grads(function))
+    is_told = name != 'train_step' and SCALER in params
+    return is_told and bool(_grads(function, names))
 
 
-def _grads(function: cst.CSTNode) -> list[cst.Attribute | cst.Name]:
+def _grads(function: cst.CSTNode, names: Names) -> list[cst.BaseExpression]:
     return [
         x.func
         for x in of_type(function, cst.Call)
-        if isinstance(x.func, cst.Attribute)
-        and dotted(x.func).endswith('autograd.grad')
+        if names.is_one_of(x.func, GRAD)
     ]
 
 
-def _convert(function: cst.FunctionDef, notes: Notes) -> cst.FunctionDef:
+def _convert(
+    function: cst.FunctionDef, notes: Notes, names: Names
+) -> cst.FunctionDef:
     """Take the path without a loss scale."""
     name = function.name.value
     actions: dict[cst.CSTNode, list[Any]] = {
@@ -68,15 +72,15 @@ def _convert(function: cst.FunctionDef, notes: Notes) -> cst.FunctionDef:
     new: Any = replace(function, actions)
     if mentions(new.body, SCALER) or mentions(new.body, APEX):
         return notes.todo(function, LEFT)
-    taken = variables(new.body)
-    if 'grad' in taken:
-        fresh = 'gradient'
-        while fresh in taken:
-            fresh += '_'
-        new = rename(new, {'grad': fresh})
-    calls = _grads(new.body)
+    calls = _grads(new.body, names)
     default = calls[0]
-    new = swap(new, {x: cst.Name('grad') for x in calls})
+    taken = variables(new.body)
+    # What is called must not be renamed with a variable of that name.
+    new = swap(new, {x: cst.Name(_fresh('called', taken)) for x in calls})
+    renamed = {_fresh('called', taken): 'grad'}
+    if 'grad' in variables(new.body):
+        renamed['grad'] = _fresh('gradient', taken)
+    new = rename(new, renamed)
     params = [
         x.with_changes(name=cst.Name('grad'), default=default)
         if x.name.value == SCALER
@@ -95,6 +99,12 @@ def _convert(function: cst.FunctionDef, notes: Notes) -> cst.FunctionDef:
         params=new.params.with_changes(params=[*params[:-1], last])
     )
     return converted
+
+
+def _fresh(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += '_'
+    return name
 
 
 def _without(node: cst.If) -> list[Any]:
@@ -134,3 +144,11 @@ def _is_apex(arg: cst.Arg) -> bool:
         and arg.keyword.value == APEX
         and dotted(arg.value) == f'self.{APEX}'
     )
+
+
+RULE = Rule(
+    'gradient_penalties',
+    'the loss scaler in gradient penalties',
+    apply,
+    (SCALER,),
+)

@@ -12,12 +12,18 @@ from mmamp.migration.code.imports import (
     source_of,
     split_import,
 )
-from mmamp.migration.code.moves import FROM, GONE, MOVES, REASONS
+from mmamp.migration.code.moves import (
+    FROM,
+    MOVES,
+    REASONS,
+    is_gone,
+    is_in,
+    why_gone,
+)
 from mmamp.migration.code.names import bound_names, rename
 from mmamp.migration.code.notes import Notes
+from mmamp.migration.rule import Rule
 
-NAME = 'moved_imports'
-WORDS = ('mmcv',)
 Row = tuple[str, str, str]
 
 
@@ -53,7 +59,7 @@ def _move(
     """Where a name is imported from now, and as what."""
     there, here = alias
     part = source.removeprefix('mmcv')
-    if there not in MOVES or not any(_is_in(part, x) for x in FROM):
+    if there not in MOVES or not any(is_in(part, x) for x in FROM):
         return source, there, here
     target, name = MOVES[there]
     if here != there or name == there:
@@ -64,15 +70,8 @@ def _move(
     return target, name, name
 
 
-def _is_in(part: str, parent: str) -> bool:
-    if not parent:
-        return not part
-    return part == parent or part.startswith(f'{parent}.')
-
-
 def _is_gone(source: str, name: str) -> bool:
-    part = source.removeprefix('mmcv')
-    return any(_is_in(part, x) for x in GONE) or name in REASONS
+    return is_gone(source.removeprefix('mmcv')) or name in REASONS
 
 
 def _said(source: str, rows: list[Row]) -> str:
@@ -81,7 +80,12 @@ def _said(source: str, rows: list[Row]) -> str:
 
 
 def _reason(source: str, rows: list[Row]) -> str:
-    known = [REASONS[x[1]] for x in rows if x[1] in REASONS]
-    names = ', '.join(x[1] for x in rows)
-    said = f'mmcv 2 has no {names} in {source}'
-    return f'{said}: {"; ".join(dict.fromkeys(known))}' if known else said
+    return f'mmcv 2 has no {why_gone(source, [x[1] for x in rows])}'
+
+
+RULE = Rule(
+    'moved_imports',
+    'imports from mmcv of what is in MMEngine now',
+    apply,
+    ('mmcv',),
+)

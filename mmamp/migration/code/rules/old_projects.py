@@ -7,9 +7,8 @@ import libcst as cst
 from mmamp.migration.code.imports import source_of
 from mmamp.migration.code.names import dotted, find
 from mmamp.migration.code.notes import Notes
+from mmamp.migration.rule import Rule
 
-NAME = 'old_projects'
-WORDS = ('mmgen', 'mmedit')
 HOME = {'mmgen': 'MMagic', 'mmedit': 'MMagic'}
 """The projects that there are no more, and where most of them went."""
 
@@ -36,3 +35,11 @@ def _modules(node: cst.Import | cst.ImportFrom) -> list[str]:
     if isinstance(node, cst.ImportFrom):
         return [source_of(node)]
     return [dotted(x.name) for x in node.names]
+
+
+RULE = Rule(
+    'old_projects',
+    'imports of projects that have no 1.x',
+    apply,
+    ('mmgen', 'mmedit'),
+)

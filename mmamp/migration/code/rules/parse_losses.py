@@ -6,9 +6,7 @@ import libcst as cst
 
 from mmamp.migration.code.names import of_type, swap
 from mmamp.migration.code.notes import Notes
-
-NAME = 'parse_losses'
-WORDS = ('_parse_losses',)
+from mmamp.migration.rule import Rule
 
 
 def apply(module: cst.Module, notes: Notes) -> cst.Module:
@@ -31,3 +29,11 @@ def apply(module: cst.Module, notes: Notes) -> cst.Module:
             news[func.attr] = cst.Name('parse_losses')
             notes.changed(call, 'returns the loss and the log variables too')
     return swap(module, news)
+
+
+RULE = Rule(
+    'parse_losses',
+    "calls of MMGeneration's _parse_losses",
+    apply,
+    ('_parse_losses',),
+)

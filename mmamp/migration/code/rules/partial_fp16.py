@@ -13,9 +13,10 @@ import libcst as cst
 from mmamp.migration.code.blocks import replace
 from mmamp.migration.code.names import code, dotted, of_type
 from mmamp.migration.code.notes import Notes
+from mmamp.migration.code.qualified import Names
+from mmamp.migration.rule import Rule
 from mmamp.migration.stylegan2 import Layers, in_float32
 
-NAME = 'partial_fp16'
 WORDS = ('num_fp16_scales', 'fp16_enabled')
 USE = (
     'optim_context puts all of the network into low precision: name in '
@@ -30,14 +31,15 @@ DEFINITION = (
 def apply(module: cst.Module, notes: Notes) -> cst.Module:
     """Convert a file."""
     actions: dict[cst.CSTNode, Sequence[Any]] = {}
+    names = notes.names(module)
     for line in of_type(module, cst.SimpleStatementLine):
         calls = [x for x in of_type(line, cst.Call) if _scales(x)]
         if calls:
             actions[line] = [notes.todo(line, USE)]
-            notes.rules += [rule for x in calls for rule in _rules(x)]
+            notes.rules += [rule for x in calls for rule in _rules(x, names)]
     for function in of_type(module, cst.FunctionDef):
-        names = {x.name.value for x in function.params.params}
-        if function.name.value == '__init__' and names & set(WORDS):
+        taken = {x.name.value for x in function.params.params}
+        if function.name.value == '__init__' and taken & set(WORDS):
             marked = notes.todo(replace(function, actions), DEFINITION)
             actions[function] = [marked]
     return replace(module, actions)
@@ -55,10 +57,12 @@ def _number(node: cst.CSTNode | None) -> int:
     return node.evaluated_value if isinstance(node, cst.Integer) else 0
 
 
-def _rules(call: cst.Call) -> list[str]:
+def _rules(call: cst.Call, names: Names) -> list[str]:
     """What of the network stays in float32, if its size is known."""
     given = _arguments(call)
-    kind = code(given['type']) if 'type' in given else dotted(call.func)
+    kind = names.last(call.func) or dotted(call.func)
+    if 'type' in given:
+        kind = code(given['type'])
     size = _number(given.get('out_size', given.get('in_size')))
     if not size and call.args and not call.args[0].keyword:
         size = _number(call.args[0].value)
@@ -78,3 +82,11 @@ def _rule(network: str, layers: Layers) -> str:
         names += [name] if numbers is None else several
     pattern = f'{network}\\.({"|".join(names)})'
     return f"dict(pattern=r'{pattern}', dtype='float32')"
+
+
+RULE = Rule(
+    'partial_fp16',
+    'float16 for some resolutions of StyleGAN2 alone',
+    apply,
+    WORDS,
+)

@@ -10,13 +10,17 @@ from typing import Any, NamedTuple
 import libcst as cst
 
 from mmamp.migration.code.blocks import comments_in, replace
-from mmamp.migration.code.imports import Origin, drop_unused
+from mmamp.migration.code.imports import (
+    Origin,
+    drop_freed,
+    drop_unused,
+)
 from mmamp.migration.code.names import code, dotted, find, of_type
 from mmamp.migration.code.notes import Notes
+from mmamp.migration.code.qualified import Names
 from mmamp.migration.code.tree import Transformer
+from mmamp.migration.rule import Rule
 
-NAME = 'precision_decorators'
-WORDS = ('auto_fp16', 'force_fp32', 'fp16_enabled', 'wrap_fp16_model')
 DECORATORS = ('auto_fp16', 'force_fp32')
 NO_WRAPPING = (
     "optim_wrapper = dict(type='AmpOptimWrapper') takes the place of "
@@ -37,10 +41,11 @@ def apply(module: cst.Module, notes: Notes) -> cst.Module:
     if _defines_them(module):
         notes.outside(None, 'defines auto_fp16 or force_fp32 itself')
         return module
+    before = module
     module = module.visit(_Decorators(module, notes))
     module = _without_flags(module, notes)
     module = _without_wrapping(module, notes)
-    return drop_unused(module, _is_ours)
+    return drop_freed(before, drop_unused(module, _is_ours))
 
 
 def _defines_them(module: cst.Module) -> bool:
@@ -58,9 +63,15 @@ def _is_ours(origin: Origin) -> bool:
 
 class _Decorators(Transformer):
     def __init__(self, module: cst.Module, notes: Notes) -> None:
-        super().__init__(module, _is_decorated)
         self.notes = notes
+        self.names = notes.names(module)
+        super().__init__(module, self._is_decorated)
         self.owners: list[str] = []
+
+    def _is_decorated(self, node: Any) -> bool:
+        return isinstance(node, cst.FunctionDef) and any(
+            _parts(x, self.names)[0] in DECORATORS for x in node.decorators
+        )
 
     def visit_ClassDef(self, node: cst.ClassDef) -> None:
         self.owners.append(node.name.value)
@@ -79,7 +90,7 @@ class _Decorators(Transformer):
         after = list(updated_node.lines_after_decorators)
         owner = self.owners[-1] if self.owners else ''
         for decorator in updated_node.decorators:
-            name, args = _parts(decorator)
+            name, args = _parts(decorator, self.names)
             if name not in DECORATORS:
                 kept.append(decorator)
                 continue
@@ -143,19 +154,15 @@ class _Decorators(Transformer):
         )
 
 
-def _is_decorated(node: Any) -> bool:
-    return isinstance(node, cst.FunctionDef) and any(
-        _parts(x)[0] in DECORATORS for x in node.decorators
-    )
-
-
-def _parts(decorator: cst.Decorator) -> tuple[str, list[cst.Arg]]:
-    """The last part of a decorator's name, and its arguments."""
+def _parts(
+    decorator: cst.Decorator, names: Names
+) -> tuple[str, list[cst.Arg]]:
+    """The name that a decorator has where it is from, and its arguments."""
     node = decorator.decorator
     args: list[cst.Arg] = []
     if isinstance(node, cst.Call):
         args, node = list(node.args), node.func
-    return dotted(node).rpartition('.')[2], args
+    return names.last(node), args
 
 
 def _arguments(node: cst.FunctionDef, args: list[cst.Arg]) -> list[str]:
@@ -229,11 +236,12 @@ def _sets(line: cst.SimpleStatementLine) -> bool:
 
 def _without_wrapping(module: cst.Module, notes: Notes) -> cst.Module:
     actions: dict[cst.CSTNode, list[Any]] = {}
+    names = notes.names(module)
     for line in of_type(module, cst.SimpleStatementLine):
         calls = [
             x
             for x in of_type(line, cst.Call)
-            if dotted(x.func).rpartition('.')[2] == 'wrap_fp16_model'
+            if names.last(x.func) == 'wrap_fp16_model'
         ]
         if not calls:
             continue
@@ -244,3 +252,11 @@ def _without_wrapping(module: cst.Module, notes: Notes) -> cst.Module:
         else:
             actions[line] = [notes.todo(line, NO_WRAPPING)]
     return replace(module, actions)
+
+
+RULE = Rule(
+    'precision_decorators',
+    'auto_fp16, force_fp32 and what belongs to them',
+    apply,
+    ('auto_fp16', 'force_fp32', 'fp16_enabled', 'wrap_fp16_model'),
+)

@@ -12,7 +12,9 @@ import libcst as cst
 
 from mmamp.migration.code.blocks import replace
 from mmamp.migration.code.imports import (
+    add_import,
     aliases,
+    drop_freed,
     lone_imports,
     source_of,
     split_import,
@@ -20,17 +22,15 @@ from mmamp.migration.code.imports import (
 from mmamp.migration.code.moves import BUILDERS, REGISTRIES
 from mmamp.migration.code.names import (
     bound_names,
-    dotted,
-    find,
     of_type,
     rename,
     swap,
     variable_nodes,
 )
 from mmamp.migration.code.notes import Notes
+from mmamp.migration.code.qualified import Names
+from mmamp.migration.rule import Rule
 
-NAME = 'registries'
-WORDS = (*REGISTRIES, *BUILDERS)
 PLACES = ('builder', 'registry', 'models', 'datasets', 'pipelines', 'core')
 OTHERS = ('mmcv', 'mmengine', 'mmamp')
 TARGET = 'mmamp.registry'
@@ -39,32 +39,38 @@ Row = tuple[str, str, str]
 
 def apply(module: cst.Module, notes: Notes) -> cst.Module:
     """Convert a file."""
+    before = module
     taken = bound_names(module)
-    convertible = _convertible(module, taken)
+    uses = _Uses(module, taken, notes.names(module))
     actions: dict[cst.CSTNode, list[Any]] = {}
-    names: dict[str, str] = {}
-    builders: set[str] = set()
+    renamed: dict[str, str] = {}
+    builders: dict[str, str] = {}
     for line, node in lone_imports(module):
         source = source_of(node)
         if not _is_place(source):
             continue
         rows: list[Row] = []
         for there, here in aliases(node):
-            if here != there or there not in convertible:
-                rows.append((source, there, here))
-            elif there in BUILDERS:
-                builders.add(there)
+            if there in BUILDERS and uses.are_calls(there, here):
+                builders[here] = there
                 rows.append((TARGET, 'MODELS', 'MODELS'))
+            elif there in REGISTRIES and here != there:
+                rows.append((TARGET, REGISTRIES[there], here))
+            elif there in REGISTRIES and uses.are_free(there):
+                renamed[here] = REGISTRIES[there]
+                rows.append((TARGET, renamed[here], renamed[here]))
             else:
-                names[here] = REGISTRIES[there]
-                rows.append((TARGET, names[here], names[here]))
+                rows.append((source, there, here))
         if any(x[0] == TARGET for x in rows):
             actions[line] = split_import(line, rows)
             targets = {x[2] for x in rows if x[0] == TARGET}
             notes.changed(line, f'{TARGET}: {", ".join(sorted(targets))}')
-    module = replace(module, actions)
-    module = _without_builders(module, builders, notes)
-    return rename(module, {a: b for a, b in names.items() if a != b})
+    news, targets = _converted(module, builders, taken, notes)
+    module = swap(replace(module, actions), news)
+    module = rename(module, {a: b for a, b in renamed.items() if a != b})
+    for target in sorted(targets):
+        module = add_import(module, TARGET, target)
+    return drop_freed(before, module) if targets else module
 
 
 def _is_place(source: str) -> bool:
@@ -77,34 +83,38 @@ def _is_place(source: str) -> bool:
     return not is_new and (last in PLACES or not last)
 
 
-def _convertible(module: cst.Module, taken: set[str]) -> set[str]:
-    """Names that a file uses in no other way than is understood."""
-    strings = {x.raw_value for x in of_type(module, cst.SimpleString)}
-    uses = _Uses(module)
-    free = {
-        name
-        for name, target in REGISTRIES.items()
-        if name in uses.names and name not in taken and target not in taken
-    }
-    if 'MODELS' not in taken:
-        free |= {
-            name
-            for name in BUILDERS - taken
-            if uses.calls[name] and uses.calls[name] == uses.names[name]
-        }
-    return free - strings
-
-
 class _Uses:
-    """How often names are used, and how often they are called."""
+    """How the names of a file are used, imports left aside."""
 
-    def __init__(self, module: cst.Module) -> None:
+    def __init__(
+        self, module: cst.Module, taken: set[str], resolved: Names
+    ) -> None:
+        self.taken, self.resolved = taken, resolved
+        self.strings = {x.raw_value for x in of_type(module, cst.SimpleString)}
         self.names = Counter(x.value for x in variable_nodes(module))
-        self.calls = Counter(
-            dotted(x.func)
-            for x in of_type(module, cst.Call)
-            if dotted(x.func) in BUILDERS
-            and _new_args(dotted(x.func), x.args) is not None
+        self.calls: dict[str, list[cst.Call]] = {}
+        for call in of_type(module, cst.Call):
+            if isinstance(call.func, cst.Name):
+                self.calls.setdefault(call.func.value, []).append(call)
+
+    def are_free(self, name: str) -> bool:
+        """Whether a registry can have its new name in all of the file."""
+        return (
+            name in self.names
+            and name not in self.strings
+            and not {name, REGISTRIES[name]} & self.taken
+        )
+
+    def are_calls(self, there: str, here: str) -> bool:
+        """Whether a function is called in ways that are understood."""
+        calls = self.calls.get(here, [])
+        return (
+            bool(calls)
+            and len(calls) == self.names[here]
+            and here not in self.strings
+            and 'MODELS' not in self.taken
+            and all(self.resolved.imported(x.func) for x in calls)
+            and all(_new_args(there, x.args) is not None for x in calls)
         )
 
 
@@ -146,26 +156,75 @@ def _keyword(name: str, value: cst.BaseExpression) -> cst.Arg:
     return cst.Arg(value, keyword=cst.Name(name), equal=equal)
 
 
-def _without_builders(
-    module: cst.Module, builders: set[str], notes: Notes
-) -> cst.Module:
-    """Call ``MODELS.build`` in the place of the functions."""
-    calls = find(
-        module,
-        lambda x: isinstance(x, cst.Call) and dotted(x.func) in builders,
-    )
+def _build(call: cst.Call, name: str) -> cst.Call:
+    args = _new_args(name, call.args)
+    assert args is not None
+    func = cst.parse_expression('MODELS.build')
+    return call.with_changes(func=func, args=args)
+
+
+def _tell(call: cst.Call, name: str, notes: Notes) -> None:
+    notes.changed(call, f'{name} is MODELS.build')
+    if name == 'build_module':
+        notes.warned(
+            call,
+            'of a list of configs MODELS.build makes a Sequential, '
+            'build_module made a ModuleList',
+        )
+
+
+def _converted(
+    module: cst.Module, builders: dict[str, str], taken: set[str], notes: Notes
+) -> tuple[dict[cst.CSTNode, cst.CSTNode], set[str]]:
+    """Convert calls, and what is taken of modules imported as a whole.
+
+    Args:
+        module (cst.Module): The file.
+        builders (dict[str, str]): What it calls functions that are imported,
+            and their names where they are from.
+        taken (set[str]): Names that it binds.
+        notes (Notes): Where to say what was done.
+
+    Returns:
+        tuple: New nodes by the old ones, and the registries that are still to
+        be imported for them.
+    """
+    names = notes.names(module)
     news: dict[cst.CSTNode, cst.CSTNode] = {}
-    for call in calls:
-        name = dotted(call.func)
-        args = _new_args(name, call.args)
-        assert args is not None
-        func = cst.parse_expression('MODELS.build')
-        news[call] = call.with_changes(func=func, args=args)
-        notes.changed(call, f'{name} is MODELS.build')
-        if name == 'build_module':
-            notes.warned(
-                call,
-                'of a list of configs MODELS.build makes a Sequential, '
-                'build_module made a ModuleList',
-            )
-    return swap(module, news)
+    targets: set[str] = set()
+    for node in of_type(module, cst.Attribute):
+        name = _of_place(names.imported(node))
+        target = REGISTRIES.get(name)
+        if target and target not in taken:
+            news[node] = cst.Name(target)
+            targets.add(target)
+            notes.changed(node, f'{TARGET}.{target}')
+    # Inner calls first: the new outer one has what became of them.
+    for call in reversed(of_type(module, cst.Call)):
+        if isinstance(call.func, cst.Name):
+            name = builders.get(call.func.value, '')
+        else:
+            name = _of_place(names.imported(call.func))
+            if name not in BUILDERS or 'MODELS' in taken:
+                continue
+            if _new_args(name, call.args) is None:
+                continue
+            targets.add('MODELS')
+        if name:
+            news[call] = _build(swap(call, news), name)
+            _tell(call, name, notes)
+    return news, targets
+
+
+def _of_place(name: str) -> str:
+    """Last part of a name that is of a project's registries, or nothing."""
+    source, _, last = name.rpartition('.')
+    return last if _is_place(source) else ''
+
+
+RULE = Rule(
+    'registries',
+    'registries of a 0.x project and functions that build of them',
+    apply,
+    (*REGISTRIES, *BUILDERS),
+)

@@ -12,32 +12,41 @@ from mmamp.migration.code.imports import drop_repeated
 from mmamp.migration.code.moves import REGISTRIES
 from mmamp.migration.code.names import code, of_type, swap
 from mmamp.migration.code.notes import Notes
-
-NAME = 'repeated_registration'
-WORDS = ('mmamp.registry',)
+from mmamp.migration.code.qualified import Names
+from mmamp.migration.rule import Rule
 
 
 def apply(module: cst.Module, notes: Notes) -> cst.Module:
     """Convert a file."""
     module = drop_repeated(module, 'mmamp.registry')
     news: dict[cst.CSTNode, cst.CSTNode] = {}
+    names = notes.names(module)
     for node in of_type(module, cst.ClassDef):
-        new = _registered_once(node)
+        new = _registered_once(node, names)
         if new is not node:
             news[node] = new
             notes.changed(node.name, 'its registries are one: it is in once')
     return swap(module, news)
 
 
-def _registered_once(node: cst.ClassDef) -> cst.ClassDef:
+def _registration(node: cst.BaseExpression, names: Names) -> str:
+    """Into which registry, and as what; empty for other decorators."""
+    called = node.func if isinstance(node, cst.Call) else node
+    for registry in REGISTRIES.values():
+        name = f'{registry}.register_module'
+        if names.is_one_of(called, (f'mmamp.registry.{name}', name)):
+            args = node.args if isinstance(node, cst.Call) else ()
+            return f'{registry}({", ".join(code(x) for x in args)})'
+    return ''
+
+
+def _registered_once(node: cst.ClassDef, names: Names) -> cst.ClassDef:
     seen: set[str] = set()
     kept: list[cst.Decorator] = []
     lost: list[cst.EmptyLine] = []
     for decorator in node.decorators:
-        text = code(decorator.decorator)
-        registry, _, rest = text.partition('.')
-        is_ours = registry in REGISTRIES.values()
-        if is_ours and rest.startswith('register_module') and text in seen:
+        text = _registration(decorator.decorator, names)
+        if text and text in seen:
             lost += [x for x in decorator.leading_lines if x.comment]
             lost += comments_in(decorator)
             continue
@@ -47,3 +56,11 @@ def _registered_once(node: cst.ClassDef) -> cst.ClassDef:
         return node
     after = [*lost, *node.lines_after_decorators]
     return node.with_changes(decorators=kept, lines_after_decorators=after)
+
+
+RULE = Rule(
+    'repeated_registration',
+    'classes that were in two registries which are one',
+    apply,
+    ('mmamp.registry',),
+)

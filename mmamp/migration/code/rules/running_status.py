@@ -14,9 +14,8 @@ from mmamp.migration.code.imports import add_import
 from mmamp.migration.code.names import code, dotted, find, of_type
 from mmamp.migration.code.notes import Notes
 from mmamp.migration.code.train_steps import TrainStep, train_steps
+from mmamp.migration.rule import Rule
 
-NAME = 'running_status'
-WORDS = ('running_status',)
 ITERATION = "MessageHub.get_current_instance().get_info('iter')"
 COUNTER = 'self.iteration'
 
@@ -101,3 +100,11 @@ def _uses(node: cst.CSTNode) -> int:
             lambda x: isinstance(x, cst.Attribute) and dotted(x) == COUNTER,
         )
     )
+
+
+RULE = Rule(
+    'running_status',
+    'the number of the iteration in train_step',
+    apply,
+    ('running_status',),
+)

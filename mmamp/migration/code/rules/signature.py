@@ -25,9 +25,8 @@ from mmamp.migration.code.train_steps import (
     TrainStep,
     change,
 )
+from mmamp.migration.rule import Rule
 
-NAME = 'signature'
-WORDS = ('train_step',)
 DATA, WRAPPER = 'data', 'optim_wrapper'
 
 
@@ -186,3 +185,6 @@ def _of_data(function: cst.FunctionDef, data: str) -> str:
     if not keys:
         return said
     return f'{said}: it has to have {", ".join(keys)}'
+
+
+RULE = Rule('signature', 'the signature of train_step', apply, ('train_step',))

@@ -6,15 +6,14 @@ import libcst as cst
 
 from mmamp.migration.code.names import find
 from mmamp.migration.code.notes import Notes
+from mmamp.migration.rule import Rule
 
-NAME = 'step_counts'
 NEW = {
     'disc_steps': 'discriminator_steps, an argument of the model, which '
     'counts updates and not calls of train_step',
     'gen_steps': 'generator_steps, an argument of the model',
     'batch_accumulation_steps': 'accumulative_counts of each optim_wrapper',
 }
-WORDS = tuple(NEW)
 
 
 def apply(module: cst.Module, notes: Notes) -> cst.Module:
@@ -29,3 +28,11 @@ def apply(module: cst.Module, notes: Notes) -> cst.Module:
 
 def _is_setting(node: Any) -> bool:
     return isinstance(node, cst.SimpleString) and node.evaluated_value in NEW
+
+
+RULE = Rule(
+    'step_counts',
+    'settings that count otherwise in a migrated config',
+    apply,
+    tuple(NEW),
+)

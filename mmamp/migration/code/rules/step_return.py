@@ -14,9 +14,8 @@ from mmamp.migration.code.names import code, dotted, find, of_type
 from mmamp.migration.code.notes import Notes
 from mmamp.migration.code.rounds import blocks_of
 from mmamp.migration.code.train_steps import TrainStep, change, wrapper_of
+from mmamp.migration.rule import Rule
 
-NAME = 'step_return'
-WORDS = ('train_step',)
 KEYS = {'log_vars', 'num_samples', 'results', 'loss'}
 PURE = {'cpu', 'detach', 'item', 'float', 'clone', 'size', 'numpy', 'dim'}
 UNCLEAR = 'train_step returns the dict of what is logged, without log_vars='
@@ -277,3 +276,6 @@ def _only_fills(line: Any, name: str) -> bool:
         and len(_uses(line, name)) == 1
         and _is_pure(node.value)
     )
+
+
+RULE = Rule('step_return', 'what train_step returns', apply, ('train_step',))

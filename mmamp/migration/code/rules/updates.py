@@ -20,6 +20,7 @@ from mmamp.migration.code.operations import (
     ZERO,
     mentions,
 )
+from mmamp.migration.code.qualified import Names
 from mmamp.migration.code.rounds import (
     Event,
     Round,
@@ -27,6 +28,7 @@ from mmamp.migration.code.rounds import (
     Undecidable,
     freezes,
     returns,
+    spelled,
     touches_gradients,
 )
 from mmamp.migration.code.train_steps import (
@@ -36,9 +38,8 @@ from mmamp.migration.code.train_steps import (
     rebinds,
     wrapper_of,
 )
+from mmamp.migration.rule import Rule
 
-NAME = 'updates'
-WORDS = ('train_step',)
 OWN_SCALER = (
     'one loss scale served all optimizers; each wrapper has one of its own '
     "now, unless loss_scaler='shared' is in every mmamp.AmpOptimWrapper"
@@ -54,15 +55,16 @@ OWN_APEX = (
 
 def apply(module: cst.Module, notes: Notes) -> cst.Module:
     """Convert a file."""
-    return change(module, lambda step: _Updates(step, notes).function)
+    names = notes.names(module)
+    return change(module, lambda step: _Updates(step, notes, names).function)
 
 
 class _Updates:
     """Converts one training step, or marks it."""
 
-    def __init__(self, step: TrainStep, notes: Notes) -> None:
-        self.step, self.notes = step, notes
-        self.names = variables(step.function)
+    def __init__(self, step: TrainStep, notes: Notes, names: Names) -> None:
+        self.step, self.notes, self.names = step, notes, names
+        self.taken = variables(step.function)
         self.actions: dict[cst.CSTNode, Sequence[Any]] = {}
         self.said: list[tuple[cst.CSTNode, str, bool]] = []
         self.keys: set[str] = set()
@@ -83,7 +85,7 @@ class _Updates:
                 'optim_wrapper',
                 function,
             )
-        survey = Survey(function, optimizer)
+        survey = Survey(function, optimizer, self.names)
         rounds = survey.rounds()
         self.keys = {one.key for one in rounds}
         for one in rounds:
@@ -131,11 +133,11 @@ class _Updates:
         if one.accumulates or event.statement in self.actions:
             return False
         if 'gen' in key:
-            names = {x.value for x in of_type(self.step.owner, cst.Name)}
-            return not names & {'detach', 'no_grad'}
+            found = spelled(self.step.owner, self.names)
+            return not found & {'detach', 'no_grad'}
         network = network_of(key)
         return not any(
-            freezes(x) and network in code(x)
+            freezes(x, self.names) and network in code(x)
             for kind in (cst.SimpleStatementLine, cst.For)
             for x in of_type(self.step.function.body, kind)
         )
@@ -148,7 +150,7 @@ class _Updates:
                 'it may return between a backward pass and its step',
                 first.statement,
             )
-        if node := touches_gradients(between):
+        if node := touches_gradients(between, self.names):
             raise Undecidable(
                 'gradients are clipped or changed between backward and step: '
                 "give the optimizer's wrapper clip_grad=dict(...)",
@@ -207,9 +209,9 @@ class _Updates:
 
     def _new_name(self, key: str) -> str:
         name = f'{key.strip(chr(39) + chr(34))}_loss' if key else 'total_loss'
-        while name in self.names:
+        while name in self.taken:
             name += '_sum'
-        self.names.add(name)
+        self.taken.add(name)
         return name
 
     def _by_hand(self, one: Round, wrapper: str) -> None:
@@ -282,3 +284,11 @@ def _calls_own(node: cst.CSTNode) -> bool:
     return any(
         dotted(x.func).startswith('self.') for x in of_type(node, cst.Call)
     )
+
+
+RULE = Rule(
+    'updates',
+    'backward passes and steps in train_step',
+    apply,
+    ('train_step',),
+)

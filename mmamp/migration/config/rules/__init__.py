@@ -1,10 +1,7 @@
-"""What is converted in a config, one rule a file, in order.
+"""What is converted in a config, one rule a file, in order."""
 
-A rule is a function of a :class:`~mmamp.migration.config.context.Context`. It
-leaves a config that is of 1.x as it is.
-"""
-
-from mmamp.migration.config.context import Rule
+from mmamp.migration.config.context import Context
+from mmamp.migration.rule import Rule
 
 from . import (
     apex,
@@ -28,25 +25,26 @@ from . import (
     steps,
 )
 
-RULES: dict[str, Rule] = {
-    'optimizers': optimizers.apply,
-    'progressive': progressive.apply,
-    'optimizer_config': optimizer_config.apply,
-    'fp16': fp16.apply,
-    'apex': apex.apply,
-    'steps': steps.apply,
+RULES: tuple[Rule[[Context], None], ...] = (
+    optimizers.RULE,
+    progressive.RULE,
+    optimizer_config.RULE,
+    fp16.RULE,
+    apex.RULE,
+    steps.RULE,
     # The loop of 1.x has the name that this takes away.
-    'model_cfg': model_cfg.apply,
-    'model_wrapper': model_wrapper.apply,
-    'runner': runner.apply,
-    'lr_config': lr_config.apply,
-    'checkpoint_config': checkpoint_config.apply,
-    'log_config': log_config.apply,
-    'evaluation': evaluation.apply,
-    'custom_hooks': custom_hooks.apply,
-    'environment': environment.apply,
-    'loss_scaling': loss_scaling.apply,
-    'fp16_scales': fp16_scales.apply,
-    'outside': outside.apply,
-    'imports': imports.apply,
-}
+    model_cfg.RULE,
+    model_wrapper.RULE,
+    runner.RULE,
+    lr_config.RULE,
+    checkpoint_config.RULE,
+    log_config.RULE,
+    evaluation.RULE,
+    custom_hooks.RULE,
+    environment.RULE,
+    loss_scaling.RULE,
+    fp16_scales.RULE,
+    outside.RULE,
+    imports.RULE,
+)
+"""The rules, in the order in which they are applied."""

@@ -2,8 +2,8 @@
 
 from mmamp.migration.config.context import Context
 from mmamp.migration.config.values import Value, literal
-
-from .wrappers import HEIRS, for_each, in_amp
+from mmamp.migration.config.wrappers import HEIRS, for_each, in_amp
+from mmamp.migration.rule import Rule
 
 KNOWN = ('opt_level', 'num_losses', 'loss_scale', 'enabled', 'verbosity')
 
@@ -60,13 +60,13 @@ def _warn(
     context: Context, at: Value, level: str, arguments: Value | None
 ) -> None:
     if level in ('O2', 'O3'):
-        context.warn(
+        context.warned(
             at,
             f'opt_level {level} kept the weights in half precision; autocast '
             'keeps them in float32',
         )
     if arguments is not None and arguments.get('num_losses', 1) != 1:
-        context.warn(
+        context.warned(
             arguments['num_losses'],
             'a scale for each loss of num_losses becomes one for each '
             'optim_wrapper; losses that opted out of it (use_apex_amp=False) '
@@ -79,3 +79,6 @@ def _drop(context: Context) -> None:
     for name in ('apex_amp', 'use_apex_amp'):
         if context.has(name):
             context.take(name, 'optim_wrapper')
+
+
+RULE = Rule('apex', 'apex_amp and use_apex_amp', apply)

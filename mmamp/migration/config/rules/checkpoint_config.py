@@ -1,9 +1,9 @@
 """``checkpoint_config`` becomes ``default_hooks.checkpoint``."""
 
 from mmamp.migration.config.context import Context
+from mmamp.migration.config.run_length import run_length
 from mmamp.migration.config.values import Value, literal, mapping
-
-from .run_length import run_length
+from mmamp.migration.rule import Rule
 
 NAME = 'checkpoint_config'
 NEW = 'default_hooks'
@@ -40,3 +40,6 @@ def _hook(old: Value, is_by_iter: bool) -> Value:
     return (
         old.without(*items).with_items(**items).without('_delete_', *NO_NEED)
     )
+
+
+RULE = Rule('checkpoint_config', 'checkpoint_config', apply)

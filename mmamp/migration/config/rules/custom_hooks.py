@@ -1,10 +1,7 @@
 """``custom_hooks`` and ``visual_config`` in the words of 1.x."""
 
 from mmamp.migration.config.context import Context
-from mmamp.migration.config.values import Value, listing, literal, mapping
-from mmamp.migration.findings import Outcome
-
-from .ema import (
+from mmamp.migration.config.ema import (
     HOOK,
     NotConverted,
     ema_config,
@@ -12,6 +9,9 @@ from .ema import (
     networks_of,
     of_mmagic,
 )
+from mmamp.migration.config.values import Value, listing, literal, mapping
+from mmamp.migration.findings import Outcome
+from mmamp.migration.rule import Rule
 
 NAME = 'custom_hooks'
 VISUAL_CONFIG = 'visual_config'
@@ -131,7 +131,7 @@ def _samples(context: Context, hook: Value) -> Value | None:
         items['num_samples'] = literal(hook.get('num_samples', 16))
         items['columns'] = literal(hook.get('nrow', 4))
     kind = 'GAN' if is_of_latents else 'Translation'
-    context.warn(
+    context.warned(
         hook,
         'mmamp.SampleHook, which draws with the visualizer; for a model of '
         "MMagic: dict(type='VisualizationHook', fixed_input=True, "
@@ -156,7 +156,7 @@ def _exponential(context: Context, hook: Value) -> Value:
 def _same(context: Context, hook: Value, kind: str) -> Value:
     gone = [x for x in NO_LONGER.get(kind, ()) if x in hook]
     if gone:
-        context.warn(hook, f'{kind} takes no {", ".join(gone)} any more')
+        context.warned(hook, f'{kind} takes no {", ".join(gone)} any more')
         return hook.without(*gone)
     if HOME[kind] not in ('MMEngine', 'MMCV') and context.origins:
         context.say(
@@ -177,3 +177,6 @@ def _visual_config(context: Context) -> None:
         hook = _convert(context, old)
         context.replace(NAME, listing(*listed, *([hook] if hook else [])))
     context.take(VISUAL_CONFIG, NAME)
+
+
+RULE = Rule('custom_hooks', 'custom_hooks and visual_config', apply)

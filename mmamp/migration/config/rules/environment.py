@@ -4,9 +4,9 @@
 """
 
 from mmamp.migration.config.context import Context
+from mmamp.migration.config.run_length import run_length
 from mmamp.migration.config.values import literal, mapping
-
-from .run_length import run_length
+from mmamp.migration.rule import Rule
 
 ENVIRONMENT: dict[str, tuple[str, ...]] = {
     'cudnn_benchmark': ('cudnn_benchmark',),
@@ -105,7 +105,7 @@ def _workflow(context: Context) -> None:
     value = context[name]
     steps = value.plain if isinstance(value.plain, list) else []
     if any('val' in step for step in steps if isinstance(step, (list, tuple))):
-        context.warn(
+        context.warned(
             value,
             'the losses of validation data are not computed any more; '
             'val_dataloader, val_evaluator and val_cfg measure, every '
@@ -114,3 +114,10 @@ def _workflow(context: Context) -> None:
     else:
         context.changed(value, 'workflow is dropped: the loop trains')
     context.take(name)
+
+
+RULE = Rule(
+    'environment',
+    'settings of the process, the randomness and resuming',
+    apply,
+)

@@ -6,9 +6,9 @@ not converted, and stays as it is.
 """
 
 from mmamp.migration.config.context import Context
+from mmamp.migration.config.run_length import LEFT, RunLength, run_length
 from mmamp.migration.config.values import UNKNOWN, Value, literal, mapping
-
-from .run_length import LEFT, RunLength, run_length
+from mmamp.migration.rule import Rule
 
 NAME = 'evaluation'
 BEST = ('save_best', 'rule', 'greater_keys', 'less_keys')
@@ -108,7 +108,7 @@ def _when(context: Context, old: Value, run: RunLength) -> Value | None:
     start = old.get('start')
     if start is not None and start is not UNKNOWN:
         items['val_begin'] = literal(max(start, 1))
-        context.warn(
+        context.warned(
             old['start'],
             'intervals were counted from the start; they are counted from the '
             'beginning of the run now, and nothing is validated before it',
@@ -145,7 +145,7 @@ def _best(context: Context, old: Value, best: dict[str, Value]) -> None:
     context.put('default_hooks', mapping(checkpoint=mapping(**best)))
     context.origin('default_hooks', NAME)
     if best.get('save_best', literal(None)).plain not in (None, 'auto'):
-        context.warn(
+        context.warned(
             best['save_best'],
             'save_best has to be a name that val_evaluator reports, with its '
             "prefix if it has one, such as 'coco/bbox_mAP'",
@@ -167,3 +167,6 @@ def _leave(context: Context, old: Value) -> None:
         context.origin('train_cfg', NAME)
     else:
         context.take(NAME, 'val_cfg')
+
+
+RULE = Rule('evaluation', 'evaluation', apply)

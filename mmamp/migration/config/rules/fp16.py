@@ -2,8 +2,7 @@
 
 from mmamp.migration.config.context import Context
 from mmamp.migration.config.values import literal
-
-from .wrappers import (
+from mmamp.migration.config.wrappers import (
     HEIRS,
     for_each,
     in_amp,
@@ -11,6 +10,7 @@ from .wrappers import (
     loss_scale_of,
     warn_of_effect,
 )
+from mmamp.migration.rule import Rule
 
 
 def apply(context: Context) -> None:
@@ -45,3 +45,6 @@ def apply(context: Context) -> None:
     warn_of_effect(context, old)
     for_each(context, lambda entry: in_amp(entry, scale))
     context.take('fp16', 'optim_wrapper')
+
+
+RULE = Rule('fp16', 'fp16', apply)

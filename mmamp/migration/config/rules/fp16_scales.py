@@ -6,9 +6,9 @@ Autocast runs all; a rule keeps the others in float32.
 
 from mmamp.migration.config.context import Context
 from mmamp.migration.config.values import Value, listing, literal, mapping
+from mmamp.migration.config.wrappers import AMP, in_amp
+from mmamp.migration.rule import Rule
 from mmamp.migration.stylegan2 import in_float32
-
-from .wrappers import AMP, in_amp
 
 HOOK = 'mmamp.PrecisionHook'
 
@@ -120,3 +120,8 @@ def _add(context: Context, rules: list[Value]) -> None:
     else:
         context.replace('custom_hooks', hooks.with_elements([*elements, hook]))
     context.origin('custom_hooks', 'model')
+
+
+RULE = Rule(
+    'fp16_scales', 'num_fp16_scales and fp16_enabled of StyleGAN2', apply
+)

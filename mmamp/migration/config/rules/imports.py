@@ -4,6 +4,7 @@ from typing import Any
 
 from mmamp.migration.config.context import Context
 from mmamp.migration.config.values import literal, mapping
+from mmamp.migration.rule import Rule
 
 
 def apply(context: Context) -> None:
@@ -43,3 +44,6 @@ def _names_mmamp(plain: Any) -> bool:
     if isinstance(plain, (list, tuple)):
         return any(map(_names_mmamp, plain))
     return isinstance(plain, str) and plain.startswith('mmamp.')
+
+
+RULE = Rule('imports', 'custom_imports of mmamp', apply)

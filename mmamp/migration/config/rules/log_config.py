@@ -5,9 +5,9 @@ and a backend of the visualizer for each place but the terminal and the file.
 """
 
 from mmamp.migration.config.context import Context
+from mmamp.migration.config.run_length import run_length
 from mmamp.migration.config.values import Value, listing, literal, mapping
-
-from .run_length import run_length
+from mmamp.migration.rule import Rule
 
 NAME = 'log_config'
 TEXT = ('TextLoggerHook', 'IterTextLoggerHook')
@@ -60,7 +60,7 @@ def apply(context: Context) -> None:
         elif kind in BACKENDS:
             backends.append(_backend(context, hook, *BACKENDS[kind]))
         elif kind == 'PaviLoggerHook':
-            context.warn(hook, 'MMEngine has no backend for Pavi; dropped')
+            context.warned(hook, 'MMEngine has no backend for Pavi; dropped')
         else:
             known = ', '.join((*TEXT, *BACKENDS))
             reason = f'no backend is known for the logger {kind}; known are '
@@ -110,7 +110,7 @@ def _backend(
         if key not in arguments and key not in OF_HOOKS
     ]
     if lost:
-        context.warn(hook, f'{name} has no {", ".join(lost)}; dropped')
+        context.warned(hook, f'{name} has no {", ".join(lost)}; dropped')
     return mapping(type=literal(name), **items)
 
 
@@ -119,3 +119,6 @@ def _visualizer(backends: list[Value]) -> Value:
     return mapping(
         type=literal('Visualizer'), vis_backends=listing(local, *backends)
     )
+
+
+RULE = Rule('log_config', 'log_config', apply)

@@ -7,6 +7,7 @@ which gives true gradients, and knows nothing of mixed precision.
 
 from mmamp.migration.config.context import Context
 from mmamp.migration.config.values import Value
+from mmamp.migration.rule import Rule
 
 
 def apply(context: Context) -> None:
@@ -26,7 +27,7 @@ def _clean(context: Context, value: Value) -> Value:
         items = {k: _clean(context, v) for k, v in value.items.items()}
         gone = [x for x in ('loss_scaler', 'use_apex_amp') if x in items]
         for key in gone:
-            context.warn(
+            context.warned(
                 items[key],
                 f'{key} is dropped: a penalty takes optim_wrapper.grad, '
                 'whose gradients are not scaled',
@@ -41,3 +42,6 @@ def _clean(context: Context, value: Value) -> Value:
             return value
         return value.with_elements(elements)
     return value
+
+
+RULE = Rule('loss_scaling', 'what told losses of the loss scaler', apply)

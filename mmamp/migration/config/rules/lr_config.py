@@ -5,6 +5,11 @@ it was a dict of them, one per network.
 """
 
 from mmamp.migration.config.context import Context
+from mmamp.migration.config.lr.inherited import lr_config_of
+from mmamp.migration.config.lr.policies import POLICIES
+from mmamp.migration.config.lr.policy import WARMUP, NoCounterpart, Policy
+from mmamp.migration.config.lr.warmup import warmup
+from mmamp.migration.config.run_length import LEFT, RunLength, run_length
 from mmamp.migration.config.values import (
     Value,
     listing,
@@ -12,12 +17,7 @@ from mmamp.migration.config.values import (
     mapping,
     merge,
 )
-
-from .lr_inherited import lr_config_of
-from .lr_policies import POLICIES
-from .lr_policy import WARMUP, NoCounterpart, Policy
-from .lr_warmup import warmup
-from .run_length import LEFT, RunLength, run_length
+from mmamp.migration.rule import Rule
 
 NEW = 'param_scheduler'
 CONFIGS = {'lr_config': 'LR', 'momentum_config': 'Momentum'}
@@ -125,7 +125,7 @@ def _schedulers(
     policy = Policy(config, run, parameter, _rates(context))
     found = [*warmup(policy), *form.convert(policy)]
     for warning in policy.warnings:
-        context.warn(config, warning)
+        context.warned(config, warning)
     return listing(*found) if found else literal(None)
 
 
@@ -175,3 +175,6 @@ def _say(context: Context, old: Value, schedulers: Value) -> None:
         context.changed(old, f'param_scheduler of {", ".join(names)}')
     else:
         context.changed(old, 'what is constant needs no param_scheduler')
+
+
+RULE = Rule('lr_config', 'lr_config and momentum_config', apply)

@@ -6,9 +6,10 @@ In 0.x both were the model's (``build_model(model, train_cfg, test_cfg)``); in
 
 from mmamp.migration.config.context import Context
 from mmamp.migration.config.values import Value, mapping
+from mmamp.migration.config.wrappers import HEIRS
+from mmamp.migration.rule import Rule
 
 from .runner import OF_LOOP, is_loop
-from .wrappers import HEIRS
 
 NAMES = ('train_cfg', 'test_cfg')
 RENAMED = {
@@ -55,7 +56,7 @@ def _move(context: Context, name: str) -> None:
         context.changed(rest, reason)
     context.take(name, 'model')
     if name == 'test_cfg' and 'metrics' in rest:
-        context.warn(
+        context.warned(
             rest['metrics'],
             'metrics are computed by val_evaluator and test_evaluator in '
             '1.x, not by the model',
@@ -69,7 +70,7 @@ def _renamed(context: Context, config: Value) -> Value:
     names = RENAMED.get(str(kind.plain) if kind is not None else '', {})
     for old, new in names.items():
         if old in config:
-            context.warn(config[old], f'{old} is {new} in MMagic')
+            context.warned(config[old], f'{old} is {new} in MMagic')
     return config.renamed(**names)
 
 
@@ -84,3 +85,6 @@ def _as_arguments(context: Context, config: Value) -> Value:
 
 def _of_loop(key: str, mixed: bool) -> bool:
     return mixed and key in (*OF_LOOP, 'type', 'fp16', '_delete_')
+
+
+RULE = Rule('model_cfg', 'train_cfg and test_cfg of the model', apply)

@@ -7,8 +7,8 @@ dynamic one, whose reducer the runner prepared, has it look for what is unused.
 
 from mmamp.migration.config.context import Context
 from mmamp.migration.config.values import Value, literal, mapping
-
-from .wrappers import is_several
+from mmamp.migration.config.wrappers import is_several
+from mmamp.migration.rule import Rule
 
 SEPARATE = 'MMSeparateDistributedDataParallel'
 WHOLE = 'MMDistributedDataParallel'
@@ -51,3 +51,8 @@ def apply(context: Context) -> None:
         context.take(name, 'model_wrapper_cfg')
     context.origin('model_wrapper_cfg', 'optimizer')
     context.origin('model_wrapper_cfg', 'optimizers')
+
+
+RULE = Rule(
+    'model_wrapper', 'use_ddp_wrapper and find_unused_parameters', apply
+)

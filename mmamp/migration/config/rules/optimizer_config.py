@@ -2,8 +2,14 @@
 
 from mmamp.migration.config.context import Context
 from mmamp.migration.config.values import Value, literal
-
-from .wrappers import HEIRS, for_each, in_amp, loss_scale_of, warn_of_effect
+from mmamp.migration.config.wrappers import (
+    HEIRS,
+    for_each,
+    in_amp,
+    loss_scale_of,
+    warn_of_effect,
+)
+from mmamp.migration.rule import Rule
 
 NO_EFFECT = ('distributed', 'coalesce', 'bucket_size_mb')
 """Arguments about how gradients of ranks are gathered: DDP does that now."""
@@ -86,9 +92,12 @@ def _convert(context: Context, old: Value) -> None:
         warn_of_effect(context, old)
     for_each(context, change)
     if old.get('detect_anomalous_params'):
-        context.warn(
+        context.warned(
             old['detect_anomalous_params'],
             'detect_anomalous_params is dropped: a parameter without a '
             'gradient is logged by mmamp.AmpOptimWrapper',
         )
     context.take('optimizer_config', 'optim_wrapper')
+
+
+RULE = Rule('optimizer_config', 'optimizer_config', apply)

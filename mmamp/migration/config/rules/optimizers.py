@@ -9,8 +9,8 @@ import libcst as cst
 
 from mmamp.migration.config.context import Context
 from mmamp.migration.config.values import Value, literal, mapping
-
-from .wrappers import is_several
+from mmamp.migration.config.wrappers import is_several
+from mmamp.migration.rule import Rule
 
 CONSTRUCTOR = 'mmamp.OptimWrapperConstructor'
 BESIDE = ('constructor', 'paramwise_cfg')
@@ -61,7 +61,7 @@ def single(context: Context, name: str, optimizer: Value) -> Value | None:
                 'OptimizerConstructor', 'OptimWrapperConstructor'
             )
         )
-        context.warn(
+        context.warned(
             optimizer['constructor'],
             f'the constructor {constructor} is expected under the name '
             f'{outer["constructor"].plain} in 1.x',
@@ -138,3 +138,6 @@ def _networks(context: Context, name: str, optimizer: Value) -> None:
         constructor = {'constructor': literal(CONSTRUCTOR)}
     context.put('optim_wrapper', mapping(**constructor, **entries))
     context.take(name, 'optim_wrapper')
+
+
+RULE = Rule('optimizers', 'optimizer and optimizers', apply)

@@ -7,6 +7,7 @@ Progressive GANs (``optimizer_cfg``, rates for each scale) and SinGAN
 
 from mmamp.migration.config.context import Context
 from mmamp.migration.config.values import Value, literal, mapping
+from mmamp.migration.rule import Rule
 
 PROGRESSIVE = 'mmagic.PGGANOptimWrapperConstructor'
 SINGAN = 'mmagic.SinGANOptimWrapperConstructor'
@@ -112,7 +113,7 @@ def _lengthen(context: Context, count: Value | None) -> None:
     if isinstance(total.plain, int) and isinstance(steps, int):
         context.replace('total_iters', literal(total.plain * steps))
         context.origin('train_cfg', 'total_iters')
-        context.warn(
+        context.warned(
             total,
             f'an iteration was {steps} updates of the discriminator and is '
             f'one now: {total.plain} become {total.plain * steps}; intervals '
@@ -135,8 +136,15 @@ def _move(context: Context, rest: Value, names: tuple[str, ...]) -> None:
 
 
 def _say(context: Context, at: Value) -> None:
-    context.warn(
+    context.warned(
         at,
         'the optimizers that the model built itself are in optim_wrapper, '
         "with the constructor that MMagic's model wants",
     )
+
+
+RULE = Rule(
+    'progressive',
+    'settings of progressively growing and multi-scale GANs',
+    apply,
+)

@@ -6,8 +6,13 @@ each wrapper has its own.
 
 from mmamp.migration.config.context import Context
 from mmamp.migration.config.values import Value, literal, mapping
-
-from .wrappers import HEIRS, for_each, in_amp, loss_scale_of
+from mmamp.migration.config.wrappers import (
+    HEIRS,
+    for_each,
+    in_amp,
+    loss_scale_of,
+)
+from mmamp.migration.rule import Rule
 
 NO_NEED = {
     'is_dynamic_ddp': 'the model wrapper prepares its reducers by itself',
@@ -134,7 +139,7 @@ def _precision(context: Context, runner: Value) -> None:
         return
     for_each(context, lambda entry: in_amp(entry, scale))
     context.origin('optim_wrapper', 'runner')
-    context.warn(
+    context.warned(
         old,
         'one scaler was shared by all optimizers; each wrapper has its own '
         'now, and the scales may differ. auto_fp16 said what ran in half '
@@ -155,3 +160,6 @@ def _drop(context: Context, name: str) -> None:
     if context.marks.get(name):
         return
     context.take(name, 'train_cfg')
+
+
+RULE = Rule('runner', 'runner, total_iters and total_epochs', apply)

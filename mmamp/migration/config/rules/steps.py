@@ -10,8 +10,8 @@ from typing import Any
 
 from mmamp.migration.config.context import Context
 from mmamp.migration.config.values import UNKNOWN, Value, literal, mapping
-
-from .wrappers import NOT_ENTRIES, is_several
+from mmamp.migration.config.wrappers import NOT_ENTRIES, is_several
+from mmamp.migration.rule import Rule
 
 OURS = ('disc_steps', 'gen_steps', 'batch_accumulation_steps')
 USE_EMA = 'use_ema'
@@ -64,7 +64,7 @@ def _heeded(context: Context, old: Value) -> Value:
     for key in ('gen_steps', 'batch_accumulation_steps'):
         if key in old:
             if old.get(key) != 1:
-                context.warn(
+                context.warned(
                     old[key],
                     f'{key} is dropped: {kind.plain} did not heed it',
                 )
@@ -157,3 +157,6 @@ def _accumulate(context: Context, old: Value, micro: int) -> bool:
     context.replace('optim_wrapper', wrapper.with_items(**items))
     context.origin('optim_wrapper', 'train_cfg')
     return True
+
+
+RULE = Rule('steps', 'how often each network of a GAN is updated', apply)

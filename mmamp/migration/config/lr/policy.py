@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mmamp.migration.config.run_length import RunLength
 from mmamp.migration.config.values import (
     UNKNOWN,
     Value,
@@ -11,8 +12,6 @@ from mmamp.migration.config.values import (
     literal,
     mapping,
 )
-
-from .run_length import RunLength
 
 WARMUP = ('warmup', 'warmup_iters', 'warmup_ratio', 'warmup_by_epoch')
 

@@ -64,7 +64,7 @@ def ema_hook(context: Context, hook: Value) -> Value:
         arguments['interval'] = hook['interval']
     if hook.get('start_iter', 0) != 0:
         arguments['begin_iter'] = hook['start_iter']
-    context.warn(
+    context.warned(
         hook,
         'mmamp.EMAHook averages the whole model, and validates and saves the '
         f'average; the model no longer needs {", ".join(networks_of(hook))}',
@@ -105,7 +105,7 @@ def _average(context: Context, hook: Value) -> dict[str, Value]:
         )
     policy = hook.get('momentum_policy', 'fixed')
     if policy == 'rampup':
-        context.warn(
+        context.warned(
             hook, 'RampUpEMA is an average that MMagic has and mmamp has not'
         )
         given = hook['momentum_cfg'].items if 'momentum_cfg' in hook else {}
@@ -121,7 +121,7 @@ def _average(context: Context, hook: Value) -> dict[str, Value]:
     if buffers:
         arguments['update_buffers'] = literal(True)
         if buffers != settings.get('momentum', 0.999):
-            context.warn(
+            context.warned(
                 settings['momentum_nontrainable'],
                 'buffers had a momentum of their own; they have that of the '
                 'parameters now',
@@ -154,7 +154,7 @@ def _in_updates(
             f'in every {calls}; what it is, is not known here'
         )
     if plain % calls and name == 'interval':
-        context.warn(
+        context.warned(
             value,
             f'interval={plain} counted iterations, of which the generator is '
             f'updated in every {calls}: the average follows every update '

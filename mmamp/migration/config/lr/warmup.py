@@ -8,7 +8,7 @@ from mmamp.migration.config.values import (
     mapping,
 )
 
-from .lr_policy import NoCounterpart, Policy, one_more
+from .policy import NoCounterpart, Policy, one_more
 
 
 def warmup(policy: Policy) -> list[Value]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from mmamp.migration.config.values import UNKNOWN, Value, literal, mapping
 
-from .lr_policy import NoCounterpart, Policy, one_more
+from .policy import NoCounterpart, Policy, one_more
 
 
 def _fixed(policy: Policy) -> list[Value]:

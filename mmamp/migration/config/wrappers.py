@@ -15,7 +15,7 @@ def warn_of_effect(context: Context, at: Value) -> None:
     """Say so where a setting did nothing before."""
     is_theirs = 'optimizers' in context.origins.get('optim_wrapper', [])
     if is_theirs or is_several(context['optim_wrapper']):
-        context.warn(at, NO_EFFECT)
+        context.warned(at, NO_EFFECT)
 
 
 def is_several(wrapper: Value) -> bool:

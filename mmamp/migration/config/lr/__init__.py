@@ -1,0 +1,1 @@
+"""Schedules of the learning rate in 0.x, and the schedulers of 1.x."""

@@ -12,7 +12,7 @@ EXTRA = ('libcst', 'rich')
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog=Path(sys.argv[0]).name.replace('__main__.py', COMMAND),
         description='Rewrite 0.x configs and code for 1.x',
@@ -71,7 +71,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Migrate.
+    """Run the command line of the migration.
 
     Args:
         argv (list[str], optional): The command line. Defaults to None:

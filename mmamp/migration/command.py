@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _verification() -> ModuleType:
-    """What verifies, which needs PyTorch and MMEngine."""
+    """Import what verifies, which needs PyTorch and MMEngine."""
     try:
         if not hasattr(mmamp, '__version__'):
             # tools/migrate.py has only named the package.

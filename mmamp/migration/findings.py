@@ -141,5 +141,5 @@ class Result:
         return self.before != self.after
 
     def of(self, outcome: Outcome) -> list[Finding]:
-        """The findings with this outcome."""
+        """Return the findings with this outcome."""
         return [f for f in self.findings if f.outcome is outcome]

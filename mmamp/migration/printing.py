@@ -20,14 +20,14 @@ COLOURS = {
 
 
 def new_table(console: Console) -> Table:
-    """A table: with lines in a terminal, plain in a pipe."""
+    """Make a table: with lines in a terminal, plain in a pipe."""
     if console.is_terminal:
         return Table()
     return Table(box=None, pad_edge=False)
 
 
 def diff(result: Result) -> bytes:
-    """What changed in a file, for ``patch -p1`` or ``git apply``."""
+    """Return what changed, for ``patch -p1`` or ``git apply``."""
     texts = (result.before, result.after)
     before, after = (
         BytesIO(encode_source(x, result.path)).readlines() for x in texts
@@ -43,7 +43,7 @@ def diff(result: Result) -> bytes:
 def print_findings(
     console: Console, result: Result, outcomes: set[Outcome]
 ) -> None:
-    """What there is to say of a file.
+    """Print what there is to say of a file.
 
     A terminal gets a heading and lines that are broken to fit; a pipe gets
     one line each, that begins with the file and the line in it.
@@ -75,7 +75,7 @@ def print_findings(
 
 
 def print_rules(console: Console, results: list[Result]) -> None:
-    """The hook that stands for precision which the old code fixed itself."""
+    """Print the hook for precision that the old code fixed itself."""
     rules = {x: r.path for r in reversed(results) for x in reversed(r.rules)}
     if not rules:
         return
@@ -96,7 +96,7 @@ def print_rules(console: Console, results: list[Result]) -> None:
 
 
 def print_summary(console: Console, results: list[Result]) -> None:
-    """How many files there were, and what became of them."""
+    """Print how many files there were, and what became of them."""
     table = new_table(console)
     table.add_column('')
     table.add_column('files', justify='right')

@@ -15,7 +15,7 @@ from .findings import UnreadableSource
 
 
 def find_sources(folder: Path) -> list[Path]:
-    """The Python files in a folder, at any depth.
+    """Find the Python files in a folder, at any depth.
 
     Args:
         folder (Path): Where to look. What is hidden is left out, and so is
@@ -34,7 +34,7 @@ def find_sources(folder: Path) -> list[Path]:
 
 
 def read_source(path: Path) -> str:
-    """The text of a Python file, with its line ends as they are.
+    """Read a Python file, with its line ends as they are.
 
     Args:
         path (Path): Of the file.
@@ -74,7 +74,7 @@ def parse_source(path: Path, text: str) -> cst.Module:
 
 
 def encode_source(text: str, like: Path) -> bytes:
-    """A text as a file's encoding has it, with the byte-order mark."""
+    """Encode a text as a file is, with the byte-order mark."""
     data = like.read_bytes()
     mark = BOM_UTF8 if data.startswith(BOM_UTF8) else b''
     return mark + text.encode(_encoding(data))
@@ -113,6 +113,6 @@ def _private(path: str, flags: int) -> int:
 
 
 def _encoding(data: bytes) -> str:
-    """As a file declares it, or UTF-8; without the byte-order mark."""
+    """Return the encoding that a file declares, or UTF-8; without a mark."""
     name, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
     return name.removesuffix('-sig')

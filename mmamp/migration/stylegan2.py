@@ -4,7 +4,7 @@ Layers = list[tuple[str, range | None]]
 
 
 def in_float32(network: str, size: int, scales: int) -> Layers:
-    """The layers that ``num_fp16_scales`` left in float32.
+    """Return the layers that ``num_fp16_scales`` left in float32.
 
     Args:
         network (str): ``'generator'`` or ``'discriminator'``.

@@ -11,7 +11,7 @@ from .sources import find_sources
 
 
 def find_targets(args: argparse.Namespace) -> dict[Path, Path | None]:
-    """The files to migrate, and where each is written.
+    """Find the files to migrate, and where each is written.
 
     Args:
         args (argparse.Namespace): What the command line says.
@@ -35,7 +35,7 @@ def find_targets(args: argparse.Namespace) -> dict[Path, Path | None]:
 
 
 def _found(path: Path, is_one_of_many: bool) -> dict[Path, Path]:
-    """The files of a path, and their places in an output folder."""
+    """Return a path's files, and their places in an output folder."""
     if path.is_dir():
         sources = find_sources(path)
         if not sources:

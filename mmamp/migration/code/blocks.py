@@ -67,7 +67,7 @@ class _Replace(Transformer):
     def _edit(
         self, before: Sequence[Any], after: Sequence[Any]
     ) -> tuple[list[Any], Lines]:
-        """The new statements, and the comments that are left at the end."""
+        """Return the new statements, and the comments left at the end."""
         body: list[Any] = []
         carried: Lines = []
         for old, new in zip(before, after, strict=True):
@@ -94,7 +94,7 @@ def _with_lines(statement: Any, lines: Lines) -> Any:
 
 
 def _tidy(lines: Lines, is_first: bool) -> Lines:
-    """No two blank lines in a row, none where a block begins."""
+    """Leave no two blank lines in a row, none where a block begins."""
     kept: Lines = []
     for line in lines:
         after_blank = not kept[-1].comment if kept else is_first
@@ -104,7 +104,7 @@ def _tidy(lines: Lines, is_first: bool) -> Lines:
 
 
 def _lost_comments(old: cst.CSTNode, news: Sequence[cst.CSTNode]) -> Lines:
-    """Comments of a statement that none of its replacements has."""
+    """Return the comments that none of the replacements has."""
     kept = [text for new in news for text in comment_texts(new)]
     lost = []
     for text in comment_texts(old):
@@ -116,7 +116,7 @@ def _lost_comments(old: cst.CSTNode, news: Sequence[cst.CSTNode]) -> Lines:
 
 
 def comments_in(statement: Any) -> Lines:
-    """The comments inside and at the end of a statement, not those above."""
+    """Return the comments in and behind a statement, not those above."""
     return _as_lines(comment_texts(_with_lines(statement, [])))
 
 
@@ -125,12 +125,12 @@ def _as_lines(texts: Sequence[str]) -> Lines:
 
 
 def comment_texts(node: cst.CSTNode) -> list[str]:
-    """The comments of a node, from top to bottom."""
+    """Return the comments of a node, from top to bottom."""
     return [x.value for x in comments(node)]
 
 
 def comments_of_source(text: str) -> list[str]:
-    """The comments of a source text.
+    """Return the comments of a source text.
 
     Args:
         text (str): Python that parses.
@@ -143,7 +143,7 @@ def comments_of_source(text: str) -> list[str]:
 
 
 def statement(code: str, lines: Sequence[cst.EmptyLine] = ()) -> Any:
-    """A statement from its source.
+    """Parse a statement.
 
     Args:
         code (str): One statement.

@@ -54,7 +54,7 @@ class Contexts:
             self.function = function.with_changes(body=body)
 
     def _keys(self) -> list[str]:
-        """The optimizers that the function uses."""
+        """Find the optimizers that the function uses."""
         found = [
             key_of(x, self.optimizer)
             for x in of_type(self.function.body, cst.Subscript)
@@ -92,7 +92,7 @@ class Contexts:
         return block.with_changes(body=news)
 
     def _updates(self, line: Any) -> str | None:
-        """The optimizer that a statement updates by itself."""
+        """Return the optimizer that a statement updates by itself."""
         if not isinstance(line, cst.SimpleStatementLine):
             return None
         for method in ('update_params', 'backward'):
@@ -103,7 +103,7 @@ class Contexts:
     def _span(
         self, lines: list[Any], start: int, at: int
     ) -> tuple[int, int] | None:
-        """What belongs to the update at a line: first and after the last."""
+        """Find what belongs to an update: its first line and its end."""
         last = at
         while last > start and self._is_bookkeeping(lines[last - 1]):
             last -= 1
@@ -115,7 +115,7 @@ class Contexts:
         return (first, last) if first < last else None
 
     def _is_border(self, line: Any) -> bool:
-        """Whether what belongs to an update begins after a statement."""
+        """Tell whether what belongs to an update begins after a statement."""
         if any(
             key_of(_owner(x), self.optimizer) is not None
             for method in UPDATES
@@ -129,7 +129,7 @@ class Contexts:
         )
 
     def _is_bookkeeping(self, line: Any) -> bool:
-        """``log_vars.update(...)``, ``zero_grad()``."""
+        """Recognize ``log_vars.update(...)`` and ``zero_grad()``."""
         if not isinstance(line, cst.SimpleStatementLine):
             return False
         node = line.body[0]
@@ -164,7 +164,7 @@ class Contexts:
     # ---- what is in no span ------------------------------------------------
 
     def _loose(self, lines: list[Any]) -> list[Any]:
-        """Statements that no update of their block takes."""
+        """Convert statements that no update of their block takes."""
         news: list[Any] = []
         for line in lines:
             if self._is_border(line) and list(blocks_of(line)):
@@ -180,7 +180,7 @@ class Contexts:
         return swap(line, {x: self._block(x) for x in blocks_of(line)})
 
     def _shared(self, line: Any) -> str | None:
-        """The optimizer in whose context a forward pass is to be, if any."""
+        """Return the optimizer whose context a forward pass needs, if any."""
         names = {self._network_of(key): key for key in self.keys if key}
         calls = {dotted(x.func) for x in of_type(line, cst.Call)}
         if _is_without_gradients(line, self.names):
@@ -202,7 +202,7 @@ class Contexts:
 
 
 def _owner(call: cst.Call) -> cst.BaseExpression:
-    """What a method is called of."""
+    """Return the object whose method is called."""
     return cst.ensure_type(call.func, cst.Attribute).value
 
 
@@ -211,7 +211,7 @@ def _is_without_gradients(line: Any, names: Names) -> bool:
 
 
 def _computes(line: Any, names: Names) -> bool:
-    """Whether a statement may run a network or a loss."""
+    """Tell whether a statement may run a network or a loss."""
     for call in of_type(line, cst.Call):
         if isinstance(call.func, cst.Name):
             if not names.is_builtin(call.func):
@@ -226,7 +226,7 @@ def _computes(line: Any, names: Names) -> bool:
 
 
 def _root(node: Any) -> Any:
-    """What an expression of attributes, items and calls begins with."""
+    """Return what a chain of attributes, items and calls begins with."""
     while isinstance(node, (cst.Attribute, cst.Subscript, cst.Call)):
         node = node.func if isinstance(node, cst.Call) else node.value
     return node
@@ -235,7 +235,7 @@ def _root(node: Any) -> Any:
 def _split_lines(
     lines: Sequence[cst.EmptyLine],
 ) -> tuple[list[cst.EmptyLine], list[cst.EmptyLine]]:
-    """Blank lines, which stay above the context, and what is after them."""
+    """Split off the blank lines, which stay above the context."""
     number = next(
         (i for i, line in enumerate(lines) if line.comment), len(lines)
     )

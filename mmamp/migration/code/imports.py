@@ -26,12 +26,12 @@ class Origin(NamedTuple):
 
 
 def source_of(node: cst.ImportFrom) -> str:
-    """The module of a ``from`` import, with its dots if it is relative."""
+    """Return the module of a ``from`` import, with dots if it is relative."""
     return '.' * len(node.relative) + dotted(node.module)
 
 
 def aliases(node: cst.ImportFrom) -> list[tuple[str, str]]:
-    """The names a ``from`` import takes, and what each is called here."""
+    """Return the names a ``from`` import takes, and their names here."""
     if isinstance(node.names, cst.ImportStar):
         return []
     return [
@@ -41,7 +41,7 @@ def aliases(node: cst.ImportFrom) -> list[tuple[str, str]]:
 
 
 def origins(module: cst.Module) -> dict[str, Origin]:
-    """Where the names of a file's ``from`` imports are from."""
+    """Return where the names of a file's ``from`` imports are from."""
     return {
         here: Origin(source_of(node), there)
         for node in of_type(module, cst.ImportFrom)
@@ -52,14 +52,14 @@ def origins(module: cst.Module) -> dict[str, Origin]:
 def lone_imports(
     module: cst.Module,
 ) -> Iterator[tuple[cst.SimpleStatementLine, cst.ImportFrom]]:
-    """``from`` imports that have a line of their own."""
+    """Yield ``from`` imports that have a line of their own."""
     for line in of_type(module, cst.SimpleStatementLine):
         if len(line.body) == 1 and isinstance(line.body[0], cst.ImportFrom):
             yield line, line.body[0]
 
 
 def used_names(module: cst.Module) -> set[str]:
-    """Names that a file uses, apart from importing them."""
+    """Collect names that a file uses, apart from importing them."""
     used: set[str] = set()
     _use(module, used)
     return used
@@ -160,7 +160,7 @@ def _above(line: cst.SimpleStatementLine, news: list[Any]) -> list[Any]:
 
 
 def from_import(source: str, names: Iterable[tuple[str, str]]) -> Any:
-    """A ``from`` import.
+    """Write a ``from`` import.
 
     Args:
         source (str): The module.
@@ -177,7 +177,7 @@ def from_import(source: str, names: Iterable[tuple[str, str]]) -> Any:
 def split_import(
     line: cst.SimpleStatementLine, rows: Iterable[tuple[str, str, str]]
 ) -> list[Any]:
-    """Statements that import from several modules in the place of one.
+    """Write an import from several modules in the place of one.
 
     Args:
         line (cst.SimpleStatementLine): The import.

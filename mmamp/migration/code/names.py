@@ -11,12 +11,12 @@ Node = TypeVar('Node', bound=cst.CSTNode)
 
 
 def code(node: cst.CSTNode) -> str:
-    """The source of a node."""
+    """Return the source of a node."""
     return cst.Module([]).code_for_node(node)
 
 
 def dotted(node: cst.CSTNode | None) -> str:
-    """``a.b.c`` of a name or of attributes of a name; empty for others."""
+    """Return ``a.b.c`` of a name or its attributes; empty for others."""
     if isinstance(node, cst.Name):
         return node.value
     if isinstance(node, cst.Attribute):
@@ -26,17 +26,17 @@ def dotted(node: cst.CSTNode | None) -> str:
 
 
 def find(node: cst.CSTNode, is_wanted: Callable[[Any], bool]) -> list[Any]:
-    """The nodes of a tree that are wanted, outer ones first."""
+    """Return the nodes of a tree that are wanted, outer ones first."""
     return [x for x in walk(node) if is_wanted(x)]
 
 
 def of_type(node: cst.CSTNode, kind: type[Node]) -> list[Node]:
-    """The nodes of a tree that are of a type, outer ones first."""
+    """Return the nodes of a tree that are of a type, outer ones first."""
     return find(node, lambda x: isinstance(x, kind))
 
 
 def variables(node: cst.CSTNode) -> set[str]:
-    """Names that are read or bound, without attributes and keywords."""
+    """Collect names read or bound, without attributes and keywords."""
     if isinstance(node, cst.Name):
         return {node.value}
     if isinstance(node, (cst.Attribute, cst.Arg)):
@@ -59,7 +59,7 @@ def rename(node: Node, names: Mapping[str, str]) -> Node:
 
 
 def variable_nodes(node: cst.CSTNode) -> Iterator[cst.Name]:
-    """Where names are read or bound, imports left aside."""
+    """Yield where names are read or bound, imports left aside."""
     if isinstance(node, cst.Name):
         yield node
     elif isinstance(node, (cst.Attribute, cst.Arg)):
@@ -70,7 +70,7 @@ def variable_nodes(node: cst.CSTNode) -> Iterator[cst.Name]:
 
 
 def bound_names(node: cst.CSTNode) -> set[str]:
-    """Names that a tree binds: targets, parameters, functions, classes."""
+    """Collect what a tree binds: targets, parameters, functions, classes."""
     return {name for x in walk(node) for name in _bound_by(x)}
 
 

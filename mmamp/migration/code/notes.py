@@ -99,6 +99,6 @@ class Notes(Findings[cst.CSTNode | None, cst.CSTNode]):
 
 
 def is_marked(statement: cst.CSTNode) -> bool:
-    """Whether something is left to do at a statement."""
+    """Tell whether something is left to do at a statement."""
     lines = getattr(statement, 'leading_lines', ())
     return any(x.comment and MARK in x.comment.value for x in lines)

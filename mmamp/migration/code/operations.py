@@ -49,7 +49,7 @@ class Recognizer:
         self.names = names
 
     def operations(self, statement: cst.CSTNode) -> list[Operation] | None:
-        """What a statement does; None if it does something else as well.
+        """Tell what a statement does; None if it does something else too.
 
         An empty list is a statement that only serves the loss scale.
         """
@@ -121,7 +121,7 @@ class Recognizer:
         return [Operation(BACKWARD, loss=code(loss), keywords=keywords)]
 
     def _apex(self, statement: cst.With) -> list[Operation] | None:
-        """``with amp.scale_loss(loss, optimizer) as scaled: ...``."""
+        """Read ``with amp.scale_loss(loss, optimizer) as scaled: ...``."""
         if len(statement.items) != 1:
             return None
         item = statement.items[0]
@@ -142,7 +142,7 @@ class Recognizer:
         return [inner[0]._replace(key=key, loss=loss)]
 
     def _alternatives(self, statement: cst.If) -> list[Operation] | None:
-        """The same thing done with and without a loss scale."""
+        """Read branches that do the same with and without a loss scale."""
         branches = [self._block(x) for x in _branches(statement)]
         if any(branch is None for branch in branches):
             return None
@@ -164,7 +164,7 @@ class Recognizer:
         ]
 
     def _waiting(self, statement: cst.If) -> list[Operation] | None:
-        """``if i % self.batch_accumulation_steps == 0: ...``."""
+        """Read ``if i % self.batch_accumulation_steps == 0: ...``."""
         number = _is_multiple_of(statement.test)
         if statement.orelse or not number:
             return None
@@ -184,7 +184,7 @@ def _is_of_apex(node: cst.Import | cst.ImportFrom) -> bool:
 
 
 def _tests(node: cst.CSTNode, names: Sequence[str]) -> bool:
-    """Whether a test asks if one of the names is there."""
+    """Tell whether a test asks if one of the names is there."""
     return code(node) in {
         *names,
         *(f'{name} is not None' for name in names),
@@ -211,7 +211,7 @@ def _agree(one: str | None, other: str | None) -> bool:
 
 
 def is_count(node: cst.CSTNode) -> str:
-    """A number of micro-batches, as source; empty if it is none."""
+    """Return a number of micro-batches as source; empty if it is none."""
     name = dotted(node)
     return name if 'accum' in name else ''
 
@@ -230,7 +230,7 @@ def _is_multiple_of(test: cst.CSTNode) -> str:
 
 
 def _division(node: cst.Assign | cst.AugAssign) -> list[Operation] | None:
-    """``loss = loss / float(n)`` and ``loss /= n``."""
+    """Read ``loss = loss / float(n)`` and ``loss /= n``."""
     if isinstance(node, cst.AugAssign):
         is_division = isinstance(node.operator, cst.DivideAssign)
         target, by = node.target, node.value
@@ -255,5 +255,5 @@ def _division(node: cst.Assign | cst.AugAssign) -> list[Operation] | None:
 
 
 def mentions(node: cst.CSTNode, name: str) -> bool:
-    """Whether a variable of that name is in a tree."""
+    """Tell whether a variable of that name is in a tree."""
     return any(x.value == name for x in of_type(node, cst.Name))

@@ -87,7 +87,7 @@ class Round(NamedTuple):
 
 
 def count_of(node: cst.CSTNode) -> str:
-    """The number of micro-batches that a loop goes over, as source."""
+    """Return the number of micro-batches of a loop, as source."""
     if (
         isinstance(node, cst.For)
         and isinstance(node.iter, cst.Call)
@@ -170,7 +170,7 @@ class Survey:
             self.unknown.append(node)
 
     def _is_harmless(self, node: cst.CSTNode) -> bool:
-        """Whether it asks for what an optimizer wrapper has as well."""
+        """Tell whether it asks for what an optimizer wrapper has as well."""
         uses = find(node, lambda x: mentions_directly(x, self.optimizer))
         groups = find(
             node,
@@ -189,7 +189,7 @@ class Survey:
         return len(uses) == len(groups) + len(handed) + len(parents)
 
     def rounds(self) -> list[Round]:
-        """The updates, in their order.
+        """Group the events into updates, in their order.
 
         Raises:
             Undecidable: If backward passes and steps do not match.
@@ -226,7 +226,7 @@ class Survey:
         raise Undecidable('zero_grad without a step', event.statement)
 
     def between(self, one: Any, other: Any) -> list[Any]:
-        """The statements between two, in the order of lines."""
+        """Return the statements between two, in the order of lines."""
         first = next(i for i, x in enumerate(self.order) if x is one)
         last = next(i for i, x in enumerate(self.order) if x is other)
         return self.order[first + 1 : last]
@@ -261,7 +261,7 @@ def _round(step: Event, waiting: list[Event], others: list[Event]) -> Round:
 
 
 def blocks_of(statement: Any) -> Iterator[cst.IndentedBlock]:
-    """The blocks of a compound statement that belong to the function."""
+    """Yield the blocks of a compound statement that the function runs."""
     if isinstance(statement, (cst.FunctionDef, cst.ClassDef)):
         return
     body = getattr(statement, 'body', None)
@@ -277,7 +277,7 @@ def blocks_of(statement: Any) -> Iterator[cst.IndentedBlock]:
 
 
 def heads_of(statement: Any) -> list[Any]:
-    """What a compound statement evaluates apart from its blocks."""
+    """Return what a compound statement evaluates apart from its blocks."""
     blocks = {id(x) for x in blocks_of(statement)}
     return _outside(statement, blocks)
 
@@ -295,23 +295,23 @@ def _outside(node: cst.CSTNode, blocks: set[int]) -> list[Any]:
 
 
 def mentions_directly(node: Any, name: str) -> bool:
-    """Whether a node is that variable."""
+    """Tell whether a node is that variable."""
     return isinstance(node, cst.Name) and node.value == name
 
 
 def returns(nodes: Sequence[cst.CSTNode]) -> bool:
-    """Whether a function can be left at one of the nodes."""
+    """Tell whether a function can be left at one of the nodes."""
     return any(of_type(node, cst.Return) for node in nodes)
 
 
 def freezes(node: cst.CSTNode, names: Names) -> bool:
-    """Whether a statement changes which parameters get gradients."""
+    """Tell whether a statement changes which parameters get gradients."""
     found = spelled(node, names)
     return any('requires_grad' in x or 'freeze' in x for x in found)
 
 
 def spelled(node: cst.CSTNode, names: Names) -> set[str]:
-    """What is named in a tree, here and where it is imported from."""
+    """Collect the names in a tree, also those where they are from."""
     found = of_type(node, cst.Name)
     return {x.value for x in found} | {names.last(x) for x in found}
 
@@ -322,7 +322,7 @@ HARMLESS = ('set_requires_grad', 'requires_grad', 'requires_grad_', 'no_grad')
 def touches_gradients(
     nodes: Sequence[cst.CSTNode], names: Names
 ) -> cst.CSTNode | None:
-    """The first of the nodes that reads or changes gradients."""
+    """Return the first of the nodes that reads or changes gradients."""
     for node in nodes:
         found = spelled(node, names)
         if any('grad' in x and x not in HARMLESS for x in found):

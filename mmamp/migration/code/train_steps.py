@@ -36,7 +36,7 @@ class TrainStep(NamedTuple):
 
 
 def train_steps(module: cst.Module) -> Iterator[TrainStep]:
-    """The training steps of a file that are still those of 0.x.
+    """Yield the training steps of a file that are still those of 0.x.
 
     One that has a mark is somebody's to finish by hand, and left out.
     """
@@ -50,7 +50,7 @@ def train_steps(module: cst.Module) -> Iterator[TrainStep]:
 
 
 def as_train_step(owner: cst.ClassDef, node: Any) -> TrainStep | None:
-    """A method as a training step of 0.x, if it is one."""
+    """Read a method as a training step of 0.x, if it is one."""
     if not isinstance(node, cst.FunctionDef):
         return None
     names = [x.name.value for x in node.params.params]
@@ -72,9 +72,9 @@ def change(
 
 
 def key_of(node: cst.CSTNode, optimizer: str) -> str | None:
-    """The source of ``KEY`` in ``optimizer[KEY]``; empty for ``optimizer``.
+    """Return the source of ``KEY`` in ``optimizer[KEY]``.
 
-    None if the node is neither of them.
+    Empty for ``optimizer`` itself, None for all else.
     """
     if isinstance(node, cst.Name) and node.value == optimizer:
         return ''
@@ -93,7 +93,7 @@ def key_of(node: cst.CSTNode, optimizer: str) -> str | None:
 
 
 def network_of(key: str) -> str:
-    """The network that an optimizer trains, as source.
+    """Return the network that an optimizer trains, as source.
 
     0.x looked each network up under the name of its optimizer.
     """
@@ -101,12 +101,12 @@ def network_of(key: str) -> str:
 
 
 def wrapper_of(optimizer: str, key: str) -> str:
-    """``optimizer[KEY]``, or ``optimizer`` where there is one only."""
+    """Write ``optimizer[KEY]``, or ``optimizer`` if there is one only."""
     return f'{optimizer}[{key}]' if key else optimizer
 
 
 def calls_of(node: cst.CSTNode, method: str) -> list[cst.Call]:
-    """Calls of any object's method of that name."""
+    """Return the calls of any object's method of that name."""
     return find(
         node,
         lambda x: (
@@ -118,5 +118,5 @@ def calls_of(node: cst.CSTNode, method: str) -> list[cst.Call]:
 
 
 def rebinds(step: TrainStep) -> bool:
-    """Whether a step puts something else in the place of its optimizer."""
+    """Tell whether a step puts something else in its optimizer's place."""
     return step.optimizer in bound_names(step.function.body)

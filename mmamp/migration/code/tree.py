@@ -25,7 +25,7 @@ def _field_names(kind: type) -> tuple[str, ...]:
 
 
 def children(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    """The nodes right below one, white space and comments included."""
+    """Yield the nodes right below one, white space and comments too."""
     for name in _field_names(type(node)):
         value = getattr(node, name)
         if isinstance(value, cst.CSTNode):
@@ -37,7 +37,7 @@ def children(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
 
 
 def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    """A tree without white space and comments, outer nodes first."""
+    """Yield a tree without white space and comments, outer nodes first."""
     yield node
     for child in children(node):
         if not isinstance(child, _SPACE):
@@ -45,7 +45,7 @@ def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
 
 
 def comments(node: cst.CSTNode) -> list[cst.Comment]:
-    """The comments of a tree."""
+    """Return the comments of a tree."""
     if isinstance(node, cst.Comment):
         return [node]
     return [x for child in children(node) for x in comments(child)]

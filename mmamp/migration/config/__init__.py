@@ -75,7 +75,7 @@ def migrate_configs(paths: Iterable[Path]) -> list[Result]:
 
 
 def with_bases(path: Path) -> list[Path]:
-    """A config file and all that it inherits from.
+    """Find all that a config file inherits from.
 
     Args:
         path (Path): Of the file.
@@ -141,7 +141,7 @@ class _Files:
         return result
 
     def _bases(self, source: Source, result: Result) -> tuple[Value, Value]:
-        """All that a file inherits, as it is and as it will be."""
+        """Return all that a file inherits, as it is and as it will be."""
         old, new = mapping(), mapping()
         for name in source.bases:
             try:
@@ -174,7 +174,7 @@ class _Files:
             _say_of_bases(source, result, Outcome.TODO, reason)
 
     def _effective(self, path: Path) -> tuple[Value, Value]:
-        """What a file and its bases give, as it is and as it will be."""
+        """Return what a file and its bases give, as they are and will be."""
         path = path.resolve()
         if path not in self.seen:
             # A file that is its own base, by whatever way.
@@ -215,7 +215,7 @@ def _convert(source: Source, old: Value) -> Context:
 
 
 def _is_new(config: Value) -> bool:
-    """Whether a config is of 1.x and nothing else."""
+    """Tell whether a config is of 1.x and nothing else."""
     names = set(config)
     # MMEngine still heeds this one.
     if names & (OLD_NAMES - {'find_unused_parameters'}):

@@ -61,7 +61,7 @@ class Context(Findings[Value | int | str, str]):
         return '_base_' in self.path.parts
 
     def get(self, *keys: str) -> Value | None:
-        """What is found at ``keys``, from the top inwards."""
+        """Return what is found at ``keys``, from the top inwards."""
         value = mapping(**self.values)
         for key in keys:
             if key not in value:
@@ -70,7 +70,7 @@ class Context(Findings[Value | int | str, str]):
         return value
 
     def has(self, name: str) -> bool:
-        """Whether a name is there and can be converted.
+        """Tell whether a name is there and can be converted.
 
         One that is set in several places of the file is not: that is said.
         """
@@ -168,7 +168,7 @@ class Context(Findings[Value | int | str, str]):
 
 
 def first_line(value: Value) -> int:
-    """Where a value begins in the file at hand; 0 if it is not in it."""
+    """Return the line where a value begins; 0 if the file has it not."""
     if value.line:
         return value.line
     lines = [line for x in value.children if (line := first_line(x))]

@@ -28,13 +28,13 @@ class NotConverted(Exception):
 
 
 def networks_of(hook: Value) -> list[str]:
-    """What the hook has averages of, by the names of these."""
+    """Return the names of what the hook has averages of."""
     keys = hook.get('module_keys')
     return [keys] if isinstance(keys, str) else list(keys or [])
 
 
 def ema_config(context: Context, hook: Value) -> Value:
-    """The arguments of a model's average.
+    """Make the arguments of a model's average.
 
     Raises:
         NotConverted: If there is no such average in 1.x.
@@ -51,7 +51,7 @@ def ema_config(context: Context, hook: Value) -> Value:
 
 
 def ema_hook(context: Context, hook: Value) -> Value:
-    """The average of a whole model, for one that is no GAN.
+    """Make the hook that averages a whole model, one that is no GAN.
 
     Raises:
         NotConverted: If there is no such average in 1.x.
@@ -73,7 +73,7 @@ def ema_hook(context: Context, hook: Value) -> Value:
 
 
 def of_mmagic(context: Context, hook: Value) -> Value:
-    """MMagic's hook of the same name, for models with ``is_use_ema``.
+    """Convert the hook for MMagic's models, those with ``is_use_ema``.
 
     Its momentum is the other one too; no average is made with one of a half
     or more, so that it tells which of the two a config means.
@@ -94,7 +94,7 @@ def of_mmagic(context: Context, hook: Value) -> Value:
 
 
 def _average(context: Context, hook: Value) -> dict[str, Value]:
-    """Which average, and how fast it follows."""
+    """Convert which average there is, and how fast it follows."""
     unknown = [x for x in hook.items or {} if x not in _KNOWN]
     if unknown:
         raise NotConverted(f'{", ".join(unknown)}: not known')
@@ -141,7 +141,7 @@ def _weight_of_new(momentum: Value) -> Value:
 def _in_updates(
     context: Context, hook: Value, name: str, calls: int
 ) -> Value | None:
-    """A number of iterations as one of the generator's updates."""
+    """Convert a number of iterations to one of the generator's updates."""
     if name not in hook:
         return None
     value = hook[name]
@@ -165,7 +165,7 @@ def _in_updates(
 
 
 def _calls_per_turn(context: Context) -> int:
-    """Iterations from one turn of the generator to the next."""
+    """Count the iterations from one turn of the generator to the next."""
     for keys in (('train_cfg',), ('model', 'train_cfg')):
         old = context.get(*keys, 'disc_steps')
         if old is not None and isinstance(old.plain, int):

@@ -49,7 +49,7 @@ class Environment(dict[str, Any]):
         return touched
 
     def evaluate(self, node: cst.BaseExpression) -> Any:
-        """What an expression is, or ``UNKNOWN``."""
+        """Return what an expression is, or ``UNKNOWN``."""
         code = cst.Module([]).code_for_node(node)
         try:
             tree = ast.parse(f'({code}\n)', mode='eval')
@@ -82,7 +82,7 @@ METHODS = {
 
 
 def _is_harmless(tree: ast.AST) -> bool:
-    """Whether running it can do nothing but make values."""
+    """Tell whether running it can do nothing but make values."""
     return not any(
         isinstance(x, _NEVER_RUN)
         or (isinstance(x, ast.Attribute) and x.attr not in METHODS)

@@ -31,7 +31,7 @@ TAKEN_BACK = ('param_scheduler', 'val_cfg', 'visualizer', 'log_processor')
 
 
 def on_top(old_base: Value, new_base: Value, own: Value) -> Value:
-    """What a config holds in all.
+    """Put together what a config holds in all.
 
     Where the file at hand speaks of a thing as 1.x does and its base as 0.x,
     the base's word is taken as it will be once it is migrated.

@@ -12,7 +12,7 @@ from .values import Value, difference, literal
 def what_to_say(
     own: Value, old: Value, context: Context, base: Value
 ) -> tuple[dict[str, Value], set[str]]:
-    """What a file says anew, and what it need not say any more."""
+    """Find what a file says anew, and what it need not say any more."""
     new = context.values
     changed: dict[str, Value] = {}
     gone = {name for name in own if name not in new}
@@ -38,7 +38,7 @@ def what_to_say(
 
 
 def _stands(own: Value, part: Value) -> bool:
-    """Whether a statement says already what is to be said."""
+    """Tell whether a statement says already what is to be said."""
     return part.is_verbatim and part.source is own.source
 
 

@@ -103,7 +103,7 @@ def read(path: Path, text: str) -> Source:
 def assignment(
     statement: cst.BaseStatement | cst.BaseSmallStatement,
 ) -> tuple[str, cst.BaseExpression] | None:
-    """The name and the value of ``name = value``; None for all else."""
+    """Return name and value of ``name = value``; None for all else."""
     if isinstance(statement, cst.SimpleStatementLine):
         if len(statement.body) != 1:
             return None
@@ -123,7 +123,7 @@ def assignment(
 
 
 def is_import(statement: cst.CSTNode) -> bool:
-    """Whether a statement imports something, and does nothing else."""
+    """Tell whether a statement imports something, and does nothing else."""
     return isinstance(statement, cst.SimpleStatementLine) and all(
         isinstance(x, (cst.Import, cst.ImportFrom)) for x in statement.body
     )
@@ -132,7 +132,7 @@ def is_import(statement: cst.CSTNode) -> bool:
 def entries(
     node: cst.BaseExpression,
 ) -> list[tuple[str, cst.BaseExpression, cst.CSTNode]] | None:
-    """Keys, values and elements of a dict written out; None for all else."""
+    """Return keys, values, elements of a dict written out, or None."""
     found: list[tuple[str, cst.BaseExpression, cst.CSTNode]] = []
     if isinstance(node, cst.Call):
         if not isinstance(node.func, cst.Name) or node.func.value != 'dict':
@@ -156,7 +156,7 @@ def entries(
 
 
 def _of_bases(node: cst.BaseExpression) -> set[tuple[str, ...]]:
-    """The keys of ``_base_.a.b``, wherever they are in an expression."""
+    """Find the keys of every ``_base_.a.b`` in an expression."""
     code = cst.Module([]).code_for_node(node)
     return {
         tuple(found[1:].split('.'))
@@ -192,12 +192,12 @@ class _Reader:
 
 
 def names_in(node: cst.BaseExpression) -> frozenset[str]:
-    """The variables that an expression refers to."""
+    """Return the variables that an expression refers to."""
     return read_names(f'({cst.Module([]).code_for_node(node)}\n)')
 
 
 def read_names(code: str) -> frozenset[str]:
-    """The variables that a piece of source refers to."""
+    """Return the variables that a piece of source refers to."""
     try:
         walk = ast.walk(ast.parse(code))
     except SyntaxError:

@@ -21,7 +21,7 @@ class CannotWrite(Exception):
 
 
 def render(value: Value, column: int = 0) -> str:
-    """The source of a value.
+    """Write the source of a value.
 
     What the file at hand says itself is taken from it as it stands, comments
     and all.
@@ -49,7 +49,7 @@ def render(value: Value, column: int = 0) -> str:
 
 
 def comments_of(text: str) -> list[str]:
-    """The comments in a piece of source, in order."""
+    """Return the comments in a piece of source, in order."""
     try:
         tree = cst.parse_module(text)
     except cst.ParserSyntaxError:
@@ -144,7 +144,7 @@ def _key(value: Value) -> Any:
 
 
 def _around(value: Value) -> dict[Any, tuple[list[str], str]]:
-    """The comments above and behind of what is kept of a value's source."""
+    """Return the comments above and behind the parts of a value."""
     nodes: list[tuple[Any, cst.CSTNode]]
     if value.source is None:
         return {}

@@ -112,37 +112,37 @@ class Value:
         return (self.items or {})[key]
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The plain value of an item."""
+        """Return the plain value of an item."""
         return self[key].plain if key in self else default
 
     def __iter__(self) -> Iterator[str]:
-        """Over the keys of its items."""
+        """Iterate over the keys of its items."""
         return iter(self.items or {})
 
     def child(self, key: str) -> Value | None:
-        """An item, if it is there."""
+        """Return an item, if it is there."""
         return (self.items or {}).get(key)
 
     def without(self, *keys: str) -> Value:
-        """The same dict, less these keys."""
+        """Return the same dict, less these keys."""
         items = {k: v for k, v in (self.items or {}).items() if k not in keys}
         return replace(self, items=items)
 
     def with_items(self, **items: Value) -> Value:
-        """The same dict, with these added or put in place."""
+        """Return the same dict, with these added or put in place."""
         return replace(self, items={**(self.items or {}), **items})
 
     def with_elements(self, elements: list[Value]) -> Value:
-        """The same list, of these elements."""
+        """Return the same list, of these elements."""
         return replace(self, elements=elements)
 
     def renamed(self, **names: str) -> Value:
-        """The same dict with other keys, in the same order."""
+        """Return the same dict with other keys, in the same order."""
         items = {names.get(k, k): v for k, v in (self.items or {}).items()}
         return replace(self, items=items)
 
     def inherited(self) -> Value:
-        """The same, seen from a file that has it from a base."""
+        """Return the same, seen from a file that has it from a base."""
         if self.items is not None:
             items = {k: v.inherited() for k, v in self.items.items()}
             return Value(items=items)
@@ -158,7 +158,7 @@ def _is_kept(now: Value, written: Value) -> bool:
 
 
 def is_known(plain: Any) -> bool:
-    """Whether no part of a plain value is unknown."""
+    """Tell whether no part of a plain value is unknown."""
     if plain is UNKNOWN:
         return False
     if isinstance(plain, dict):
@@ -169,7 +169,7 @@ def is_known(plain: Any) -> bool:
 
 
 def literal(value: Any) -> Value:
-    """A value that is in no file yet."""
+    """Make a value that is in no file yet."""
     if isinstance(value, dict) and all(
         isinstance(k, str) and k.isidentifier() for k in value
     ):
@@ -180,17 +180,17 @@ def literal(value: Any) -> Value:
 
 
 def listing(*elements: Value) -> Value:
-    """A list that is in no file yet, of values that may be."""
+    """Make a list that is in no file yet, of values that may be."""
     return Value(elements=list(elements))
 
 
 def mapping(**items: Value) -> Value:
-    """A dict that is in no file yet, of values that may be."""
+    """Make a dict that is in no file yet, of values that may be."""
     return Value(items=items)
 
 
 def derived(value: Value, template: str, plain: Any) -> Value:
-    """A value that is computed from another one.
+    """Make a value that is computed from another one.
 
     Args:
         value (Value): What it is computed from.
@@ -213,7 +213,7 @@ def derived(value: Value, template: str, plain: Any) -> Value:
 
 
 def merge(base: Value, own: Value) -> Value:
-    """What a config holds that inherits ``base`` and says ``own``.
+    """Return what a config holds that inherits ``base``, says ``own``.
 
     As MMCV and MMEngine do it: dicts are merged, ``_delete_=True`` puts the
     new in place of the old, all else is replaced.
@@ -231,7 +231,7 @@ def merge(base: Value, own: Value) -> Value:
 
 
 def difference(base: Value | None, new: Value) -> Value | None:
-    """What has to be said on top of ``base`` to get ``new``; None: nothing."""
+    """Find what makes ``new`` of ``base`` if it is said; None: nothing."""
     if base is None:
         return new
     if not base.is_dict or not new.is_dict:
@@ -253,7 +253,7 @@ def difference(base: Value | None, new: Value) -> Value | None:
 
 
 def same(a: Value, b: Value) -> bool:
-    """Whether two values are known to be the same."""
+    """Tell whether two values are known to be the same."""
     one, other = a.plain, b.plain
     return a is b or (is_known(one) and is_known(other) and _equal(one, other))
 

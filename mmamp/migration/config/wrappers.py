@@ -19,7 +19,7 @@ def warn_of_effect(context: Context, at: Value) -> None:
 
 
 def is_several(wrapper: Value) -> bool:
-    """Whether an ``optim_wrapper`` has an entry for each network."""
+    """Tell whether an ``optim_wrapper`` has an entry for each network."""
     if 'optimizer' in wrapper or 'type' in wrapper:
         return False
     return any(key not in NOT_ENTRIES for key in wrapper)
@@ -39,7 +39,7 @@ def for_each(context: Context, change: Callable[[Value], Value]) -> None:
 
 
 def in_amp(entry: Value, loss_scale: Value | None) -> Value:
-    """The entry in mixed precision; ``loss_scale`` None: as by default."""
+    """Put an entry in mixed precision; no scale: that by default."""
     items = {'type': literal(AMP), **(entry.without('type').items or {})}
     if loss_scale is not None:
         items['loss_scale'] = loss_scale
@@ -47,7 +47,7 @@ def in_amp(entry: Value, loss_scale: Value | None) -> Value:
 
 
 def in_float32(entry: Value) -> Value:
-    """The entry as it is without mixed precision."""
+    """Return the entry as it is without mixed precision."""
     if entry.get('type') != AMP:
         return entry
     plain = literal('OptimWrapper')
@@ -55,7 +55,7 @@ def in_float32(entry: Value) -> Value:
 
 
 def loss_scale_of(context: Context, name: str, old: Value) -> Value | None:
-    """What a ``loss_scale`` of 0.x is in 1.x.
+    """Convert a ``loss_scale`` of 0.x.
 
     Args:
         context (Context): The config.

@@ -93,7 +93,7 @@ class _Page:
         return self.slots.index(self.place[name])
 
     def needed(self, gone: set[str], changed: dict[str, Value]) -> set[str]:
-        """Which of the names are variables of what stays in the file."""
+        """Find which of the names are variables of what stays in the file."""
         found: set[str] = set()
         names = [x.all_names for x in changed.values()]
         names += [
@@ -126,7 +126,7 @@ class _Page:
         self.new[name] = slot
 
     def _room(self, name: str, origins: list[str]) -> _Slot:
-        """Where a new statement goes: where the first of the old was."""
+        """Find the place of a new statement: that of the first old one."""
         own = [self.place[x] for x in (name, *origins) if x in self.place]
         if own:
             return min(own, key=self.slots.index)
@@ -195,7 +195,7 @@ class _Page:
         return text + newline if self.module.has_trailing_newline else text
 
     def _save_comments(self) -> None:
-        """Comments of what was replaced go over what replaces it."""
+        """Put comments of what was replaced over what replaces it."""
         now = Counter(
             comment
             for slot in self.slots

@@ -107,7 +107,7 @@ def verify(path: Path) -> Verification:
 
 
 def _load(path: Path) -> tuple[dict[str, Any], str]:
-    """A config, or why it cannot be loaded."""
+    """Load a config, or tell why it cannot be loaded."""
     try:
         cfg = Config.fromfile(path, import_custom_modules=False)
         return cfg.to_dict(), ''
@@ -117,7 +117,7 @@ def _load(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def _told(error: Exception) -> str:
-    """An error in one line; of a long explanation, how it begins."""
+    """Put an error in one line; of a long explanation, how it begins."""
     text = str(error.args[0] if isinstance(error, KeyError) else error)
     text = ' '.join(text.split()).partition('. ')[0]
     return f'{type(error).__name__}: {text}'

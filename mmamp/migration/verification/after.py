@@ -23,7 +23,7 @@ def new_run(
     turns: dict[str, list[int]],
     rates: Rates,
 ) -> Run:
-    """What a 1.x config sets.
+    """Build the optimizers of a 1.x config, and read what it sets.
 
     Args:
         cfg (dict): The config, with its bases.
@@ -63,7 +63,7 @@ def new_run(
 
 
 def _check_type(optimizer: dict[str, Any]) -> None:
-    """MMEngine would only say that None cannot be called."""
+    """Refuse an unknown type: MMEngine would say that None is no callable."""
     kind = optimizer.get('type')
     if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
         raise ValueError(
@@ -119,7 +119,7 @@ def _scale(entry: dict[str, Any]) -> float | dict[str, Any] | None:
 def _updates(
     cfg: dict[str, Any], name: str, entries: dict[str, Any]
 ) -> Fraction:
-    """Updates of a network in an iteration."""
+    """Count the updates of a network in an iteration."""
     counts: dict[str, int] = {
         k: x.get('accumulative_counts', 1) for k, x in entries.items()
     }
@@ -168,7 +168,7 @@ def _schedule(
 
 
 def _main_group(wrapper: OptimWrapper) -> dict[str, Any]:
-    """A parameter group without a factor of its own, if there is one."""
+    """Return a parameter group without a factor, if there is one."""
     groups, lr = (
         wrapper.optimizer.param_groups,
         wrapper.optimizer.defaults['lr'],

@@ -24,7 +24,7 @@ BATCH_NORMS = (
 
 
 def old_run(cfg: dict[str, Any], probes: dict[str, nn.Module]) -> Run:
-    """What a 0.x config sets.
+    """Read what a 0.x config sets.
 
     Args:
         cfg (dict): The config, with its bases.
@@ -40,7 +40,7 @@ def old_run(cfg: dict[str, Any], probes: dict[str, nn.Module]) -> Run:
 
 
 def old_optimizers(cfg: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The optimizers, by network; a single one's name is empty."""
+    """Return the optimizers, by network; a single one's name is empty."""
     found: dict[str, Any] | None = cfg.get('optimizers') or cfg.get(
         'optimizer'
     )
@@ -52,7 +52,7 @@ def old_optimizers(cfg: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _of_train_cfg(train_cfg: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Where models make their optimizers themselves."""
+    """Return the optimizers that a model makes itself of its settings."""
     if 'lr_g' in train_cfg:
         return {
             name: dict(ADAM, lr=train_cfg[f'lr_{name[0]}'])
@@ -71,7 +71,7 @@ def _length(cfg: dict[str, Any]) -> tuple[int | None, bool]:
 
 
 def _is_of_mmcv(cfg: dict[str, Any]) -> bool:
-    """Whether MMCV's own hooks step, not the models of the GAN projects.
+    """Tell whether MMCV's own hooks step, not the models of the GAN projects.
 
     MMGeneration and MMEditing ignore ``optimizer_config`` and ``fp16``.
     """
@@ -114,7 +114,7 @@ def _settings(
 
 
 def parameters(network: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Names of parameters, and the modules that they belong to."""
+    """Return names of parameters, and the modules that they belong to."""
     return [
         (f'{name}.{key}', module)
         for name, module in network.named_modules()
@@ -123,7 +123,7 @@ def parameters(network: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def _with_defaults(kind: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The options, with those that the optimizer's class has by itself."""
+    """Add the options that the optimizer's class has by itself."""
     cls = OPTIMIZERS.get(kind)
     if cls is None:
         return options
@@ -140,7 +140,7 @@ def _of_parameter(
     options: dict[str, Any],
     paramwise: dict[str, Any],
 ) -> tuple[Any, Any]:
-    """Learning rate and weight decay, as MMCV's constructor sets them."""
+    """Return learning rate and weight decay as set by MMCV's constructor."""
     lr, decay = options.get('lr'), options.get('weight_decay')
     custom = paramwise.get('custom_keys') or {}
     for key in sorted(sorted(custom), key=len, reverse=True):
@@ -191,7 +191,7 @@ def _of_loss_scale(given: Any) -> float | dict[str, Any]:
 
 
 def _counts(cfg: dict[str, Any], name: str) -> tuple[int, Fraction]:
-    """Micro-batches of an update, and updates in an iteration."""
+    """Count the micro-batches of an update and the updates an iteration."""
     model = str((cfg.get('model') or {}).get('type'))
     train_cfg = cfg.get('train_cfg') or {}
     is_generator, is_discriminator = role(name)
@@ -227,7 +227,7 @@ INNER_LOOPS: dict[str, Callable[[dict[str, Any], bool], int]] = {
 
 
 def alternating(train_cfg: dict[str, Any], is_generator: bool) -> Fraction:
-    """Updates in an iteration where the generator's turn is every n-th."""
+    """Count the updates in an iteration if the turns alternate."""
     steps = train_cfg.get('disc_steps', train_cfg.get('disc_step', 1))
     if is_generator:
         return Fraction(1, max(steps, 1))
@@ -235,5 +235,5 @@ def alternating(train_cfg: dict[str, Any], is_generator: bool) -> Fraction:
 
 
 def role(name: str) -> tuple[bool, bool]:
-    """Whether a network generates, and whether it discriminates."""
+    """Tell whether a network generates, and whether it discriminates."""
     return name.startswith('gen'), name.startswith('disc')

@@ -31,7 +31,7 @@ class Row:
 
 
 def sample_points(schedule: Schedule, total: int | None) -> list[int]:
-    """Iterations at which to look at a learning rate.
+    """Choose the iterations at which to look at a learning rate.
 
     Args:
         schedule (Schedule): The old one.
@@ -47,14 +47,14 @@ def sample_points(schedule: Schedule, total: int | None) -> list[int]:
 
 
 def quarters(total: int) -> list[int]:
-    """Five iterations of a run, from the first to the last."""
+    """Return five iterations of a run, from the first to the last."""
     return [min(total * k // 4, total - 1) for k in range(5)]
 
 
 def compare(
     before: Run, after: Run, points: dict[str, list[int]]
 ) -> list[Row]:
-    """All settings of all networks.
+    """Compare all settings of all networks.
 
     Args:
         before (Run): What the 0.x config does.
@@ -85,7 +85,7 @@ def _kind(settings: Settings | None) -> str:
 def _pairs(
     old: Settings, new: Settings, before: Run, after: Run
 ) -> list[tuple[str, Any, Any]]:
-    """What a setting is, before and after, as it is shown."""
+    """Return each setting, before and after, as it is shown."""
     pairs = [('optimizer', old.optimizer, new.optimizer)]
     for key in {**old.options, **new.options}:
         one, other = _option(old, key), _option(new, key)
@@ -199,7 +199,7 @@ def _along(schedule: Schedule, points: list[int]) -> str:
 
 
 def _is_near(old: Schedule, value: float, i: int) -> bool:
-    """Whether a learning rate is right, if perhaps a step early or late."""
+    """Tell whether a learning rate is right, or a step early or late."""
     assert old.at is not None
     around = [old.at(max(i + d, 0)) for d in (-old.slack, 0, old.slack)]
     margin = 0.01 * max(around) + 1e-12

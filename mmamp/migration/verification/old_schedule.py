@@ -12,7 +12,7 @@ from .settings import CONSTANT, EPOCH, Run, Schedule
 def old_schedule(
     config: dict[str, Any] | None, lr: float, run: Run
 ) -> Schedule:
-    """The learning rate that MMCV's, or MMGeneration's, hooks set.
+    """Compute the learning rate that MMCV's or MMGeneration's hooks set.
 
     Args:
         config (dict, optional): ``lr_config``.
@@ -131,7 +131,7 @@ _POLICIES: dict[str, Callable[[dict[str, Any], float, int | None], _Made]] = {
 
 
 def _warmed_up(config: dict[str, Any], schedule: Schedule) -> Schedule:
-    """The warm-up is a factor on what the policy gives meanwhile."""
+    """Multiply what a policy gives by the factor of the warm-up."""
     kind, ratio = config['warmup'], config.get('warmup_ratio', 0.1)
     length = config.get('warmup_iters', 0)
     if config.get('warmup_by_epoch'):

@@ -88,5 +88,5 @@ class Run:
 
 
 def dynamic(options: dict[str, Any]) -> dict[str, Any]:
-    """A dynamic loss scale, with what is not said filled in."""
+    """Fill in what is not said of a dynamic loss scale."""
     return {**SCALER, **options}

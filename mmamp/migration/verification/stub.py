@@ -32,7 +32,7 @@ def add(model: nn.Module, name: str, network: nn.Module) -> None:
 
 
 def stub_of(old: dict[str, dict[str, Any]], new: dict[str, Any]) -> nn.Module:
-    """A model with the networks that either config names.
+    """Build a model with the networks that either config names.
 
     Args:
         old (dict[str, dict]): The old optimizers, by network.
@@ -56,7 +56,7 @@ def stub_of(old: dict[str, dict[str, Any]], new: dict[str, Any]) -> nn.Module:
 
 
 def _custom_keys(configs: Any) -> set[str]:
-    """Keys of every ``custom_keys``, at any depth, that can be names."""
+    """Collect the keys of ``custom_keys``, at any depth, that can be names."""
     found: set[str] = set()
     if isinstance(configs, list):
         for child in configs:
@@ -71,7 +71,7 @@ def _custom_keys(configs: Any) -> set[str]:
 
 
 def _example(pattern: str) -> str:
-    """A name that matches a pattern."""
+    """Think of a name that matches a pattern."""
     name = re.sub(r'\.[*+]', 'x', pattern).replace('\\', '')
     if re.fullmatch(pattern, name) is None:
         raise ValueError(

@@ -63,7 +63,7 @@ def apply(module: cst.Module, notes: Notes) -> cst.Module:
 
 
 def _uses(step: TrainStep, names: Names) -> Iterator[_Use]:
-    """``zero_grad``, one call of a method of the model's, ``step``."""
+    """Find ``zero_grad``, one call of a model's method, and ``step``."""
     recognizer = Recognizer(step.optimizer, names)
     for block in of_type(step.function, cst.IndentedBlock):
         lines = list(block.body)
@@ -92,7 +92,7 @@ def _is_only_use(module: cst.Module, use: _Use) -> bool:
 
 
 def _call(use: _Use) -> cst.Call:
-    """The call, with the wrapper."""
+    """Pass the wrapper to the call."""
     wrapper = wrapper_of(use.step.optimizer, use.key)
     no_space = cst.SimpleWhitespace('')
     new = cst.Arg(
@@ -111,7 +111,7 @@ def _call(use: _Use) -> cst.Call:
 def _method(
     method: cst.FunctionDef, use: _Use, notes: Notes, names: Names
 ) -> cst.FunctionDef | None:
-    """The method, with the wrapper; None if it is not understood."""
+    """Have the method take the wrapper; None if it is not understood."""
     params = method.params
     if WRAPPER in variables(method) or not _are_plain(params):
         return None
@@ -168,7 +168,7 @@ def _are_plain(params: cst.Parameters) -> bool:
 def _updates(
     events: list[Event], taken: set[str]
 ) -> dict[cst.CSTNode, Sequence[Any]]:
-    """One update with the sum of the losses, where the last one was."""
+    """Update once with the sum of the losses, where the last one was."""
     total = 'total_loss'
     while total in taken:
         total += '_sum'

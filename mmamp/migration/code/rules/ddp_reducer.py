@@ -31,7 +31,7 @@ def apply(module: cst.Module, notes: Notes) -> cst.Module:
 
 
 def _is_reducer_block(node: cst.If) -> bool:
-    """``if ddp_reducer is not None: ddp_reducer.prepare...(...)``."""
+    """Recognize ``if ddp_reducer is not None: ddp_reducer.f(...)``."""
     return (
         code(node.test) in ('ddp_reducer', 'ddp_reducer is not None')
         and node.orelse is None

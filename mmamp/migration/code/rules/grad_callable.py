@@ -75,7 +75,7 @@ def _argument(arg: cst.Arg, grad: cst.BaseExpression) -> cst.Arg:
 
 
 def _assignment(node: cst.Assign, grad: cst.BaseExpression) -> cst.Assign:
-    """``data['loss_scaler'] = loss_scaler``."""
+    """Convert ``data['loss_scaler'] = loss_scaler``."""
     target = node.targets[0].target
     if not (
         len(node.targets) == 1

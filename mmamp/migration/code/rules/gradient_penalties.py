@@ -108,7 +108,7 @@ def _fresh(name: str, taken: set[str]) -> str:
 
 
 def _without(node: cst.If) -> list[Any]:
-    """What is left of a branch on the loss scale."""
+    """Return what is left of a branch on the loss scale."""
     rest = node.orelse
     while isinstance(rest, cst.If) and code(rest.test) in (SCALER, APEX):
         rest = rest.orelse
@@ -122,7 +122,7 @@ def _without(node: cst.If) -> list[Any]:
 
 
 def _without_apex(module: cst.Module, names: set[str]) -> cst.Module:
-    """Calls of what was converted leave ``use_apex_amp`` out."""
+    """Take ``use_apex_amp`` out of the calls of what was converted."""
     news: dict[cst.CSTNode, cst.CSTNode] = {}
     for owner in of_type(module, cst.ClassDef):
         calls = of_type(owner, cst.Call)

@@ -66,7 +66,7 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _moved(source: str, name: str) -> tuple[str, str] | None:
-    """Where an attribute of a module of mmcv is now: module and name."""
+    """Return the module and name that an attribute of mmcv has now."""
     if source.partition('.')[0] != 'mmcv' or name not in MOVES:
         return None
     part = source.removeprefix('mmcv')
@@ -79,12 +79,12 @@ def _moved(source: str, name: str) -> tuple[str, str] | None:
 
 
 def _is_of_mmcv(line: cst.CSTNode) -> bool:
-    """Whether a statement imports mmcv or a part of it, and nothing else."""
+    """Tell whether a statement imports nothing but mmcv or a part."""
     return _module(line).partition('.')[0] == 'mmcv'
 
 
 def _module(line: Any) -> str:
-    """The module that a statement imports, as a whole and alone."""
+    """Return the module that a statement imports as a whole and alone."""
     if not bound_by_import(line):
         return ''
     node = line.body[0]
@@ -123,7 +123,7 @@ def _with_marks(module: cst.Module, notes: Notes) -> cst.Module:
 
 
 def _attributes(module: cst.Module, source: str, names: Names) -> list[str]:
-    """What a file takes of a module: names in it."""
+    """Return the names of a module that a file takes by attributes."""
     found = (
         names.imported(x)
         for x in find(module, lambda x: isinstance(x, cst.Attribute))
@@ -138,7 +138,7 @@ def _attributes(module: cst.Module, source: str, names: Names) -> list[str]:
 
 
 def _plain(line: Any, module: cst.Module) -> list[Any]:
-    """``import mmcv``, unless the file has that."""
+    """Write ``import mmcv``, unless the file has that."""
     if any(_module(x) == 'mmcv' for x in module.body):
         return []
     new = cst.parse_statement('import mmcv')

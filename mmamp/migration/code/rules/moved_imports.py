@@ -56,7 +56,7 @@ def _is_from(line: Any, source: str) -> bool:
 def _move(
     source: str, alias: tuple[str, str], names: dict[str, str], bound: set[str]
 ) -> Row:
-    """Where a name is imported from now, and as what."""
+    """Return where a name is imported from now, and as what."""
     there, here = alias
     part = source.removeprefix('mmcv')
     if there not in MOVES or not any(is_in(part, x) for x in FROM):

@@ -58,7 +58,7 @@ def _number(node: cst.CSTNode | None) -> int:
 
 
 def _rules(call: cst.Call, names: Names) -> list[str]:
-    """What of the network stays in float32, if its size is known."""
+    """Write the rule of what stays in float32, if the size is known."""
     given = _arguments(call)
     kind = names.last(call.func) or dotted(call.func)
     if 'type' in given:

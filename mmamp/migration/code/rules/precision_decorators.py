@@ -157,7 +157,7 @@ class _Decorators(Transformer):
 def _parts(
     decorator: cst.Decorator, names: Names
 ) -> tuple[str, list[cst.Arg]]:
-    """The name that a decorator has where it is from, and its arguments."""
+    """Return a decorator's name where it is from, and its arguments."""
     node = decorator.decorator
     args: list[cst.Arg] = []
     if isinstance(node, cst.Call):
@@ -166,7 +166,7 @@ def _parts(
 
 
 def _arguments(node: cst.FunctionDef, args: list[cst.Arg]) -> list[str]:
-    """The arguments that the decorator cast; empty for all of them."""
+    """Return the arguments that the decorator cast; empty for all."""
     for i, arg in enumerate(args):
         if arg.keyword.value == 'apply_to' if arg.keyword else i == 0:
             strings = of_type(arg.value, cst.SimpleString)

@@ -74,7 +74,7 @@ def apply(module: cst.Module, notes: Notes) -> cst.Module:
 
 
 def _is_place(source: str) -> bool:
-    """Whether a module may be one that has the registries of a project."""
+    """Tell whether a module may have the registries of a project."""
     if source.partition('.')[0] in OTHERS:
         return False
     last = source.rpartition('.')[2]
@@ -98,7 +98,7 @@ class _Uses:
                 self.calls.setdefault(call.func.value, []).append(call)
 
     def are_free(self, name: str) -> bool:
-        """Whether a registry can have its new name in all of the file."""
+        """Tell whether a registry can have its new name in all of the file."""
         return (
             name in self.names
             and name not in self.strings
@@ -106,7 +106,7 @@ class _Uses:
         )
 
     def are_calls(self, there: str, here: str) -> bool:
-        """Whether a function is called in ways that are understood."""
+        """Tell whether a function is called in ways that are understood."""
         calls = self.calls.get(here, [])
         return (
             bool(calls)
@@ -119,7 +119,7 @@ class _Uses:
 
 
 def _new_args(name: str, args: Sequence[cst.Arg]) -> list[cst.Arg] | None:
-    """Arguments of ``MODELS.build``; None if it does not take such."""
+    """Return arguments for ``MODELS.build``; None if it takes no such."""
     if any(x.star for x in args) or not args or args[0].keyword:
         return None
     first, *others = args
@@ -217,7 +217,7 @@ def _converted(
 
 
 def _of_place(name: str) -> str:
-    """Last part of a name that is of a project's registries, or nothing."""
+    """Return the last part of a name of a project's registries."""
     source, _, last = name.rpartition('.')
     return last if _is_place(source) else ''
 

@@ -30,7 +30,7 @@ def apply(module: cst.Module, notes: Notes) -> cst.Module:
 
 
 def _registration(node: cst.BaseExpression, names: Names) -> str:
-    """Into which registry, and as what; empty for other decorators."""
+    """Tell registry and arguments; empty for other decorators."""
     called = node.func if isinstance(node, cst.Call) else node
     for registry in REGISTRIES.values():
         name = f'{registry}.register_module'

@@ -55,7 +55,7 @@ def _lines(node: cst.CSTNode) -> list[cst.SimpleStatementLine]:
 
 
 def _target(node: cst.CSTNode) -> str:
-    """The name that a statement gives the iteration; empty if it does not."""
+    """Return the name a statement gives the iteration; empty if none."""
     if isinstance(node, cst.SimpleStatementLine):
         assign = node.body[0] if len(node.body) == 1 else None
         if (
@@ -78,13 +78,13 @@ def _target(node: cst.CSTNode) -> str:
 
 
 def _falls_back(node: cst.Else) -> bool:
-    """Whether a branch has the model's own counter, and nothing else."""
+    """Tell whether a branch has the model's own counter, and nothing else."""
     used = {dotted(x) for x in of_type(node, cst.Attribute)}
     return used == {COUNTER} and len(node.body.body) <= 2
 
 
 def _counts(node: cst.If) -> bool:
-    """``if hasattr(self, 'iteration'): self.iteration += 1``."""
+    """Recognize ``if hasattr(self, 'iteration'): self.iteration += 1``."""
     return (
         code(node.test).replace('"', "'") == "hasattr(self, 'iteration')"
         and node.orelse is None

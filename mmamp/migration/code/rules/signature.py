@@ -78,7 +78,7 @@ def _params(
 
 
 def _on_one_line(function: cst.FunctionDef) -> cst.FunctionDef:
-    """A signature without the line breaks that it does not need any more."""
+    """Take out the line breaks that a signature needs no more."""
     params = function.params.params
     bare = [x.with_changes(comma=cst.MaybeSentinel.DEFAULT) for x in params]
     head = f'def train_step({", ".join(map(code, bare))})'
@@ -108,12 +108,12 @@ def _mark(
 
 
 def _innermost(node: cst.CSTNode) -> list[Any]:
-    """Simple statements, and compound ones whose heads are looked at."""
+    """Return the simple statements of a tree, at any depth."""
     return of_type(node, cst.SimpleStatementLine)
 
 
 def _parents_calls(function: cst.FunctionDef) -> list[cst.Call]:
-    """Calls of ``super().train_step``."""
+    """Return the calls of ``super().train_step``."""
     return [
         x
         for x in of_type(function.body, cst.Call)
@@ -125,7 +125,7 @@ def _parents_calls(function: cst.FunctionDef) -> list[cst.Call]:
 
 
 def _for_parent(call: cst.Call) -> cst.Call:
-    """A call of the parent's step with the arguments of 1.x."""
+    """Give a call of the parent's step the arguments of 1.x."""
     args = [
         x.with_changes(keyword=None, equal=cst.MaybeSentinel.DEFAULT)
         if x.keyword
@@ -139,7 +139,7 @@ def _for_parent(call: cst.Call) -> cst.Call:
 
 
 def _is_abstract(function: cst.FunctionDef) -> bool:
-    """Whether there is nothing in it but a docstring, pass or raise."""
+    """Tell whether there is nothing in it but a docstring, pass or raise."""
     return all(
         isinstance(line, cst.SimpleStatementLine)
         and all(

@@ -81,13 +81,13 @@ class _Returns:
         return True
 
     def _is_for_hook(self, items: dict[str, cst.CSTNode]) -> bool:
-        """Whether a hook of the runner ran backward and step."""
+        """Tell whether a hook of the runner ran backward and step."""
         body = self.step.function.body
         names = {x.value for x in of_type(body, cst.Name)}
         return 'loss' in items and self.step.optimizer not in names
 
     def _named(self, lines: Sequence[Any], at: int, name: str) -> None:
-        """``outputs = dict(log_vars=...)``, and ``return outputs``."""
+        """Convert ``outputs = dict(log_vars=...)`` and ``return outputs``."""
         line = lines[at]
         for i in range(at - 1, -1, -1):
             if not _mentions(lines[i], name):
@@ -128,7 +128,7 @@ class _Returns:
                 return
 
     def _same_everywhere(self, line: Any, name: str) -> bool:
-        """One that is given in branches, from the same variable in each."""
+        """Convert what is given in branches, of one variable in each."""
         function = self.step.function
         found = of_type(function.body, cst.SimpleStatementLine)
         given = {x: items for x in found if (items := _given(x, name))}
@@ -168,7 +168,7 @@ def _returned(line: Any) -> cst.BaseExpression | None:
 
 
 def _is_parents(node: Any) -> bool:
-    """``super().train_step(...)``."""
+    """Recognize ``super().train_step(...)``."""
     return (
         isinstance(node, cst.Call)
         and isinstance(node.func, cst.Attribute)
@@ -185,7 +185,7 @@ def _target(line: Any) -> str:
 
 
 def _given(line: Any, name: str) -> dict[str, cst.CSTNode] | None:
-    """What a statement puts into the dict of that name, if it does."""
+    """Return what a statement puts into the dict of that name."""
     if _target(line) == name:
         return _items(line.body[0].value)
     if not isinstance(line, cst.SimpleStatementLine) or len(line.body) != 1:
@@ -202,7 +202,7 @@ def _given(line: Any, name: str) -> dict[str, cst.CSTNode] | None:
 
 
 def _items(node: Any) -> dict[str, cst.CSTNode] | None:
-    """The items of a dict that has the keys of 0.x, and no others."""
+    """Return the items of a dict that has the keys of 0.x alone."""
     items: dict[str, cst.CSTNode] = {}
     if isinstance(node, cst.Call) and dotted(node.func) == 'dict':
         for arg in node.args:
@@ -222,7 +222,7 @@ def _items(node: Any) -> dict[str, cst.CSTNode] | None:
 
 
 def _are_pure(items: dict[str, cst.CSTNode]) -> bool:
-    """Whether nothing is lost when all but the log variables go."""
+    """Tell whether nothing is lost when all but the log variables go."""
     return all(_is_pure(x) for key, x in items.items() if key != 'log_vars')
 
 
@@ -261,7 +261,7 @@ def _without_results(
 
 
 def _only_fills(line: Any, name: str) -> bool:
-    """``results = dict(...)`` and ``results['x'] = y.cpu()``."""
+    """Recognize ``results = dict(...)``, ``results['x'] = y.cpu()``."""
     if not isinstance(line, cst.SimpleStatementLine):
         return False
     node = line.body[0]

@@ -123,7 +123,7 @@ class _Updates:
             self._accumulate(one, wrapper)
 
     def _is_needed(self, event: Event, one: Round) -> bool:
-        """Whether other networks' losses may leave gradients in this one.
+        """Tell whether other networks' losses may leave gradients in this one.
 
         ``update_params`` sets gradients to zero after its own step alone.
         """
@@ -193,7 +193,7 @@ class _Updates:
                     )
 
     def _sum(self, one: Round, wrapper: str) -> None:
-        """Several backward passes are one over the sum of their losses."""
+        """Make several backward passes one over the sum of their losses."""
         total = self._new_name(one.key)
         first, *others = one.backwards
         self._put(first, f'{total} = {first.operation.loss}')
@@ -215,7 +215,7 @@ class _Updates:
         return name
 
     def _by_hand(self, one: Round, wrapper: str) -> None:
-        """A backward pass with arguments, which update_params has not."""
+        """Keep apart a backward pass with arguments, and its step."""
         event = one.backwards[0]
         if one.accumulates:
             raise Undecidable(
@@ -280,7 +280,7 @@ class _Updates:
 
 
 def _calls_own(node: cst.CSTNode) -> bool:
-    """Whether a statement calls a method of the model."""
+    """Tell whether a statement calls a method of the model."""
     return any(
         dotted(x.func).startswith('self.') for x in of_type(node, cst.Call)
     )

@@ -31,7 +31,7 @@ _OF_SCHEDULERS = (
 
 
 def lr_config_of(schedulers: Value | None) -> Value | None:
-    """What was said in 0.x to get these schedulers.
+    """Find what was said in 0.x to get these schedulers.
 
     Returns:
         Value: None if there are none, or others than the rule makes of one

@@ -195,7 +195,7 @@ def _linear(policy: Policy) -> list[Value]:
 
 
 def _end_factor(policy: Policy) -> Value:
-    """What the target is of the learning rate that there is at first."""
+    """Return the target as a factor on the learning rate at first."""
     target = policy.config.get('target_lr', 0)
     if target == 0:
         return policy.own(target='target_lr').get('target', literal(0))

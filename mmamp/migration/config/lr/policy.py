@@ -54,7 +54,7 @@ class Policy:
         return not self.by_epoch.plain and bool(self.run.by_epoch)
 
     def total(self) -> Value:
-        """The length of the run, in what the policy counts."""
+        """Return the length of the run, in what the policy counts."""
         if self.run.total is None:
             raise NoCounterpart(
                 'it spans the whole run, and how long that is, is neither in '
@@ -67,7 +67,7 @@ class Policy:
         return self.run.total
 
     def known_total(self) -> int:
-        """The same as a number."""
+        """Return the length of the run as a number."""
         total = self.total().plain
         if not isinstance(total, (int, float)) or self.is_scaled:
             raise NoCounterpart(
@@ -76,7 +76,7 @@ class Policy:
         return int(total)
 
     def scheduler(self, name: str, **arguments: Value) -> Value:
-        """One scheduler that counts as the policy does."""
+        """Make a scheduler that counts as the policy does."""
         return mapping(
             type=literal(name + self.parameter),
             by_epoch=self.by_epoch,
@@ -84,7 +84,7 @@ class Policy:
         )
 
     def over_the_run(self, name: str, **arguments: Value) -> Value:
-        """One scheduler that has its goal at the end of the run."""
+        """Make a scheduler that has its goal at the end of the run."""
         if self.is_scaled:
             return mapping(
                 type=literal(name + self.parameter),
@@ -95,14 +95,14 @@ class Policy:
         return self.scheduler(name, **arguments)
 
     def own(self, **names: str) -> dict[str, Value]:
-        """Those of its arguments that are there, by the names they get."""
+        """Return the arguments that are there, by the names they get."""
         config = self.config
         return {
             new: config[old] for new, old in names.items() if old in config
         }
 
     def goal(self) -> dict[str, Value]:
-        """``min_lr`` or ``min_lr_ratio`` in MMEngine's words."""
+        """Return ``min_lr`` or ``min_lr_ratio`` in MMEngine's words."""
         prefix = 'min_lr' if self.parameter == 'LR' else 'min_momentum'
         found = self.own(eta_min=prefix, eta_min_ratio=f'{prefix}_ratio')
         if len(found) == 2:
@@ -118,7 +118,7 @@ class Policy:
 
 
 def one_more(value: Value) -> Value:
-    """Of a number, where MMEngine ends a step early."""
+    """Add one to a number, where MMEngine ends a step early."""
     plain = value.plain
     is_number = isinstance(plain, (int, float))
     return derived(value, '{} + 1', int(plain) + 1 if is_number else UNKNOWN)

@@ -12,7 +12,7 @@ from .policy import NoCounterpart, Policy, one_more
 
 
 def warmup(policy: Policy) -> list[Value]:
-    """The schedulers that multiply the rate while it is warmed up.
+    """Make the schedulers that multiply the rate during the warm-up.
 
     Like MMCV's, MMEngine's warm-up works on top of the policy, which goes its
     way from the first iteration on. It is over in the last iteration before

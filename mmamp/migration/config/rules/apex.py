@@ -49,7 +49,7 @@ def _is_understood(context: Context, arguments: Value) -> bool:
 
 
 def _number(scale: Value) -> Value:
-    """Apex takes a number in a text as well."""
+    """Convert a number in a text, which Apex takes as well."""
     plain = scale.plain
     if isinstance(plain, str) and plain != 'dynamic':
         return literal(float(plain))

@@ -33,7 +33,7 @@ def apply(context: Context) -> None:
 
 
 def _hook(old: Value, is_by_iter: bool) -> Value:
-    """The settings have the same names, but another default."""
+    """Make the hook: the names are the same, one default is not."""
     items = {'type': literal('CheckpointHook'), **(old.items or {})}
     if is_by_iter and 'by_epoch' not in items:
         items['by_epoch'] = literal(False)

@@ -72,7 +72,7 @@ def _convert_all(context: Context) -> None:
 
 
 def _convert(context: Context, hook: Value) -> Value | None:
-    """The hook of 1.x; None if there is to be none."""
+    """Return the hook of 1.x; None if there is to be none."""
     if not hook.is_dict:
         return hook
     if str(hook.get('type')).startswith('mmamp.'):
@@ -117,7 +117,7 @@ def _average(context: Context, hook: Value) -> Value | None:
 
 
 def _samples(context: Context, hook: Value) -> Value | None:
-    """mmamp's hook draws what a model makes, always of the same inputs."""
+    """Convert to mmamp's hook, which draws of the same inputs always."""
     interval = hook.get('interval', -1)
     if isinstance(interval, int) and interval < 1:
         context.changed(hook, f'dropped: interval={interval} was never')
@@ -168,7 +168,7 @@ def _same(context: Context, hook: Value, kind: str) -> Value:
 
 
 def _visual_config(context: Context) -> None:
-    """MMEditing's one hook for pictures joins the others."""
+    """Put MMEditing's one hook for pictures among the others."""
     old = context[VISUAL_CONFIG]
     others = context.get(NAME)
     listed = [] if others is None else others.elements or []

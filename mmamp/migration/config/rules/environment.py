@@ -42,7 +42,7 @@ def apply(context: Context) -> None:
 
 
 def _is_part(context: Context) -> bool:
-    """Whether this is a base of a model, that has one setting of a run.
+    """Tell whether this is a base of a model, that has one setting of a run.
 
     No two bases of a config may have a key in common, and ``env_cfg`` is in
     the base of the runtime.
@@ -79,7 +79,7 @@ def _move(
 
 
 def _resume(context: Context) -> None:
-    """``resume_from`` names a checkpoint; ``resume`` takes ``load_from``'s."""
+    """Convert ``resume_from``: ``resume`` takes what ``load_from`` names."""
     resumes = False
     for name in ('resume_from', 'auto_resume'):
         if not context.has(name):

@@ -62,7 +62,7 @@ def _put_loop(context: Context) -> None:
 
 
 def _part(context: Context, old: Value) -> None:
-    """A base of the data: that of the schedule has the ``train_cfg``.
+    """Convert a base of the data, which has no ``train_cfg``.
 
     No two bases of a config may have a key in common.
     """
@@ -76,7 +76,7 @@ def _part(context: Context, old: Value) -> None:
 
 
 def _when(context: Context, old: Value, run: RunLength) -> Value | None:
-    """When to validate; None if that is left to do."""
+    """Convert when to validate; None if that is left to do."""
     by_epoch = old.get('by_epoch')
     if by_epoch is not None and by_epoch is not run.by_epoch:
         context.todo(
@@ -117,7 +117,7 @@ def _when(context: Context, old: Value, run: RunLength) -> Value | None:
 
 
 def _is_default(context: Context, interval: Value, run: RunLength) -> bool:
-    """Whether each epoch is validated, as MMEngine does by itself."""
+    """Tell whether each epoch is validated, as MMEngine does by itself."""
     there = context.get('train_cfg', 'val_interval')
     return bool(run.by_epoch) and interval.plain == 1 and there is None
 
@@ -128,7 +128,7 @@ def _is_never(interval: Value) -> bool:
 
 
 def _of_milestones(interval: Value) -> dict[str, Value] | None:
-    """MMGeneration's intervals between milestones."""
+    """Convert MMGeneration's intervals between milestones."""
     steps, milestones = interval.get('interval'), interval.get('milestones')
     if not isinstance(steps, list) or not isinstance(milestones, list):
         return None

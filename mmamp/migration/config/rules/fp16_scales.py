@@ -58,7 +58,7 @@ def apply(context: Context) -> None:
 
 
 def _of_others(context: Context, networks: list[str]) -> list[Value]:
-    """A network without half precision stays so, whatever its scaler was."""
+    """Write rules that keep networks without half precision so."""
     rules = []
     for network in networks:
         kind = context.get('optim_wrapper', network, 'type')
@@ -73,7 +73,7 @@ def _has_any(network: Value) -> bool:
 
 
 def _in_float32(network: str, value: Value) -> str | None:
-    """Names of what is not in half; '' for nothing, None if not known."""
+    """Write a pattern of what is in float32; None if that is not known."""
     if value.get('fp16_enabled'):
         return ''
     scales = value.get('num_fp16_scales')
@@ -87,7 +87,7 @@ def _in_float32(network: str, value: Value) -> str | None:
 
 
 def _numbered(name: str, numbers: range) -> list[str]:
-    """A pattern of some modules of a list."""
+    """Write a pattern of some modules of a list."""
     if not numbers:
         return []
     some = '|'.join(map(str, numbers))
@@ -95,7 +95,7 @@ def _numbered(name: str, numbers: range) -> list[str]:
 
 
 def _put_in_amp(context: Context, names: list[str]) -> None:
-    """A network in half precision has a wrapper in mixed precision."""
+    """Give networks in half precision a wrapper in mixed precision."""
     wrapper = context.get('optim_wrapper')
     if wrapper is None:
         return

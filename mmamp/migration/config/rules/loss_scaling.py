@@ -22,7 +22,7 @@ def apply(context: Context) -> None:
 
 
 def _clean(context: Context, value: Value) -> Value:
-    """The same, less what told a loss of the scaler."""
+    """Leave out of a value what told a loss of the scaler."""
     if value.items is not None:
         items = {k: _clean(context, v) for k, v in value.items.items()}
         gone = [x for x in ('loss_scaler', 'use_apex_amp') if x in items]

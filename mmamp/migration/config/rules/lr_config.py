@@ -56,7 +56,7 @@ def apply(context: Context) -> None:
 
 
 def _effective(context: Context, name: str) -> Value | None:
-    """The settings, with those of a base that is of 1.x; None: a part."""
+    """Return the settings, with those of a 1.x base; None: a part."""
     config = context[name]
     if not config.is_dict:
         return config
@@ -70,7 +70,7 @@ def _effective(context: Context, name: str) -> Value | None:
 
 
 def _is_of_base(base: Value, config: Value) -> bool:
-    """Whether the two are of one policy.
+    """Tell whether the two are of one policy.
 
     Had they not been, a child would have had to delete the other's settings.
     """
@@ -89,7 +89,7 @@ def _is_per_network(config: Value) -> bool:
 def _schedulers(
     context: Context, config: Value, run: RunLength, parameter: str
 ) -> Value | None:
-    """The schedulers; None if the length of the run has to be known."""
+    """Make the schedulers; None if the run's length has to be known."""
     if config.plain is None:
         return literal(None)
     if not config.is_dict:
@@ -130,7 +130,7 @@ def _schedulers(
 
 
 def _rates(context: Context) -> tuple[float, ...]:
-    """The learning rates of all optimizers, as far as they are known."""
+    """Return the learning rates of optimizers, as far as they are known."""
     wrapper = context.get('optim_wrapper') or mapping()
     entries = [wrapper, *(wrapper.items or {}).values()]
     rates = [x['optimizer'].get('lr') for x in entries if 'optimizer' in x]
@@ -138,7 +138,7 @@ def _rates(context: Context) -> tuple[float, ...]:
 
 
 def _policy_name(config: Value) -> str:
-    """A policy by the name that MMCV's hook has."""
+    """Return the name of a policy as MMCV's hook has it."""
     name = str(config.get('policy') or config.get('type'))
     name = name.split('.')[-1]
     name = name.removesuffix('Hook').removesuffix('Updater')
@@ -152,7 +152,7 @@ def _as_list(schedulers: Value) -> Value:
 
 
 def _joined(first: Value, second: Value) -> Value:
-    """The schedulers of both, for each network if there are several."""
+    """Join the schedulers of both, network by network."""
     if first.is_dict or second.is_dict:
         networks = [*first, *second]
         return mapping(

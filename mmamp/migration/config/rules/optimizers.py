@@ -38,7 +38,7 @@ def apply(context: Context) -> None:
 
 
 def is_single(optimizer: Value) -> bool:
-    """Whether these are the settings of one optimizer."""
+    """Tell whether these are the settings of one optimizer."""
     children = optimizer.items or {}
     if 'type' in children:
         return True
@@ -49,7 +49,7 @@ def is_single(optimizer: Value) -> bool:
 
 
 def single(context: Context, name: str, optimizer: Value) -> Value | None:
-    """The entry of one optimizer; None if that is left to do."""
+    """Make the entry of one optimizer; None if that is left to do."""
     outer = {key: optimizer[key] for key in BESIDE if key in optimizer}
     constructor = optimizer.get('constructor')
     if constructor == 'DefaultOptimizerConstructor':
@@ -72,7 +72,7 @@ def single(context: Context, name: str, optimizer: Value) -> Value | None:
 
 
 def _with_float_betas(optimizer: Value) -> Value:
-    """``betas=(0, 0.99)`` as ``(0., 0.99)``: torch takes no mixed ones."""
+    """Write ``betas=(0, 0.99)`` as ``(0., 0.99)``: torch takes no mixed."""
     betas = optimizer.child('betas')
     source = betas.source if betas is not None else None
     if betas is None or not isinstance(betas.plain, (tuple, list)):

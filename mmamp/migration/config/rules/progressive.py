@@ -105,7 +105,7 @@ def _is_migrated_singan(context: Context) -> bool:
 
 
 def _lengthen(context: Context, count: Value | None) -> None:
-    """One 0.x iteration was all steps of the discriminator on one image."""
+    """Count all steps of the discriminator, which were one iteration."""
     steps = count.plain if count is not None else 1
     total = context.get('total_iters')
     if total is None or steps == 1:

@@ -29,7 +29,7 @@ OF_LOOP = (
 
 
 def is_loop(config: Value) -> bool:
-    """Whether a ``train_cfg`` is that of 1.x."""
+    """Tell whether a ``train_cfg`` is that of 1.x."""
     kind = str(config.get('type', ''))
     return kind.endswith('Loop') or any(key in config for key in OF_LOOP)
 
@@ -84,7 +84,7 @@ def _is_understood(context: Context, runner: Value) -> bool:
 
 
 def _length(context: Context, runner: Value) -> dict[str, Value]:
-    """How long training is, as ``train_cfg`` says it."""
+    """Return how long training is, as ``train_cfg`` says it."""
     iters = [
         value
         for value in (

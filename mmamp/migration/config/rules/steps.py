@@ -57,7 +57,7 @@ def apply(context: Context) -> None:
 
 
 def _heeded(context: Context, old: Value) -> Value:
-    """Without what the model did not look at."""
+    """Take out what the model did not look at."""
     kind = context.get('model', 'type')
     if kind is None or kind.plain not in ONE_STEP:
         return old
@@ -119,7 +119,7 @@ def _convert(context: Context, old: Value, counts: dict[str, int]) -> bool:
 
 
 def _accumulation(context: Context) -> int:
-    """The micro-batches of an update, as a 1.x base has them."""
+    """Return the micro-batches of an update, as a 1.x base has them."""
     wrapper = context.get('optim_wrapper')
     if wrapper is None:
         return 1
@@ -129,7 +129,7 @@ def _accumulation(context: Context) -> int:
 
 
 def _first(entry: Value, counts: Value) -> Value:
-    """The entry with its accumulation, where people write it."""
+    """Put the accumulation into an entry, where people write it."""
     rest = entry.without('accumulative_counts').items or {}
     return entry.without(*entry).with_items(accumulative_counts=counts, **rest)
 

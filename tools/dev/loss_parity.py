@@ -48,6 +48,7 @@ def trained(
         f'train_cfg.max_iters={iters}',
         f'train_cfg.val_interval={iters}',
         'default_hooks.logger.interval=1',
+        'randomness.seed=0',
         f'default_hooks.checkpoint.interval={iters}',
     ]
     amp = ['--amp', '--amp-dtype', precision]

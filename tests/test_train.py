@@ -573,10 +573,10 @@ def test_auto_scale_lr(tmp_path):
     )
 
 
-def test_ctrl_c_says_how_to_resume(tmp_path):
+def test_ctrl_c_says_how_to_resume(tmp_path, python):
     """A real process, a real SIGINT; then the command that it prints."""
     command = [
-        sys.executable,
+        python,
         str(ROOT / 'tools/train.py'),
         DCGAN,
         '--amp',

@@ -91,7 +91,7 @@ class TestHostile:
         assert '\n' not in str(e.value)
         assert 'Please' not in str(e.value)
 
-    def test_the_launcher_refuses_it(self, tmp_path):
+    def test_the_launcher_refuses_it(self, tmp_path, python):
         marker, path = tmp_path / 'ran', tmp_path / 'evil.pth'
         torch.save(dict(state_dict={}, meta=_System(marker)), path)
         config = os.path.join(
@@ -99,7 +99,7 @@ class TestHostile:
             '../../configs/dcgan/dcgan_digits-32x32.py',
         )
         result = subprocess.run(
-            [sys.executable, '-m', 'mmamp.train', config, '--resume', path],
+            [python, '-m', 'mmamp.train', config, '--resume', path],
             capture_output=True,
             text=True,
             cwd=tmp_path,

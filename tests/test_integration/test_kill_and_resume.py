@@ -5,7 +5,6 @@ import random
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -54,27 +53,26 @@ def write_config(folder, num_workers):
     return path
 
 
-def start(config, work_dir, *args):
-    return subprocess.Popen(
-        [
-            sys.executable,
-            '-m',
-            'mmamp.train',
-            str(config),
-            '--work-dir',
-            str(work_dir),
-            '--amp',
-            '--amp-dtype',
-            'float16',
-            *args,
-        ],
-        env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        # A kill takes the workers too.
-        start_new_session=True,
-    )
+@pytest.fixture
+def start(python):
+    """``start(config, work_dir, ...)``: a process that trains."""
+
+    def start(config, work_dir, *args):
+        return subprocess.Popen(
+            [
+                *(python, '-m', 'mmamp.train', str(config)),
+                *('--work-dir', str(work_dir)),
+                *('--amp', '--amp-dtype', 'float16', *args),
+            ],
+            env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # A kill takes the workers too.
+            start_new_session=True,
+        )
+
+    return start
 
 
 def finish(process):
@@ -134,7 +132,7 @@ def where_it_began(work_dir):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('num_workers', [0, 2])
-def test_fifteen_kills(tmp_path, num_workers):
+def test_fifteen_kills(tmp_path, start, num_workers):
     """A run has to go on after each, and to end as an undisturbed one."""
     random.seed(num_workers)
     config = write_config(tmp_path, num_workers)
@@ -158,7 +156,7 @@ def test_fifteen_kills(tmp_path, num_workers):
 @pytest.mark.parametrize(
     ('num_workers', 'number'), [(0, signal.SIGUSR1), (2, signal.SIGTERM)]
 )
-def test_preempted(tmp_path, num_workers, number):
+def test_preempted(tmp_path, start, num_workers, number):
     """A scheduler signals every process of the job, the workers too."""
     config = write_config(tmp_path, num_workers)
     finish(start(config, tmp_path / 'reference'))

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -83,6 +84,8 @@ def test_a_gan(tmp_path, run):
         '--cfg-options',
         'train_cfg.max_iters=3',
         *SMALL,
+        # By all means as users do.
+        PYTHON=sys.executable,
     )
     out = done.stdout + done.stderr
     assert done.returncode == 0, out

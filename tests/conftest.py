@@ -13,6 +13,7 @@ from pathlib import Path
 # Tests are small: threads of two workers would only wait for each other.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
+import kept_results
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
@@ -28,10 +29,13 @@ from warm_python import start as start_python
 
 from mmamp.registry import METRICS, MODELS
 
+kept_results.install()
+
 
 @pytest.fixture(autouse=True)
 def _fresh_globals():
     """MMEngine keeps global instances; each test starts without them."""
+    kept_results.keep_digits()
     managers = (MessageHub, MMLogger, DefaultScope, Visualizer)
     kept = [(m, m._instance_dict.copy()) for m in managers]
     for manager in managers:

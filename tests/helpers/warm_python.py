@@ -131,12 +131,15 @@ def serve(address):
     listener.listen(64)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.write(1, b'listens\n')
-    # This folder, which a Python of another script's has not.
-    del sys.path[0]
     for name in PRELOADED:
         # Another version has it not, or it is not installed.
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    importlib.import_module('kept_results').install()
+    with contextlib.suppress(KeyError):
+        sys.modules['sklearn.datasets'].load_digits()
+    # This folder, which a Python of another script's has not.
+    del sys.path[0]
     # Forks share what there is as long as they do not go through it.
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

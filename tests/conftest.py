@@ -32,6 +32,14 @@ from mmamp.registry import METRICS, MODELS
 kept_results.install()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What uses ``in_ranks`` starts ranks."""
+    for item in items:
+        if 'in_ranks' in getattr(item, 'fixturenames', ()):
+            item.add_marker(pytest.mark.ranks)
+
+
 @pytest.fixture(autouse=True)
 def _fresh_globals():
     """MMEngine keeps global instances; each test starts without them."""

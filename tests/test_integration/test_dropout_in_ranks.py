@@ -4,6 +4,8 @@ import subprocess
 
 import pytest
 
+pytestmark = pytest.mark.ranks
+
 MODEL = """
 from mmengine.dist import get_rank
 from torch import nn

@@ -149,6 +149,7 @@ class TestLauncher:
         assert 'minidet.engine.wrappers.AmpOptimWrapper' in line
 
     @pytest.mark.slow
+    @pytest.mark.ranks
     def test_in_two_ranks(self, run, config_of, tmp_path):
         args = [config_of('gan'), '2', '--amp', '--work-dir', tmp_path]
         log = run('tools/dist_train.sh', *args)

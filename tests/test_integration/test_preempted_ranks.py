@@ -8,6 +8,8 @@ import subprocess
 import pytest
 import torch
 
+pytestmark = pytest.mark.ranks
+
 MODEL = """
 
 @MODELS.register_module()

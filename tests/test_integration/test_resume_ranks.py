@@ -6,6 +6,8 @@ import pytest
 import torch
 from has_fsdp2 import HAS_FSDP2, WHY
 
+pytestmark = pytest.mark.ranks
+
 MODEL = """
 from torch import nn
 

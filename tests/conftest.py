@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -25,11 +26,26 @@ from mmengine.runner import FlexibleRunner, Runner
 from mmengine.visualization import Visualizer
 from torch import distributed, nn
 from torch.testing._internal.distributed.fake_pg import FakeStore
-from warm_python import start as start_python
+from warm_python import warm_python
 
 from mmamp.registry import METRICS, MODELS
 
 kept_results.install()
+
+
+WARM_PYTHON = 'MMAMP_TESTS_PYTHON'
+
+
+def pytest_configure(config):
+    """All workers of ``-n`` have one server, which starts as they do."""
+    is_worker = hasattr(config, 'workerinput')
+    if not is_worker and getattr(config.option, 'numprocesses', None):
+        stack = contextlib.ExitStack()
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        path = stack.enter_context(warm_python(Path(folder)))
+        os.environ[WARM_PYTHON] = path
+        config.add_cleanup(lambda: os.environ.pop(WARM_PYTHON))
+        config.add_cleanup(stack.close)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -240,11 +256,12 @@ def python(tmp_path_factory):
     Where the start of Python itself is what a test is about, and once for
     each command, it is ``sys.executable``.
     """
+    if WARM_PYTHON in os.environ:
+        yield os.environ[WARM_PYTHON]
+        return
     folder = tmp_path_factory.mktemp('bin')
-    server = start_python(folder)
-    yield str(folder / 'python')
-    server.stdin.close()
-    server.wait()
+    with warm_python(folder) as path:
+        yield path
 
 
 @pytest.fixture

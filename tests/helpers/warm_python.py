@@ -1,7 +1,7 @@
 """A Python that has imported torch and the rest already.
 
 Importing them takes seconds, each process of a test's would do it again, and
-most have something else to prove. ``start(folder)`` starts a server, and
+most have something else to prove. ``warm_python(folder)`` starts a server, and
 gives an executable that is called as ``python`` is: ``-m``, ``-c``, a script,
 ``-W``, ``-u``. What it is told to run is run by a process of its own, a fork
 of the server, in its environment, working directory, files and process group;
@@ -44,11 +44,12 @@ READ_AT_START = ('PYTHONHASHSEED', 'PYTHONSTARTUP', 'PYTHONHOME')
 HANDED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def start(folder):
-    """Start a server; its process, which ends when its stdin is closed.
+@contextlib.contextmanager
+def warm_python(folder):
+    """Have a server; the path of its executable.
 
     Args:
-        folder (Path): Gets the executable, ``python``.
+        folder (Path): Gets the executable.
     """
     # Paths of sockets are short.
     address = os.path.join(tempfile.mkdtemp(prefix='mmamp'), 's')
@@ -65,7 +66,12 @@ def start(folder):
     client = [sys.executable, '-IS', __file__, 'run', address]
     executable.write_text(f'#!/bin/sh\nexec {shlex.join(client)} "$@"\n')
     executable.chmod(0o755)
-    return server
+    try:
+        yield str(executable)
+    finally:
+        # Which ends it.
+        server.stdin.close()
+        server.wait()
 
 
 # What the executable does.

@@ -60,6 +60,7 @@ def pytest_collection_modifyitems(items):
 def _fresh_globals():
     """MMEngine keeps global instances; each test starts without them."""
     kept_results.keep_digits()
+    kept_results.leave_modules_to_themselves()
     managers = (MessageHub, MMLogger, DefaultScope, Visualizer)
     kept = [(m, m._instance_dict.copy()) for m in managers]
     for manager in managers:

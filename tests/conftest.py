@@ -4,12 +4,17 @@ import contextlib
 import itertools
 import logging
 import os
+import pickle
+import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 # Tests are small: threads of two workers would only wait for each other.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
+import kept_results
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
@@ -19,16 +24,43 @@ from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from mmengine.runner import FlexibleRunner, Runner
 from mmengine.visualization import Visualizer
-from one_rank import one_rank
-from torch import distributed, multiprocessing, nn
+from torch import distributed, nn
 from torch.testing._internal.distributed.fake_pg import FakeStore
+from warm_python import warm_python
 
 from mmamp.registry import METRICS, MODELS
+
+kept_results.install()
+
+
+WARM_PYTHON = 'MMAMP_TESTS_PYTHON'
+
+
+def pytest_configure(config):
+    """All workers of ``-n`` have one server, which starts as they do."""
+    is_worker = hasattr(config, 'workerinput')
+    if not is_worker and getattr(config.option, 'numprocesses', None):
+        stack = contextlib.ExitStack()
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        path = stack.enter_context(warm_python(Path(folder)))
+        os.environ[WARM_PYTHON] = path
+        config.add_cleanup(lambda: os.environ.pop(WARM_PYTHON))
+        config.add_cleanup(stack.close)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What uses ``in_ranks`` starts ranks."""
+    for item in items:
+        if 'in_ranks' in getattr(item, 'fixturenames', ()):
+            item.add_marker(pytest.mark.ranks)
 
 
 @pytest.fixture(autouse=True)
 def _fresh_globals():
     """MMEngine keeps global instances; each test starts without them."""
+    kept_results.keep_digits()
+    kept_results.leave_modules_to_themselves()
     managers = (MessageHub, MMLogger, DefaultScope, Visualizer)
     kept = [(m, m._instance_dict.copy()) for m in managers]
     for manager in managers:
@@ -218,20 +250,61 @@ def as_rank():
     return process_group
 
 
+@pytest.fixture(scope='session')
+def python(tmp_path_factory):
+    """A Python that begins with torch imported: see ``warm_python.py``.
+
+    Where the start of Python itself is what a test is about, and once for
+    each command, it is ``sys.executable``.
+    """
+    if WARM_PYTHON in os.environ:
+        yield os.environ[WARM_PYTHON]
+        return
+    folder = tmp_path_factory.mktemp('bin')
+    with warm_python(folder) as path:
+        yield path
+
+
 @pytest.fixture
-def in_ranks(tmp_path):
+def in_ranks(tmp_path, python):
     """``in_ranks(2, task, *args)``: what a task returns in real ranks.
 
     It is called as ``task(rank, world_size, *args)``.
     """
     numbers = itertools.count()
+    command = [
+        python,
+        str(Path(__file__).with_name('helpers') / 'one_rank.py'),
+    ]
 
     def run(world_size, task, *args):
-        number = next(numbers)
-        path, store = tmp_path / f'rank{number}_', tmp_path / f'store{number}'
-        multiprocessing.spawn(
-            one_rank, (world_size, store, path, task, args), world_size
-        )
+        path = tmp_path / f'task{next(numbers)}_'
+        with path.open('wb') as file:
+            pickle.dump(sys.path, file)
+            pickle.dump((task, args), file)
+        said = [Path(f'{path}{rank}.txt') for rank in range(world_size)]
+        ranks = []
+        try:
+            for rank in range(world_size):
+                place = dict(RANK=str(rank), WORLD_SIZE=str(world_size))
+                with said[rank].open('w') as file:
+                    ranks.append(
+                        subprocess.Popen(
+                            [*command, str(path)],
+                            env={**os.environ, **place},
+                            stderr=file,
+                        )
+                    )
+            while any(process.poll() is None for process in ranks):
+                if any(process.poll() for process in ranks):
+                    break  # The others would wait for it.
+                time.sleep(0.02)
+            for process, file in zip(ranks, said, strict=True):
+                assert not process.poll(), file.read_text()
+        finally:
+            for process in ranks:
+                process.kill()
+                process.wait()
         return [
             torch.load(f'{path}{rank}', weights_only=True)
             for rank in range(world_size)
@@ -289,16 +362,19 @@ def user_project(tmp_path):
 
 
 @pytest.fixture
-def environment():
+def environment(python):
     """The environment of a process on the CPU that has this mmamp."""
 
     def make(*folders, **variables):
         # A job of Slurm's must not take itself for a part of another.
         kept = {k: v for k, v in os.environ.items() if k[:6] != 'SLURM_'}
         root = Path(__file__).parents[1]
+        interpreter = variables.get('PYTHON', python)
         return {
             **kept,
-            'PYTHON': sys.executable,
+            # Of the scripts in tools/, and of the ranks that torchrun starts.
+            'PYTHON': interpreter,
+            'PYTHON_EXEC': interpreter,
             'PYTHONPATH': os.pathsep.join(map(str, (root, *folders))),
             'OMP_NUM_THREADS': '1',
             'CUDA_VISIBLE_DEVICES': '',

@@ -111,50 +111,76 @@ def checks_arguments(node):
     )
 
 
-@pytest.mark.parametrize('name', DOCUMENTED)
-class TestDocstrings:
-    def test_there_is_one(self, name):
-        assert DOCUMENTED[name].__doc__
+def is_there(name, value):
+    assert value.__doc__
 
-    def test_arguments_are_those_of_the_signature(self, name):
-        said = entries(sections(DOCUMENTED[name]).get('Args', ''))
-        said = [x for x in said if not x.startswith('*')]
-        assert said == list(parameters(DOCUMENTED[name]))
 
-    def test_defaults_are_told(self, name):
-        said = entries(sections(DOCUMENTED[name]).get('Args', ''))
-        for key, parameter in parameters(DOCUMENTED[name]).items():
-            default = parameter.default
-            has_default = default is not parameter.empty
-            found = re.findall(r'Defaults to (.+)', said[key].text)
-            assert len(found) == has_default, key
-            if isinstance(default, bool | int | float | str | None):
-                assert _is_told(default, found[0]) if found else True, key
+def arguments_are_those_of_the_signature(name, value):
+    said = entries(sections(value).get('Args', ''))
+    said = [x for x in said if not x.startswith('*')]
+    assert said == list(parameters(value))
 
-    def test_tensors_have_shapes(self, name):
-        said = sections(DOCUMENTED[name])
-        for key, entry in entries(said.get('Args', '')).items():
-            if re.search(r'Tensor|ndarray', entry.type):
-                assert re.search(r'[Ss]hape|[Ss]calar', entry.text), key
-        returned = said.get('Returns', '')
-        if re.match(r'(Tensor|np\.ndarray|tuple\[Tensor)', returned):
-            assert re.search(r'[Ss]hape|[Ss]calar', returned)
 
-    def test_returns_are_told(self, name):
-        if inspect.isclass(DOCUMENTED[name]) or name in PROPERTIES:
-            return
-        returned = ast.unparse(definition(DOCUMENTED[name]).returns)
-        returns = returned not in ('None', 'Iterator[None]')
-        assert ('Returns' in sections(DOCUMENTED[name])) == returns
+def defaults_are_told(name, value):
+    said = entries(sections(value).get('Args', ''))
+    for key, parameter in parameters(value).items():
+        default = parameter.default
+        has_default = default is not parameter.empty
+        found = re.findall(r'Defaults to (.+)', said[key].text)
+        assert len(found) == has_default, key
+        if isinstance(default, bool | int | float | str | None):
+            assert _is_told(default, found[0]) if found else True, key
 
-    def test_errors_are_told(self, name):
-        node = definition(DOCUMENTED[name])
-        if node is None:
-            return
-        said = sections(DOCUMENTED[name]).get('Raises', '')
-        named = set(re.findall(r'^(\w+): ', said, re.MULTILINE))
-        assert set(raised(node)) - {'NotImplementedError'} <= named
-        assert named or not checks_arguments(node)
+
+def tensors_have_shapes(name, value):
+    said = sections(value)
+    for key, entry in entries(said.get('Args', '')).items():
+        if re.search(r'Tensor|ndarray', entry.type):
+            assert re.search(r'[Ss]hape|[Ss]calar', entry.text), key
+    returned = said.get('Returns', '')
+    if re.match(r'(Tensor|np\.ndarray|tuple\[Tensor)', returned):
+        assert re.search(r'[Ss]hape|[Ss]calar', returned)
+
+
+def returns_are_told(name, value):
+    if inspect.isclass(value) or name in PROPERTIES:
+        return
+    returned = ast.unparse(definition(value).returns)
+    returns = returned not in ('None', 'Iterator[None]')
+    assert ('Returns' in sections(value)) == returns
+
+
+def errors_are_told(name, value):
+    node = definition(value)
+    if node is None:
+        return
+    said = sections(value).get('Raises', '')
+    named = set(re.findall(r'^(\w+): ', said, re.MULTILINE))
+    assert set(raised(node)) - {'NotImplementedError'} <= named
+    assert named or not checks_arguments(node)
+
+
+CHECKS = (
+    is_there,
+    arguments_are_those_of_the_signature,
+    defaults_are_told,
+    tensors_have_shapes,
+    returns_are_told,
+    errors_are_told,
+)
+
+
+@pytest.mark.parametrize('check', CHECKS, ids=lambda check: check.__name__)
+def test_all_that_is_public(check):
+    """The message has each name that fails, and what it fails by."""
+    assert DOCUMENTED
+    failing = []
+    for name, value in DOCUMENTED.items():
+        try:
+            check(name, value)
+        except Exception as error:
+            failing.append(f'{name}: {type(error).__name__}: {error}')
+    assert not failing, '\n'.join(failing)
 
 
 def _is_told(default, text):

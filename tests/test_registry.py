@@ -14,9 +14,9 @@ import mmamp
 from mmamp import registry
 
 
-def run(code, cwd):
+def run(code, cwd, python=sys.executable):
     return subprocess.run(
-        [sys.executable, '-c', code], capture_output=True, text=True, cwd=cwd
+        [python, '-c', code], capture_output=True, text=True, cwd=cwd
     )
 
 
@@ -57,14 +57,14 @@ print(type(wrapper['a']).__module__, type(wrapper['b']).__module__)
 """
 
 
-def test_from_another_scope(tmp_path):
+def test_from_another_scope(tmp_path, python):
     (tmp_path / 'theirs').mkdir()
     (tmp_path / 'theirs/__init__.py').write_text('')
     (tmp_path / 'theirs/registry.py').write_text(
         'from mmengine.registry import Registry, MODELS as M\n'
         "MODELS = Registry('model', parent=M, scope='theirs')\n"
     )
-    result = run(FOREIGN, tmp_path)
+    result = run(FOREIGN, tmp_path, python)
     assert result.returncode == 0, result.stderr
     assert 'mmamp.engine.optimizers.amp_optim_wrapper' in result.stdout
     assert 'mmengine.optim' in result.stdout
@@ -124,9 +124,9 @@ assert not own(), own()
     ],
 )
 def test_own_models_and_data_are_imported_when_named(
-    tmp_path, statement, imported
+    tmp_path, python, statement, imported
 ):
-    result = run(f'{LAZY}\n{statement}\nprint(own())', tmp_path)
+    result = run(f'{LAZY}\n{statement}\nprint(own())', tmp_path, python)
     assert result.returncode == 0, result.stderr
     assert imported in result.stdout
     assert (result.stdout.strip() == '[]') == (not imported)

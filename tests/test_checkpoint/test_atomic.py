@@ -1,6 +1,5 @@
 import os
 import subprocess
-import sys
 import time
 
 import pytest
@@ -35,11 +34,11 @@ for i in range(10**6):
 """
 
 
-def test_killed_while_writing_leaves_a_whole_file(tmp_path):
+def test_killed_while_writing_leaves_a_whole_file(tmp_path, python):
     path = tmp_path / 'a.pth'
     for i in range(3):
         process = subprocess.Popen(
-            [sys.executable, '-c', WRITE, str(path)],
+            [python, '-c', WRITE, str(path)],
             stdout=subprocess.PIPE,
             cwd=os.getcwd(),
         )

@@ -13,25 +13,9 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 
-from mmamp.checkpoint.latest import check_checkpoint, latest_checkpoint
-from mmamp.checkpoint.primitives import history_from, plain, plain_history
+from mmamp.checkpoint.latest import check_checkpoint
 from mmamp.checkpoint.safe_load import load_safely_only
 from mmamp.errors import UsageError
-
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch):
-    """Loading is restricted for the length of a test."""
-    for name in (
-        'TORCH_FORCE_WEIGHTS_ONLY_LOAD',
-        'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD',
-    ):
-        monkeypatch.setenv(name, '0')
-        monkeypatch.delenv(name)
-    kept = torch.serialization.get_safe_globals()
-    yield
-    torch.serialization.clear_safe_globals()
-    torch.serialization.add_safe_globals(kept)
 
 
 class _System:
@@ -91,7 +75,7 @@ class TestHostile:
         assert '\n' not in str(e.value)
         assert 'Please' not in str(e.value)
 
-    def test_the_launcher_refuses_it(self, tmp_path):
+    def test_the_launcher_refuses_it(self, tmp_path, python):
         marker, path = tmp_path / 'ran', tmp_path / 'evil.pth'
         torch.save(dict(state_dict={}, meta=_System(marker)), path)
         config = os.path.join(
@@ -99,7 +83,7 @@ class TestHostile:
             '../../configs/dcgan/dcgan_digits-32x32.py',
         )
         result = subprocess.run(
-            [sys.executable, '-m', 'mmamp.train', config, '--resume', path],
+            [python, '-m', 'mmamp.train', config, '--resume', path],
             capture_output=True,
             text=True,
             cwd=tmp_path,
@@ -203,116 +187,3 @@ class TestOwn:
         )
         assert result.returncode == 0, result.stderr
         assert 'message_hub' in result.stdout
-
-
-class TestPlain:
-    def test_numpy_becomes_numbers_and_lists(self):
-        class Text(str):
-            pass
-
-        value = plain(
-            dict(
-                a=np.float32(1.5),
-                b=np.arange(3),
-                c=(np.int64(2), [None, True]),
-                d={Text('x')},
-                e=Text('y'),
-            )
-        )
-        assert value == dict(
-            a=1.5, b=[0, 1, 2], c=(2, [None, True]), d=['x'], e='y'
-        )
-        assert type(value['a']) is float
-        assert type(value['e']) is str
-        assert type(value['d'][0]) is str
-
-    @pytest.mark.parametrize('value', [object(), [Runner], {'a': {1: len}}])
-    def test_else_is_refused(self, value):
-        with pytest.raises(TypeError):
-            plain(value)
-
-    def test_history_there_and_back(self):
-        buffer = HistoryBuffer([1.0, 2.0, 4.0], [1, 2, 1], max_length=3)
-        again = history_from(plain_history(buffer))
-        for old, new in zip(buffer.data, again.data, strict=True):
-            np.testing.assert_array_equal(old, new)
-        assert again.max_length == 3
-        assert again.mean() == buffer.mean()
-        assert history_from(7) == 7
-
-
-class TestCheck:
-    def test_missing(self, tmp_path):
-        with pytest.raises(UsageError, match='does not exist'):
-            check_checkpoint(str(tmp_path / 'no.pth'))
-
-    def test_truncated(self, tmp_path):
-        path = tmp_path / 'cut.pth'
-        torch.save(dict(state_dict=dict(w=torch.ones(1000))), path)
-        path.write_bytes(path.read_bytes()[:-1500])
-        with pytest.raises(UsageError, match='cannot be read'):
-            check_checkpoint(str(path))
-
-    def test_weights_alone(self, tmp_path):
-        path = tmp_path / 'weights.pth'
-        torch.save(dict(state_dict=dict(w=torch.ones(1))), path)
-        with pytest.raises(UsageError, match='lacks meta, message_hub'):
-            check_checkpoint(str(path))
-
-
-class TestLatest:
-    """What ``--resume`` goes on from."""
-
-    @staticmethod
-    def write(folder, *names, last=None):
-        for i, name in enumerate(names):
-            path = folder / name
-            torch.save(
-                dict(state_dict={}, meta=dict(iter=i), message_hub={}), path
-            )
-            os.utime(path, (i, i))
-        if last is not None:
-            (folder / 'last_checkpoint').write_text(str(folder / last))
-
-    def test_what_last_checkpoint_names(self, tmp_path):
-        self.write(tmp_path, 'iter_1.pth', 'iter_2.pth', last='iter_1.pth')
-        path, meta = latest_checkpoint(str(tmp_path))
-        assert path == str(tmp_path / 'iter_1.pth')
-        assert meta == dict(iter=0)
-
-    @pytest.mark.parametrize('fault', ['truncated', 'missing', 'empty'])
-    def test_a_broken_one_falls_back_with_a_warning(
-        self, tmp_path, fault, mm_log
-    ):
-        names = ['iter_1.pth', 'iter_2.pth', 'best_x_iter_3.pth']
-        self.write(tmp_path, *names, last='iter_3.pth')
-        newest = tmp_path / 'iter_3.pth'
-        if fault == 'truncated':
-            whole = (tmp_path / 'iter_2.pth').read_bytes()
-            newest.write_bytes(whole[:-20])
-        elif fault == 'empty':
-            newest.touch()
-        path, _ = latest_checkpoint(str(tmp_path))
-        assert path == str(tmp_path / 'iter_2.pth')
-        log = mm_log()
-        assert 'iter_3.pth' in log
-        assert 'trying the one before' in log
-
-    def test_without_last_checkpoint_the_newest(self, tmp_path):
-        self.write(tmp_path, 'epoch_9.pth', 'epoch_10.pth')
-        path, _ = latest_checkpoint(str(tmp_path))
-        assert path == str(tmp_path / 'epoch_10.pth')
-
-    def test_an_empty_last_checkpoint_is_as_none(self, tmp_path):
-        self.write(tmp_path, 'iter_5.pth')
-        (tmp_path / 'last_checkpoint').touch()
-        assert latest_checkpoint(str(tmp_path))[0].endswith('iter_5.pth')
-
-    def test_none_at_all(self, tmp_path):
-        assert latest_checkpoint(str(tmp_path)) is None
-        assert latest_checkpoint(str(tmp_path / 'no folder')) is None
-
-    def test_none_that_can_be_used(self, tmp_path):
-        (tmp_path / 'iter_1.pth').write_bytes(b'nonsense')
-        with pytest.raises(UsageError, match='none of the checkpoints'):
-            latest_checkpoint(str(tmp_path))

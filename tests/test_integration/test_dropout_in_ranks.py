@@ -1,9 +1,10 @@
 """Ranks drop other values out, and go on with the same ones when resumed."""
 
 import subprocess
-import sys
 
 import pytest
+
+pytestmark = pytest.mark.ranks
 
 MODEL = """
 from mmengine.dist import get_rank
@@ -33,7 +34,7 @@ randomness = dict(seed=0)
 
 
 @pytest.fixture
-def kept(user_project, environment):
+def kept(user_project, environment, python):
     """``kept(...)``: what each of two ranks has kept in each iteration."""
     folder = user_project(MODEL, CONFIG)
 
@@ -44,7 +45,7 @@ def kept(user_project, environment):
         launch = ['torch.distributed.run', '--standalone', '--nproc-per-node']
         done = subprocess.run(
             [
-                *(sys.executable, '-m', *launch, '2', '-m', 'mmamp.train'),
+                *(python, '-m', *launch, '2', '-m', 'mmamp.train'),
                 *('config.py', '--launcher', 'pytorch', *args),
             ],
             cwd=folder,

@@ -5,7 +5,6 @@ import random
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -54,27 +53,26 @@ def write_config(folder, num_workers):
     return path
 
 
-def start(config, work_dir, *args):
-    return subprocess.Popen(
-        [
-            sys.executable,
-            '-m',
-            'mmamp.train',
-            str(config),
-            '--work-dir',
-            str(work_dir),
-            '--amp',
-            '--amp-dtype',
-            'float16',
-            *args,
-        ],
-        env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        # A kill takes the workers too.
-        start_new_session=True,
-    )
+@pytest.fixture
+def start(python):
+    """``start(config, work_dir, ...)``: a process that trains."""
+
+    def start(config, work_dir, *args):
+        return subprocess.Popen(
+            [
+                *(python, '-m', 'mmamp.train', str(config)),
+                *('--work-dir', str(work_dir)),
+                *('--amp', '--amp-dtype', 'float16', *args),
+            ],
+            env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # A kill takes the workers too.
+            start_new_session=True,
+        )
+
+    return start
 
 
 def finish(process):
@@ -83,8 +81,8 @@ def finish(process):
     return out
 
 
-def final_state(work_dir):
-    path = Path(work_dir, 'iter_72.pth')
+def final_state(work_dir, iteration):
+    path = Path(work_dir, f'iter_{iteration}.pth')
     return torch.load(path, weights_only=True, map_location='cpu')
 
 
@@ -110,8 +108,8 @@ def differences(first, second, at=''):
     ]
 
 
-def assert_same_end(work_dir, reference):
-    ours, theirs = final_state(work_dir), final_state(reference)
+def assert_same_end(work_dir, reference, iteration=72):
+    ours, theirs = (final_state(x, iteration) for x in (work_dir, reference))
     for part in ('state_dict', 'optimizer', 'rng_states'):
         assert differences(ours[part], theirs[part], part) == []
 
@@ -134,7 +132,7 @@ def where_it_began(work_dir):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('num_workers', [0, 2])
-def test_fifteen_kills(tmp_path, num_workers):
+def test_fifteen_kills(tmp_path, start, num_workers):
     """A run has to go on after each, and to end as an undisturbed one."""
     random.seed(num_workers)
     config = write_config(tmp_path, num_workers)
@@ -156,14 +154,20 @@ def test_fifteen_kills(tmp_path, num_workers):
 
 
 @pytest.mark.parametrize(
-    ('num_workers', 'number'), [(0, signal.SIGUSR1), (2, signal.SIGTERM)]
+    ('num_workers', 'number'),
+    [
+        pytest.param(0, signal.SIGUSR1, marks=pytest.mark.slow),
+        (2, signal.SIGTERM),
+    ],
 )
-def test_preempted(tmp_path, num_workers, number):
+def test_preempted(tmp_path, start, num_workers, number):
     """A scheduler signals every process of the job, the workers too."""
     config = write_config(tmp_path, num_workers)
+    # Some windows of 8, each network's.
+    config.write_text(config.read_text().replace('iters=72', 'iters=36'))
     finish(start(config, tmp_path / 'reference'))
     process = start(config, tmp_path / 'run')
-    while 'Iter(train) [10/72]' not in process.stdout.readline():
+    while 'Iter(train) [10/36]' not in process.stdout.readline():
         assert process.poll() is None
     os.killpg(process.pid, number)
     out = process.communicate(timeout=120)[0]
@@ -171,6 +175,6 @@ def test_preempted(tmp_path, num_workers, number):
     assert f'Got {number.name}: saved' in out
     assert 'Go on with: ' in out.splitlines()[-1]
     assert '--resume' in out.splitlines()[-1]
-    assert not (tmp_path / 'run/iter_72.pth').exists()
+    assert not (tmp_path / 'run/iter_36.pth').exists()
     finish(start(config, tmp_path / 'run', '--resume'))
-    assert_same_end(tmp_path / 'run', tmp_path / 'reference')
+    assert_same_end(tmp_path / 'run', tmp_path / 'reference', 36)

@@ -15,6 +15,7 @@ SHORT = [
     'train_cfg.max_iters=4',
     'model.generator.base_channels=2',
     'model.discriminator.base_channels=2',
+    'val_dataloader.dataset.indices=20',
 ]
 
 

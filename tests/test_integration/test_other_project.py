@@ -35,12 +35,12 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture
-def run(site, environment, tmp_path):
+def run(site, environment, tmp_path, python):
     """``run('tools/train.py', CONFIG, ...)``: exit code and all it said."""
 
     def start(script, *args, code=0):
         where = ['-m', script] if script[:8] == 'minidet.' else [ROOT / script]
-        command = [sys.executable, '-W', 'ignore', *where, *args]
+        command = [python, '-W', 'ignore', *where, *args]
         if script.endswith('.sh'):
             command = ['bash', *where, *args]
         result = subprocess.run(
@@ -149,6 +149,7 @@ class TestLauncher:
         assert 'minidet.engine.wrappers.AmpOptimWrapper' in line
 
     @pytest.mark.slow
+    @pytest.mark.ranks
     def test_in_two_ranks(self, run, config_of, tmp_path):
         args = [config_of('gan'), '2', '--amp', '--work-dir', tmp_path]
         log = run('tools/dist_train.sh', *args)

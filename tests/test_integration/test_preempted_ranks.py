@@ -4,10 +4,11 @@ import os
 import re
 import signal
 import subprocess
-import sys
 
 import pytest
 import torch
+
+pytestmark = pytest.mark.ranks
 
 MODEL = """
 
@@ -40,7 +41,7 @@ randomness = dict(seed=0, diff_rank_seed=True)
 def start(folder, env, work_dir, *args):
     return subprocess.Popen(
         [
-            sys.executable,
+            env['PYTHON'],
             *('-m', 'torch.distributed.run', '--nproc-per-node=2'),
             f'--master-port={29500 + os.getpid() % 1000}',
             *('-m', 'mmamp.train', str(folder / 'config.py')),

@@ -1,11 +1,12 @@
 """A GAN in two processes, resumed there and elsewhere, as a user would."""
 
 import subprocess
-import sys
 
 import pytest
 import torch
 from has_fsdp2 import HAS_FSDP2, WHY
+
+pytestmark = pytest.mark.ranks
 
 MODEL = """
 from torch import nn
@@ -51,7 +52,7 @@ randomness = dict(seed=0)
 
 
 @pytest.fixture
-def train(user_project, environment):
+def train(user_project, environment, python):
     """``train(2, 'work_dir', ...)`` in so many processes."""
     folder = user_project(MODEL, CONFIG)
 
@@ -66,7 +67,7 @@ def train(user_project, environment):
         launch += [f'--nproc-per-node={num}']
         done = subprocess.run(
             [
-                sys.executable,
+                python,
                 *(launch if num > 1 else []),
                 *('-m', 'mmamp.train', 'config.py', '--work-dir', work_dir),
                 *('--launcher', 'pytorch' if num > 1 else 'none', *args),

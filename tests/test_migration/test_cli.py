@@ -61,8 +61,11 @@ if 'SLOW_DISK' in os.environ:
 
 
 @pytest.fixture
-def command(environment, tmp_path):
-    """The words and the environment of a process, to be started."""
+def command(environment, tmp_path, python):
+    """The words and the environment of a process, to be started.
+
+    Those that are given variables begin with ``STARTUP``, in a new Python.
+    """
     startup = tmp_path / 'startup'
     startup.mkdir()
     (startup / 'sitecustomize.py').write_text(STARTUP)
@@ -70,9 +73,12 @@ def command(environment, tmp_path):
     folder.mkdir()
 
     def make(*args, **variables):
+        folders, interpreter = [], python
+        if variables:
+            folders, interpreter = [startup], sys.executable
         return dict(
-            args=[sys.executable, str(TOOL), *map(str, args)],
-            env=environment(startup, **variables),
+            args=[interpreter, str(TOOL), *map(str, args)],
+            env=environment(*folders, **variables),
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,7 +1,6 @@
 """Optimizers of a config before and after, compared."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -415,13 +414,13 @@ def test_unknown_schedules_are_told():
     assert old_schedule(dict(policy='poly'), 1.0, Run()).at is None
 
 
-def test_the_command(config, environment):
+def test_the_command(config, environment, python):
     path = config(BIGGAN)
     wrong = config(BIGGAN.replace('8, gen', '12, gen'), 'biggan/odd.py')
 
     def run(*args):
         return subprocess.run(
-            [sys.executable, str(TOOL), 'config', *args, '--verify'],
+            [python, str(TOOL), 'config', *args, '--verify'],
             env=environment(),
             capture_output=True,
             text=True,

@@ -141,3 +141,25 @@ def test_torch_has_what_a_row_asks(name):
     for asked in ('is_available', 'synchronize', 'get_rng_state'):
         assert callable(getattr(module, asked))
     assert any(hasattr(module, x) for x in DEVICES[name].peak)
+
+
+@pytest.mark.parametrize(
+    ('flags', 'native'),
+    [
+        ('flags\t\t: fpu avx2 avx512f avx512bw', False),
+        ('flags\t\t: fpu avx512f avx512_bf16', True),
+        ('flags\t\t: fpu avx512f amx_bf16 amx_tile', True),
+        ('Features\t: fp asimd bf16', True),  # not an x86 processor
+    ],
+)
+def test_native_needs_kernels_and_instructions(
+    flags, native, tmp_path, monkeypatch
+):
+    """oneDNN has slow kernels for bfloat16 wherever there is AVX-512."""
+    info = tmp_path / 'cpuinfo'
+    info.write_text(f'processor\t: 0\n{flags}\nbugs\t\t: x\n')
+    monkeypatch.setattr(devices, 'CPUINFO', info)
+    has_kernels = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    uncached = devices._cpu_has_native.__wrapped__
+    assert uncached(torch.bfloat16) is (native and has_kernels)
+    assert not uncached(torch.float64)

@@ -20,12 +20,12 @@ NAMES = ['airplane', 'cat', 'dog']
 
 
 @pytest.fixture
-def run(environment, tmp_path):
+def run(environment, tmp_path, python):
     """``run('cifar10.py', ...)``: the command in a process of its own."""
 
-    def run(script, *args):
+    def run(script, *args, python=python):
         done = subprocess.run(
-            [sys.executable, str(TOOLS / script), *map(str, args)],
+            [python, str(TOOLS / script), *map(str, args)],
             capture_output=True,
             text=True,
             env=environment(),
@@ -95,11 +95,12 @@ class TestCifar10:
         pictures = cifar(tmp_path / 'x/cifar-10-batches-py')
         with tarfile.open(tmp_path / 'cifar.tar.gz', 'w:gz') as archive:
             archive.add(tmp_path / 'x', '.')
-        done = run('cifar10.py', 'cifar.tar.gz', 'out/cifar10')
+        command = ('cifar10.py', 'cifar.tar.gz', 'out/cifar10')
+        done = run(*command, python=sys.executable)
         assert done.returncode == 0, done.stderr
         assert "24 pictures in 'out/cifar10'" in done.stdout
         check_cifar(tmp_path / 'out/cifar10', pictures)
-        again = run('cifar10.py', 'cifar.tar.gz', 'out/cifar10')
+        again = run(*command)
         assert again.returncode == 2
         assert again.stderr.startswith('cifar10.py: error: ')
         assert '--force' in again.stderr
@@ -213,7 +214,7 @@ class TestResize:
         folder_of_three(tmp_path / 'in')
         (tmp_path / 'in/b/broken.png').write_text('no picture')
         command = ('resize_folder.py', 'in', 'out', '--size', '16')
-        done = run(*command)
+        done = run(*command, python=sys.executable)
         assert done.returncode == 0, done.stderr
         assert (
             "3 pictures written to 'out', 0 were there, 1 unr" in done.stdout

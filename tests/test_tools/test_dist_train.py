@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -73,6 +74,7 @@ def run(environment):
     return run
 
 
+@pytest.mark.ranks
 def test_a_gan(tmp_path, run):
     work_dir = tmp_path / 'a folder'
     done = run(
@@ -83,6 +85,8 @@ def test_a_gan(tmp_path, run):
         '--cfg-options',
         'train_cfg.max_iters=3',
         *SMALL,
+        # By all means as users do.
+        PYTHON=sys.executable,
     )
     out = done.stdout + done.stderr
     assert done.returncode == 0, out
@@ -100,6 +104,7 @@ def run_demo(run, user_project):
     return partial(run, 'config.py', 2, folder=folder)
 
 
+@pytest.mark.ranks
 def test_a_model_with_its_own_train_step(run_demo):
     """With a port from the environment, as for several machines."""
     port = 20000 + os.getpid() % 10000
@@ -108,6 +113,7 @@ def test_a_model_with_its_own_train_step(run_demo):
     assert re.search(r'Iter\(train\) \[3/3\]', done.stdout + done.stderr)
 
 
+@pytest.mark.ranks
 @pytest.mark.parametrize(
     'kind', ['MMDistributedDataParallel', 'DistributedDataParallel']
 )
@@ -135,6 +141,7 @@ def test_a_config_that_is_not_there_is_told_once(run):
 
 
 @pytest.mark.slow
+@pytest.mark.ranks
 def test_death_of_a_rank(tmp_path, run, environment, process_of_rank):
     """The others end within a minute, and the run goes on."""
     args = [GAN, 2, '--amp', '--work-dir', tmp_path, '--cfg-options', *SMALL]

@@ -36,7 +36,8 @@ def slurm(tmp_path_factory):
     folder = tmp_path_factory.mktemp('slurm')
     script = ROOT / 'tools/dev/local_slurm.sh'
     subprocess.run(['bash', script, 'start', folder], check=True)
-    yield dict(SLURM_CONF=f'{folder}/slurm.conf')
+    # Slurm ends the processes that are its own.
+    yield dict(SLURM_CONF=f'{folder}/slurm.conf', PYTHON=sys.executable)
     subprocess.run(['bash', script, 'stop', folder], check=True)
 
 

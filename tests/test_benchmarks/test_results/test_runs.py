@@ -1,5 +1,6 @@
 """Of ``benchmarks.results``, the command, and what it writes."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,7 +148,8 @@ def test_mistakes(tmp_path, monkeypatch, arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_a_run_that_fails_is_named(tmp_path, monkeypatch, capsys):
+def test_a_run_that_fails_is_named(tmp_path, monkeypatch, capsys, python):
+    monkeypatch.setattr(sys, 'executable', python)
     monkeypatch.chdir(tmp_path)
     Path('bad.py').write_text('optim_wrapper = dict(optimizer=dict())\n')
     Path('README.md').touch()

@@ -46,6 +46,7 @@ def test_each_wrapper_reports_to_every_backend(build_runner):
     assert names <= set(events.Tags()['scalars'])
 
 
+@pytest.mark.slow
 def test_wandb_gets_them_too(build_runner, monkeypatch):
     """Offline: what would be sent is in a file."""
     monkeypatch.setenv('WANDB_MODE', 'offline')

@@ -145,62 +145,11 @@ def test_a_rule_that_matches_nothing(build_runner, rule, match):
         runner.train()
 
 
-@pytest.mark.parametrize(
-    ('rules', 'error', 'match'),
-    [
-        ('normalisation', TypeError, 'must be a list of rules'),
-        ([], ValueError, 'must not be empty'),
-        ([3], TypeError, 'a rule must be a dict or a str, but got 3'),
-        (['norm'], ValueError, "no set of rules 'norm'.*'normalisation'"),
-        ([dict(dtype='float32')], ValueError, 'has no pattern'),
-        ([dict(pattern='a', typo=1)], ValueError, r"unknown keys \['typo'\]"),
-        ([dict(pattern='(')], ValueError, 'no regular expression'),
-        (
-            [dict(pattern='a', dtype='half')],
-            ValueError,
-            "dtype='half' must be one of 'float32', 'bfloat16', 'float16'",
-        ),
-        ([dict(pattern='a', output_dtype=3)], ValueError, "'input'"),
-        ([dict(pattern='a', clamp=0)], ValueError, 'clamp must be'),
-        ([dict(pattern='a', dtype=None)], ValueError, 'changes nothing'),
-    ],
-)
-def test_bad_rules(rules, error, match):
-    with pytest.raises(error, match=match):
-        PrecisionHook(rules)
-
-
 def test_float16_without_a_loss_scale_is_warned_about(build_runner, capfd):
     options = hook(dict(pattern='network', dtype='float16'))
     options['optim_wrapper.dtype'] = 'bfloat16'
     build_runner('classifier', options).train()
     assert 'no optimizer has a loss scale' in ''.join(capfd.readouterr())
-
-
-@pytest.mark.parametrize(
-    ('name', 'expected'),
-    [
-        ('generator.to_rgb', True),
-        ('generator.torgbs.3', False),
-        ('g.b4.torgb', True),
-        ('to_rgb_2', True),
-        ('toRGB', True),
-        ('g.to_image', True),
-        ('to_rgba', False),
-    ],
-)
-def test_what_to_rgb_is(name, expected):
-    (rule,) = PrecisionHook(['to_rgb']).rules
-    assert rule.matches(name, nn.Identity()) is expected
-
-
-def test_a_pattern_spelt_as_a_set_is_a_pattern():
-    """A module may be called `spectral_norm`."""
-    (rule,) = PrecisionHook([dict(pattern='spectral_norm', clamp=2.0)]).rules
-    layer = nn.Identity()
-    assert rule.matches('spectral_norm', layer)
-    rule.install(layer)
-    assert layer(torch.tensor([3.0])).tolist() == [2.0]
 
 
 def test_in_a_float32_run_it_says_that_it_changes_nothing(build_runner, capfd):

@@ -5,10 +5,16 @@ import pytest
 
 from mmamp.models.base.update_schedule import UpdateSchedule
 
-SCHEDULES = list(itertools.product((1, 2, 3), (1, 2, 8), (1, 2), (1, 3, 8)))
+RUNS = [
+    UpdateSchedule(*numbers)
+    for numbers in itertools.product(
+        (1, 2, 3), (1, 2, 8), (1, 2), (1, 3, 8), (1, 5, 16, 29)
+    )
+]
 
 
-def turns(schedule, max_iters):
+def turns(schedule, max_iters=None):
+    max_iters = max_iters or schedule.max_iters
     return [schedule.generator_turn(i) for i in range(max_iters)]
 
 
@@ -34,37 +40,34 @@ def test_several_steps_of_each():
     assert turns(schedule, 12) == [0] * 5 + [8] + [0] * 5 + [8]
 
 
-@pytest.mark.parametrize('schedule', SCHEDULES)
-@pytest.mark.parametrize('max_iters', [1, 5, 16, 29])
 class TestWholeRun:
-    def test_the_turns_are_those_that_the_counts_promise(
-        self, schedule, max_iters
-    ):
-        schedule = UpdateSchedule(*schedule, max_iters=max_iters)
-        made = turns(schedule, max_iters)
-        assert sum(made) == schedule.generator_max_counts
-        for i in range(max_iters):
-            assert schedule.generator_counts_before(i) == sum(made[:i])
+    """Of each of ``RUNS``."""
 
-    def test_a_turn_comes_at_the_end_of_a_cycle_and_of_the_run_alone(
-        self, schedule, max_iters
-    ):
-        schedule = UpdateSchedule(*schedule, max_iters=max_iters)
-        for i, turn in enumerate(turns(schedule, max_iters)):
-            if (i + 1) % schedule.cycle == 0:
-                assert turn == schedule.full_turn
-            elif i + 1 < max_iters:
-                assert turn == 0
+    def test_the_turns_are_those_that_the_counts_promise(self):
+        for schedule in RUNS:
+            made = turns(schedule)
+            assert sum(made) == schedule.generator_max_counts, schedule
+            for i in range(schedule.max_iters):
+                before = schedule.generator_counts_before(i)
+                assert before == sum(made[:i]), (schedule, i)
 
-    def test_the_last_turn_is_in_proportion(self, schedule, max_iters):
-        schedule = UpdateSchedule(*schedule, max_iters=max_iters)
-        done = max_iters % schedule.cycle
-        if done == 0:
-            return
-        last = schedule.generator_turn(max_iters - 1)
-        exact = schedule.full_turn * done / schedule.cycle
-        assert exact <= last < exact + 1
-        assert 1 <= last <= schedule.full_turn
+    def test_a_turn_comes_at_the_end_of_a_cycle_and_of_the_run_alone(self):
+        for schedule in RUNS:
+            for i, turn in enumerate(turns(schedule)):
+                if (i + 1) % schedule.cycle == 0:
+                    assert turn == schedule.full_turn, (schedule, i)
+                elif i + 1 < schedule.max_iters:
+                    assert turn == 0, (schedule, i)
+
+    def test_the_last_turn_is_in_proportion(self):
+        for schedule in RUNS:
+            done = schedule.max_iters % schedule.cycle
+            if done == 0:
+                continue
+            last = schedule.generator_turn(schedule.max_iters - 1)
+            exact = schedule.full_turn * done / schedule.cycle
+            assert exact <= last < exact + 1, schedule
+            assert 1 <= last <= schedule.full_turn, schedule
 
 
 def test_an_unknown_end():

@@ -2,7 +2,11 @@ import pytest
 import torch
 
 from mmamp.precision import devices
-from mmamp.precision.dtypes import autocast_dtypes, resolve_dtype
+from mmamp.precision.dtypes import (
+    at_least_float32,
+    autocast_dtypes,
+    resolve_dtype,
+)
 
 
 class TestResolveDtype:
@@ -46,3 +50,12 @@ class TestResolveDtype:
         assert resolve_dtype('auto', 'npu') is torch.float16
         with pytest.raises(ValueError, match='it can: float16, float32'):
             resolve_dtype('bfloat16', 'npu')
+
+
+def test_at_least_float32():
+    for dtype in (torch.float16, torch.bfloat16):
+        assert at_least_float32(torch.ones((), dtype=dtype)).dtype is (
+            torch.float32
+        )
+    double = torch.ones((), dtype=torch.float64)
+    assert at_least_float32(double) is double

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmamp.engine.optimizers.gradients import at_least_float32, total_norm
+from mmamp.engine.optimizers.gradients import total_norm
 
 
 def with_grad(grad):
@@ -31,12 +31,3 @@ def test_sparse_gradients():
     embedding(torch.tensor([1, 1, 3])).sum().backward()
     # Row 1 was looked up twice: gradients 2, 2 and 1, 1.
     assert total_norm([embedding.weight]).item() == pytest.approx(10**0.5)
-
-
-def test_at_least_float32():
-    for dtype in (torch.float16, torch.bfloat16):
-        assert at_least_float32(torch.ones((), dtype=dtype)).dtype is (
-            torch.float32
-        )
-    double = torch.ones((), dtype=torch.float64)
-    assert at_least_float32(double) is double

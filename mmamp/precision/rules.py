@@ -56,16 +56,22 @@ class SpectralNormRule(Rule):
         float32_spectral_norm(module)
 
 
+def _norms(label: str) -> Rule:
+    return Rule(label, lambda name, module: isinstance(module, _NORMS))
+
+
 RULE_SETS: dict[str, Callable[[], Rule]] = {
-    'normalisation': lambda: Rule(
-        'normalisation', lambda name, module: isinstance(module, _NORMS)
-    ),
+    'normalization': lambda: _norms('normalization'),
+    'normalisation': lambda: _norms('normalisation'),
     'spectral_norm': lambda: SpectralNormRule(
         'spectral_norm', lambda name, module: is_spectral_norm(module)
     ),
     'to_rgb': lambda: Rule('to_rgb', _is_to_rgb),
 }
-"""Ready-made rules, which put modules into float32."""
+"""Ready-made rules, which put modules into float32.
+
+The first is the field's spelling, the second is taken too.
+"""
 
 
 def parse_rule(rule: dict[str, Any] | str) -> Rule:

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from mmamp.errors import UsageError
+from mmamp.logging.scalars import LOSS_SCALE, SCALARS, SKIPPED_STEPS
 from mmamp.version import __version__
 
 from .watching import append_at
-
-_SCALE, _SKIPPED = 'loss_scale', 'skipped_steps'
-_REPORTED = (_SCALE, _SKIPPED, 'skip_rate', 'grad_norm')
 
 
 def report_from_log(work_dir: Path) -> dict[str, Any]:
@@ -51,11 +49,11 @@ def report_from_log(work_dir: Path) -> dict[str, Any]:
     for line in _training_lines(logs):
         for key, value in line.items():
             name, _, what = key.rpartition('.')
-            if what == _SCALE:
+            if what == LOSS_SCALE:
                 append_at(scales[name], value, len(steps))
-            elif what == _SKIPPED:
+            elif what == SKIPPED_STEPS:
                 append_at(skipped[name], int(value), len(steps))
-            elif what not in _REPORTED and 'loss' in key:
+            elif what not in SCALARS and 'loss' in key:
                 number = value if math.isfinite(value) else None
                 append_at(losses[key], number, len(steps))
         steps.append(line['step'])

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from mmamp.engine.hooks import PrecisionHook
+from mmamp.precision.rules import parse_rule
 
 
 @pytest.mark.parametrize(
@@ -13,7 +14,7 @@ from mmamp.engine.hooks import PrecisionHook
         ('normalisation', TypeError, 'must be a list of rules'),
         ([], ValueError, 'must not be empty'),
         ([3], TypeError, 'a rule must be a dict or a str, but got 3'),
-        (['norm'], ValueError, "no set of rules 'norm'.*'normalisation'"),
+        (['norm'], ValueError, "no set of rules 'norm'.*'normalization'"),
         ([dict(dtype='float32')], ValueError, 'has no pattern'),
         ([dict(pattern='a', typo=1)], ValueError, r"unknown keys \['typo'\]"),
         ([dict(pattern='(')], ValueError, 'no regular expression'),
@@ -56,3 +57,12 @@ def test_a_pattern_spelt_as_a_set_is_a_pattern():
     assert rule.matches('spectral_norm', layer)
     rule.install(layer)
     assert layer(torch.tensor([3.0])).tolist() == [2.0]
+
+
+def test_both_spellings_of_normalization():
+    labels = ('normalization', 'normalisation')
+    american, british = map(parse_rule, labels)
+    assert (american.label, british.label) == labels
+    for module in (nn.BatchNorm2d(2), nn.GroupNorm(1, 2), nn.Linear(2, 2)):
+        assert american.matches('x', module) == british.matches('x', module)
+    assert american.matches('x', nn.LayerNorm(2))

@@ -5,12 +5,10 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer, print_log
 
+from mmamp.logging.scalars import SCALARS, SKIP_RATE, SKIPPED_STEPS
 from mmamp.registry import HOOKS
 
 from .runner_access import logging_interval, recording_wrappers
-
-SCALARS = ('loss_scale', 'skipped_steps', 'skip_rate', 'grad_norm')
-"""What is reported of each optimizer."""
 
 
 @HOOKS.register_module()
@@ -79,11 +77,11 @@ class AmpMonitorHook(Hook):
             return
         for key, wrapper in recording_wrappers(runner):
             scalars = wrapper.amp_scalars()
-            now = wrapper.record.windows, int(scalars['skipped_steps'])
+            now = wrapper.record.windows, int(scalars[SKIPPED_STEPS])
             windows, skipped = self._before.get(key, (0, 0))
             if now[0] > windows:
                 rate = (now[1] - skipped) / (now[0] - windows)
-                scalars['skip_rate'] = rate
+                scalars[SKIP_RATE] = rate
             self._before[key] = now
             prefix = f'{key}.' if key else ''
             for name, value in scalars.items():

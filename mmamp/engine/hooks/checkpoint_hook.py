@@ -22,6 +22,7 @@ from mmamp.checkpoint.atomic import (
     replace_durably,
     temporary_name,
 )
+from mmamp.checkpoint.keys import MODEL_STATES, RANK_STATES, RNG_STATES, WINDOW
 from mmamp.checkpoint.primitives import plain
 from mmamp.compat.mmengine import SingleDeviceStrategy, is_resuming
 from mmamp.errors import UsageError
@@ -139,21 +140,21 @@ class CheckpointHook(MMEngineCheckpointHook):
         checkpoint['meta'].update(self._meta)
         if self._of_ranks is not None:
             rngs, optimizers, models = zip(*self._of_ranks, strict=True)
-            checkpoint['rng_states'] = list(rngs)
+            checkpoint[RNG_STATES] = list(rngs)
             if any(models):
-                checkpoint['model_states'] = list(models)
+                checkpoint[MODEL_STATES] = list(models)
             if len(optimizers) > 1:
-                checkpoint['rank_states'] = list(optimizers)
+                checkpoint[RANK_STATES] = list(optimizers)
 
     def after_load_checkpoint(
         self, runner: Any, checkpoint: dict[str, Any]
     ) -> None:
         """Give this rank its own, not that of the rank that saved."""
-        models = checkpoint.pop('model_states', None)
+        models = checkpoint.pop(MODEL_STATES, None)
         if models is not None and is_resuming(runner):
             model: Any = unwrap(runner.model)
             model.load_rank_state(models)
-        ranks = checkpoint.pop('rank_states', None)
+        ranks = checkpoint.pop(RANK_STATES, None)
         if ranks is None or not is_resuming(runner):
             return
         states = checkpoint.get('optimizer', {})
@@ -302,10 +303,10 @@ def _shared(of_ranks: list[dict[str, Any]]) -> dict[str, Any]:
     step with, comes to the same.
     """
     state = dict(of_ranks[0])
-    if 'window' in state:
-        grads = zip(*(r['window']['grads'] for r in of_ranks), strict=True)
-        state['window'] = dict(
-            state['window'],
+    if WINDOW in state:
+        grads = zip(*(r[WINDOW]['grads'] for r in of_ranks), strict=True)
+        state[WINDOW] = dict(
+            state[WINDOW],
             grads=[_mean_of(given) for given in grads],
         )
     return state

@@ -35,7 +35,7 @@ class PrecisionHook(Hook):
 
     Args:
         rules (Sequence[dict or str]): Each is the name of a ready-made set of
-            float32 modules, or a dict. The sets are ``'normalisation'``
+            float32 modules, or a dict. The sets are ``'normalization'``
             (batch, group, layer, instance norm), ``'spectral_norm'`` (the
             estimation of the norm, not the layer) and ``'to_rgb'``. A dict
             has the keys
@@ -64,7 +64,7 @@ class PrecisionHook(Hook):
         >>> custom_hooks = [dict(
         ...     type='mmamp.PrecisionHook',
         ...     rules=[
-        ...         'normalisation',
+        ...         'normalization',
         ...         dict(pattern=r'discriminator\.head', dtype='float32'),
         ...         dict(pattern=r'.*\.conv\d', dtype=None, clamp=256.)])]
     """

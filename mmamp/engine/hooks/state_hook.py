@@ -7,6 +7,12 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import get_state_dict
 
+from mmamp.checkpoint.keys import (
+    DATA_POSITION,
+    RANK_STATES,
+    RNG_STATES,
+    WINDOW,
+)
 from mmamp.checkpoint.primitives import (
     history_from,
     plain,
@@ -123,9 +129,9 @@ class StateHook(Hook):
             )
         position = self._position.state(runner.train_loop, meta)
         if position is not None:
-            checkpoint['data_position'] = position
-        if get_world_size() == 1 and 'rng_states' not in checkpoint:
-            checkpoint['rng_states'] = [training_rng_state(runner)]
+            checkpoint[DATA_POSITION] = position
+        if get_world_size() == 1 and RNG_STATES not in checkpoint:
+            checkpoint[RNG_STATES] = [training_rng_state(runner)]
         self._warn_of_open_windows(runner, checkpoint)
 
     def _plain_schedulers(self, states: Any) -> Any:
@@ -147,8 +153,8 @@ class StateHook(Hook):
         for name, wrapper in named_wrappers(runner):
             counts = accumulative_counts(wrapper)
             if isinstance(wrapper, RankState):
-                if 'window' in wrapper.rank_state() and (
-                    get_world_size() > 1 and 'rank_states' not in checkpoint
+                if WINDOW in wrapper.rank_state() and (
+                    get_world_size() > 1 and RANK_STATES not in checkpoint
                 ):
                     self._warn_once(
                         f'{name or "optim_wrapper"}: this checkpoint is taken '
@@ -179,8 +185,8 @@ class StateHook(Hook):
             scalars[name] = history_from(value)
         if is_resuming(runner):
             _check_model(runner, checkpoint)
-            self._take_rng(checkpoint.pop('rng_states', None))
-            self._position.load(checkpoint.pop('data_position', None))
+            self._take_rng(checkpoint.pop(RNG_STATES, None))
+            self._position.load(checkpoint.pop(DATA_POSITION, None))
 
     def _take_rng(self, states: list[dict[str, Any]] | None) -> None:
         if states is None or len(states) != get_world_size():

@@ -11,9 +11,16 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mmamp.checkpoint.keys import (
+    AMP_COUNTERS,
+    LOSS_SCALER,
+    PENALTY_SCALERS,
+    WINDOW,
+)
 from mmamp.compat.torch import skips_by_itself, tree_map
 from mmamp.distributed.no_sync import no_sync
 from mmamp.distributed.sharding import is_sharded
+from mmamp.logging.scalars import GRAD_NORM, LOSS_SCALE, SKIPPED_STEPS
 from mmamp.precision.autocast import autocast, autocast_off
 from mmamp.precision.dtypes import (
     at_least_float32,
@@ -429,11 +436,11 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             finite one before clipping, once there is one; ``loss_scale``
             where there is a scale.
         """
-        scalars = dict(skipped_steps=float(self.record.skipped))
+        scalars = {SKIPPED_STEPS: float(self.record.skipped)}
         if (norm := self.record.grad_norm) is not None:
-            scalars['grad_norm'] = norm
+            scalars[GRAD_NORM] = norm
         if self.loss_scaler.is_enabled():
-            scalars['loss_scale'] = self.loss_scaler.get_scale()
+            scalars[LOSS_SCALE] = self.loss_scaler.get_scale()
         return scalars
 
     @property
@@ -471,16 +478,16 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             inside of an accumulation window ``window``: its gradients so far.
         """
         state = OptimWrapper.state_dict(self)
-        state['loss_scaler'] = self.loss_scaler.state_dict()
-        state['amp_counters'] = self.record.state_dict()
+        state[LOSS_SCALER] = self.loss_scaler.state_dict()
+        state[AMP_COUNTERS] = self.record.state_dict()
         return {**state, **self._own_state()}
 
     def _own_state(self) -> dict[str, Any]:
         state: dict[str, Any] = {}
         if (window := self.window_state()) is not None:
-            state['window'] = window
+            state[WINDOW] = window
         if self._penalty_scalers:
-            state['penalty_scalers'] = [
+            state[PENALTY_SCALERS] = [
                 scaler.state_dict() for scaler in self._penalty_scalers
             ]
         return state
@@ -493,9 +500,9 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             gradients ranks average when it ends, unless FSDP2 has them
             averaged and sharded already; ``penalty_scalers``.
         """
-        keys = ['penalty_scalers']
+        keys = [PENALTY_SCALERS]
         if not self.is_sharded:
-            keys.append('window')
+            keys.append(WINDOW)
         own = self._own_state()
         state: dict[str, Any] = tree_map(
             _on_cpu, {k: own[k] for k in keys if k in own}
@@ -510,11 +517,11 @@ class AmpOptimWrapper(WindowedOptimWrapper):
                 MMEngine's or mmamp's; it is left as it is.
         """
         state = dict(state_dict)
-        scaler_state = state.pop('loss_scaler', {})
-        counters = state.pop('amp_counters', {})
-        self._open_window = state.pop('window', None)
+        scaler_state = state.pop(LOSS_SCALER, {})
+        counters = state.pop(AMP_COUNTERS, {})
+        self._open_window = state.pop(WINDOW, None)
         self._penalty_scalers = []
-        for penalty_state in state.pop('penalty_scalers', []):
+        for penalty_state in state.pop(PENALTY_SCALERS, []):
             scaler = PenaltyScaler(self._params()[0].device)
             scaler.load_state_dict(penalty_state)
             self._penalty_scalers.append(scaler)

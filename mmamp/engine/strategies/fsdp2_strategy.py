@@ -13,6 +13,7 @@ from mmengine.model import BaseAveragedModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import distributed, nn
 
+from mmamp.checkpoint.keys import WINDOW
 from mmamp.compat.mmengine import DDPStrategy
 from mmamp.compat.torch import set_up_sharding, set_versions, versions_of
 from mmamp.distributed.sharding import gathered, shard_like
@@ -261,8 +262,8 @@ def _dealt_out(state: dict[str, Any], wrapper: OptimWrapper) -> dict[str, Any]:
         for index, values in state['state'].items()
         if index < len(params)
     }
-    if window := state.get('window'):
-        state['window'] = dict(
+    if window := state.get(WINDOW):
+        state[WINDOW] = dict(
             window,
             grads=[
                 shard_like(grad, param)

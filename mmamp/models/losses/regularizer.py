@@ -94,7 +94,7 @@ class Regularizer(nn.Module):
                 'BatchNorm, whose second derivative is not finite in '
                 'float16, and is run in float32 for this penalty; with '
                 "custom_hooks=[dict(type='mmamp.PrecisionHook', "
-                "rules=['normalisation'])] BatchNorm alone would be"
+                "rules=['normalization'])] BatchNorm alone would be"
             )
             return torch.autocast(device, enabled=False)
         return nullcontext()

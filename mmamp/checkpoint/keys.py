@@ -1,0 +1,38 @@
+"""The table of a checkpoint's keys: what each holds, and who owns it.
+
+MMEngine's own are ``state_dict``, ``meta``, ``message_hub``, ``optimizer`` and
+``param_schedulers``. A new key is a line here and its owner, which writes it
+and reads it.
+"""
+
+# ---- at the top of a checkpoint ---------------------------------------------
+
+RNG_STATES = 'rng_states'
+"""A list, one entry a rank: its random-number states.
+
+Written by ``CheckpointHook`` of all ranks, else by ``StateHook`` of one; read
+by ``StateHook``.
+"""
+DATA_POSITION = 'data_position'
+"""Samples that were taken; ``StateHook``, of its ``DataPosition``."""
+MODEL_STATES = 'model_states'
+"""A list, one entry a rank: what a model's ``rank_state()`` says.
+
+``CheckpointHook``.
+"""
+RANK_STATES = 'rank_states'
+"""A list, one entry a rank: ``rank_state()`` of each optimizer wrapper.
+
+``CheckpointHook``; there are none of a single rank.
+"""
+
+# ---- in a wrapper's part of ``optimizer``: ``AmpOptimWrapper`` --------------
+
+LOSS_SCALER = 'loss_scaler'
+"""MMEngine's key: the scaler's state, empty without a scale."""
+AMP_COUNTERS = 'amp_counters'
+"""Windows, and skipped windows."""
+WINDOW = 'window'
+"""The gradients of a window that is open."""
+PENALTY_SCALERS = 'penalty_scalers'
+"""The scales of ``optim_wrapper.grad``."""

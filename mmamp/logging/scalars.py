@@ -1,0 +1,12 @@
+"""The names of what is logged of each optimizer. Nothing here imports torch.
+
+``AmpOptimWrapper.amp_scalars`` gives them, ``AmpMonitorHook`` writes them, and
+the report reads them from a log.
+"""
+
+LOSS_SCALE = 'loss_scale'
+SKIPPED_STEPS = 'skipped_steps'
+SKIP_RATE = 'skip_rate'
+GRAD_NORM = 'grad_norm'
+SCALARS = (LOSS_SCALE, SKIPPED_STEPS, SKIP_RATE, GRAD_NORM)
+"""All of them."""

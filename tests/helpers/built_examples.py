@@ -9,6 +9,9 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from torch import distributed, nn
 
+import mmamp.datasets
+import mmamp.evaluation
+import mmamp.models  # noqa: F401  (before a fixture keeps what is registered)
 from mmamp import registry
 
 PARSED_ONLY = ('InceptionV3',)

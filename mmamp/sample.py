@@ -82,7 +82,7 @@ def _check_out(out: Path, num: int) -> None:
 
 
 def build_model(cfg: Config, checkpoint: str) -> Any:
-    """A model with its weights, on the device, in evaluation mode.
+    """Build a model with its weights, on the device, for evaluation.
 
     Args:
         cfg (Config): The config.
@@ -121,7 +121,7 @@ def sample_latents(model: Any, args: argparse.Namespace) -> None:
 
 
 def _classes(model: Any, wanted: list[int] | None) -> list[int] | None:
-    """The classes to make, in turn."""
+    """Return the classes to make, in turn."""
     num = model.num_classes
     if num is None:
         if wanted is not None:
@@ -162,7 +162,7 @@ def _interpolate(
     labels: Tensor | None,
     args: argparse.Namespace,
 ) -> None:
-    """A round trip over all latents, along great circles.
+    """Write a round trip over all latents, along great circles.
 
     Noise of many dimensions lies on a sphere; a straight line would lead
     through its inside, where the generator has never been. A class holds from

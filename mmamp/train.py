@@ -101,7 +101,7 @@ class _Phase(Hook):
 
 
 def build_runner(cfg: Config) -> Any:
-    """The runner of a config: the one it names, or MMEngine's.
+    """Return the runner of a config: the one it names, or MMEngine's.
 
     Args:
         cfg (Config): ``runner_type`` and ``strategy`` decide.

@@ -202,7 +202,7 @@ def mixed_optimizers(cfg: Config) -> list[str]:
 
 
 def evaluation_precision(cfg: Config) -> Precision | None:
-    """The precision that a trained model is evaluated in.
+    """Return the precision that a trained model is evaluated in.
 
     Args:
         cfg (Config): The config.
@@ -291,7 +291,7 @@ def _children(optim_wrapper: Any) -> dict[str | None, Any]:
 
 
 def _holds_optimizer(value: Any) -> bool:
-    """Whether ``value`` is a dict with an optimizer, as a dict or built."""
+    """Tell whether a dict has an optimizer, as a dict or built."""
     optimizer = _raw(value, 'optimizer') if isinstance(value, dict) else None
     return not isinstance(optimizer, str | int | float | list | tuple | None)
 

@@ -86,7 +86,7 @@ def evaluate_as_trained(cfg: Config) -> None:
 
 
 def has_stock_ema_hook(cfg: Config) -> bool:
-    """Whether a config has MMEngine's ``EMAHook``, not mmamp's."""
+    """Tell whether a config has MMEngine's ``EMAHook``, not mmamp's."""
     scope = cfg.get('default_scope')
     return any(
         _is_stock(hook, 'EMAHook', 'ema_hook', scope)
@@ -96,7 +96,7 @@ def has_stock_ema_hook(cfg: Config) -> bool:
 
 
 def _is_stock(hook: Any, name: str, module: str, scope: str | None) -> bool:
-    """Whether a config of a hook means MMEngine's own."""
+    """Tell whether a config of a hook means MMEngine's own."""
     if not isinstance(hook, dict):
         return False
     kind: Any = hook.get('type', '')
@@ -109,13 +109,13 @@ def _is_stock(hook: Any, name: str, module: str, scope: str | None) -> bool:
 
 
 def _is_own(hook: Any, scope: str | None) -> bool:
-    """Whether a config of a hook means another project's own."""
+    """Tell whether a config of a hook means another project's own."""
     kind: Any = hook.get('type') if hasattr(hook, 'get') else None
     return isinstance(kind, str) and bool(own_class(ROOT_HOOKS, kind, scope))
 
 
 def type_name(hook: Any) -> str:
-    """The bare class name of a hook, given as a dict or as an object."""
+    """Return the bare class name of a hook, a dict or an object."""
     kind = hook.get('type', '') if hasattr(hook, 'get') else type(hook)
     name = kind if isinstance(kind, str) else kind.__name__
     return name.rpartition('.')[2]

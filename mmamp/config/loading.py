@@ -47,7 +47,7 @@ def load_config(path: str) -> Config:
 
 
 def _cause(error: BaseException) -> str:
-    """What is behind an error, which MMEngine's own words may not say."""
+    """Say what is behind an error, which MMEngine may not."""
     root = error
     while (behind := root.__cause__ or root.__context__) not in (None, root):
         root = behind

@@ -37,7 +37,7 @@ def enable_lookup() -> None:
 
 
 def is_installed(package: str) -> bool:
-    """Whether there is such a package, as MMEngine's function says it.
+    """Tell whether there is such a package, as MMEngine's function says it.
 
     Args:
         package (str): Name of a distribution or of a module.
@@ -49,7 +49,7 @@ def is_installed(package: str) -> bool:
 
 
 def get_installed_path(package: str) -> str:
-    """The folder of a package, as MMEngine's function says it.
+    """Return the folder of a package, as MMEngine's function says it.
 
     Args:
         package (str): Name of a distribution or of a module.

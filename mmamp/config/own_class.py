@@ -8,7 +8,7 @@ from mmengine.registry import Registry
 
 
 def own_class(registry: Registry, name: str, scope: str | None) -> Any:
-    """The class of another project's that a name in a config means.
+    """Return the class of another project's that a name in a config means.
 
     Projects have wrappers and hooks of MMEngine's names, such as
     ``CheckpointHook``, which are no stock ones.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def config_file(name: str) -> Path:
-    """The file of a config, which may be in an installed package.
+    """Return the file of a config, which may be in an installed package.
 
     Args:
         name (str): A path, or ``'package::path'``.

@@ -37,7 +37,7 @@ def _loss_scale(text: str) -> str | float:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line of training, which is that of MMEngine's projects."""
+    """Build the command line of training, that of MMEngine's projects."""
     parser = argparse.ArgumentParser(
         description='Train a model, in mixed precision with --amp'
     )
@@ -68,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def build_test_parser() -> argparse.ArgumentParser:
-    """The command line of testing, which is that of MMEngine's projects."""
+    """Build the command line of testing, that of MMEngine's projects."""
     parser = argparse.ArgumentParser(
         description='Compute the metrics of a trained model'
     )
@@ -79,7 +79,7 @@ def build_test_parser() -> argparse.ArgumentParser:
 
 
 def build_sample_parser() -> argparse.ArgumentParser:
-    """The command line of sampling."""
+    """Build the command line of sampling."""
     parser = argparse.ArgumentParser(
         description='Write pictures that a trained generator makes: from '
         'noise, or, where it makes pictures of pictures, from the first ones '

@@ -62,7 +62,7 @@ def exit_code(
 
 
 def is_interrupt(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is behind an error.
+    """Tell whether Ctrl-C is behind an error.
 
     Code that was writing a file may turn it into an error of its own.
     """

@@ -43,7 +43,7 @@ def set_model_wrapper(cfg: Config) -> None:
 
 
 def wrapper_for(cfg: Config, given: Any, key: str) -> Any:
-    """The wrapper that a model needs.
+    """Return the wrapper that a model needs.
 
     Args:
         cfg (Config): The config.
@@ -81,7 +81,7 @@ def wrapper_for(cfg: Config, given: Any, key: str) -> Any:
 
 
 def _class_of(kind: Any, registry: Registry, cfg: Config) -> Any:
-    """The class that a config names, as the Runner would find it."""
+    """Return the class that a config names, as the Runner would find it."""
     if not isinstance(kind, str):
         return kind
     with registry.switch_scope_and_registry(
@@ -91,7 +91,7 @@ def _class_of(kind: Any, registry: Registry, cfg: Config) -> Any:
 
 
 def overrides_train_step(cfg: Config) -> bool:
-    """Whether the config's model has a ``train_step`` of its own."""
+    """Tell whether the config's model has a ``train_step`` of its own."""
     model: Any = cfg.get('model')
     kind = model.get('type') if hasattr(model, 'get') else None
     model_class = _class_of(kind, MODELS, cfg)
@@ -100,7 +100,7 @@ def overrides_train_step(cfg: Config) -> bool:
 
 
 def _default(overrides: bool, cfg: Config) -> dict[str, Any]:
-    """What the Runner should take, with the Runner's settings."""
+    """Return what the Runner should take, with the Runner's settings."""
     return dict(
         type=SEPARATE if overrides else 'MMDistributedDataParallel',
         broadcast_buffers=False,
@@ -109,7 +109,7 @@ def _default(overrides: bool, cfg: Config) -> dict[str, Any]:
 
 
 def _bypasses(wrapper: Any) -> bool:
-    """Whether a wrapper has not the model's ``train_step`` run."""
+    """Tell whether a wrapper has not the model's ``train_step`` run."""
     # MMEngine's FSDP inherits nothing from its DDP, but does the same.
     return getattr(wrapper, 'train_step', None) in (
         None,
@@ -119,7 +119,7 @@ def _bypasses(wrapper: Any) -> bool:
 
 
 def _asks_for_a_gpu(wrapper: type) -> bool:
-    """Whether the Runner gives it the number of a GPU, which it minds."""
+    """Tell whether the Runner gives it the number of a GPU, which it minds."""
     return issubclass(wrapper, DistributedDataParallel) and not issubclass(
         wrapper, MMSeparateDistributedDataParallel
     )

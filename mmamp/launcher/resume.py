@@ -89,7 +89,7 @@ def check_same_start(cfg: Config) -> None:
 
 
 def how_to_resume(cfg: Config, argv: list[str]) -> str:
-    """What a user who pressed Ctrl-C wants to know."""
+    """Say what a user who pressed Ctrl-C wants to know."""
     try:
         latest = latest_checkpoint(cfg.work_dir, _out_dir(cfg))
     except UsageError as error:
@@ -100,7 +100,7 @@ def how_to_resume(cfg: Config, argv: list[str]) -> str:
 
 
 def resume_command(argv: list[str]) -> str:
-    """The command that goes on from the latest checkpoint.
+    """Return the command that goes on from the latest checkpoint.
 
     Args:
         argv (list[str]): Arguments of the run; a checkpoint that it resumed
@@ -123,7 +123,7 @@ def resume_command(argv: list[str]) -> str:
 
 
 def _started() -> list[str]:
-    """What python was given: a script, or a module by ``-m``."""
+    """Return what python was given: a script, or a module by ``-m``."""
     script = sys.argv[0]
     spec = getattr(sys.modules['__main__'], '__spec__', None)
     # Not that of a profiler or debugger around the script.

@@ -104,7 +104,7 @@ def leave_strategy(cfg: Config) -> None:
 
 
 def _move_settings(cfg: Config, strategy: Any, name: str) -> None:
-    """What a FlexibleRunner would not look at beside a strategy."""
+    """Move what a FlexibleRunner would not look at beside a strategy."""
     places = dict(sync_bn='sync_bn')
     if name == 'DDPStrategy':
         places['model_wrapper_cfg'] = 'model_wrapper'
@@ -141,7 +141,7 @@ def _set_wrapper(cfg: Config, strategy: Any) -> None:
 
 
 def _leave_islands(cfg: Config, strategy: Any) -> None:
-    """A float32 module needs parameters that were not rounded on the way."""
+    """Keep parameters in float32 where a module has to run in it."""
     has_rules = _has_hook(cfg, 'PrecisionHook')
     if has_rules and strategy.get('param_dtype', 'auto') == 'auto':
         strategy['param_dtype'] = 'float32'

@@ -21,7 +21,7 @@ MANY = 60
 
 
 def valid_names(error: BaseException) -> str:
-    """What would have been valid, for errors that do not say it.
+    """Say what would have been valid, for errors that do not.
 
     Python names only the argument that a class does not take, and MMEngine's
     registries only the type that they do not have.
@@ -69,7 +69,7 @@ def _classes(frames: list[Any], name: str, key: str) -> Iterator[Any]:
 
 
 def _registered(registry: Registry, given: str) -> str:
-    """What a registry has of its own and from MMEngine's."""
+    """Say what a registry has of its own and from MMEngine's."""
     scope, _, name = given.rpartition('.')
     root = registry.root
     if scope:

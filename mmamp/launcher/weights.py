@@ -12,7 +12,7 @@ from mmamp.errors import UsageError
 
 
 def find_checkpoint(path: str) -> str:
-    """The file that a command line means.
+    """Return the file that a command line means.
 
     Args:
         path (str): Of a checkpoint, or of a work dir with some.
@@ -31,7 +31,7 @@ def find_checkpoint(path: str) -> str:
 
 
 def training_seed(path: str) -> int:
-    """The seed of the run that saved a checkpoint; 0 if it does not say.
+    """Return the seed of the run that saved a checkpoint; else 0.
 
     Args:
         path (str): Of the file.

@@ -15,7 +15,7 @@ from .rounded_operands import RoundedOperands, needs_rounding
 
 
 def autocast_off(device_type: str) -> Any:
-    """A context in which nothing is cast (free where nothing is anyway)."""
+    """Return a context in which nothing is cast; free if nothing is."""
     if torch.is_autocast_enabled(device_type):
         return torch.autocast(device_type, enabled=False)
     return nullcontext()
@@ -60,7 +60,7 @@ def autocast(device_type: str, dtype: torch.dtype) -> Iterator[None]:
 
 @functools.cache
 def _cache_is_safe() -> bool:
-    """Whether this torch keeps gradients after a ``no_grad`` forward.
+    """Tell whether this torch keeps gradients after a ``no_grad`` forward.
 
     Up to torch 2.10 a weight cast under ``no_grad`` stayed in the cache and
     cut the graph of later forwards (pytorch/pytorch#158232). Asked of torch

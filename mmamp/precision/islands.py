@@ -111,7 +111,7 @@ class Island:
     def _context(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """The autocast state of the module, unless it holds already."""
+        """Return the autocast state of the module, unless it holds already."""
         if self.dtype is None:
             return None
         device = device_of(module, args, kwargs)
@@ -142,14 +142,14 @@ def islands(module: nn.Module) -> list[Island]:
 
 
 def is_floating(value: Any) -> TypeGuard[Tensor]:
-    """Whether a value is a tensor of a floating dtype."""
+    """Tell whether a value is a tensor of a floating dtype."""
     return isinstance(value, Tensor) and value.is_floating_point()
 
 
 def _first_floating(
     args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Tensor | None:
-    """The first floating tensor among arguments, in containers too."""
+    """Return the first floating tensor among arguments, in containers too."""
     for value in tree_leaves((args, kwargs)):
         if is_floating(value):
             return value
@@ -159,7 +159,7 @@ def _first_floating(
 def device_of(
     module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> str:
-    """The type of the device that a module computes on."""
+    """Return the type of the device that a module computes on."""
     for value in (*module.parameters(), *tree_leaves((args, kwargs))):
         if isinstance(value, Tensor):
             return value.device.type

@@ -57,7 +57,7 @@ class ModuleCall:
                     buffer.copy_(kept)
 
     def forward_is_finite(self) -> bool:
-        """Whether the module's output is, in float32."""
+        """Tell whether the module's output is, in float32."""
         args, kwargs = tree_map(_float32, (self.args, self.kwargs))
         with (
             self._aside(),
@@ -68,7 +68,7 @@ class ModuleCall:
         return all(is_finite(tensor) for tensor in outputs)
 
     def backward_is_finite(self, in_float32: bool) -> bool:
-        """Whether the module's own backward pass is, from a finite start."""
+        """Tell whether its own backward pass is, from a finite start."""
         cast = _float32 if in_float32 else _same
         args, kwargs = tree_map(
             lambda value: _leaf(cast(value)), (self.args, self.kwargs)
@@ -106,7 +106,7 @@ class ModuleCall:
 
 
 def can_run(module: nn.Module) -> bool:
-    """Whether this rank can run a module again without the others."""
+    """Tell whether this rank can run a module again without the others."""
     return not sharded_modules(module) and not any(
         is_sharded(param) for param in module.parameters()
     )
@@ -136,12 +136,12 @@ def _run_in_float32(
 
 
 def floating(nest: Any) -> list[Tensor]:
-    """The floating tensors in a nest of containers."""
+    """Return the floating tensors in a nest of containers."""
     return [value for value in tree_leaves(nest) if is_floating(value)]
 
 
 def is_finite(tensor: Tensor) -> bool:
-    """Whether a tensor is, as far as this rank has it."""
+    """Tell whether a tensor is, as far as this rank has it."""
     return bool(torch.isfinite(local(tensor.detach())).all())
 
 
@@ -158,7 +158,7 @@ def _float32(value: Any) -> Any:
 
 
 def _leaf(value: Any) -> Any:
-    """A copy that gradients end at."""
+    """Return a copy that gradients end at."""
     if is_floating(value):
         return value.detach().clone().requires_grad_()
     return value

@@ -300,7 +300,7 @@ def _describe(name: str, module: nn.Module) -> str:
 
 
 def _non_finite_state(module: nn.Module) -> str | None:
-    """The first parameter or buffer that is not finite."""
+    """Return the first parameter or buffer that is not finite."""
     for kind, tensors in (
         ('parameter', module.named_parameters()),
         ('buffer', module.named_buffers()),

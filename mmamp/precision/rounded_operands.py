@@ -15,7 +15,7 @@ from .names import name_of
 
 
 def needs_rounding(device_type: str, dtype: torch.dtype) -> bool:
-    """Whether :func:`autocast` uses :class:`RoundedOperands` here."""
+    """Tell whether :func:`autocast` uses :class:`RoundedOperands` here."""
     return (
         device_type == 'cpu' and casts(dtype) and not has_native('cpu', dtype)
     )
@@ -71,13 +71,13 @@ class RoundedOperands(TorchFunctionMode):
 
 
 def _operands(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-    """What is multiplied, given by position or by name."""
+    """Return what is multiplied, given by position or by name."""
     names = ('input', 'weight', 'other', 'mat2')
     return [*args, *(kwargs[x] for x in names if x in kwargs)][:2]
 
 
 def _is_eligible(value: Any) -> bool:
-    """Whether autocast on the CPU would cast this argument."""
+    """Tell whether autocast on the CPU would cast this argument."""
     return (
         isinstance(value, torch.Tensor)
         and value.is_floating_point()
@@ -87,7 +87,7 @@ def _is_eligible(value: Any) -> bool:
 
 
 def _dtype_of(x: torch.Tensor, weight: torch.Tensor) -> torch.dtype:
-    """The dtype that an operator has on the CPU, maybe by autocast."""
+    """Return the dtype that an operator has on the CPU, maybe by autocast."""
     if torch.is_autocast_enabled('cpu'):
         return torch.get_autocast_dtype('cpu')
     # Operands that differ are a mistake, which torch tells better.

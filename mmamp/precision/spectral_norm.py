@@ -21,7 +21,7 @@ class _Float32SpectralNorm(SpectralNorm):
 
 
 def is_spectral_norm(module: nn.Module) -> bool:
-    """Whether torch's spectral norm, of either kind, runs in a module."""
+    """Tell whether torch's spectral norm, of either kind, runs in a module."""
     return isinstance(module, ParametrizedSpectralNorm) or bool(
         _old_norms(module)
     )

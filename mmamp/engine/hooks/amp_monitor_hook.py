@@ -92,7 +92,7 @@ class AmpMonitorHook(Hook):
                 )
 
     def _forget(self, runner: Any) -> None:
-        """A checkpoint may bring figures of a run in another precision."""
+        """Drop figures that a checkpoint of another precision may bring."""
         scalars = runner.message_hub.log_scalars
         for key in list(scalars):
             if key.rpartition('/')[2].rpartition('.')[2] in SCALARS:

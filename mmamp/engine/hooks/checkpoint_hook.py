@@ -280,7 +280,7 @@ class CheckpointHook(MMEngineCheckpointHook):
 
 
 def _of_optimizers(runner: Any) -> dict[str, Any]:
-    """What each optimizer wrapper has on this rank alone, by name."""
+    """Return what each optimizer wrapper has on this rank alone, by name."""
     if get_world_size() == 1:
         return {}  # the optimizers' own states hold it
     return {
@@ -291,13 +291,13 @@ def _of_optimizers(runner: Any) -> dict[str, Any]:
 
 
 def _of_model(runner: Any) -> Any:
-    """What the model has on this rank alone, if it says so."""
+    """Return what the model has on this rank alone, if it says so."""
     model = unwrap(runner.model)
     return plain(model.rank_state()) if isinstance(model, RankState) else None
 
 
 def _shared(of_ranks: list[dict[str, Any]]) -> dict[str, Any]:
-    """What another number of ranks goes on with.
+    """Return what another number of ranks goes on with.
 
     Each with the mean of the gradients: their own mean, which is what they
     step with, comes to the same.

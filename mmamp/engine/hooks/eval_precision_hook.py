@@ -87,7 +87,7 @@ class EvalPrecisionHook(Hook):
         ]
 
     def _wanted(self, cfg: Any) -> str | None:
-        """The dtype; None is PyTorch's default for the device."""
+        """Return the dtype; None is PyTorch's default for the device."""
         if self.dtype is not None:
             return self.dtype
         precision = evaluation_precision(cfg)

@@ -221,7 +221,7 @@ class OverflowHook(Hook):
 def _verdict(
     name: str, wrapper: Any, finding: Finding | None, path: str
 ) -> str:
-    """What ends the run, in words."""
+    """Say in words what ends the run."""
     what = (
         'no module makes it: look at the loss, and at what else touches the '
         'gradients'
@@ -245,7 +245,7 @@ def _verdict(
 
 
 def _counting_wrappers(runner: Any) -> dict[str, Any]:
-    """The optimizer wrappers that count skipped windows, by name."""
+    """Return the optimizer wrappers that count skipped windows, by name."""
     return {
         name or 'optim_wrapper': wrapper
         for name, wrapper in recording_wrappers(runner)

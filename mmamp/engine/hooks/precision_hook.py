@@ -111,7 +111,7 @@ class PrecisionHook(Hook):
         self._check_surroundings(runner)
 
     def _rules_for(self, names: list[str], module: nn.Module) -> list[Rule]:
-        """The rule of a module, and that of the norm of its weight."""
+        """Return the rule of a module, and that of the norm of its weight."""
         found = [
             rule
             for rule in self.rules
@@ -171,7 +171,7 @@ def _check_shadowed(rule: Rule, modules: list[Any]) -> None:
 
 
 def _no_match(rule: Rule, modules: list[Any]) -> str:
-    """What to say of a rule that matches nothing."""
+    """Say of a rule that it matches nothing."""
     names = [name for all_names, _ in modules for name in all_names if name]
     plain = rule.label.replace('\\', '').replace('.*', '')
     near = difflib.get_close_matches(plain, names, n=5, cutoff=0.4)
@@ -184,7 +184,7 @@ def _no_match(rule: Rule, modules: list[Any]) -> str:
 
 
 def _table(rules: list[Rule], shown: int = 3) -> str:
-    """What each rule matched, as text."""
+    """Return what each rule matched, as text."""
     table = Table(title='Precision by module')
     for column in ('rule', 'dtype', 'output', 'clamp', 'modules', 'such as'):
         table.add_column(column, overflow='fold')

@@ -97,7 +97,7 @@ class PreemptionHook(Hook):
         raise Preempted(path)
 
     def _agreed(self) -> bool:
-        """Whether any rank has got a signal, the same on all of them."""
+        """Tell whether any rank has got a signal, the same on all of them."""
         asked = self._signal is not None
         if self._group is None:
             return asked

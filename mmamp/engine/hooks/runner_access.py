@@ -12,7 +12,7 @@ from mmamp.utils.protocols import KeepsRng, Recording
 
 
 def named_wrappers(runner: Any) -> list[tuple[str, Any]]:
-    """The optimizer wrappers of a runner.
+    """Return the optimizer wrappers of a runner.
 
     Args:
         runner (Runner): The runner, its optimizers built.
@@ -49,7 +49,7 @@ def strategy_of(runner: Any) -> Any:
 
 
 def logging_interval(runner: Any) -> int:
-    """Iterations from one line of the log to the next."""
+    """Return iterations from one line of the log to the next."""
     for hook in runner.hooks:
         if isinstance(hook, LoggerHook):
             interval: int = hook.interval
@@ -58,7 +58,7 @@ def logging_interval(runner: Any) -> int:
 
 
 def training_rng_state(runner: Any) -> dict[str, Any]:
-    """The random-number states that training goes on with.
+    """Return the random-number states that training goes on with.
 
     While validation runs these are not those of the moment.
     """

@@ -202,7 +202,7 @@ class StateHook(Hook):
     def _plain_dict(
         self, values: dict[str, Any], where: str
     ) -> dict[str, Any]:
-        """The entries that are plain; say which are not, once."""
+        """Return the entries that are plain; say which are not, once."""
         result = {}
         for key, value in values.items():
             try:

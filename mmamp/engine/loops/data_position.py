@@ -31,7 +31,7 @@ class DataPosition:
         self._resumed: dict[str, int] | None = None
 
     def state(self, loop: Any, meta: dict[str, Any]) -> dict[str, int] | None:
-        """What a checkpoint needs.
+        """Return what a checkpoint needs.
 
         Args:
             loop (BaseLoop): The train loop.
@@ -99,7 +99,7 @@ class DataPosition:
         )
 
     def _go_on_endlessly(self, loop: Any, taken: int) -> '_AdvancedBatches':
-        """The batches of an iteration-based loop from where it goes on.
+        """Return the batches of an iteration-based loop from where it goes on.
 
         An iterator over the loader draws a random number when it is made:
         where the run that was stopped had made it already, it is made here,
@@ -129,7 +129,7 @@ class DataPosition:
 
 
 def _has_epochs(loop: Any) -> bool:
-    """Whether a loop iterates over its loader once an epoch."""
+    """Tell whether a loop iterates over its loader once an epoch."""
     return not isinstance(loop, Iterates)
 
 
@@ -144,7 +144,7 @@ def _warn_of_repeats(what: str) -> None:
 
 
 def _skipping_sampler(loop: Any) -> Any:
-    """The sampler that can leave out what was taken, if there is one."""
+    """Find the sampler that can leave out what was taken, if any."""
     loader = loop.dataloader
     if loader.batch_size is None:
         return None
@@ -184,6 +184,6 @@ class _AdvancedBatches:
         return next(self._batches)
 
     def skip_iter(self, num_iters: int) -> None:
-        """The same requests in one call, as the fork of MMEngine has it."""
+        """Make the same requests in one call, as the fork of MMEngine does."""
         for _ in range(num_iters):
             next(self)

@@ -4,7 +4,7 @@
 def window(
     index: int, counts: int, init_counts: int = 0, max_counts: int = -1
 ) -> tuple[int, int]:
-    """The accumulation window that a micro-batch belongs to.
+    """Return the accumulation window that a micro-batch belongs to.
 
     Args:
         index (int): The micro-batch, from 0.

@@ -396,7 +396,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         return norm
 
     def _all_finite(self, norm: Tensor) -> Tensor:
-        """Whether every gradient is finite, as a boolean on the device."""
+        """Tell on the device whether every gradient is finite."""
         finite = torch.isfinite(norm)
         if self._use_fsdp and torch.distributed.is_initialized():
             # Each rank has seen its own shards alone.
@@ -429,7 +429,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
     # ---- what it tells -----------------------------------------------------
 
     def amp_scalars(self) -> dict[str, float]:
-        """What a log should show; waits for the device.
+        """Return what a log should show; waits for the device.
 
         Returns:
             dict[str, float]: ``skipped_steps``; ``grad_norm``, the last
@@ -470,7 +470,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
     # ---- state -------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """The optimizer's state, the scaler's and the counters.
+        """Return the optimizer's state, the scaler's and the counters.
 
         Returns:
             dict: As MMEngine's wrapper, with ``loss_scaler`` (empty without
@@ -493,7 +493,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         return state
 
     def rank_state(self) -> dict[str, Any]:
-        """The part of the state that ranks do not have in common.
+        """Return the part of the state that ranks do not have in common.
 
         Returns:
             dict: Of :meth:`state_dict`, on the CPU: ``window``, whose

@@ -62,7 +62,7 @@ class BufferGuard:
         return True
 
     def holds(self, params: Iterable[nn.Parameter]) -> bool:
-        """Whether some of these are parameters of the modules as they are.
+        """Tell whether some of these are parameters of the modules now.
 
         Args:
             params (Iterable[nn.Parameter]): An optimizer's. Those that FSDP2
@@ -112,7 +112,7 @@ class BufferGuard:
                 )
 
     def state(self) -> list[Tensor]:
-        """The copy, as tensors in an order that a resumed run has too."""
+        """Return the copy, in an order that a resumed run has too."""
         return list(self._saved.values())
 
     def load_state(self, saved: list[Tensor]) -> None:
@@ -125,7 +125,7 @@ class BufferGuard:
     def _groups(
         self,
     ) -> Iterator[tuple[tuple[torch.device, torch.dtype], list[Tensor]]]:
-        """The buffers that exist now, by device and dtype."""
+        """Return the buffers that exist now, by device and dtype."""
         groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = (
             defaultdict(list)
         )

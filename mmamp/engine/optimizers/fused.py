@@ -58,7 +58,7 @@ def fuse(optimizer: Optimizer) -> bool:
 def with_settings_of(
     optimizer: Optimizer, state_dict: dict[str, Any]
 ) -> dict[str, Any]:
-    """A saved state, which is to be stepped as this optimizer steps.
+    """Return a saved state that is stepped as this optimizer steps.
 
     Torch would take over how the run that saved it did, whatever this one's
     config says.
@@ -100,14 +100,14 @@ def lay_out_state(optimizer: Optimizer) -> None:
 
 
 def laid_out_as(value: Tensor, param: Tensor) -> Tensor:
-    """A tensor of a parameter's shape, with the parameter's strides."""
+    """Return a tensor with the strides of a parameter of its shape."""
     if value.stride() == param.stride() or is_sharded(param):
         return value
     return torch.empty_like(param, dtype=value.dtype).copy_(value)
 
 
 def lacks_momentum(optimizer: Optimizer) -> bool:
-    """Whether momentum would be left unwritten by a step that is skipped.
+    """Tell whether momentum would be left unwritten by a step that is skipped.
 
     A fused SGD allots it in its first step and leaves it to the kernel to
     fill, which does nothing if the gradients are not finite.

@@ -10,7 +10,7 @@ from mmamp.distributed import sharding
 
 
 def total_norm(params: list[nn.Parameter]) -> Tensor:
-    """The 2-norm of all gradients, as one scalar on their device."""
+    """Return the 2-norm of all gradients, as one scalar on their device."""
     return sharding.total_norm(
         [
             p.grad.coalesce().values() if p.grad.is_sparse else p.grad

@@ -80,7 +80,7 @@ class PenaltyScaler:
         self.tangent = scale.clamp(LOWEST, self._START[1])
 
     def state_dict(self) -> dict[str, float]:
-        """The scales, as numbers."""
+        """Return the scales, as numbers."""
         return dict(
             cotangent=float(self.cotangent),
             tangent=float(self.tangent),
@@ -195,18 +195,18 @@ def _unscale(grad: Tensor, scale: Tensor) -> Tensor:
 
 
 def _largest(tensors: Sequence[Tensor]) -> Tensor:
-    """The largest magnitude; nan if there is one."""
+    """Return the largest magnitude; nan if there is one."""
     norms = foreach_norm([t.detach() for t in tensors], ord=torch.inf)
     return torch.stack([n.float() for n in norms]).amax()
 
 
 def _power_of_two(value: Tensor) -> Tensor:
-    """The power of two next below; scaling by it rounds nothing."""
+    """Return the power of two below; scaling by it rounds nothing."""
     return torch.exp2(torch.floor(torch.log2(value)))
 
 
 def _leaves(tensors: Sequence[Tensor]) -> list[nn.Parameter]:
-    """The leaves that a graph ends in: what a backward pass would reach."""
+    """Return the leaves that a backward pass would reach."""
     seen = set()
     leaves = []
     stack = [t.grad_fn for t in tensors]

@@ -82,7 +82,7 @@ class LossScaler(GradScaler):
         )
 
     def has_settings_of(self, other: 'LossScaler') -> bool:
-        """Whether another scaler would behave in the same way.
+        """Tell whether another scaler would behave in the same way.
 
         Args:
             other (LossScaler): The other.
@@ -101,7 +101,7 @@ class LossScaler(GradScaler):
         )
 
     def is_unscaled(self, optimizer: torch.optim.Optimizer) -> bool:
-        """Whether ``unscale_(optimizer)`` was called since ``update()``.
+        """Tell whether ``unscale_(optimizer)`` was called since ``update()``.
 
         Args:
             optimizer (Optimizer): Which.
@@ -115,7 +115,7 @@ class LossScaler(GradScaler):
         return bool(state['stage'].name != 'READY')
 
     def at_minimum(self) -> bool | torch.Tensor:
-        """Whether the scale cannot fall any further; stays on the device.
+        """Tell whether the scale cannot fall any further; stays on the device.
 
         Returns:
             bool or Tensor: True where there is no scale, or a static one.
@@ -189,7 +189,7 @@ class LossScaler(GradScaler):
         scale.clamp_(self.min_scale, self.max_scale)
 
     def _found_inf(self, device: torch.device) -> torch.Tensor:
-        """Whether any optimizer met a non-finite gradient, on the device."""
+        """Tell on the device whether any optimizer met what is not finite."""
         states = self._per_optimizer_states
         found = [
             value.to(device=device, non_blocking=True)
@@ -217,7 +217,7 @@ class LossScaler(GradScaler):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """The scaler's state: empty if it is not enabled.
+        """Return the scaler's state: empty if it is not enabled.
 
         The keys of ``torch.amp.GradScaler``, so that MMEngine's own wrapper
         can read it, and ``_hysteresis_left`` (int).
@@ -279,7 +279,7 @@ def build_loss_scaler(
     enabled: bool,
     sharded: bool,
 ) -> LossScaler:
-    """The scaler that a wrapper's ``loss_scale`` asks for.
+    """Return the scaler that a wrapper's ``loss_scale`` asks for.
 
     Args:
         loss_scale (str or float or int or dict): ``'dynamic'``; a number for

@@ -41,7 +41,7 @@ class ScalerCycle:
         self._ended = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """What the rest of the cycle needs, as plain numbers."""
+        """Return what the rest of the cycle needs, as plain numbers."""
         return dict(
             ended=[self._ended.get(member, 0) for member in self.members],
             found_inf=any(bool(f) for f in self.found),

@@ -89,7 +89,7 @@ class StepRecord:
         return None if self._grad_norm is None else float(self._grad_norm)
 
     def state_dict(self) -> dict[str, float]:
-        """The counters as plain numbers."""
+        """Return the counters as plain numbers."""
         return dict(
             windows=self.windows,
             skipped=self.skipped,

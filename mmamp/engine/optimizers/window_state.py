@@ -18,7 +18,7 @@ def window_state(
     accumulative_counts: int,
     scale: float,
 ) -> dict[str, Any]:
-    """What the rest of the window needs.
+    """Return what the rest of the window needs.
 
     Args:
         params (Sequence[nn.Parameter]): The optimizer's, in its order.

@@ -91,7 +91,7 @@ class WindowedOptimWrapper(MMEngineAmpOptimWrapper):
             )
 
     def _has_batch_norm(self, model: nn.Module) -> bool:
-        """Whether there is one among what this wrapper trains."""
+        """Tell whether there is one among what this wrapper trains."""
         own = {id(param) for param in self._params()}
         return any(
             isinstance(module, BatchNorm)
@@ -133,14 +133,14 @@ class WindowedOptimWrapper(MMEngineAmpOptimWrapper):
         )
 
     def should_update(self) -> bool:
-        """Whether the last backward pass completed a window."""
+        """Tell whether the last backward pass completed a window."""
         return (
             self._inner_count > 0
             and self._window(self._inner_count - 1)[1] == self._inner_count
         )
 
     def should_sync(self) -> bool:
-        """Whether the next backward pass completes a window."""
+        """Tell whether the next backward pass completes a window."""
         return self._window(self._inner_count)[1] == self._inner_count + 1
 
     def scale_loss(self, loss: Tensor) -> Tensor:
@@ -172,7 +172,7 @@ class WindowedOptimWrapper(MMEngineAmpOptimWrapper):
             self._guarded_window = first
 
     def window_state(self) -> dict[str, Any] | None:
-        """What a checkpoint needs of the window it is taken in, if any.
+        """Return what a checkpoint needs of the window it is taken in, if any.
 
         Returns:
             dict or None: Of this rank: under DDP its gradients are not those
@@ -192,7 +192,7 @@ class WindowedOptimWrapper(MMEngineAmpOptimWrapper):
         )
 
     def _scale(self) -> float:
-        """The loss scale; 1 where there is none."""
+        """Return the loss scale; 1 where there is none."""
         scale: float = self.loss_scaler.get_scale()
         return scale
 

@@ -72,7 +72,7 @@ class LinearLrInterval(LRSchedulerMixin, ParamScheduler):
         )
 
     def _get_value(self) -> list[float]:
-        """The current values, times what this step changes."""
+        """Return the current values, times what this step changes."""
         change = self._factor(self.last_step)
         if self.last_step > 0:
             before = self._factor(self.last_step - 1)

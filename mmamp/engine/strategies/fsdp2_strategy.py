@@ -251,7 +251,7 @@ class FSDP2Strategy(DDPStrategy):
 
 
 def _dealt_out(state: dict[str, Any], wrapper: OptimWrapper) -> dict[str, Any]:
-    """An optimizer wrapper's state with this rank's parts of its tensors."""
+    """Return a wrapper's state with this rank's parts of its tensors."""
     params = [p for g in wrapper.optimizer.param_groups for p in g['params']]
     state = dict(state)
     state['state'] = {

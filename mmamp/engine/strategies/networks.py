@@ -30,7 +30,7 @@ def check_units(units: Any) -> list[str]:
 
 
 def networks(model: nn.Module) -> dict[str, nn.Module]:
-    """What is sharded by itself, by name; the model's is empty."""
+    """Return what is sharded by itself, by name; the model's is empty."""
     if type(model).train_step is BaseModel.train_step:  # type: ignore[attr-defined]
         return {'': model}
     check_networks_hold_all(model, 'FSDP2Strategy does not shard')
@@ -84,7 +84,7 @@ def average_shards(network: Any) -> None:
 
 
 def find_units(model: nn.Module, units: list[str]) -> list[nn.Module]:
-    """The modules that patterns match, outer ones first."""
+    """Return the modules that patterns match, outer ones first."""
     modules = list(named_modules(model))
     for pattern in units:
         if not any(

@@ -31,7 +31,7 @@ def param_dtype_of(
     model: nn.Module,
     optim_wrapper: Any,
 ) -> torch.dtype:
-    """The dtype that a network's parameters are gathered in.
+    """Return the dtype that a network's parameters are gathered in.
 
     Args:
         param_dtype (str): ``'auto'`` or ``'float32'``.
@@ -113,7 +113,7 @@ class LowPrecisionForward:
 def _cast_dtypes(
     optim_wrapper: Any, name: str, model: nn.Module, device_type: str
 ) -> set[torch.dtype]:
-    """What the wrappers of the optimizers that train a network cast to."""
+    """Return what the optimizers that train a network cast to."""
     # An average is used as the network it is an average of.
     name = name.removesuffix('_ema')
     return {
@@ -146,7 +146,7 @@ def _owned(
 
 
 def _has_both(name: str, other: str) -> bool:
-    """Whether one of two modules is, or is in, the other; '' is the model."""
+    """Tell whether one of two modules holds the other, or is it."""
     short, long = sorted((name, other), key=len)
     return not short or long == short or long.startswith(f'{short}.')
 

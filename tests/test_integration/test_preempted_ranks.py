@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 
 import pytest
 import torch
@@ -66,7 +67,8 @@ def test_all_ranks_leave_together_and_go_on_exactly(
     user_project, environment, process_of_rank
 ):
     folder = user_project(MODEL, CONFIG)
-    env = environment(folder)
+    # Ranks are found by whose children they are.
+    env = environment(folder, PYTHON=sys.executable)
     finish(start(folder, env, 'whole'))
     process = start(folder, env, 'stopped')
     while 'Iter(train) [  40/2000]' not in (line := process.stdout.readline()):

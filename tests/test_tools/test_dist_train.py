@@ -148,7 +148,8 @@ def test_death_of_a_rank(tmp_path, run, environment, process_of_rank):
     args += ['default_hooks.checkpoint.interval=5', 'train_cfg.max_iters=400']
     process = subprocess.Popen(
         command(*args),
-        env=environment(),
+        # Ranks are found by whose children they are.
+        env=environment(PYTHON=sys.executable),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 from mmengine.dist import is_distributed
@@ -28,10 +29,16 @@ def no_sync(model: nn.Module) -> Iterator[None]:
 
 def _synchronising(module: nn.Module) -> Iterator[Any]:
     # That of MMEngine's separate wrapper covers its first network alone.
-    if isinstance(module, NoSync) and not isinstance(
+    if _keeps_gradients(type(module)) and not isinstance(
         module, MMSeparateDistributedDataParallel
     ):
         yield module
     else:
         for child in module.children():
             yield from _synchronising(child)
+
+
+@cache
+def _keeps_gradients(kind: type[nn.Module]) -> bool:
+    """Tell whether modules of a class do; asked in each micro-batch."""
+    return issubclass(kind, NoSync)

@@ -29,7 +29,8 @@ def no_sync(model: nn.Module) -> Iterator[None]:
 
 def _synchronising(module: nn.Module) -> Iterator[Any]:
     # That of MMEngine's separate wrapper covers its first network alone.
-    if _keeps_gradients(type(module)) and not isinstance(
+    kind: Any = type(module)
+    if _keeps_gradients(kind) and not isinstance(
         module, MMSeparateDistributedDataParallel
     ):
         yield module
@@ -39,6 +40,6 @@ def _synchronising(module: nn.Module) -> Iterator[Any]:
 
 
 @cache
-def _keeps_gradients(kind: type[nn.Module]) -> bool:
+def _keeps_gradients(kind: Any) -> bool:
     """Tell whether modules of a class do; asked in each micro-batch."""
     return issubclass(kind, NoSync)

@@ -2,8 +2,15 @@ import numpy as np
 import pytest
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
+from torch import nn
 
-from mmamp.checkpoint.primitives import history_from, plain, plain_history
+from mmamp.checkpoint.primitives import (
+    history_from,
+    plain,
+    plain_history,
+    without_wrapper,
+)
+from mmamp.compat.torch import versions_of
 
 
 class TestPlain:
@@ -40,3 +47,12 @@ class TestPlain:
         assert again.max_length == 3
         assert again.mean() == buffer.mean()
         assert history_from(7) == 7
+
+
+def test_versions_of_modules_lose_the_wrappers_name_too():
+    """Without them torch would take BatchNorm's state for one of old."""
+    net = nn.Sequential(nn.BatchNorm1d(2))
+    wrapped = nn.ModuleDict(dict(module=net))
+    own = without_wrapper(wrapped.state_dict())
+    assert list(own) == list(net.state_dict())
+    assert versions_of(own)['0'] == versions_of(net.state_dict())['0']

@@ -38,9 +38,13 @@ def keep(module, name):
 
 def install():
     """Keep them from now on."""
-    keep(config, 'FormatCode')
-    keep(runner.runner, 'collect_env')
-    keep(_strategy.base, 'collect_env')
+    for module, name in (
+        (config, 'FormatCode'),  # the fork formats in another way
+        (runner.runner, 'collect_env'),
+        (_strategy.base, 'collect_env'),
+    ):
+        if hasattr(module, name):
+            keep(module, name)
     keep_digits()
 
 

@@ -1,7 +1,6 @@
 """Lines of the log that come once."""
 
 import logging
-from typing import Any
 
 from mmengine.logging import print_log
 
@@ -34,9 +33,3 @@ class LogOnce:
     def warn(self, text: str, key: str | None = None) -> None:
         """Log a warning; see :meth:`__call__`."""
         self(text, logging.WARNING, key)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> 'LogOnce':
-        """Let a copy of its owner say nothing again."""
-        copy = LogOnce()
-        copy._said = set(self._said)
-        return copy

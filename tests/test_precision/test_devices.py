@@ -108,7 +108,11 @@ def test_a_device_that_nobody_has_used_is_not_set_up(backend):
 
 
 def test_states_of_a_machine_with_other_devices_are_left_out():
+    before = rng_state()
     set_rng_states(dict(musa=torch.zeros(4), python=1))
+    after = rng_state()
+    assert list(after) == list(before)
+    assert torch.equal(after['torch'], before['torch'])
 
 
 def test_cpu_alone(monkeypatch):

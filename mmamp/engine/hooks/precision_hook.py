@@ -132,7 +132,7 @@ class PrecisionHook(Hook):
             if r.dtype is not None and is_narrow(r.dtype)
         ]
         scalers = [w.loss_scaler for w in wrappers if isinstance(w, Scaling)]
-        if half and not any(s.is_enabled() for s in scalers):
+        if half and not any(s and s.is_enabled() for s in scalers):
             print_log(
                 f'PrecisionHook: {", ".join(half)} in float16, but no '
                 'optimizer has a loss scale, so that small gradients are '

@@ -148,8 +148,7 @@ def test_cancelled_is_not_preempted(slurm, tmp_path, environment):
         GPUS='0',
         GPUS_PER_NODE='1',
         CPUS_PER_TASK='1',
-        PYTHON=str(slow),
-        **slurm,
+        **{**slurm, 'PYTHON': str(slow)},
     )
     command = ['bash', SCRIPT, 'test', 'job', str(GAN), str(tmp_path)]
     command += ['--cfg-options', 'default_hooks.logger.interval=1']

@@ -13,7 +13,7 @@ from mmamp.compat.torch import set_versions, versions_of
 _HISTORY = 'mmamp.history'
 
 
-def plain(value: Any) -> Any:
+def to_primitives(value: Any) -> Any:
     """Copy a value so that it needs no allow-list to be loaded.
 
     Args:
@@ -35,18 +35,18 @@ def plain(value: Any) -> Any:
         if isinstance(value, base):  # a subclass would be pickled by name
             return base(value)
     if isinstance(value, np.ndarray):
-        return plain(value.tolist())
+        return to_primitives(value.tolist())
     if type(value) is torch.Tensor:
         return value
     if isinstance(value, Mapping):
-        return {plain(k): plain(v) for k, v in value.items()}
+        return {to_primitives(k): to_primitives(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set)):
-        items = [plain(v) for v in value]
+        items = [to_primitives(v) for v in value]
         return tuple(items) if isinstance(value, tuple) else items
     raise TypeError(f'{type(value).__module__}.{type(value).__qualname__}')
 
 
-def plain_history(buffer: HistoryBuffer) -> dict[str, Any]:
+def history_to_primitives(buffer: HistoryBuffer) -> dict[str, Any]:
     """Return a ``HistoryBuffer`` as lists of numbers."""
     log, count = buffer.data
     return {
@@ -57,7 +57,7 @@ def plain_history(buffer: HistoryBuffer) -> dict[str, Any]:
 
 
 def history_from(value: Any) -> Any:
-    """Undo :func:`plain_history`; anything else stays what it is."""
+    """Undo :func:`history_to_primitives`; anything else stays what it is."""
     if not (isinstance(value, dict) and _HISTORY in value):
         return value
     return HistoryBuffer(value[_HISTORY], value['count'], value['max_length'])

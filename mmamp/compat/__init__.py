@@ -4,7 +4,7 @@
 it holds for: who moves to a new release begins here. What a *subclass* of a
 host's class needs of its base stays with the subclass:
 ``engine/optimizers/loss_scaler.py`` (``torch.amp.GradScaler``),
-``windowed_optim_wrapper.py`` (``mmengine.optim.OptimWrapper``),
+``amp_optim_wrapper.py`` (``mmengine.optim.OptimWrapper``),
 ``logging/scalar_history.py`` (``HistoryBuffer``),
 ``engine/hooks/checkpoint_hook.py`` (``CheckpointHook``) and
 ``models/layers/spectral_norm.py`` (torch's spectral norm).

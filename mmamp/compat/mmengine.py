@@ -19,16 +19,17 @@ ParamScheduler = _ParamScheduler
 # ---- configs ----------------------------------------------------------------
 
 
-def raw(cfg: Config, key: str) -> Any:
+def raw(cfg: Config | dict[str, Any], key: str) -> Any:
     """Return a value of a config as it is stored; None if there is none.
 
     A ``ConfigDict``'s own ``get`` imports what a lazy config names.
 
     Args:
-        cfg (Config): The config.
+        cfg (Config or dict): The config, or a dict of it.
         key (str): At its top.
     """
-    return dict.get(cfg._cfg_dict, key)
+    values = cfg._cfg_dict if isinstance(cfg, Config) else cfg
+    return dict.get(values, key)
 
 
 def raw_values(cfg: Config) -> list[Any]:

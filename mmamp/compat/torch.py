@@ -1,5 +1,6 @@
 """What mmamp needs of torch beyond its public names: torch 2.4 to 2.14."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed import fsdp
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
+from torch.nn.modules.module import register_module_buffer_registration_hook
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.optim import Optimizer
 from torch.utils._foreach_utils import _get_fused_kernels_supported_devices
@@ -96,6 +98,20 @@ def non_persistent_buffers(module: nn.Module) -> set[str]:
     return module._non_persistent_buffers_set
 
 
+def when_buffers_are_registered(
+    hook: Callable[[nn.Module, str, Tensor | None], None],
+) -> Any:
+    """Have a hook called wherever a module gets a buffer; all releases.
+
+    Args:
+        hook (Callable): Called before, with the module, name and tensor.
+
+    Returns:
+        RemovableHandle: To be removed soon: it is called for all modules.
+    """
+    return register_module_buffer_registration_hook(hook)
+
+
 def forward_pre_hooks(module: nn.Module) -> list[Any]:
     """Return the pre-hooks of a module, in their order."""
     return list(module._forward_pre_hooks.values())
@@ -150,6 +166,38 @@ def on_state_dict(module: nn.Module, hook: Callable[..., Any]) -> None:
             metadata.
     """
     module._register_state_dict_hook(hook)
+
+
+# ---- autograd: the order of its nodes; all releases -------------------------
+
+
+def sequence_number() -> int:
+    """Return the number that autograd gives to this thread's next node."""
+    with torch.enable_grad():
+        probe = torch.zeros((), requires_grad=True)
+        number: int = (probe * 1).grad_fn._sequence_nr()  # type: ignore[union-attr]
+    return number
+
+
+def oldest_node(tensor: Tensor, enough: int) -> int:
+    """Return the number of the first node that a graph has.
+
+    Args:
+        tensor (Tensor): The result of the graph.
+        enough (int): From :func:`sequence_number`, in the same thread: a node
+            from before it need not be looked for any further.
+    """
+    oldest = sys.maxsize
+    seen: set[Any] = set()
+    stack: list[Any] = [tensor.grad_fn]
+    while stack and oldest >= enough:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        oldest = min(oldest, node._sequence_nr())
+        stack += [following for following, _ in node.next_functions]
+    return oldest
 
 
 # ---- optimizers and FSDP2 ---------------------------------------------------

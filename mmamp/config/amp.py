@@ -28,8 +28,6 @@ _FOREIGN = {
 # Keys that never name an optimizer, whatever dict they hold: an optimizer may
 # wrap another one, and parameters may belong to a module named `optimizer`
 _SETTINGS = ('optimizer', 'paramwise_cfg')
-# Reads a value as it is stored; a ConfigDict's own `get` imports a lazy one
-_raw = dict.get
 
 
 @dataclass(frozen=True)
@@ -292,14 +290,14 @@ def _children(optim_wrapper: Any) -> dict[str | None, Any]:
 
 def _holds_optimizer(value: Any) -> bool:
     """Tell whether a dict has an optimizer, as a dict or built."""
-    optimizer = _raw(value, 'optimizer') if isinstance(value, dict) else None
+    optimizer = raw(value, 'optimizer') if isinstance(value, dict) else None
     return not isinstance(optimizer, str | int | float | list | tuple | None)
 
 
 def _read(name: str | None, entry: dict[str, Any], cfg: Config) -> Precision:
-    type_, dtype = _raw(entry, 'type'), _raw(entry, 'dtype')
+    type_, dtype = raw(entry, 'type'), raw(entry, 'dtype')
     type_name = 'OptimWrapper' if type_ is None else _type_name(type_)
-    scope = _raw(entry, '_scope_') or raw(cfg, 'default_scope')
+    scope = raw(entry, '_scope_') or raw(cfg, 'default_scope')
     is_text = isinstance(type_, str | None)
     if is_text and (own := own_class(OPTIM_WRAPPERS, type_name, scope)):
         type_name, is_text = _type_name(own), False
@@ -318,7 +316,7 @@ def _read(name: str | None, entry: dict[str, Any], cfg: Config) -> Precision:
             f'{key}: dtype={dtype!r} is unknown: give one of {described()}, '
             'or None'
         )
-    return Precision(type_name, kind, dtype, _raw(entry, 'loss_scale'))
+    return Precision(type_name, kind, dtype, raw(entry, 'loss_scale'))
 
 
 def _type_name(type_: Any) -> str:

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmamp.errors import UsageError
-from mmamp.utils.suggest import near
+from mmamp.utils.suggest import suggest_file
 
 from .packages import config_file
 
@@ -34,7 +34,9 @@ def load_config(path: str) -> Config:
     if file.is_dir():
         raise UsageError(f'config file {path!r} is a folder')
     if not file.is_file():
-        raise UsageError(f'config file {path!r} does not exist{near(file)}')
+        raise UsageError(
+            f'config file {path!r} does not exist{suggest_file(file)}'
+        )
     try:
         return Config.fromfile(str(file))
     except Exception as error:

@@ -1,6 +1,6 @@
 """Tensors and networks that FSDP2 shards over the ranks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -126,12 +126,21 @@ def whole(network: nn.Module, optimizer: Optimizer) -> Iterator[None]:
             module.set_reshard_after_backward(True, recurse=False)
 
 
-def total_norm(grads: list[Tensor], norm_type: float = 2.0) -> Tensor:
+def total_norm(
+    grads: list[Tensor],
+    norm_type: float = 2.0,
+    scale: Tensor | None = None,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
     """Compute the norm of all gradients, parts on other ranks included.
 
     Args:
         grads (list[Tensor]): Dense, sharded or not, on one kind of device.
         norm_type (float): Of the norm; may be infinite. Defaults to 2.
+        scale (Tensor, optional): What they are divided by first, in its
+            dtype. Defaults to None.
+        dtype (torch.dtype, optional): To compute in. Defaults to None: that
+            of the gradients, but at least float32.
 
     Returns:
         Tensor: A scalar, the same on all ranks of the parts.
@@ -141,16 +150,37 @@ def total_norm(grads: list[Tensor], norm_type: float = 2.0) -> Tensor:
         mesh = grad.device_mesh if is_sharded(grad) else None  # type: ignore[attr-defined]
         parts.setdefault(mesh, []).append(local(grad))
     norms = [
-        _over_ranks(_norm(tensors, norm_type), norm_type, mesh)
+        _over_ranks(_norm(tensors, norm_type, scale, dtype), norm_type, mesh)
         for mesh, tensors in parts.items()
     ]
-    return _norm(norms, norm_type) if len(norms) > 1 else norms[0]
+    if len(norms) == 1:
+        return norms[0]
+    total: Tensor = torch.linalg.vector_norm(torch.stack(norms), norm_type)
+    return total
 
 
-def _norm(tensors: list[Tensor], norm_type: float) -> Tensor:
+def _norm(
+    tensors: list[Tensor],
+    norm_type: float,
+    scale: Tensor | None,
+    dtype: torch.dtype | None,
+) -> Tensor:
     # A rank may have no part of a small tensor.
     tensors = [t for t in tensors if t.numel()] or [tensors[0].new_zeros(1)]
-    norms = foreach_norm(tensors, norm_type)
+    norms: Sequence[Tensor]
+    if scale is not None:
+        norms = [
+            torch.linalg.vector_norm(
+                t.detach().to(scale.dtype) / scale, norm_type
+            )
+            for t in tensors
+        ]
+    else:
+        kinds = {t.dtype for t in tensors}
+        if dtype is None and kinds - {torch.float32, torch.float64}:
+            has_double = torch.float64 in kinds
+            dtype = torch.float64 if has_double else torch.float32
+        norms = foreach_norm(tensors, norm_type, dtype=dtype)
     device = norms[0].device
     total: Tensor = torch.linalg.vector_norm(
         torch.stack([norm.to(device) for norm in norms]), norm_type

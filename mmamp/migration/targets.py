@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from mmamp.errors import UsageError
-from mmamp.utils.suggest import near
+from mmamp.utils.suggest import suggest_file
 
 from .sources import find_sources
 
@@ -43,7 +43,7 @@ def _found(path: Path, is_one_of_many: bool) -> dict[Path, Path]:
         root = path.resolve().parent if is_one_of_many else path.resolve()
         return {x: x.resolve().relative_to(root) for x in sources}
     if not path.exists():
-        raise UsageError(f'{str(path)!r} does not exist{near(path)}')
+        raise UsageError(f'{str(path)!r} does not exist{suggest_file(path)}')
     if path.suffix != '.py':
         raise UsageError(f'{str(path)!r} is no Python file (*.py)')
     return {path: Path(path.name)}

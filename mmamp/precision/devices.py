@@ -57,6 +57,8 @@ class Device:
             whether they have them or not. Defaults to False.
         is_safe_norm (bool): Whether its autocast takes norms in float32.
             Defaults to False.
+        has_fast_float64 (bool): Whether sums in float64 cost about what those
+            in float32 do, which wait for the memory. Defaults to False.
         peak (tuple[str]): What tells the most bytes that were allocated, the
             first that the backend has. Defaults to torch's name for it.
     """
@@ -65,6 +67,7 @@ class Device:
     bfloat16: Callable[[Any], bool] = _asked
     has_fused: bool = False
     is_safe_norm: bool = False
+    has_fast_float64: bool = False
     peak: tuple[str, ...] = ('max_memory_allocated',)
 
     @property
@@ -168,7 +171,11 @@ DEVICES = {
     for row in (
         CPU,
         Device(
-            'cuda', bfloat16=_cuda_bfloat16, has_fused=True, is_safe_norm=True
+            'cuda',
+            bfloat16=_cuda_bfloat16,
+            has_fused=True,
+            is_safe_norm=True,
+            has_fast_float64=True,
         ),
         # It keeps no peak; what the driver holds shrinks only on demand.
         Device(

@@ -4,6 +4,7 @@ Each is asked by ``isinstance``, of anybody's class: a method, or an attribute
 that costs nothing to look at.
 """
 
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -38,6 +39,17 @@ class Recording(Protocol):
 
     def amp_scalars(self) -> dict[str, float]:
         """Return what a log should show."""
+
+
+@runtime_checkable
+class Judging(Protocol):
+    """Knows what no step has judged yet; asked by hooks."""
+
+    def window_state(self) -> dict[str, Any] | None:
+        """Return what a checkpoint needs of an open window."""
+
+    def judged_buffers(self) -> AbstractContextManager[None]:
+        """Have buffers be as the last step left them."""
 
 
 @runtime_checkable

@@ -43,7 +43,7 @@ def arguments_of(cls: Any) -> list[str]:
     return list(found)
 
 
-def near(file: Path) -> str:
+def suggest_file(file: Path) -> str:
     """Name the files that the user may have meant, for an error.
 
     Args:

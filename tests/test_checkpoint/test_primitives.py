@@ -6,8 +6,8 @@ from torch import nn
 
 from mmamp.checkpoint.primitives import (
     history_from,
-    plain,
-    plain_history,
+    history_to_primitives,
+    to_primitives,
     without_wrapper,
 )
 from mmamp.compat.torch import versions_of
@@ -18,7 +18,7 @@ class TestPlain:
         class Text(str):
             pass
 
-        value = plain(
+        value = to_primitives(
             dict(
                 a=np.float32(1.5),
                 b=np.arange(3),
@@ -37,11 +37,11 @@ class TestPlain:
     @pytest.mark.parametrize('value', [object(), [Runner], {'a': {1: len}}])
     def test_else_is_refused(self, value):
         with pytest.raises(TypeError):
-            plain(value)
+            to_primitives(value)
 
     def test_history_there_and_back(self):
         buffer = HistoryBuffer([1.0, 2.0, 4.0], [1, 2, 1], max_length=3)
-        again = history_from(plain_history(buffer))
+        again = history_from(history_to_primitives(buffer))
         for old, new in zip(buffer.data, again.data, strict=True):
             np.testing.assert_array_equal(old, new)
         assert again.max_length == 3

@@ -1,4 +1,4 @@
-from mmamp.utils.suggest import did_you_mean, near
+from mmamp.utils.suggest import did_you_mean, suggest_file
 
 
 def test_did_you_mean():
@@ -9,6 +9,6 @@ def test_did_you_mean():
 def test_a_file_that_comes_close(tmp_path):
     (tmp_path / 'dcgan').mkdir()
     (tmp_path / 'dcgan/dcgan_digits.py').touch()
-    text = near(tmp_path / 'gan/dcgan_digit.py')
+    text = suggest_file(tmp_path / 'gan/dcgan_digit.py')
     assert text == f"; did you mean '{tmp_path}/dcgan/dcgan_digits.py'?"
-    assert near(tmp_path / 'x.py') == ''
+    assert suggest_file(tmp_path / 'x.py') == ''

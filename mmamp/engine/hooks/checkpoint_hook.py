@@ -23,7 +23,7 @@ from mmamp.checkpoint.atomic import (
     temporary_name,
 )
 from mmamp.checkpoint.keys import MODEL_STATES, RANK_STATES, RNG_STATES, WINDOW
-from mmamp.checkpoint.primitives import plain
+from mmamp.checkpoint.primitives import to_primitives
 from mmamp.compat.mmengine import SingleDeviceStrategy, is_resuming
 from mmamp.errors import UsageError
 from mmamp.registry import HOOKS
@@ -175,7 +175,7 @@ class CheckpointHook(MMEngineCheckpointHook):
     def _save_checkpoint_with_step(
         self, runner: Any, step: int, meta: dict[str, Any]
     ) -> None:
-        self._meet(runner)
+        self._gather_rank_states(runner)
         with self._flexible(runner), self._removing_last():
             super()._save_checkpoint_with_step(runner, step, meta)
             if is_main_process() and self._is_atomic():
@@ -185,7 +185,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             self._remove_extra(runner)
         self._of_ranks = None
 
-    def _meet(self, runner: Any) -> None:
+    def _gather_rank_states(self, runner: Any) -> None:
         """Gather what each rank has of its own.
 
         What MMEngine does next, one rank does alone.
@@ -216,7 +216,7 @@ class CheckpointHook(MMEngineCheckpointHook):
                     f'checkpoint: save_best={key!r} is none of the metrics, '
                     f'which are {", ".join(map(repr, metrics))}'
                 )
-        self._meet(runner)
+        self._gather_rank_states(runner)
         with self._flexible(runner), self._removing_last():
             super()._save_best_checkpoint(runner, metrics)
         self._of_ranks = None
@@ -293,7 +293,11 @@ def _of_optimizers(runner: Any) -> dict[str, Any]:
 def _of_model(runner: Any) -> Any:
     """Return what the model has on this rank alone, if it says so."""
     model = unwrap(runner.model)
-    return plain(model.rank_state()) if isinstance(model, RankState) else None
+    return (
+        to_primitives(model.rank_state())
+        if isinstance(model, RankState)
+        else None
+    )
 
 
 def _shared(of_ranks: list[dict[str, Any]]) -> dict[str, Any]:

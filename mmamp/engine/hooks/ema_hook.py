@@ -5,15 +5,18 @@ from typing import Any
 from mmengine.hooks import EMAHook as MMEngineEMAHook
 
 from mmamp.checkpoint.primitives import without_wrapper
+from mmamp.compat.mmengine import accumulative_counts
 from mmamp.registry import HOOKS
-from mmamp.utils.protocols import was_skipped
+from mmamp.utils.protocols import Recording, was_skipped
 
 from .runner_access import named_wrappers
 
 
 @HOOKS.register_module()
 class EMAHook(MMEngineEMAHook):
-    """MMEngine's ``EMAHook``, which does not advance for a skipped update.
+    """MMEngine's ``EMAHook``, which counts updates of the parameters.
+
+    It advances once an accumulation window, and not for one that was skipped.
 
     It also works under a ``FlexibleRunner``, except with ``FSDP2Strategy``:
     a model that is sharded cannot be copied. For models with one optimizer; a
@@ -29,6 +32,7 @@ class EMAHook(MMEngineEMAHook):
     """
 
     _is_made = False
+    _windows: dict[str, int]
 
     def before_run(self, runner: Any) -> None:
         """Make the average, once."""
@@ -50,11 +54,28 @@ class EMAHook(MMEngineEMAHook):
         checkpoint['state_dict'] = without_wrapper(checkpoint['state_dict'])
         super().before_save_checkpoint(runner, checkpoint)
 
+    def before_train(self, runner: Any) -> None:
+        """Begin to count updates."""
+        super().before_train(runner)
+        self._windows = _windows(runner)
+
     def after_train_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
-        """Advance, unless this iteration's update was skipped."""
-        skipped = any(
-            wrapper.should_update() and was_skipped(wrapper)
-            for _, wrapper in named_wrappers(runner)
-        )
-        if not skipped:
+        """Advance once for an update, unless it was skipped."""
+        before, self._windows = self._windows, _windows(runner)
+        ended = [
+            wrapper
+            for name, wrapper in named_wrappers(runner)
+            if self._windows[name] != before.get(name)
+        ]
+        if ended and not any(map(was_skipped, ended)):
             super().after_train_iter(runner, *args, **kwargs)
+
+
+def _windows(runner: Any) -> dict[str, int]:
+    """Return how many windows each wrapper has ended."""
+    return {
+        name: wrapper.record.windows
+        if isinstance(wrapper, Recording)
+        else wrapper.inner_count // accumulative_counts(wrapper)
+        for name, wrapper in named_wrappers(runner)
+    }

@@ -18,7 +18,7 @@ from .runner_access import (
     logging_interval,
     named_wrappers,
     recording_wrappers,
-    save_plainly,
+    save_this_iteration,
 )
 
 
@@ -172,7 +172,7 @@ class OverflowHook(Hook):
         if record.skipped < skipped + (1 if found else 2):
             return
         self._stop_watching()
-        path = save_plainly(
+        path = save_this_iteration(
             # Not the name of one of the run's checkpoints.
             runner,
             f'last_finite_iter_{runner.iter + 1}.pth',

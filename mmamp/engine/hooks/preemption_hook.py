@@ -15,7 +15,7 @@ from mmamp.errors import Preempted
 from mmamp.registry import HOOKS
 from mmamp.utils.protocols import SavesNow
 
-from .runner_access import save_plainly
+from .runner_access import save_this_iteration
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
@@ -124,7 +124,7 @@ def _save(runner: Any) -> str:
     for hook in runner.hooks:
         if isinstance(hook, SavesNow):
             return hook.save_now(runner)
-    path = save_plainly(runner, f'iter_{runner.iter + 1}.pth')
+    path = save_this_iteration(runner, f'iter_{runner.iter + 1}.pth')
     with open(os.path.join(runner.work_dir, 'last_checkpoint'), 'w') as file:
         file.write(path)
     return path

@@ -68,7 +68,7 @@ def training_rng_state(runner: Any) -> dict[str, Any]:
     return rng_state()
 
 
-def save_plainly(runner: Any, name: str) -> str:
+def save_this_iteration(runner: Any, name: str) -> str:
     """Save a checkpoint after this iteration, without a hook's bookkeeping.
 
     Args:

@@ -1,5 +1,6 @@
 """Checkpoints that can be loaded again."""
 
+from contextlib import ExitStack
 from typing import Any
 
 from mmengine.dist import get_rank, get_world_size
@@ -15,8 +16,8 @@ from mmamp.checkpoint.keys import (
 )
 from mmamp.checkpoint.primitives import (
     history_from,
-    plain,
-    plain_history,
+    history_to_primitives,
+    to_primitives,
     without_wrapper,
 )
 from mmamp.checkpoint.safe_load import allow_mmengine_globals
@@ -28,6 +29,7 @@ from mmamp.registry import HOOKS
 from mmamp.utils.modules import unwrap
 from mmamp.utils.protocols import Iterates, RankState
 
+from .judged_buffers import judge_checkpoint, judged_buffers
 from .runner_access import named_wrappers, training_rng_state
 
 
@@ -59,6 +61,7 @@ class StateHook(Hook):
         self._warn_once = LogOnce().warn
         self._resumed_rng: dict[str, Any] | None = None
         self.rng_before_val: dict[str, Any] | None = None
+        self._judged = ExitStack()
         self._position = DataPosition()
         # A FlexibleRunner loads before it calls `before_run`.
         allow_mmengine_globals()
@@ -93,11 +96,17 @@ class StateHook(Hook):
         self._restore_rng()
 
     def before_val(self, runner: Any) -> None:
-        """Training shall not depend on when validation runs."""
+        """Part validation from training.
+
+        Training shall not depend on when it runs, nor it on an accumulation
+        window that has only begun.
+        """
         self.rng_before_val = rng_state()
+        self._judged.enter_context(judged_buffers(runner))
 
     def after_val(self, runner: Any) -> None:
-        """See above."""
+        """Go on with training where it was."""
+        self._judged.close()
         if self.rng_before_val is not None:
             set_rng_state(self.rng_before_val)
             self.rng_before_val = None
@@ -114,7 +123,7 @@ class StateHook(Hook):
         checkpoint['state_dict'] = without_wrapper(checkpoint['state_dict'])
         hub = checkpoint['message_hub']
         hub['log_scalars'] = {
-            name: plain_history(buffer)
+            name: history_to_primitives(buffer)
             for name, buffer in hub['log_scalars'].items()
         }
         hub['runtime_info'] = self._plain_dict(
@@ -132,6 +141,7 @@ class StateHook(Hook):
             checkpoint[DATA_POSITION] = position
         if get_world_size() == 1 and RNG_STATES not in checkpoint:
             checkpoint[RNG_STATES] = [training_rng_state(runner)]
+        judge_checkpoint(runner, checkpoint)
         self._warn_of_open_windows(runner, checkpoint)
 
     def _plain_schedulers(self, states: Any) -> Any:
@@ -206,7 +216,7 @@ class StateHook(Hook):
         result = {}
         for key, value in values.items():
             try:
-                result[key] = plain(value)
+                result[key] = to_primitives(value)
             except TypeError as error:
                 self._warn_once(
                     f'{where}[{key!r}] is left out of checkpoints: it holds '

@@ -1,12 +1,17 @@
 """The optimizer wrapper for mixed precision."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import (
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+)
 from typing import Any
 
 import torch
 from mmengine.logging import print_log
+from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -32,16 +37,39 @@ from mmamp.precision.names import name_of
 from mmamp.precision.rounded_operands import needs_rounding, warn_slow_cpu
 from mmamp.precision.spectral_norm import protect_spectral_norm
 from mmamp.registry import OPTIM_WRAPPERS
+from mmamp.utils.checks import check_int
 
-from .fused import fuse, lacks_momentum, lay_out_state, with_settings_of
-from .gradients import clip_sharded_norm_, total_norm
-from .higher_order import PenaltyScaler, scaled_grad
+from .gradients import (
+    EXACT_ON_DEVICE,
+    all_finite,
+    check_clip_grad,
+    clip_norm_,
+    clip_value_,
+    exact_norm,
+    gradients_of,
+    norm_on_device,
+    total_norm,
+)
+from .higher_order import PenaltyScalers, scaled_grad
+from .kernels import (
+    fuse,
+    lacks_momentum,
+    lay_out_state,
+    step_on_device,
+    with_settings_of,
+)
+from .limits import check_model, check_optimizer
 from .loss_scaler import LossScaler, build_loss_scaler
-from .windowed_optim_wrapper import WindowedOptimWrapper
+from .run_length import RunLength
+from .step_record import StepRecord
+from .usage import Usage
+from .window import Window
+
+_POSITIONAL = ('loss_scale', 'dtype', 'use_fsdp')
 
 
 @OPTIM_WRAPPERS.register_module()
-class AmpOptimWrapper(WindowedOptimWrapper):
+class AmpOptimWrapper(MMEngineAmpOptimWrapper):
     """Mixed-precision training on any device that torch knows.
 
     Takes the place of ``mmengine.optim.AmpOptimWrapper`` under the same
@@ -53,8 +81,10 @@ class AmpOptimWrapper(WindowedOptimWrapper):
     length; nothing needs a GPU.
 
     Args:
-        optimizer (Optimizer): The optimizer. Its parameters' device, when the
-            wrapper is built, is the device that is trained on.
+        *args: The optimizer, ``loss_scale``, ``dtype`` and ``use_fsdp``, in
+            this order; or as MMEngine's wrapper takes them, without the
+            optimizer.
+        optimizer (Optimizer): The optimizer.
         loss_scale (str or float or int or dict): ``'dynamic'``, a number for
             a static scale, or arguments of
             :class:`~mmamp.engine.optimizers.loss_scaler.LossScaler`. Has no
@@ -99,7 +129,8 @@ class AmpOptimWrapper(WindowedOptimWrapper):
 
     def __init__(
         self,
-        optimizer: Optimizer,
+        *args: Any,
+        optimizer: Optimizer | None = None,
         loss_scale: str | float | dict[str, Any] = 'dynamic',
         dtype: str | torch.dtype | None = None,
         use_fsdp: bool = False,
@@ -107,6 +138,10 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         clip_grad: dict[str, Any] | None = None,
         loss_scaler: str | None = None,
     ) -> None:
+        given: dict[str, Any] = dict(
+            loss_scale=loss_scale, dtype=dtype, use_fsdp=use_fsdp
+        )
+        optimizer = _take_positional(args, optimizer, given)
         if loss_scaler is not None and not (
             isinstance(loss_scaler, str) and loss_scaler
         ):
@@ -114,52 +149,170 @@ class AmpOptimWrapper(WindowedOptimWrapper):
                 "loss_scaler must be None, 'shared' or another name of a "
                 f'group of optimizers, but got {loss_scaler!r}'
             )
-        super().__init__(optimizer, accumulative_counts, clip_grad)
-        self.scaler_group = loss_scaler
-        self.is_sharded = any(is_sharded(p) for p in self._params())
-        self.device_type = self._params()[0].device.type
-        self.cast_dtype = resolve_dtype(dtype, self.device_type)
-        self.loss_scaler: LossScaler = build_loss_scaler(
-            loss_scale,
-            self.device_type,
-            enabled=is_narrow(self.cast_dtype),
-            sharded=use_fsdp,
+        check_int('accumulative_counts', accumulative_counts)
+        check_clip_grad(clip_grad)
+        # MMEngine's constructor of its AMP wrapper, which is skipped here,
+        # insists on a GPU.
+        OptimWrapper.__init__(
+            self,
+            optimizer,
+            accumulative_counts,
+            clip_grad=None if clip_grad is None else dict(clip_grad),
         )
+        self.scaler_group = loss_scaler
+        self.record = StepRecord()
+        self._usage = Usage()
+        self._window = Window(accumulative_counts)
+        self._run = RunLength(self.message_hub)
+        self._pending: dict[str, Any] | None = None
+        self._penalty_scalers = PenaltyScalers()
+        self._inside = 0
+        self._norm: Tensor | None = None
+        self._dtype, self._loss_scale = given['dtype'], given['loss_scale']
+        self._use_fsdp = bool(given['use_fsdp'])
+        self.is_sharded = any(is_sharded(p) for p in self._params())
+        self._set_up(self._device_type())
+        check_optimizer(optimizer, self.loss_scaler.is_enabled())
         self._was_fused = fuse(optimizer)
         if self._was_fused:
-            self._say_once(
+            self._usage.say_once(
                 f'{type(optimizer).__name__} steps in fused kernels; '
                 'optimizer=dict(fused=False) in the config switches them off',
                 'fused',
             )
-        self._use_fsdp = use_fsdp
-        self._penalty_scalers: list[PenaltyScaler] = []
-        self._grad_calls = 0
-        self._context_entered = False
-        self._inside = 0
-        if not is_narrow(self.cast_dtype) and loss_scale != 'dynamic':
-            self._say_once(
-                f'loss_scale={loss_scale!r} has no effect in '
+        if not is_narrow(self.cast_dtype) and self._loss_scale != 'dynamic':
+            self._usage.say_once(
+                f'loss_scale={self._loss_scale!r} has no effect in '
                 f'{self._dtype_name()}, which needs no loss scale',
                 'scale',
             )
-        if needs_rounding(self.device_type, self.cast_dtype):
+
+    def _set_up(self, device_type: str) -> None:
+        """Get ready for the device that the parameters are on."""
+        self.device_type = device_type
+        self.cast_dtype = resolve_dtype(self._dtype, device_type)
+        self.loss_scaler: LossScaler = build_loss_scaler(
+            self._loss_scale,
+            device_type,
+            enabled=is_narrow(self.cast_dtype),
+            sharded=self._use_fsdp,
+        )
+        if needs_rounding(device_type, self.cast_dtype):
             warn_slow_cpu(self.cast_dtype)
 
-    # ---- forward, backward, step -------------------------------------------
+    def _follow_device(self) -> None:
+        """Notice a model that was moved after its optimizer was built."""
+        now = self._device_type()
+        if now == self.device_type:
+            return
+        before, scaler = self.device_type, self.loss_scaler
+        self._set_up(now)
+        if scaler.cycle.is_shared or scaler.state_dict():
+            # Of a group; or it has a history.
+            self.loss_scaler = scaler.move_to(now)
+        self._usage.say_once(
+            f'its parameters were on {before} when it was built and are on '
+            f'{now} now: it trains in {self.precision}',
+            'device',
+        )
 
-    def _meet(self, model: nn.Module) -> bool:
-        """Prepare for a model: its buffers, its spectral norms."""
-        is_new = super()._meet(model)
+    def _device_type(self) -> str:
+        param: Tensor = self.optimizer.param_groups[0]['params'][0]
+        return param.device.type
+
+    @property
+    def name(self) -> str:
+        """str: The optimizer's name in the config; empty if it has none."""
+        return self._usage.name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._usage.name = name
+
+    def watch_frozen(self, params: Mapping[str, nn.Parameter]) -> None:
+        """Warn as soon as one of some parameters is to be trained.
+
+        Args:
+            params (Mapping[str, Parameter]): By name: those of its modules
+                that the optimizer was not given, since they were frozen.
+        """
+        self._usage.frozen = dict(params)
+
+    # ---- a run begins -------------------------------------------------------
+
+    def initialize_count_status(
+        self, model: nn.Module, init_counts: int, max_counts: int
+    ) -> None:
+        """Tell where in the run this wrapper is.
+
+        Args:
+            model (nn.Module): The model; its persistent buffers are restored
+                when a window is skipped.
+            init_counts (int): Micro-batches so far.
+            max_counts (int): Micro-batches in the whole run; -1 if unknown.
+                Under a Runner both are iterations; where an iteration has
+                several micro-batches, it is found out how many.
+
+        Raises:
+            ValueError: If windows do not work with the model's wrapper.
+        """
+        check_model(model, self._accumulative_counts)
+        self._inner_count = self._run.begin(init_counts, max_counts)
+        self._max_counts = max_counts
+        self._window.move_to(self._inner_count, max_counts)
+        self._watch(model)
+        if self._resumes_window():
+            return
+        first, last = self._window.bounds(self._inner_count)
+        if self._inner_count % self._accumulative_counts:
+            self._usage.say_once(
+                f'{self._inner_count} micro-batches are no multiple of '
+                f'accumulative_counts={self._accumulative_counts}: the first '
+                f'window has the {last - first} that are left of it',
+                'resume',
+            )
+        self._usage.check_batch_norm(
+            model, self._params(), self._accumulative_counts
+        )
+
+    def _watch(self, model: nn.Module) -> None:
+        """Get to know a model: its buffers, its spectral norms."""
+        is_new = self._window.guard.watch(model)
         if not is_new or not casts(self.cast_dtype):
-            return is_new
+            return
         if names := protect_spectral_norm(model):
             print_log(
                 f'torch.nn.utils spectral norm of {len(names)} layer(s), such '
                 f'as {names[0]!r}, estimates the norm in float32',
                 logger='current',
             )
+
+    def _resumes_window(self) -> bool:
+        """Take up the window that the checkpoint was taken in, if any."""
+        state, self._pending = self._pending, None
+        if state is None:
+            return False
+        for key, what in (
+            ('inner_count', 'the run is at micro-batch'),
+            ('accumulative_counts', 'accumulative_counts is'),
+        ):
+            now = getattr(self, f'_{key}')
+            if state[key] != now:
+                self._usage.say_once(
+                    'the checkpoint was taken inside of a window of '
+                    f'{state["accumulative_counts"]} micro-batches, which is '
+                    f'dropped, since {what} {now} now and was {state[key]}',
+                    'dropped window',
+                    logging.WARNING,
+                )
+                return False
+        params = self._params()
+        scale = self.loss_scaler.begin_window(self.optimizer, params[0].device)
+        self._window.load_state(state, params, scale)
+        self._usage.has_own_gradients = True
         return True
+
+    # ---- an update: forward, backward, step ---------------------------------
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -169,18 +322,47 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             model (nn.Module): The network that is trained. Under DDP its
                 gradients are synchronised once a window.
         """
-        self._context_entered = True
-        self._meet(model)
+        self._follow_device()
+        self._usage.has_entered = True
+        self._watch(model)
         self._enter_window()
         self._inside += 1
         try:
             with (
                 nullcontext() if self.should_sync() else no_sync(model),
+                self._window.guard.forward(),
                 autocast(self.device_type, self.cast_dtype),
             ):
                 yield
         finally:
             self._inside -= 1
+
+    def _enter_window(self) -> None:
+        if self._pending is not None:
+            # Nobody has called initialize_count_status.
+            self._inner_count = self._pending['inner_count']
+            self._resumes_window()
+        self._window.end = self._run.end(self._inner_count)
+        self._window.enter(self._inner_count)
+
+    def should_sync(self) -> bool:
+        """Tell whether the next backward pass completes a window."""
+        return self._window.bounds(self._inner_count)[1] <= (
+            self._inner_count + 1
+        )
+
+    def scale_loss(self, loss: Tensor) -> Tensor:
+        """Weight a micro-batch's loss by the real length of its window.
+
+        Args:
+            loss (Tensor): Scalar loss.
+
+        Returns:
+            Tensor: At least float32, so that a loss scale does not overflow.
+        """
+        first, last = self._window.bounds(self._inner_count)
+        loss = at_least_float32(loss)
+        return loss if last - first <= 1 else loss / (last - first)
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
         """Backward of the scaled loss, with autocast off.
@@ -189,13 +371,149 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             loss (Tensor): Scalar loss.
             **kwargs: Arguments of ``torch.Tensor.backward``.
         """
-        self._check_surroundings()
-        self.loss_scaler.begin_window(self.optimizer)
-        self._has_own_grads = True
+        self._follow_device()
+        params = self._params()
+        self._usage.check_backward(
+            params,
+            casts(self.cast_dtype),
+            bool(self._inside),
+            self.device_type,
+        )
+        window = self._window
+        if window.micro_batches and all(p.grad is None for p in params):
+            self._drop_window()  # optimizer.zero_grad(), not the wrapper's
+        self._enter_window()
+        if window.scale is None:
+            window.scale = self.loss_scaler.begin_window(
+                self.optimizer, loss.device
+            )
+        self._usage.has_own_gradients = True
         with autocast_off(self.device_type):
-            self.loss_scaler.scale(at_least_float32(loss)).backward(**kwargs)
+            scaled = at_least_float32(loss)
+            if window.scale is not None:
+                scaled = scaled * window.scale
+            window.add(scaled)
+            scaled.backward(**kwargs)
         self._inner_count += 1
-        self._grad_calls = 0
+        self._run.add_micro_batch()
+        self._penalty_scalers.end_micro_batch()
+
+    def should_update(self) -> bool:
+        """Tell whether the last backward pass completed a window."""
+        return 0 < self._window.last <= self._inner_count
+
+    def step(self, **kwargs: Any) -> None:
+        """Unscale and clip the gradients, step if all are finite.
+
+        Args:
+            **kwargs: Arguments of ``optimizer.step``.
+        """
+        scaler = self.loss_scaler
+        params = [p for p in self._params() if p.grad is not None]
+        if not params:
+            self._usage.say_once(
+                'no parameter got a gradient: the step is left out',
+                'no gradient',
+                logging.WARNING,
+            )
+            scaler.end_window(self.optimizer)
+            self._window.drop()
+            return
+        with autocast_off(self.device_type):
+            if not scaler.is_unscaled(self.optimizer):
+                scaler.unscale_(self.optimizer)
+            grads = gradients_of(params)
+            at_minimum = scaler.at_minimum()
+            if self._can_step_on_device():
+                norm, finite = norm_on_device(grads, self._norm_type())
+                if scaler.is_enabled():
+                    finite = ~scaler.found_inf(self.optimizer)
+                finite = self._on_all_ranks(finite)
+                self._clip(norm)
+                step_on_device(self.optimizer, finite, kwargs)
+                self._window.guard.restore(~finite)
+                self.record.add(norm, finite, at_minimum)
+            else:
+                norm, is_finite = self._decide(grads)
+                self._clip(norm)
+                if is_finite:
+                    self.optimizer.step(**kwargs)
+                    self._window.guard.accept()
+                else:
+                    self._window.guard.restore()
+                self.record.add(norm, is_finite, at_minimum)
+            scaler.end_window(self.optimizer)
+            self._window.close()
+        # A second forward pass in the same context shall not meet the
+        # weights from before the step.
+        torch.clear_autocast_cache()
+
+    def _can_step_on_device(self) -> bool:
+        # The fused kernels have no `found_inf` for sharded parameters; and
+        # where there is no device to wait for, looking first is cheaper.
+        return (
+            skips_by_itself(self.optimizer)
+            and not self.is_sharded
+            and not (self._was_fused and self.device_type == 'cpu')
+            and not lacks_momentum(self.optimizer)
+            and self._norm_type() in EXACT_ON_DEVICE
+        )
+
+    def _decide(self, grads: list[Tensor]) -> tuple[Tensor, bool]:
+        """Decide here: the one synchronisation that the decision needs."""
+        norm = total_norm(grads, self._norm_type())
+        has_norm = torch.isfinite(norm)
+        # Of shards each rank's scaler has seen its own alone.
+        has_scale = self.loss_scaler.is_enabled() and not self.is_sharded
+        if has_scale:
+            finite = ~self.loss_scaler.found_inf(self.optimizer)
+        else:
+            finite = has_norm
+        flags = torch.stack([finite.to(norm.device), has_norm])
+        both = self._on_all_ranks(flags).int()
+        code = int(2 * both[0] + both[1])
+        is_finite = code >= 2
+        if code != 3:
+            # That of finite gradients may overflow.
+            if not has_scale:
+                is_finite = bool(self._on_all_ranks(all_finite(grads)))
+            if is_finite:
+                norm = exact_norm(grads, self._norm_type())
+        return norm, is_finite
+
+    def _on_all_ranks(self, finite: Tensor) -> Tensor:
+        """Tell on the device whether it holds on every rank."""
+        if self._use_fsdp and torch.distributed.is_initialized():
+            # Each rank has seen its own shards alone.
+            flag = finite.to(torch.int32)
+            torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MIN)
+            finite = flag.bool()
+        return finite
+
+    def _norm_type(self) -> float:
+        """Return which norm is clipped, and told."""
+        if not self.clip_grad_kwargs or self.grad_name != 'grad_norm':
+            return 2.0
+        return float(self.clip_grad_kwargs.get('norm_type', 2.0))
+
+    def _clip(self, norm: Tensor) -> None:
+        if self.clip_grad_kwargs:
+            self._norm = norm.detach()
+            self._clip_grad()
+            self._norm = None
+
+    def _clip_grad(self) -> None:
+        """Clip the unscaled gradients.
+
+        A subclass may do something else instead; MMEngine's has this name.
+        """
+        grads = gradients_of(self._params())
+        if self.grad_name != 'grad_norm':
+            clip_value_(grads, float(self.clip_grad_kwargs['clip_value']))
+            return
+        if self._norm is None:  # not called by `step`
+            self._norm = total_norm(grads, self._norm_type())
+        clip_norm_(grads, float(self.clip_grad_kwargs['max_norm']), self._norm)
 
     def zero_grad(self, **kwargs: Any) -> None:
         """Drop the gradients.
@@ -203,41 +521,15 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         Args:
             **kwargs: Arguments of ``optimizer.zero_grad``.
         """
+        if self._window.micro_batches:
+            self._drop_window()
         # Zeros that are kept are nobody else's gradients.
-        self._has_own_grads = not kwargs.get('set_to_none', True)
+        self._usage.has_own_gradients = not kwargs.get('set_to_none', True)
         super().zero_grad(**kwargs)
 
-    def _check_surroundings(self) -> None:
-        """Warn, once, of what a user's own loop gets wrong."""
-        if not self._context_entered and casts(self.cast_dtype):
-            self._say_once(
-                'backward() was called, but no forward pass has run inside '
-                '`with optim_wrapper.optim_context(model):`, so that '
-                'this training is in float32',
-                'context',
-                logging.WARNING,
-            )
-        if not self._inside and torch.is_autocast_enabled(self.device_type):
-            self._say_once(
-                'backward() was called inside of a torch.autocast of your '
-                'own, which is switched off for it. Let the forward pass run '
-                'in `with optim_wrapper.optim_context(model):` and nothing '
-                'else in autocast',
-                'own autocast',
-                logging.WARNING,
-            )
-        if not self._has_own_grads and any(
-            p.grad is not None for p in self._params()
-        ):
-            self._say_once(
-                'its parameters hold gradients that it did not make, maybe at '
-                'the loss scale of another optimizer; they are added to its '
-                'own. Freeze this network while another is trained '
-                '(`network.requires_grad_(False)`), or call zero_grad() '
-                'before backward()',
-                'foreign gradients',
-                logging.WARNING,
-            )
+    def _drop_window(self) -> None:
+        self._window.drop()
+        self.loss_scaler.drop_window(self.optimizer)
 
     def grad(
         self,
@@ -292,7 +584,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         if (
             create_graph
             and self.is_sharded
-            and self._guard.holds(self._params())
+            and self._window.guard.holds(self._params())
         ):
             raise RuntimeError(
                 f'{self.name or "optim_wrapper"}: a gradient that is '
@@ -303,107 +595,16 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             )
         with autocast_off(self.device_type):
             if is_narrow(self.cast_dtype):
-                return scaled_grad(
-                    self._penalty_scales(outputs[0].device),
-                    outputs,
-                    inputs,
-                    **kwargs,
+                scaler = self._penalty_scalers.next(
+                    outputs[0].device, create_graph
                 )
+                return scaled_grad(scaler, outputs, inputs, **kwargs)
             grads = torch.autograd.grad(outputs, inputs, **kwargs)
             return tuple(
                 None if g is None else at_least_float32(g) for g in grads
             )
 
-    def _penalty_scales(self, device: torch.device) -> PenaltyScaler:
-        """Those of this call, the n-th for this micro-batch.
-
-        Penalties of other networks, or at other points, can differ in size by
-        more than one pair of scales has room for.
-        """
-        call, self._grad_calls = self._grad_calls, self._grad_calls + 1
-        while len(self._penalty_scalers) <= call:
-            self._penalty_scalers.append(PenaltyScaler(device))
-        return self._penalty_scalers[call]
-
-    def step(self, **kwargs: Any) -> None:
-        """Unscale and clip the gradients, step if all are finite.
-
-        Args:
-            **kwargs: Arguments of ``optimizer.step``.
-        """
-        params = [p for p in self._params() if p.grad is not None]
-        if not params:
-            self._say_once(
-                'no parameter got a gradient: the step is left out',
-                'no gradient',
-                logging.WARNING,
-            )
-            self.loss_scaler.end_window(self.optimizer)
-            return
-        with autocast_off(self.device_type):
-            if not self.loss_scaler.is_unscaled(self.optimizer):
-                self.loss_scaler.unscale_(self.optimizer)
-            norm = self._clip(params)
-            finite = self._all_finite(norm)
-            at_minimum = self.loss_scaler.at_minimum()
-            if self._can_step_on_device():
-                self._step_on_device(finite, kwargs)
-                self.record.add(norm, finite, at_minimum)
-            else:
-                stepped = self._step_from_host(finite, kwargs)
-                self.record.add(norm, stepped, at_minimum)
-            self.loss_scaler.end_window(self.optimizer)
-
-    def _can_step_on_device(self) -> bool:
-        # The fused kernels have no `found_inf` for sharded parameters; and
-        # where there is no device to wait for, looking first is cheaper.
-        return (
-            skips_by_itself(self.optimizer)
-            and not self.is_sharded
-            and not (self._was_fused and self.device_type == 'cpu')
-            and not lacks_momentum(self.optimizer)
-        )
-
-    def _step_from_host(self, finite: Tensor, kwargs: dict[str, Any]) -> bool:
-        """Decide here: the one synchronisation that the decision needs."""
-        is_finite = bool(finite)
-        if is_finite:
-            self.optimizer.step(**kwargs)
-        else:
-            self._guard.restore()
-        return is_finite
-
-    def _step_on_device(self, finite: Tensor, kwargs: dict[str, Any]) -> None:
-        """Let a fused optimizer decide inside its kernel: nothing waits."""
-        optimizer: Any = self.optimizer
-        optimizer.grad_scale = None
-        optimizer.found_inf = (~finite).float()
-        optimizer.step(**kwargs)
-        del optimizer.grad_scale, optimizer.found_inf
-        self._guard.restore(~finite)
-
-    def _clip(self, params: list[nn.Parameter]) -> Tensor:
-        """Clip the gradients; return their norm before clipping."""
-        clip = self.clip_grad_kwargs
-        if clip and self.grad_name == 'grad_norm':
-            if self.is_sharded:
-                return clip_sharded_norm_(params, **clip)
-            norm: Tensor = self.clip_func(params, **clip).detach()
-            return norm
-        norm = total_norm(params)
-        if clip:
-            self.clip_func(params, **clip)
-        return norm
-
-    def _all_finite(self, norm: Tensor) -> Tensor:
-        """Tell on the device whether every gradient is finite."""
-        finite = torch.isfinite(norm)
-        if self._use_fsdp and torch.distributed.is_initialized():
-            # Each rank has seen its own shards alone.
-            flag = finite.to(torch.int32)
-            torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MIN)
-            finite = flag.bool()
-        return finite
+    # ---- a scaler for several ----------------------------------------------
 
     def share_scaler(self, others: 'Sequence[AmpOptimWrapper]') -> None:
         """Use this wrapper's scaler in others too.
@@ -456,6 +657,41 @@ class AmpOptimWrapper(WindowedOptimWrapper):
     def _dtype_name(self) -> str:
         return name_of(self.cast_dtype)
 
+    @property
+    def step_was_skipped(self) -> bool:
+        """bool: Whether the last window was skipped.
+
+        With a fused optimizer reading it waits for the device.
+        """
+        return self.record.last_was_skipped
+
+    @property
+    def skipped_steps(self) -> int:
+        """int: Windows skipped so far, those before a resume included."""
+        return self.record.skipped
+
+    @property
+    def stuck_steps(self) -> int:
+        """int: Skipped windows that no lower scale could mend.
+
+        That is at the minimum of a dynamic loss scale, with a static one, or
+        with none; a finite window takes 1/64 off it. With a fused optimizer
+        reading it waits for the device.
+        """
+        return self.record.stuck
+
+    def judged_buffers(self) -> AbstractContextManager[None]:
+        """Have the model's buffers be as the last step left them.
+
+        For whoever uses the model inside of a window. What the window's
+        forward passes have changed is there again afterwards.
+        """
+        return self._window.guard.judged()
+
+    def _params(self) -> list[nn.Parameter]:
+        groups = self.optimizer.param_groups
+        return [p for group in groups for p in group['params']]
+
     def __repr__(self) -> str:
         scale = (
             self.loss_scaler.get_scale()
@@ -477,20 +713,32 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             a scale), ``amp_counters`` (windows and skipped windows), and
             inside of an accumulation window ``window``: its gradients so far.
         """
-        state = OptimWrapper.state_dict(self)
+        state: dict[str, Any] = OptimWrapper.state_dict(self)
         state[LOSS_SCALER] = self.loss_scaler.state_dict()
-        state[AMP_COUNTERS] = self.record.state_dict()
+        state[AMP_COUNTERS] = {
+            **self.record.state_dict(),
+            **self._run.state_dict(self._inner_count),
+        }
         return {**state, **self._own_state()}
 
     def _own_state(self) -> dict[str, Any]:
         state: dict[str, Any] = {}
         if (window := self.window_state()) is not None:
             state[WINDOW] = window
-        if self._penalty_scalers:
-            state[PENALTY_SCALERS] = [
-                scaler.state_dict() for scaler in self._penalty_scalers
-            ]
+        if pairs := self._penalty_scalers.state_dict():
+            state[PENALTY_SCALERS] = pairs
         return state
+
+    def window_state(self) -> dict[str, Any] | None:
+        """Return what a checkpoint needs of the window it is taken in, if any.
+
+        Returns:
+            dict or None: Of this rank: under DDP its gradients are not those
+            of the others until the window ends. None between windows.
+        """
+        if self._pending is not None:
+            return self._pending
+        return self._window.state(self._params(), self._inner_count)
 
     def rank_state(self) -> dict[str, Any]:
         """Return the part of the state that ranks do not have in common.
@@ -519,20 +767,18 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         state = dict(state_dict)
         scaler_state = state.pop(LOSS_SCALER, {})
         counters = state.pop(AMP_COUNTERS, {})
-        self._open_window = state.pop(WINDOW, None)
-        self._penalty_scalers = []
-        for penalty_state in state.pop(PENALTY_SCALERS, []):
-            scaler = PenaltyScaler(self._params()[0].device)
-            scaler.load_state_dict(penalty_state)
-            self._penalty_scalers.append(scaler)
+        self._pending = state.pop(WINDOW, None)
+        self._penalty_scalers.load_state_dict(
+            state.pop(PENALTY_SCALERS, []), self._params()[0].device
+        )
         if self.loss_scaler.is_enabled() and not scaler_state:
-            self._say_once(
+            self._usage.say_once(
                 'the checkpoint holds no loss scale; it starts at '
                 f'{self.loss_scaler.get_scale():g}',
                 'fresh scale',
             )
         if scaler_state and not self.loss_scaler.is_enabled():
-            self._say_once(
+            self._usage.say_once(
                 'the checkpoint holds a loss scale '
                 f'({scaler_state.get("scale", 0):g}), which '
                 f'{self._dtype_name()} does not need',
@@ -540,6 +786,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             )
         self.loss_scaler.load_state_dict(scaler_state)
         self.record.load_state_dict(counters)
+        self._run.load_state_dict(counters)
         # MMEngine's version of this takes its keys out of the given dict.
         OptimWrapper.load_state_dict(
             self, with_settings_of(self.optimizer, state)
@@ -553,3 +800,25 @@ def _on_cpu(value: Any) -> Any:
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
     return (value,) if isinstance(value, Tensor) else tuple(value)
+
+
+def _take_positional(
+    args: tuple[Any, ...], optimizer: Any, given: dict[str, Any]
+) -> Any:
+    """Tell positional arguments apart; return the optimizer."""
+    if args and isinstance(args[0], Optimizer):
+        if optimizer is not None:
+            raise TypeError('the optimizer is given twice')
+        optimizer, args = args[0], args[1:]
+    if len(args) > len(_POSITIONAL):
+        raise TypeError(
+            'at most the optimizer and '
+            f'{", ".join(_POSITIONAL)} can be given by position, but got '
+            f'{args!r}'
+        )
+    given.update(zip(_POSITIONAL, args, strict=False))
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f'optimizer must be a torch.optim.Optimizer, but got {optimizer!r}'
+        )
+    return optimizer

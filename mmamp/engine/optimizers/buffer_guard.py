@@ -1,39 +1,68 @@
 """Running statistics and the like, kept safe from a skipped window."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count
 
 import torch
 from torch import Tensor, nn
 
-from mmamp.compat.torch import (
-    buffers_of,
-    foreach_copy_,
-    non_persistent_buffers,
+from mmamp.compat.torch import oldest_node, sequence_number
+
+from .buffers import (
+    Change,
+    Changed,
+    Slot,
+    Snapshot,
+    modules_of,
+    slots_of,
+    snapshot,
+    watch_made,
 )
 
-Slot = tuple[dict[str, Tensor | None], str]
+_events = count(1)
+"""What any guard sees has a number, so that each knows if others came."""
 
 
 class BufferGuard:
-    """Remembers persistent buffers, and puts them back.
+    """Takes back what an accumulation window's forward passes changed.
 
-    All but those of modules that say, by ``keeps_itself_finite = True``, that
-    nothing of a skipped window can harm them.
+    A forward pass changes persistent buffers (BatchNorm's running statistics,
+    spectral norm's vectors) before anybody can know that its gradients will
+    not be finite. Of a window that is skipped the guard undoes just that:
+    what its own forward passes changed, element by element. What another
+    optimizer's window has changed in between stays: whole numbers such as
+    BatchNorm's count exactly, running averages but for their momentum.
 
-    A forward pass changes buffers (BatchNorm's running statistics, spectral
-    norm's vectors) before anybody can know that its gradients will not be
-    finite. The guard copies them when an accumulation window begins; if the
-    window is skipped they are as if it had never been.
+    Left alone are modules that say, by ``keeps_itself_finite = True``, that
+    nothing of a skipped window can harm them, and averaged models, through
+    which no forward pass of a training step runs.
 
-    Both directions stay on the device and take a handful of kernels for each
-    dtype, however many buffers there are.
+    What a forward pass changed that no backward pass uses, and that is run
+    again before one, stays: a loop may run a generator for its pictures alone.
+
+    All stays on the device and takes a handful of kernels for each dtype,
+    however many buffers there are. Where the device decides, buffers that a
+    forward pass has made or reshaped, and those that are no plain dense
+    tensors, have to wait for it.
     """
+
+    MOST_WAITING = 8
+    """Forward passes that may wait for a backward pass; the first of more
+    were run for nothing."""
 
     def __init__(self) -> None:
         self._roots: list[nn.Module] = []
-        self._slots: list[Slot] = []
-        self._saved: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+        self._change: Change | None = None
+        # Of forward passes that no backward pass has used yet, and when they
+        # began.
+        self._waiting: list[tuple[int, Change]] = []
+        # Of the forward pass that is being made.
+        self._made: dict[Slot, Tensor] | None = None
+        self._entry: Snapshot | None = None
+        self._moved = False
+        self._number = 0
+        self._last_event = 0
 
     def watch(self, module: nn.Module) -> bool:
         """Include a module's persistent buffers, those below it too.
@@ -47,18 +76,6 @@ class BufferGuard:
         if any(module is root for root in self._roots):
             return False
         self._roots.append(module)
-        known = {(id(owner), name) for owner, name in self._slots}
-        for child in module.modules():
-            if getattr(child, 'keeps_itself_finite', False):
-                continue
-            buffers = buffers_of(child)
-            passing = non_persistent_buffers(child)
-            for name in buffers:
-                slot = (id(buffers), name)
-                if name in passing or slot in known:
-                    continue
-                known.add(slot)
-                self._slots.append((buffers, name))
         return True
 
     def holds(self, params: Iterable[nn.Parameter]) -> bool:
@@ -75,62 +92,214 @@ class BufferGuard:
             for param in root.parameters()
         )
 
-    def save(self) -> None:
-        """Copy the watched buffers as they are now."""
+    @contextmanager
+    def forward(self) -> Iterator[None]:
+        """Note what a forward pass of the window changes."""
+        if self._made is not None:  # inside of another
+            yield
+            return
+        with watch_made(modules_of(self._roots)) as made:
+            self._made = made
+            self._begin()
+            try:
+                yield
+                self._end()
+            finally:
+                self._made = self._entry = None
+
+    def _begin(self) -> None:
+        """Remember the buffers, if a forward pass begins or goes on."""
+        if self._made is None:
+            return
+        self._moved = self._others_came()
+        self._number = sequence_number()
         with torch.no_grad():
-            self._saved = {
-                key: torch.cat([b.reshape(-1) for b in buffers])
-                for key, buffers in self._groups()
-            }
+            self._entry = snapshot(self._slots())
+
+    def _end(self) -> None:
+        """Note what was changed since, if a forward pass is being made."""
+        if self._made is None or self._entry is None:
+            return
+        with torch.no_grad():
+            after = snapshot(self._slots())
+            change = Change.between(
+                self._entry, after, self._made, self._moved
+            )
+            self._waiting.append((self._number, change))
+            if len(self._waiting) > self.MOST_WAITING:
+                (_, first), (number, second), *rest = self._waiting
+                self._waiting = [(number, first.instead(second)), *rest]
+        self._entry = None
+        self._last_event = next(_events)
+
+    def backward(self, loss: Tensor) -> None:
+        """Note which forward passes a backward pass uses.
+
+        Args:
+            loss (Tensor): Where it begins.
+        """
+        self._end()
+        if len(self._waiting) > 1:
+            numbers = [number for number, _ in self._waiting]
+            oldest = oldest_node(loss, enough=numbers[1])
+            unused = sum(number <= oldest for number in numbers[1:])
+        else:
+            unused = 0
+        self._take(unused)
+        self._begin()
+
+    def _take(self, unused: int = 0) -> None:
+        """Make the waiting forward passes a part of the window.
+
+        Args:
+            unused (int): How many of them were run for nothing. Defaults to 0.
+        """
+        waiting, self._waiting = [x for _, x in self._waiting], []
+        if not waiting:
+            return
+        with torch.no_grad():
+            joined = waiting[0]
+            for i, change in enumerate(waiting[1:]):
+                if i < unused:
+                    joined = joined.instead(change)
+                else:
+                    joined = joined.then(change)
+            if self._change is not None:
+                joined = self._change.then(joined)
+        self._change = joined
 
     def restore(self, skipped: Tensor | None = None) -> None:
-        """Put the copy back.
+        """End the window; undo what it changed if it is skipped.
 
         Args:
             skipped (Tensor, optional): A scalar boolean on the device that
                 decides; None (default) means yes.
         """
-        if not self._saved:
+        self._end()
+        self._take()
+        change = self._change
+        if change is not None:
+            with torch.no_grad():
+                change.put_back(skipped, self._others_came())
+        self._last_event = next(_events)
+        self.accept()
+
+    def accept(self) -> None:
+        """End the window: what it changed stays."""
+        self._change = None
+        self._waiting = []
+        self._begin()
+
+    def drop(self) -> None:
+        """End a window whose gradients nobody wants.
+
+        What its forward passes changed stays but where it is not finite; one
+        that awaits its backward pass is of the next window.
+        """
+        if self._change is None:
             return
+        now = snapshot(self._slots())
         with torch.no_grad():
-            for key, buffers in self._groups():
-                saved = self._saved.get(key)
-                if saved is None or saved.numel() != sum(
-                    b.numel() for b in buffers
-                ):
-                    continue  # the module was rebuilt inside the window
-                if skipped is not None:
-                    now = torch.cat([b.reshape(-1) for b in buffers])
-                    saved = torch.where(skipped.to(saved.device), saved, now)
-                parts = saved.split([b.numel() for b in buffers])
-                foreach_copy_(
-                    buffers,
-                    [
-                        p.view_as(b)
-                        for p, b in zip(parts, buffers, strict=True)
-                    ],
-                )
+            moved = self._others_came()
+            olds = self._change.undone(now.dense, moved)
+            for copy, old in zip(now.dense, olds, strict=True):
+                if copy.values.is_floating_point():
+                    kept = torch.where(
+                        copy.values.isfinite(), copy.values, old
+                    )
+                    copy.write(kept, copy.tensors)
+        self._change = None
+        self._last_event = next(_events)
 
-    def state(self) -> list[Tensor]:
-        """Return the copy, in an order that a resumed run has too."""
-        return list(self._saved.values())
+    # ---- what others may see ------------------------------------------------
 
-    def load_state(self, saved: list[Tensor]) -> None:
-        """Take a copy over from a checkpoint; the buffers are watched."""
-        self._saved = {
-            key: copy.to(key[0])
-            for (key, _), copy in zip(self._groups(), saved, strict=False)
-        }
+    @contextmanager
+    def judged(self) -> Iterator[None]:
+        """Have the buffers be what the last step left.
 
-    def _groups(
-        self,
-    ) -> Iterator[tuple[tuple[torch.device, torch.dtype], list[Tensor]]]:
-        """Return the buffers that exist now, by device and dtype."""
-        groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = (
-            defaultdict(list)
+        For whoever uses the model inside of a window: validation, a
+        checkpoint. What the window has changed is there again afterwards.
+        """
+        change = self._whole()
+        if change is None:
+            yield
+            return
+        now = snapshot(self._slots())
+        with torch.no_grad():
+            olds = change.undone(now.dense, moved=True)
+            for copy, old in zip(now.dense, olds, strict=True):
+                copy.write(old, copy.tensors)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for copy in now.dense:
+                    copy.write(copy.values, copy.tensors)
+
+    def state(self) -> dict[str, list[Tensor]]:
+        """Return what undoes the window, in an order that a resumed run has.
+
+        Returns:
+            dict: ``before``: what dense buffers would be without its forward
+            passes, a tensor for each device and dtype; ``after``: what they
+            are.
+        """
+        change = self._whole()
+        if change is None:
+            return dict(before=[], after=[])
+        now = snapshot(self._slots()).dense
+        return dict(
+            before=change.undone(now, moved=True),
+            after=[copy.values for copy in now],
         )
-        for owner, name in self._slots:
-            buffer = owner.get(name)
-            if buffer is not None:
-                groups[buffer.device, buffer.dtype].append(buffer)
-        yield from groups.items()
+
+    def load_state(
+        self, state: dict[str, list[Tensor]] | list[Tensor]
+    ) -> None:
+        """Go on inside of a window; its models are watched.
+
+        Args:
+            state (dict or list[Tensor]): From :meth:`state`. The buffers get
+                what they were, for a checkpoint of the model has what the
+                last step left. A list is ``before`` alone, of a checkpoint
+                that has the rest in the model.
+        """
+        self.accept()
+        now = snapshot(self._slots()).dense
+        befores = state if isinstance(state, list) else state['before']
+        afters = [x.values for x in now]
+        if not isinstance(state, list):
+            afters = state['after']
+        fits = [x.numel() for x in befores] == [x.values.numel() for x in now]
+        if not befores or not fits:
+            return
+        self._change = Change([])
+        with torch.no_grad():
+            for copy, before, after in zip(now, befores, afters, strict=True):
+                device = copy.values.device
+                after = after.to(device)
+                copy.write(after, copy.tensors)
+                self._change.dense.append(
+                    Changed(copy.slots, copy.tensors, before.to(device), after)
+                )
+        self._last_event = next(_events)
+
+    def _whole(self) -> Change | None:
+        """Return what the window has changed, waiting forward passes too."""
+        self._end()
+        self._begin()
+        whole = self._change
+        with torch.no_grad():
+            for _, change in self._waiting:
+                whole = change if whole is None else whole.then(change)
+        return whole
+
+    def _slots(self) -> list[Slot]:
+        return slots_of(modules_of(self._roots))
+
+    def _others_came(self) -> bool:
+        """Tell whether another guard may have seen the buffers change."""
+        event = next(_events)
+        others = event != self._last_event + 1
+        self._last_event = event
+        return others

@@ -1,53 +1,147 @@
-"""Small helpers on losses and gradients."""
+"""Gradients: are they finite, how large are they, how are they clipped."""
 
+from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from mmamp.compat.torch import foreach_mul_
 from mmamp.distributed import sharding
+from mmamp.precision.devices import device_of_type
+
+EXACT_ON_DEVICE = (1.0, 2.0, float('inf'))
+"""Norms whose sums of powers float64 holds for whatever float32 holds."""
 
 
-def total_norm(params: list[nn.Parameter]) -> Tensor:
-    """Return the 2-norm of all gradients, as one scalar on their device."""
-    return sharding.total_norm(
-        [
-            p.grad.coalesce().values() if p.grad.is_sparse else p.grad
-            for p in params
-            if p.grad is not None
-        ]
-    )
-
-
-def clip_sharded_norm_(
-    params: list[nn.Parameter],
-    max_norm: float,
-    norm_type: float = 2.0,
-    error_if_nonfinite: bool = False,
-    foreach: bool | None = None,
-) -> Tensor:
-    """``torch.nn.utils.clip_grad_norm_`` for gradients that FSDP2 shards.
-
-    With one collective, and the norm as a plain tensor.
+def gradients_of(params: Sequence[nn.Parameter]) -> list[Tensor]:
+    """Return the gradients that there are, as memory of dense real numbers.
 
     Args:
-        params (list[nn.Parameter]): With gradients.
-        max_norm (float): As there.
-        norm_type (float): As there. Defaults to 2.
-        error_if_nonfinite (bool): As there. Defaults to False.
-        foreach (bool, optional): Has no effect here. Defaults to None.
+        params (Sequence[Parameter]): Those without a gradient are left out.
 
     Returns:
-        Tensor: The norm before clipping, a scalar.
+        list[Tensor]: Of a sparse one its values, of a complex one a view.
     """
-    grads = [p.grad for p in params if p.grad is not None]
-    norm = sharding.total_norm(grads, float(norm_type))
-    if error_if_nonfinite and not torch.isfinite(norm):
-        raise RuntimeError(f'the norm of the gradients is {float(norm)}')
+    grads = []
+    for param in params:
+        if param.grad is None:
+            continue
+        if param.grad.is_sparse:
+            # A row that was looked up twice has one gradient.
+            param.grad = param.grad.coalesce()
+            grads.append(param.grad.values())
+        else:
+            grads.append(param.grad)
+    return [torch.view_as_real(g) if g.is_complex() else g for g in grads]
+
+
+def total_norm(grads: list[Tensor], norm_type: float = 2.0) -> Tensor:
+    """Return the norm of all gradients, as one scalar on their device.
+
+    Args:
+        grads (list[Tensor]): From :func:`gradients_of`.
+        norm_type (float): Defaults to 2.
+
+    Returns:
+        Tensor: At least float32. It may overflow where they are finite.
+    """
+    return sharding.total_norm(grads, norm_type)
+
+
+def exact_norm(grads: list[Tensor], norm_type: float = 2.0) -> Tensor:
+    """Return a norm that is finite if the gradients are.
+
+    Args:
+        grads (list[Tensor]): From :func:`gradients_of`.
+        norm_type (float): Defaults to 2.
+
+    Returns:
+        Tensor: A float64 scalar; with a copy of each gradient in turn.
+    """
+    largest = sharding.total_norm(grads, float('inf'))
+    scale = torch.where(largest > 0, largest, 1).double()
+    return sharding.total_norm(grads, norm_type, scale) * scale
+
+
+def with_real_gradients(optimizer: Optimizer) -> Any:
+    """Return an optimizer whose complex gradients are pairs of real numbers.
+
+    Args:
+        optimizer (Optimizer): Any.
+
+    Returns:
+        Optimizer: Itself, where there are none; else what stands for it to a
+        ``GradScaler``, and shares the memory of its gradients.
+    """
+    params = [p for group in optimizer.param_groups for p in group['params']]
+    if not any(p.is_complex() for p in params):
+        return optimizer
+    pairs = []
+    for param in params:
+        if param.is_complex() and param.grad is not None:
+            pair = torch.view_as_real(param.detach())
+            pair.grad = torch.view_as_real(param.grad)
+            param = pair
+        pairs.append(param)
+    return SimpleNamespace(param_groups=[dict(params=pairs)])
+
+
+def all_finite(grads: list[Tensor]) -> Tensor:
+    """Tell on the device whether every element is finite, on all ranks."""
+    return torch.isfinite(sharding.total_norm(grads, float('inf')))
+
+
+def norm_on_device(
+    grads: list[Tensor], norm_type: float
+) -> tuple[Tensor, Tensor]:
+    """Return the norm and whether all is finite, without waiting for them.
+
+    Args:
+        grads (list[Tensor]): From :func:`gradients_of`.
+        norm_type (float): One of ``EXACT_ON_DEVICE``.
+
+    Returns:
+        tuple[Tensor, Tensor]: Scalars. Where the norm overflows in float32,
+        and the device has no fast float64, a bound stands for it.
+    """
+    if device_of_type(grads[0].device.type).has_fast_float64:
+        norm = sharding.total_norm(grads, norm_type, dtype=torch.float64)
+        return norm, torch.isfinite(norm)
+    largest = sharding.total_norm(grads, float('inf'))
+    norm = sharding.total_norm(grads, norm_type)
+    number = sum(g.numel() for g in grads)
+    bound = (largest * number ** (1 / norm_type)).clamp(
+        max=torch.finfo(largest.dtype).max
+    )
+    return torch.where(norm.isfinite(), norm, bound), largest.isfinite()
+
+
+def clip_norm_(grads: list[Tensor], max_norm: float, norm: Tensor) -> None:
+    """Scale gradients down to a norm, as ``clip_grad_norm_`` does.
+
+    Args:
+        grads (list[Tensor]): From :func:`gradients_of`; changed in place.
+        max_norm (float): The largest norm to have.
+        norm (Tensor): What they have, finite or not.
+    """
     factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)
-    foreach_mul_([sharding.local(g) for g in grads], factor)
-    return norm
+    with torch.no_grad():
+        foreach_mul_([sharding.local(g) for g in grads], factor)
+
+
+def clip_value_(grads: list[Tensor], clip_value: float) -> None:
+    """Clamp every element, as ``clip_grad_value_`` does.
+
+    Args:
+        grads (list[Tensor]): From :func:`gradients_of`; changed in place.
+        clip_value (float): The largest magnitude.
+    """
+    with torch.no_grad():
+        for grad in grads:
+            sharding.local(grad).clamp_(-clip_value, clip_value)
 
 
 def check_clip_grad(clip_grad: dict[str, Any] | None) -> None:

@@ -96,6 +96,71 @@ class PenaltyScaler:
         self._bound.fill_(state_dict['bound'])
 
 
+class PenaltyScalers:
+    """The scales of an optimizer's penalties.
+
+    Penalties of other networks, or at other points, can differ in size by
+    more than one pair of scales has room for: the n-th of a micro-batch has
+    the n-th pair. Gradients that are not differentiated again, which need no
+    backward pass to follow, have one of their own.
+    """
+
+    MOST = 16
+    """Pairs; the penalties after them share the last one."""
+
+    def __init__(self) -> None:
+        self._pairs: list[PenaltyScaler] = []
+        self._of_first_order: PenaltyScaler | None = None
+        self._calls = 0
+
+    def next(self, device: torch.device, create_graph: bool) -> PenaltyScaler:
+        """Return the scales for a call.
+
+        Args:
+            device (torch.device): Of the gradients.
+            create_graph (bool): Whether they are differentiated again.
+        """
+        if not create_graph:
+            if self._of_first_order is None:
+                self._of_first_order = PenaltyScaler(device)
+            return self._of_first_order
+        index = min(self._calls, self.MOST - 1)
+        self._calls += 1
+        if index == len(self._pairs):
+            self._pairs.append(PenaltyScaler(device))
+        return self._pairs[index]
+
+    def end_micro_batch(self) -> None:
+        """Begin to count anew."""
+        self._calls = 0
+
+    def state_dict(self) -> list[dict[str, float]]:
+        """Return the scales so far."""
+        states = [pair.state_dict() for pair in self._pairs]
+        if self._of_first_order is not None:
+            first_order = self._of_first_order.state_dict()
+            states.append({**first_order, 'first_order': 1.0})
+        return states
+
+    def load_state_dict(
+        self, states: list[dict[str, float]], device: torch.device
+    ) -> None:
+        """Go on from saved scales.
+
+        Args:
+            states (list[dict]): From :meth:`state_dict`.
+            device (torch.device): Of the gradients.
+        """
+        self._pairs, self._of_first_order = [], None
+        for state in states:
+            pair = PenaltyScaler(device)
+            pair.load_state_dict(state)
+            if 'first_order' in state:
+                self._of_first_order = pair
+            else:
+                self._pairs.append(pair)
+
+
 def scaled_grad(
     scaler: PenaltyScaler,
     outputs: Sequence[Tensor],

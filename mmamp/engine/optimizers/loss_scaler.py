@@ -6,8 +6,9 @@ import torch
 from torch.amp import GradScaler
 from torch.distributed.fsdp.sharded_grad_scaler import ShardedGradScaler
 
-from .scaler_cycle import ScalerCycle
-from .scaler_policy import POLICY_ARGS, SCALER_ARGS, check_policy
+from .gradients import with_real_gradients
+from .loss_scale_config import POLICY_ARGS, SCALER_ARGS, check_policy
+from .shared_scaler import ScalerCycle
 
 
 class LossScaler(GradScaler):
@@ -73,6 +74,7 @@ class LossScaler(GradScaler):
         self.hysteresis = hysteresis
         self._init_hysteresis_left = hysteresis
         self._hysteresis_left: torch.Tensor | None = None
+        self._scales: dict[int, torch.Tensor] = {}
         self.cycle = ScalerCycle()
 
     def _lazy_init_scale_growth_tracker(self, dev: torch.device) -> None:
@@ -126,42 +128,117 @@ class LossScaler(GradScaler):
             return self._init_scale <= self.min_scale
         return self._scale <= self.min_scale
 
-    def begin_window(self, optimizer: torch.optim.Optimizer) -> None:
-        """Tell that gradients are being made with the present scale.
+    def move_to(self, device: str) -> 'LossScaler':
+        """Go on where the parameters are now.
 
         Args:
-            optimizer (Optimizer): Whose.
+            device (str): Device type of the gradients.
         """
-        self.cycle.open.add(id(optimizer))
+        self._device = device
+        self._scale = self._growth_tracker = self._hysteresis_left = None
+        return self
+
+    def begin_window(
+        self, optimizer: torch.optim.Optimizer, device: torch.device
+    ) -> torch.Tensor | None:
+        """Return the scale for the gradients of a window, to its end.
+
+        Args:
+            optimizer (Optimizer): Whose window.
+            device (torch.device): Of the loss.
+
+        Returns:
+            Tensor or None: A copy, which no other optimizer's window changes;
+            None where there is no scale.
+        """
+        if not self._enabled:
+            return None
+        if self._scale is None:
+            self._lazy_init_scale_growth_tracker(device)
+        assert self._scale is not None  # for the type checker
+        scale = self._scale.to(device, copy=True)
+        self._scales[id(optimizer)] = scale
+        return scale
+
+    def unscale_(self, optimizer: torch.optim.Optimizer) -> None:
+        """Take the scale of its window out of an optimizer's gradients.
+
+        Args:
+            optimizer (Optimizer): Its parameters have their gradients.
+        """
+        if not self._enabled:
+            return
+        present = self._scale
+        if (scale := self._scales.get(id(optimizer))) is not None:
+            self._scale = scale
+        try:
+            super().unscale_(optimizer)
+        finally:
+            self._scale = present
+
+    def _unscale_grads_(self, optimizer: Any, *args: Any) -> Any:
+        return super()._unscale_grads_(with_real_gradients(optimizer), *args)
+
+    def found_inf(self, optimizer: torch.optim.Optimizer) -> torch.Tensor:
+        """Tell on the device what ``unscale_`` has found.
+
+        Args:
+            optimizer (Optimizer): Its gradients are unscaled.
+
+        Returns:
+            Tensor: A scalar boolean: whether a gradient is not finite.
+        """
+        state = self._per_optimizer_states[id(optimizer)]
+        found = list(state['found_inf_per_device'].values())
+        device = found[0].device
+        return torch.stack([f.to(device).reshape(()) for f in found]).sum() > 0
+
+    def drop_window(self, optimizer: torch.optim.Optimizer) -> None:
+        """Tell that an optimizer's gradients were dropped.
+
+        Args:
+            optimizer (Optimizer): Its window is over without a step.
+        """
+        self._scales.pop(id(optimizer), None)
+        self._per_optimizer_states.pop(id(optimizer), None)
 
     def end_window(self, optimizer: torch.optim.Optimizer) -> None:
-        """Tell that an optimizer's window is over; maybe update the scale.
-
-        A scaler of one optimizer is updated each time; one that several share
-        once they have all ended a window, and none is inside of one.
+        """Tell that an optimizer's window is over; adapt the scale.
 
         Args:
             optimizer (Optimizer): Stepped, skipped, or without gradients.
         """
-        cycle = self.cycle
-        cycle.open.discard(id(optimizer))
         if not self._enabled:
             return
-        state = self._per_optimizer_states.pop(id(optimizer), None)
-        found = list(state['found_inf_per_device'].values()) if state else []
-        if not cycle.end(id(optimizer), found):
-            return
-        if cycle.found:
-            # As if one optimizer had met them all.
-            device = cycle.found[0].device
-            total = torch.stack(
-                [f.to(device).reshape(()) for f in cycle.found]
-            )
-            self._per_optimizer_states[id(optimizer)][
-                'found_inf_per_device'
-            ] = {device: total.amax()}
-            self.update()
-        cycle.restart()
+        state = self._per_optimizer_states.get(id(optimizer))
+        has_found = bool(state and state['found_inf_per_device'])
+        if not self.cycle.is_shared:
+            if has_found:
+                self.update()
+        elif has_found or self._scale is not None:
+            self._end_shared(optimizer, has_found)
+        self.drop_window(optimizer)
+
+    def _end_shared(
+        self, optimizer: torch.optim.Optimizer, has_found: bool
+    ) -> None:
+        scale, tracker = self._check_scale_growth_tracker('update')
+        if has_found:
+            found = self.found_inf(optimizer).to(scale.device)
+            made_at = self._scales.get(id(optimizer), scale).to(scale.device)
+            # One that has fallen since its window began says no more of it.
+            found &= made_at <= scale
+        else:
+            found = torch.zeros((), dtype=torch.bool, device=scale.device)
+        is_over, any_found = self.cycle.end(id(optimizer), found)
+        before, counted = scale.clone(), tracker.clone()
+        state = self._per_optimizer_states[id(optimizer)]
+        state['found_inf_per_device'] = {scale.device: found.float()}
+        self.update()
+        # It falls at once, and grows by whole cycles.
+        changes = found | (~any_found.to(scale.device) & is_over)
+        scale.copy_(torch.where(changes, scale, before))
+        tracker.copy_(torch.where(changes, tracker, counted))
 
     def update(self, new_scale: float | torch.Tensor | None = None) -> None:
         """Adapt the scale to the windows since the last call.
@@ -180,11 +257,13 @@ class LossScaler(GradScaler):
             super().update(new_scale)
             return
         scale, _ = self._check_scale_growth_tracker('update')
-        found_inf = self._found_inf(scale.device)
-        before = scale.clone()
-        super().update()
         if self.hysteresis > 1:
+            found_inf = self._found_inf(scale.device)
+            before = scale.clone()
+            super().update()
             self._hold(scale, before, found_inf)
+        else:
+            super().update()
         # From here on the scale stays where the user wants it.
         scale.clamp_(self.min_scale, self.max_scale)
 

@@ -25,6 +25,8 @@ from mmamp.registry import (
 from mmamp.utils.modules import unwrap
 from mmamp.utils.suggest import did_you_mean
 
+from .amp_optim_wrapper import AmpOptimWrapper
+from .limits import UnfitParameter
 from .param_matching import Claim, ParamMatcher
 
 
@@ -109,6 +111,7 @@ class OptimWrapperConstructor:
             model (nn.Module): The model, inside of model wrappers or not.
         """
         matcher = ParamMatcher(model)
+        self._names = matcher.param_names
         claims = {name: self._claim(name, matcher) for name in self.entries}
         matcher.check_single_owner(claims)
         wrappers = {
@@ -135,6 +138,8 @@ class OptimWrapperConstructor:
             wrapper = self._build(wrapper, claim, label)
         if name and hasattr(wrapper, 'name'):
             wrapper.name = name
+        if isinstance(wrapper, AmpOptimWrapper):
+            wrapper.watch_frozen({self._names[p]: p for p in claim.frozen})
         optimizer = wrapper.optimizer
         print_log(
             f'{label}: {type(wrapper).__name__} with '
@@ -167,9 +172,12 @@ class OptimWrapperConstructor:
             )
         cls = _resolve(OPTIM_WRAPPERS, cfg, label)
         with _naming(label, f'{cfg!r} does not build'):
-            return OPTIM_WRAPPERS.build(
-                {**cfg, 'type': cls, 'optimizer': optimizer}
-            )
+            try:
+                return OPTIM_WRAPPERS.build(
+                    {**cfg, 'type': cls, 'optimizer': optimizer}
+                )
+            except UnfitParameter as error:
+                raise ValueError(error.named(self._names)) from error
 
 
 def _share_scalers(wrappers: dict[str, OptimWrapper]) -> None:

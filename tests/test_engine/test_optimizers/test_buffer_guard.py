@@ -1,9 +1,13 @@
 import copy
 
+import pytest
 import torch
+from mmengine.model import ExponentialMovingAverage
 from torch import nn
 
 from mmamp.engine.optimizers.buffer_guard import BufferGuard
+
+NAN = float('nan')
 
 
 def make_net():
@@ -13,103 +17,448 @@ def make_net():
     return net
 
 
-def changed(net):
-    for buffer in net.buffers():
-        buffer.add_(1)
-
-
-def test_puts_persistent_buffers_back():
-    net = make_net()
+def guard_of(*nets):
     guard = BufferGuard()
-    guard.watch(net)
-    guard.save()
-    before = copy.deepcopy(net.state_dict())
-    net(torch.randn(4, 3) * float('nan'))
-    changed(net)
-    guard.restore()
+    for net in nets:
+        guard.watch(net)
+    return guard
+
+
+def run(guard, net, x):
+    with guard.forward():
+        return net(x).sum()
+
+
+def state_of(net):
+    return copy.deepcopy(net.state_dict())
+
+
+def assert_same(net, expected):
     for key, value in net.state_dict().items():
-        assert torch.equal(value, before[key]), key
+        assert torch.equal(value, expected[key]), key
+
+
+@pytest.mark.parametrize('skipped', [None, True])
+def test_puts_persistent_buffers_back(skipped):
+    net = make_net()
+    guard, before = guard_of(net), state_of(net)
+    guard.backward(run(guard, net, torch.randn(4, 3) * NAN))
+    net.scratch.fill_(1)
+    guard.restore(None if skipped is None else torch.tensor(skipped))
+    assert_same(net, before)
     assert net.scratch.tolist() == [1, 1]
 
 
 def test_the_device_decides():
-    for skipped in (True, False):
-        net = make_net()
-        guard = BufferGuard()
-        guard.watch(net)
-        guard.save()
-        net[0].running_mean.fill_(float('nan'))
-        guard.restore(torch.tensor(skipped))
-        assert net[0].running_mean.isnan().all() != skipped
-
-
-def test_buffers_that_were_replaced_are_found():
     net = make_net()
-    guard = BufferGuard()
-    guard.watch(net)
-    guard.save()
-    net[0].running_mean = torch.full((3,), 7.0)
+    guard = guard_of(net)
+    run(guard, net, torch.randn(4, 3))
+    after = state_of(net)
+    guard.restore(torch.tensor(False))
+    assert_same(net, after)
+
+
+def test_what_forward_passes_did_not_change_stays():
+    """Be it of the same module, and in between."""
+    net = make_net()
+    guard = guard_of(net)
+    with torch.no_grad():
+        run(guard, net[0], torch.randn(4, 3))
+    net[2].running_mean.fill_(7)
     guard.restore()
-    assert net[0].running_mean.tolist() == [0, 0, 0]
-
-
-def test_shared_modules_count_once():
-    shared = make_net()
-    guard = BufferGuard()
-    guard.watch(shared)
-    guard.watch(nn.ModuleList([shared, shared]))
-    slots = len(guard._slots)
-    guard.watch(shared)
-    assert len(guard._slots) == slots == 7  # 2 x 3, and `absent`
-
-
-def test_without_a_copy_buffers_stay():
-    """One that was watched within a window is in no copy yet."""
-    net, late = make_net(), nn.BatchNorm1d(2, dtype=torch.float64)
-    guard = BufferGuard()
-    guard.watch(net)
-    guard.restore()
-    guard.save()
-    guard.watch(late)
-    late.running_mean.fill_(7)
-    guard.restore()
-    assert late.running_mean.tolist() == [7, 7]
-
-
-def test_nothing_is_copied_without_buffers():
-    guard = BufferGuard()
-    guard.watch(nn.Linear(2, 2))
-    guard.save()
-    assert guard.state() == []
+    assert net[0].num_batches_tracked == 0
+    assert net[2].running_mean.tolist() == [7, 7, 7]
 
 
 def test_parameters_are_not_touched():
     net = make_net()
-    guard = BufferGuard()
-    guard.watch(net)
-    guard.save()
+    guard = guard_of(net)
+    run(guard, net, torch.randn(4, 3))
     with torch.no_grad():
         net[1].weight.fill_(3)
     guard.restore()
     assert (net[1].weight == 3).all()
 
 
-def test_modules_that_look_after_themselves():
-    """One that grows inside of a window does not keep others from it."""
+class TestWindows:
+    def test_of_several_micro_batches(self):
+        net = make_net()
+        guard, before = guard_of(net), state_of(net)
+        for factor in (1, NAN, 1):
+            guard.backward(run(guard, net, torch.randn(4, 3) * factor))
+        guard.restore()
+        assert_same(net, before)
 
-    class Pool(torch.nn.Module):
+    def test_one_after_another(self):
+        net = make_net()
+        guard = guard_of(net)
+        guard.backward(run(guard, net, torch.randn(4, 3)))
+        guard.accept()
+        before = state_of(net)
+        guard.backward(run(guard, net, torch.randn(4, 3) * NAN))
+        guard.restore()
+        assert_same(net, before)
+
+    def test_two_losses_of_one_backward_pass(self):
+        net = make_net()
+        guard, before = guard_of(net), state_of(net)
+        losses = [run(guard, net, torch.randn(4, 3)) for _ in range(2)]
+        guard.backward(sum(losses))
+        guard.restore()
+        assert_same(net, before)
+
+    def test_two_networks_one_after_another(self):
+        """As a generator and the discriminator that judges it."""
+        nets = make_net(), make_net()
+        guard = guard_of(*nets)
+        before = [state_of(net) for net in nets]
+        with guard.forward():
+            fake = nets[0](torch.randn(4, 3))
+        with guard.forward():
+            loss = nets[1](fake).sum()
+        guard.backward(loss)
+        guard.restore()
+        for net, state in zip(nets, before, strict=True):
+            assert_same(net, state)
+
+    def test_a_pass_for_nothing_is_no_part_of_it(self):
+        """The generator runs in each iteration, and is stepped in the last."""
+        net = make_net()
+        guard = guard_of(net)
+        for _ in range(20):
+            before = state_of(net)
+            loss = run(guard, net, torch.randn(4, 3))
+        guard.backward(loss)
+        guard.restore()
+        assert_same(net, before)
+
+    def test_a_pass_for_nothing_leaves_nothing_that_is_not_finite(self):
+        net = make_net()
+        guard = guard_of(net)
+        run(guard, net, torch.randn(4, 3))
+        run(guard, net, torch.randn(4, 3) * NAN)
+        guard.backward(run(guard, net, torch.randn(4, 3)))
+        guard.restore()
+        for value in net.state_dict().values():
+            assert value.isfinite().all()
+
+    def test_steps_inside_of_a_forward_pass(self):
+        net = make_net()
+        guard = guard_of(net)
+        with guard.forward():
+            guard.backward(net(torch.randn(4, 3)).sum())
+            guard.accept()
+            before = state_of(net)
+            guard.backward(net(torch.randn(4, 3) * NAN).sum())
+            guard.restore()
+            assert_same(net, before)
+            guard.backward(net(torch.randn(4, 3) * NAN).sum())
+            guard.restore()
+        assert_same(net, before)
+
+    def test_dropped(self):
+        """Finite values stay; there was nothing to judge."""
+        net = make_net()
+        guard, before = guard_of(net), state_of(net)
+        guard.backward(run(guard, net, torch.randn(4, 3) * NAN))
+        guard.drop()
+        assert torch.equal(net[0].running_mean, before['0.running_mean'])
+        assert net[0].num_batches_tracked == 1
+        guard.backward(run(guard, net, torch.randn(4, 3)))
+        after = state_of(net)
+        guard.drop()
+        assert_same(net, after)
+
+
+class TestInterleaved:
+    """Windows of two optimizers over the same buffers."""
+
+    @pytest.mark.parametrize('bad', [1, NAN])
+    def test_the_others_batches_count(self, bad):
+        net = make_net()
+        mine, other = guard_of(net), guard_of(net)
+        mine.backward(run(mine, net, torch.randn(4, 3) * bad))
+        for _ in range(3):
+            other.backward(run(other, net, torch.randn(4, 3)))
+            other.accept()
+        mine.backward(run(mine, net, torch.randn(4, 3)))
+        mine.restore()
+        assert net[0].num_batches_tracked == 3
+        for value in net.state_dict().values():
+            assert value.isfinite().all()
+
+    def test_the_others_statistics_stay_but_for_the_momentum(self):
+        net, alone = make_net()[0], make_net()[0]
+        mine, other = guard_of(net), guard_of(net)
+        data = torch.randn(6, 4, 3)
+        mine.backward(run(mine, net, data[0]))
+        for x in data[1:]:
+            other.backward(run(other, net, x))
+            other.accept()
+            alone(x)
+        mine.restore()
+        # Mine, had it stayed, would weigh 0.1 at the beginning.
+        error = (net.running_mean - alone.running_mean).abs().max()
+        assert error <= 0.1 * data[0].mean(0).abs().max() * (1 - 0.9**5) + 1e-6
+
+    def test_both_are_skipped(self):
+        net = make_net()
+        mine, other = guard_of(net), guard_of(net)
+        before = state_of(net)
+        mine.backward(run(mine, net, torch.randn(4, 3) * NAN))
+        other.backward(run(other, net, torch.randn(4, 3)))
+        mine.restore()
+        other.restore()
+        for key, value in net.state_dict().items():
+            if not value.is_floating_point():
+                assert torch.equal(value, before[key])
+            assert value.isfinite().all()
+
+
+class TestKindsOfBuffers:
+    def check(self, make, spoil, skipped=None):
+        """A window that spoils a buffer is as if it had never been."""
+        module = make()
+        guard, before = guard_of(module), make()
+        with guard.forward():
+            loss = spoil(module)
+        guard.backward(loss)
+        guard.restore(skipped)
+        return module, before
+
+    @pytest.mark.parametrize('skipped', [None, torch.tensor(True)])
+    def test_one_that_grows_keeps_nobody_else_from_it(self, skipped):
+        class Bank(nn.BatchNorm1d):
+            def __init__(self):
+                super().__init__(2)
+                self.register_buffer('bank', torch.zeros(0))
+
+        def spoil(module):
+            module.bank = torch.cat([module.bank, torch.tensor([NAN])])
+            return module(torch.full((4, 2), NAN)).sum()
+
+        module, before = self.check(Bank, spoil, skipped)
+        assert_same(module, before.state_dict())
+
+    @pytest.mark.parametrize('skipped', [None, torch.tensor(True)])
+    def test_lazy_ones(self, skipped):
+        module, _ = self.check(
+            nn.LazyBatchNorm1d,
+            lambda m: m(torch.full((4, 2), NAN)).sum(),
+            skipped,
+        )
+        assert_same(module, nn.BatchNorm1d(2).state_dict())
+
+    def test_made_in_the_forward_pass(self):
+        class Late(nn.Module):
+            is_new = True
+
+            def forward(self, x):
+                if self.is_new:
+                    self.register_buffer('mean', torch.zeros(2))
+                    self.is_new = False
+                self.mean.add_(x.mean(0))
+                return x.sum()
+
+        module, _ = self.check(Late, lambda m: m(torch.full((4, 2), NAN)))
+        assert module.mean.tolist() == [0, 0]
+        module(torch.ones(4, 2))  # does not make it again
+        assert module.mean.tolist() == [1, 1]
+
+    def test_made_of_what_is_not_finite(self):
+        class First(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.register_buffer('mean', None)
+
+            def forward(self, x):
+                if self.mean is None:
+                    self.mean = x.mean(0)
+                return (x - self.mean).sum()
+
+        module, _ = self.check(First, lambda m: m(torch.full((4, 2), NAN)))
+        assert module.mean is None
+
+    def test_one_that_is_replaced_is_not_written_over(self):
+        """Somebody else may hold what is there now."""
+        now = torch.full((3,), 9.0)
+
+        def spoil(module):
+            module.running_mean = now
+            return now.sum()
+
+        module, before = self.check(lambda: nn.BatchNorm1d(3), spoil)
+        assert_same(module, before.state_dict())
+        assert now.tolist() == [9, 9, 9]
+
+    @pytest.mark.parametrize(
+        'make',
+        [
+            lambda: torch.zeros(1).expand(3),
+            lambda: torch.zeros(4, 6)[:, 1:3],
+            lambda: torch.zeros(2, 3, 4, 5).to(
+                memory_format=torch.channels_last
+            ),
+            lambda: torch.zeros(6).as_strided((3, 2), (1, 1)),
+            lambda: torch.zeros(2, dtype=torch.complex64),
+            lambda: torch.zeros(2, dtype=torch.bool),
+            lambda: torch.zeros(0),
+            lambda: torch.zeros(()),
+            lambda: torch.zeros(3, 3).to_sparse(),
+        ],
+        ids=[
+            *('expanded', 'part', 'channels_last', 'overlapping', 'complex'),
+            *('bool', 'nothing', 'scalar', 'sparse'),
+        ],
+    )
+    @pytest.mark.parametrize('skipped', [True, False])
+    def test_of_any_layout(self, make, skipped):
+        class Own(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.register_buffer('values', make())
+
+        def spoil(module):
+            values = module.values
+            if values.is_sparse:
+                module.values = torch.ones(3, 3).to_sparse()
+            elif values.numel() and values.stride()[:1] in ((0,), (1,)):
+                values.as_strided((1,), (1,)).fill_(1)
+            else:
+                values.fill_(1)
+            return torch.zeros(())
+
+        module, before = self.check(Own, spoil, torch.tensor(skipped))
+        values, expected = module.values, before.values
+        if values.is_sparse:
+            values, expected = values.to_dense(), expected.to_dense()
+        assert torch.equal(values, expected) == (
+            skipped or not expected.numel()
+        )
+
+    def test_of_a_subclass(self):
+        class Mine(torch.Tensor):
+            pass
+
+        class Own(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.register_buffer('x', torch.zeros(2).as_subclass(Mine))
+
+        def spoil(module):
+            module.x.add_(NAN)
+            return torch.zeros(())
+
+        module, _ = self.check(Own, spoil)
+        assert module.x.tolist() == [0, 0]
+        assert type(module.x) is Mine
+
+
+def test_a_module_that_comes_later():
+    net = nn.Sequential(nn.BatchNorm1d(3))
+    guard = guard_of(net)
+    run(guard, net, torch.randn(4, 3))
+    guard.accept()
+    net.append(nn.BatchNorm1d(3))
+    before = state_of(net)
+    run(guard, net, torch.full((4, 3), NAN))
+    guard.restore()
+    assert_same(net, before)
+
+
+def test_shared_modules_count_once():
+    shared = make_net()
+    guard = guard_of(shared)
+    assert not guard.watch(shared)
+    assert guard.watch(nn.ModuleList([shared, shared]))
+    run(guard, shared, torch.randn(4, 3))
+    (floats, ints) = guard.state()['before']
+    assert len(floats) == 2 * 2 * 3
+    assert len(ints) == 2
+
+
+def test_nothing_is_copied_without_buffers():
+    guard = guard_of(nn.Linear(2, 2))
+    with guard.forward():
+        pass
+    assert guard.state() == dict(before=[], after=[])
+
+
+def test_modules_that_look_after_themselves():
+    class Pool(nn.Module):
         keeps_itself_finite = True
 
         def __init__(self):
             super().__init__()
             self.register_buffer('images', torch.zeros(0))
 
-    model = torch.nn.ModuleList([torch.nn.BatchNorm1d(2), Pool()])
-    guard = BufferGuard()
-    guard.watch(model)
-    guard.save()
-    model[0](torch.full((4, 2), float('inf')))
-    model[1].images = torch.ones(3)
+    model = nn.ModuleList([nn.BatchNorm1d(2), Pool()])
+    guard = guard_of(model)
+    with guard.forward():
+        model[0](torch.full((4, 2), float('inf')))
+        model[1].images = torch.ones(3)
     guard.restore()
     assert torch.equal(model[0].running_mean, torch.zeros(2))
     assert torch.equal(model[1].images, torch.ones(3))
+
+
+def test_averages_are_left_alone():
+    model = nn.Module()
+    model.net = nn.BatchNorm1d(2)
+    model.average = ExponentialMovingAverage(model.net)
+    guard = guard_of(model)
+    with guard.forward():
+        pass
+    floats, _ = guard.state()['before']
+    assert len(floats) == 4
+
+
+class TestOthers:
+    """Who uses the model while a window is open."""
+
+    def test_see_what_the_last_step_left(self):
+        net = make_net()
+        guard, before = guard_of(net), state_of(net)
+        guard.backward(run(guard, net, torch.randn(4, 3) * NAN))
+        during = state_of(net)
+        with guard.judged():
+            assert_same(net, before)
+        for key, value in net.state_dict().items():
+            torch.testing.assert_close(value, during[key], equal_nan=True)
+        guard.restore()
+        assert_same(net, before)
+
+    def test_see_it_of_two_windows(self):
+        net = make_net()
+        mine, other = guard_of(net), guard_of(net)
+        mine.backward(run(mine, net, torch.randn(4, 3)))
+        other.backward(run(other, net, torch.randn(4, 3)))
+        with mine.judged(), other.judged():
+            assert net[0].num_batches_tracked == 0
+            torch.testing.assert_close(net[0].running_mean, torch.zeros(3))
+        assert net[0].num_batches_tracked == 2
+
+    @pytest.mark.parametrize('saves', ['during', 'judged'])
+    def test_go_on_from_a_state(self, saves):
+        """Whatever the model was saved as."""
+        net, other = make_net(), make_net()
+        guard, before = guard_of(net), state_of(net)
+        guard.backward(run(guard, net, torch.randn(4, 3)))
+        during, state = state_of(net), copy.deepcopy(guard.state())
+        other.load_state_dict(dict(during=during, judged=before)[saves])
+        resumed = guard_of(other)
+        resumed.load_state(state)
+        assert_same(other, during)
+        resumed.restore()
+        assert_same(other, before)
+
+    def test_go_on_from_an_old_state(self):
+        """A list: what the buffers were, beside a model of the moment."""
+        net, other = make_net(), make_net()
+        guard, before = guard_of(net), state_of(net)
+        run(guard, net, torch.randn(4, 3))
+        other.load_state_dict(net.state_dict())
+        resumed = guard_of(other)
+        resumed.load_state(guard.state()['before'])
+        resumed.restore()
+        assert_same(other, before)

@@ -65,36 +65,69 @@ class TestCycle:
 
     @pytest.mark.parametrize('bad', range(3))
     def test_an_overflow_of_any_step_halves_it_once(self, bad):
+        """At once: nobody makes another window at a scale that is too high."""
         model = Model()
         wrappers = build(model)
         for i, name in enumerate('aab'):
-            assert scale(wrappers) == 64
+            assert scale(wrappers) == (32 if i > bad else 64)
             step(model, wrappers, name, bad=i == bad)
         assert scale(wrappers) == 32
         skipped = [wrappers[n].skipped_steps for n in 'ab']
         assert skipped == ([0, 1] if bad == 2 else [1, 0])
 
-    def test_two_overflows_in_a_cycle_halve_it_once(self):
+    def test_a_cycle_with_an_overflow_does_not_count_to_growth(self):
+        model = Model()
+        wrappers = build(model)
+        for name, bad in zip('abab', [True, False, False, False], strict=True):
+            step(model, wrappers, name, bad=bad)
+        assert scale(wrappers) == 32
+        for name in 'ab':
+            step(model, wrappers, name)
+        assert scale(wrappers) == 64
+
+    def test_every_overflow_at_the_present_scale_halves_it(self):
         model = Model()
         wrappers = build(model)
         for name in 'aab':
             step(model, wrappers, name, bad=True)
+        assert scale(wrappers) == 8
+
+    def test_a_window_says_nothing_of_a_scale_that_came_later(self):
+        """Both are made at 64, and both are too large for it: 32 is not."""
+        model = Model()
+        entry = dict(loss_scaler='shared', accumulative_counts=2)
+        wrappers = build(model, a=entry, b=entry)
+        for wrapper in wrappers.values():
+            wrapper.initialize_count_status(model, 0, 100)
+        for name in 'abab':
+            step(model, wrappers, name, bad=True)
         assert scale(wrappers) == 32
 
-    def test_never_inside_of_a_window(self):
-        """`b` is inside of a window of two when `a` ends the cycle."""
-        model = Model()
+    def test_a_window_keeps_its_scale(self):
+        """`b` is inside of a window of two when `a` overflows."""
+        model, alone = Model(), Model()
         wrappers = build(
             model,
             a=dict(loss_scaler='shared'),
             b=dict(loss_scaler='shared', accumulative_counts=2),
         )
-        wrappers['b'].initialize_count_status(model, 0, 100)
-        for name in 'bbb':
-            step(model, wrappers, name)
-        step(model, wrappers, 'a', bad=True)
-        assert scale(wrappers) == 64
-        step(model, wrappers, 'b')
+        expected = build(alone, a={}, b=dict(accumulative_counts=2))
+        for net, found in ((model, wrappers), (alone, expected)):
+            found['b'].initialize_count_status(net, 0, 100)
+            step(net, found, 'b')
+            step(net, found, 'a', bad=True)
+            step(net, found, 'b')
+        assert scale(wrappers) == 32
+        assert wrappers['b'].record.windows == 1
+        assert torch.equal(model.b.weight, alone.b.weight)
+
+    def test_gradients_that_are_dropped(self):
+        """They hold nobody up."""
+        model = Model()
+        wrappers = build(model)
+        wrappers['a'].backward(model.a(torch.ones(1, 2)).sum())
+        wrappers['a'].zero_grad()
+        step(model, wrappers, 'b', bad=True)
         assert scale(wrappers) == 32
 
     def test_a_step_without_gradients_counts(self):
@@ -104,16 +137,20 @@ class TestCycle:
         wrappers['b'].step()
         assert scale(wrappers) == 32
 
-    def test_one_that_never_steps_is_not_waited_for_forever(self):
+    def test_one_that_never_steps_holds_nobody_up(self):
         model = Model()
         wrappers = build(model)
-        for _ in range(100):
-            assert scale(wrappers) == 64
-            step(model, wrappers, 'a', bad=True)
+        step(model, wrappers, 'a', bad=True)
         assert scale(wrappers) == 32
+        for _ in range(298):
+            step(model, wrappers, 'a')
+        assert scale(wrappers) == 32
+        step(model, wrappers, 'a')
+        assert scale(wrappers) == 64
 
 
 def test_goes_on_inside_of_a_cycle():
+    """A cycle of an overflow, of which `b` has not ended its part."""
     model = Model()
     wrappers = build(model)
     step(model, wrappers, 'a', bad=True)
@@ -121,9 +158,13 @@ def test_goes_on_inside_of_a_cycle():
 
     resumed = build(model)
     resumed.load_state_dict(state)
-    assert scale(resumed) == 64
-    step(model, resumed, 'b')
     assert scale(resumed) == 32
+    for name in 'bab':
+        step(model, resumed, name)
+    assert scale(resumed) == 32
+    for name in 'ab':
+        step(model, resumed, name)
+    assert scale(resumed) == 64
 
 
 def test_parameters_are_those_of_separate_scalers():
@@ -156,28 +197,3 @@ class TestMistakes:
     def test_no_name(self, value):
         with pytest.raises(TypeError, match='loss_scaler must be None'):
             build(a=dict(loss_scaler=value), b={})
-
-
-def test_no_patience_inside_of_a_window_of_another():
-    """Its gradients would be of two scales."""
-    model = Model()
-    wrappers = build(
-        model,
-        a=dict(
-            loss_scaler='shared',
-            loss_scale=dict(init_scale=8.0, growth_interval=1),
-        ),
-        b=dict(
-            loss_scaler='shared',
-            loss_scale=dict(init_scale=8.0, growth_interval=1),
-            accumulative_counts=200,
-        ),
-    )
-    scales = set()
-    for _ in range(199):
-        step(model, wrappers, 'a')
-        step(model, wrappers, 'b')
-        scales.add(scale(wrappers))
-    assert scales == {8}
-    step(model, wrappers, 'b')
-    assert scale(wrappers) == 16

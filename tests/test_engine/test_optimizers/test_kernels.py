@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from mmamp.engine.optimizers import AmpOptimWrapper
-from mmamp.engine.optimizers.fused import fuse
+from mmamp.engine.optimizers.kernels import fuse
 
 ADAM = torch.optim.Adam
 

@@ -1,5 +1,6 @@
 """Torch's fused optimizers, where the device has them."""
 
+import inspect
 from typing import Any
 
 import torch
@@ -101,7 +102,11 @@ def lay_out_state(optimizer: Optimizer) -> None:
 
 def laid_out_as(value: Tensor, param: Tensor) -> Tensor:
     """Return a tensor with the strides of a parameter of its shape."""
-    if value.stride() == param.stride() or is_sharded(param):
+    if (
+        value.layout is not torch.strided
+        or is_sharded(param)
+        or value.stride() == param.stride()
+    ):
         return value
     return torch.empty_like(param, dtype=value.dtype).copy_(value)
 
@@ -122,3 +127,29 @@ def lacks_momentum(optimizer: Optimizer) -> bool:
         for group in optimizer.param_groups
         for param in group['params']
     )
+
+
+def needs_closure(optimizer: Optimizer) -> bool:
+    """Tell whether an optimizer's step has to evaluate the loss itself.
+
+    Args:
+        optimizer (Optimizer): Such as LBFGS.
+    """
+    closure = inspect.signature(optimizer.step).parameters.get('closure')
+    return closure is not None and closure.default is closure.empty
+
+
+def step_on_device(
+    optimizer: Any, finite: Tensor, kwargs: dict[str, Any]
+) -> None:
+    """Let a fused optimizer decide inside of its kernel: nothing waits.
+
+    Args:
+        optimizer (Optimizer): Its kernels heed ``found_inf``.
+        finite (Tensor): A scalar boolean on the device.
+        kwargs (dict): Of its ``step``.
+    """
+    optimizer.grad_scale = None
+    optimizer.found_inf = (~finite).float()
+    optimizer.step(**kwargs)
+    del optimizer.grad_scale, optimizer.found_inf

@@ -1,0 +1,66 @@
+"""Several optimizers that share one loss scaler."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class ScalerCycle:
+    """Which of the optimizers that share a scaler have ended a window.
+
+    The scale falls with the first window that shows it to be too high. It
+    grows by cycles, which are over when every optimizer has ended a window:
+    two optimizers that step in turn make it grow no faster than one.
+    """
+
+    PATIENCE = 100
+    """Windows of one optimizer in a cycle; then it does not wait for the
+    others, which may not be trained any more."""
+
+    def __init__(self) -> None:
+        self.members: list[int] = []
+        self._ended: dict[int, int] = {}
+        self._found: Tensor | None = None
+
+    @property
+    def is_shared(self) -> bool:
+        """bool: Whether there is more than one optimizer."""
+        return len(self.members) > 1
+
+    def end(self, member: int, found: Tensor) -> tuple[bool, Tensor]:
+        """Note the end of a window.
+
+        Args:
+            member (int): Whose.
+            found (Tensor): A scalar boolean: whether it was not finite at the
+                present scale.
+
+        Returns:
+            tuple[bool, Tensor]: Whether the cycle is over, and whether any
+            window in it was not finite.
+        """
+        self._ended[member] = self._ended.get(member, 0) + 1
+        self._found = found if self._found is None else self._found | found
+        found = self._found
+        is_over = self._ended[
+            member
+        ] >= self.PATIENCE or self._ended.keys() >= set(self.members)
+        if is_over:
+            self._ended, self._found = {}, None
+        return is_over, found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the rest of the cycle needs, as plain numbers."""
+        return dict(
+            ended=[self._ended.get(member, 0) for member in self.members],
+            found_inf=self._found is not None and bool(self._found),
+        )
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on inside of a cycle."""
+        ended = zip(self.members, state['ended'], strict=False)
+        self._ended = {member: n for member, n in ended if n}
+        self._found = None
+        if self._ended:
+            self._found = torch.tensor(bool(state['found_inf']))

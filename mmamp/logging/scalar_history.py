@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, MessageHub
 from torch import Tensor
 
 
@@ -143,6 +143,26 @@ class ScalarHistory(HistoryBuffer):
             counts.tolist(),
             self.max_length,
         )
+
+
+def add_scalar(hub: MessageHub, key: str, value: float | Tensor) -> None:
+    """Add a number to a message hub, without waiting for it.
+
+    Args:
+        hub (MessageHub): As ``update_scalar`` would.
+        key (str): Such as ``'train/grad_norm'``.
+        value (float or Tensor): With one element. Nothing may change it
+            afterwards.
+    """
+    scalars = hub.log_scalars
+    history = scalars.get(key)
+    if not isinstance(history, ScalarHistory):
+        if history is None:
+            history = ScalarHistory()
+        else:
+            history = ScalarHistory.of(history, history.max_length)
+        scalars[key] = history
+    history.add(value)
 
 
 def _with_room(kept: np.ndarray, length: int) -> np.ndarray:

@@ -25,6 +25,7 @@ from mmamp.checkpoint.keys import (
 from mmamp.compat.torch import skips_by_itself, tree_map
 from mmamp.distributed.no_sync import no_sync
 from mmamp.distributed.sharding import is_sharded
+from mmamp.logging.scalar_history import add_scalar
 from mmamp.logging.scalars import GRAD_NORM, LOSS_SCALE, SKIPPED_STEPS
 from mmamp.precision.autocast import autocast, autocast_off
 from mmamp.precision.dtypes import (
@@ -39,25 +40,17 @@ from mmamp.precision.spectral_norm import protect_spectral_norm
 from mmamp.registry import OPTIM_WRAPPERS
 from mmamp.utils.checks import check_int
 
+from .gradient_step import GradientStep
 from .gradients import (
-    EXACT_ON_DEVICE,
-    all_finite,
     check_clip_grad,
     clip_norm_,
     clip_value_,
-    exact_norm,
     gradients_of,
-    norm_on_device,
+    norm_type_of,
     total_norm,
 )
 from .higher_order import PenaltyScalers, scaled_grad
-from .kernels import (
-    fuse,
-    lacks_momentum,
-    lay_out_state,
-    step_on_device,
-    with_settings_of,
-)
+from .kernels import fuse, lacks_momentum, lay_out_state, with_settings_of
 from .limits import check_model, check_optimizer
 from .loss_scaler import LossScaler, build_loss_scaler
 from .run_length import RunLength
@@ -173,12 +166,23 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self.is_sharded = any(is_sharded(p) for p in self._params())
         self._set_up(self._device_type())
         check_optimizer(optimizer, self.loss_scaler.is_enabled())
+        self._step = GradientStep(optimizer, self.is_sharded, self._use_fsdp)
         self._was_fused = fuse(optimizer)
         if self._was_fused:
             self._usage.say_once(
                 f'{type(optimizer).__name__} steps in fused kernels; '
                 'optimizer=dict(fused=False) in the config switches them off',
                 'fused',
+            )
+        if self.loss_scaler.is_enabled() and (
+            self._norm_clip().get('error_if_nonfinite')
+            and not self._must_be_finite()
+        ):
+            self._usage.say_once(
+                'clip_grad: error_if_nonfinite=True has no effect with a '
+                'dynamic loss scale, which finds its height by gradients that '
+                'are not finite',
+                'error_if_nonfinite',
             )
         if not is_narrow(self.cast_dtype) and self._loss_scale != 'dynamic':
             self._usage.say_once(
@@ -420,33 +424,46 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             self._window.drop()
             return
         with autocast_off(self.device_type):
-            if not scaler.is_unscaled(self.optimizer):
-                scaler.unscale_(self.optimizer)
-            grads = gradients_of(params)
             at_minimum = scaler.at_minimum()
-            if self._can_step_on_device():
-                norm, finite = norm_on_device(grads, self._norm_type())
-                if scaler.is_enabled():
-                    finite = ~scaler.found_inf(self.optimizer)
-                finite = self._on_all_ranks(finite)
-                self._clip(norm)
-                step_on_device(self.optimizer, finite, kwargs)
-                self._window.guard.restore(~finite)
-                self.record.add(norm, finite, at_minimum)
+            norm, finite = self._step.run(
+                params,
+                scaler,
+                norm_type_of(self._norm_clip()),
+                self._can_step_on_device(),
+                self._must_be_finite(),
+                self._clip,
+                kwargs,
+            )
+            guard = self._window.guard
+            if isinstance(finite, Tensor):
+                guard.restore(~finite)
+            elif finite:
+                guard.accept()
             else:
-                norm, is_finite = self._decide(grads)
-                self._clip(norm)
-                if is_finite:
-                    self.optimizer.step(**kwargs)
-                    self._window.guard.accept()
-                else:
-                    self._window.guard.restore()
-                self.record.add(norm, is_finite, at_minimum)
+                guard.restore()
+            self.record.add(norm, finite, at_minimum)
             scaler.end_window(self.optimizer)
             self._window.close()
+        self._log_norm()
         # A second forward pass in the same context shall not meet the
         # weights from before the step.
         torch.clear_autocast_cache()
+
+    def _log_norm(self) -> None:
+        """Log what is clipped, as MMEngine's wrapper does."""
+        norm = self.record.norm
+        if norm is None or not self._norm_clip():
+            return
+        prefix = f'{self.name}.' if self.name else ''
+        add_scalar(self.message_hub, f'train/{prefix}{GRAD_NORM}', norm)
+
+    def _must_be_finite(self) -> bool:
+        """Tell whether gradients that are not finite end the run."""
+        # With a dynamic scale they are its daily work.
+        dynamic = self.loss_scaler.is_enabled() and self.loss_scaler.dynamic
+        return not dynamic and bool(
+            self._norm_clip().get('error_if_nonfinite')
+        )
 
     def _can_step_on_device(self) -> bool:
         # The fused kernels have no `found_inf` for sharded parameters; and
@@ -456,45 +473,13 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             and not self.is_sharded
             and not (self._was_fused and self.device_type == 'cpu')
             and not lacks_momentum(self.optimizer)
-            and self._norm_type() in EXACT_ON_DEVICE
         )
 
-    def _decide(self, grads: list[Tensor]) -> tuple[Tensor, bool]:
-        """Decide here: the one synchronisation that the decision needs."""
-        norm = total_norm(grads, self._norm_type())
-        has_norm = torch.isfinite(norm)
-        # Of shards each rank's scaler has seen its own alone.
-        has_scale = self.loss_scaler.is_enabled() and not self.is_sharded
-        if has_scale:
-            finite = ~self.loss_scaler.found_inf(self.optimizer)
-        else:
-            finite = has_norm
-        flags = torch.stack([finite.to(norm.device), has_norm])
-        both = self._on_all_ranks(flags).int()
-        code = int(2 * both[0] + both[1])
-        is_finite = code >= 2
-        if code != 3:
-            # That of finite gradients may overflow.
-            if not has_scale:
-                is_finite = bool(self._on_all_ranks(all_finite(grads)))
-            if is_finite:
-                norm = exact_norm(grads, self._norm_type())
-        return norm, is_finite
-
-    def _on_all_ranks(self, finite: Tensor) -> Tensor:
-        """Tell on the device whether it holds on every rank."""
-        if self._use_fsdp and torch.distributed.is_initialized():
-            # Each rank has seen its own shards alone.
-            flag = finite.to(torch.int32)
-            torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MIN)
-            finite = flag.bool()
-        return finite
-
-    def _norm_type(self) -> float:
-        """Return which norm is clipped, and told."""
-        if not self.clip_grad_kwargs or self.grad_name != 'grad_norm':
-            return 2.0
-        return float(self.clip_grad_kwargs.get('norm_type', 2.0))
+    def _norm_clip(self) -> dict[str, Any]:
+        """Return how the norm is clipped; empty if it is not."""
+        if self.clip_grad_kwargs and self.grad_name == 'grad_norm':
+            return dict(self.clip_grad_kwargs)
+        return {}
 
     def _clip(self, norm: Tensor) -> None:
         if self.clip_grad_kwargs:
@@ -508,12 +493,13 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         A subclass may do something else instead; MMEngine's has this name.
         """
         grads = gradients_of(self._params())
-        if self.grad_name != 'grad_norm':
-            clip_value_(grads, float(self.clip_grad_kwargs['clip_value']))
+        if not (clip := self._norm_clip()):
+            clip_value_(grads, self.clip_grad_kwargs['clip_value'])
             return
-        if self._norm is None:  # not called by `step`
-            self._norm = total_norm(grads, self._norm_type())
-        clip_norm_(grads, float(self.clip_grad_kwargs['max_norm']), self._norm)
+        norm = self._norm
+        if norm is None:  # not called by `step`
+            norm = total_norm(grads, norm_type_of(clip))
+        clip_norm_(grads, clip['max_norm'], norm)
 
     def zero_grad(self, **kwargs: Any) -> None:
         """Drop the gradients.

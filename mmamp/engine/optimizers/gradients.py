@@ -144,6 +144,13 @@ def clip_value_(grads: list[Tensor], clip_value: float) -> None:
             sharding.local(grad).clamp_(-clip_value, clip_value)
 
 
+_CLIP = {
+    'norm': ('max_norm', 'norm_type', 'error_if_nonfinite', 'foreach'),
+    'value': ('clip_value', 'foreach'),
+}
+"""What each type of clipping takes; the first has to be given."""
+
+
 def check_clip_grad(clip_grad: dict[str, Any] | None) -> None:
     """Refuse a ``clip_grad`` that cannot clip."""
     if clip_grad is None:
@@ -152,14 +159,43 @@ def check_clip_grad(clip_grad: dict[str, Any] | None) -> None:
         raise TypeError(
             f'clip_grad must be a dict or None, but got {clip_grad!r}'
         )
-    needed = dict(norm='max_norm', value='clip_value')
     kind = clip_grad.get('type', 'norm')
-    if kind not in needed:
+    if kind not in _CLIP:
         raise ValueError(
-            f'clip_grad type must be one of {list(needed)}, but got {kind!r}'
+            f'clip_grad type must be one of {list(_CLIP)}, but got {kind!r}'
         )
-    if needed[kind] not in clip_grad:
+    needed = _CLIP[kind][0]
+    if needed not in clip_grad:
         raise ValueError(
-            f'clip_grad of type {kind!r} needs '
-            f'{needed[kind]!r}, but got {clip_grad!r}'
+            f'clip_grad of type {kind!r} needs {needed!r}, but got '
+            f'{clip_grad!r}'
         )
+    if unknown := clip_grad.keys() - {'type', *_CLIP[kind]}:
+        raise ValueError(
+            f'clip_grad of type {kind!r} takes {", ".join(_CLIP[kind])}, but '
+            f'got {", ".join(sorted(unknown))}: {clip_grad!r}'
+        )
+    for key in (needed, 'norm_type'):
+        value = clip_grad.get(key, 1.0)
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            raise TypeError(
+                f'clip_grad: {key} must be a number, but got {value!r}'
+            )
+        try:
+            is_valid = float(value) > 0
+        except ValueError:
+            is_valid = False
+        # torch takes 'inf' for the largest element.
+        if not is_valid or (isinstance(value, str) and key != 'norm_type'):
+            raise ValueError(
+                f'clip_grad: {key} must be a number > 0, but got {value!r}'
+            )
+
+
+def norm_type_of(clip_grad: dict[str, Any]) -> float:
+    """Return which norm is clipped; 2 if none is.
+
+    Args:
+        clip_grad (dict): Arguments of ``clip_grad_norm_``; or empty.
+    """
+    return float(clip_grad.get('norm_type', 2.0))

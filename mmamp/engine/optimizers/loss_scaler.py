@@ -199,6 +199,8 @@ class LossScaler(GradScaler):
         Args:
             optimizer (Optimizer): Its window is over without a step.
         """
+        if not self._enabled:
+            return
         self._scales.pop(id(optimizer), None)
         self._per_optimizer_states.pop(id(optimizer), None)
 

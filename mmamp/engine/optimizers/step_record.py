@@ -84,6 +84,11 @@ class StepRecord:
         return math.ceil(float(self._stuck))
 
     @property
+    def norm(self) -> Tensor | None:
+        """Tensor or None: The last finite norm, on its device."""
+        return self._grad_norm
+
+    @property
     def grad_norm(self) -> float | None:
         """float or None: The last finite norm, once there is one."""
         return None if self._grad_norm is None else float(self._grad_norm)

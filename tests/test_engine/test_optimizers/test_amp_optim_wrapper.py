@@ -1,5 +1,7 @@
 import copy
+import io
 import logging
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmamp import AmpOptimWrapper
+from mmamp import AmpOptimWrapper, OptimWrapperConstructor
 from mmamp.registry import OPTIM_WRAPPERS
 
 DTYPES = {
@@ -251,6 +253,132 @@ def test_any_sequence_leaves_everything_finite(
     assert moved == (good > 0)
 
 
+class TestFinite:
+    """What every element is, whatever the norm."""
+
+    @pytest.mark.parametrize('fused', [False, True])
+    @pytest.mark.parametrize('dtype', DTYPES)
+    @pytest.mark.parametrize(
+        ('size', 'clip_grad'),
+        [
+            (3e19, None),
+            (3e19, dict(max_norm=1.0)),
+            (1e3, dict(max_norm=1.0, norm_type=16)),
+            (3e19, dict(type='value', clip_value=1.0)),
+        ],
+    )
+    def test_finite_gradients_are_stepped(self, size, clip_grad, dtype, fused):
+        param = nn.Parameter(torch.zeros(4))
+        wrapper = AmpOptimWrapper(
+            torch.optim.SGD([param], lr=1e-20, fused=fused),
+            dict(init_scale=4.0, growth_interval=1),
+            dtype,
+            clip_grad=clip_grad,
+        )
+        for _ in range(3):
+            wrapper.update_params((param * size).sum())
+        assert wrapper.skipped_steps == 0
+        by_norm = clip_grad and 'max_norm' in clip_grad
+        step = (
+            (0.5 if clip_grad.get('norm_type') != 16 else 4 ** (-1 / 16))
+            if (by_norm)
+            else (1.0 if clip_grad else size)
+        )
+        assert float(param[0].detach()) == pytest.approx(
+            -3e-20 * step, rel=1e-3
+        )
+
+    def test_float16_parameters(self):
+        """Their norm is summed up in float32."""
+        param = nn.Parameter(torch.zeros(100, dtype=torch.float16))
+        wrapper = AmpOptimWrapper(
+            torch.optim.SGD([param], lr=1e-6), dtype='float32'
+        )
+        wrapper.update_params((param.float() * 6e4).sum())
+        assert not wrapper.step_was_skipped
+        assert wrapper.amp_scalars()['grad_norm'] == pytest.approx(
+            6e5, rel=1e-2
+        )
+
+    def test_the_scaler_and_the_skip_agree(self):
+        """However often: the scale never grows over skipped windows."""
+        param = nn.Parameter(torch.zeros(2))
+        wrapper = AmpOptimWrapper(
+            torch.optim.SGD([param], lr=1e-30),
+            dict(init_scale=2.0**20, growth_interval=1),
+            'float16',
+        )
+        scales = []
+        for factor in (1e20, 1e38, 1.0, float('nan')):
+            before = wrapper.loss_scaler.get_scale()
+            wrapper.update_params((param * factor).sum())
+            grew = wrapper.loss_scaler.get_scale() > before
+            scales.append((wrapper.step_was_skipped, grew))
+        assert scales == [
+            (False, True),
+            (True, False),
+            (False, True),
+            (True, False),
+        ]
+
+    @pytest.mark.parametrize('dtype', DTYPES)
+    def test_complex_parameters(self, dtype):
+        param = nn.Parameter(torch.ones(3, dtype=torch.complex64))
+        wrapper = AmpOptimWrapper(
+            torch.optim.SGD([param], lr=0.5), SMALL, dtype
+        )
+        wrapper.update_params(param.abs().square().sum())
+        assert torch.equal(
+            param.detach(), torch.zeros(3, dtype=torch.complex64)
+        )
+        wrapper.update_params((param + float('inf')).abs().sum())
+        assert wrapper.step_was_skipped
+
+    @pytest.mark.parametrize('dtype', DTYPES)
+    @pytest.mark.parametrize(
+        'clip_grad',
+        [None, dict(max_norm=1.0), dict(type='value', clip_value=0.1)],
+    )
+    def test_sparse_gradients(self, dtype, clip_grad):
+        bag = nn.EmbeddingBag(20, 4, mode='sum', sparse=True)
+        wrapper = AmpOptimWrapper(
+            torch.optim.SGD(bag.parameters(), lr=0.1),
+            SMALL,
+            dtype,
+            clip_grad=clip_grad,
+        )
+        before = state_of(bag)['weight']
+        with wrapper.optim_context(bag):
+            loss = bag(torch.tensor([[1, 2], [2, 3]])).float().square().sum()
+        wrapper.update_params(loss)
+        assert not wrapper.step_was_skipped
+        moved = (bag.weight.detach() - before).abs()
+        assert (moved.sum(1) > 0).nonzero().flatten().tolist() == [1, 2, 3]
+        if clip_grad and 'clip_value' in clip_grad:
+            assert moved.max() <= 0.1 * 0.1 + 1e-6
+        elif clip_grad:
+            assert moved.norm() <= 0.1 + 1e-5
+
+    @pytest.mark.parametrize('scale', ['dynamic', 512.0])
+    def test_error_if_nonfinite(self, scale, mm_log):
+        """A dynamic scale lives on what is not finite."""
+        net = make_net()
+        wrapper = AmpOptimWrapper(
+            adam(net),
+            scale,
+            'float16',
+            clip_grad=dict(max_norm=1.0, error_if_nonfinite=True),
+        )
+        bad = [batches(1)[0] * float('inf')]
+        if scale == 'dynamic':
+            train(net, wrapper, bad)
+            assert wrapper.step_was_skipped
+            assert 'error_if_nonfinite=True has no effect' in mm_log()
+        else:
+            with pytest.raises(RuntimeError, match='error_if_nonfinite'):
+                train(net, wrapper, bad)
+
+
 class TestLossScale:
     def test_forms(self):
         def scaler(loss_scale, dtype='float16'):
@@ -362,6 +490,33 @@ class TestWindows:
 
 
 class TestScope:
+    @pytest.mark.parametrize('dtype', DTYPES)
+    def test_updates_inside_of_one_context(self, dtype):
+        """The second one runs on the weights that the first one made."""
+        losses = []
+        for inside in (True, False):
+            net = nn.Linear(4, 1, bias=False)
+            nn.init.ones_(net.weight)
+            wrapper = AmpOptimWrapper(
+                torch.optim.SGD(net.parameters(), lr=0.1), SMALL, dtype
+            )
+            found = []
+            outer = wrapper.optim_context(net) if inside else nullcontext()
+            with outer:
+                for _ in range(3):
+                    inner = (
+                        nullcontext() if inside else wrapper.optim_context(net)
+                    )
+                    with inner:
+                        loss = (
+                            (net(torch.ones(2, 4)).float() - 3).square().mean()
+                        )
+                    found.append(loss.item())
+                    wrapper.update_params(loss)
+            losses.append(found)
+        assert losses[0] == losses[1]
+        assert len(set(losses[0])) == 3
+
     @pytest.mark.parametrize('inside', [True, False])
     def test_backward_and_step_run_without_autocast(self, inside):
         seen = []
@@ -466,6 +621,106 @@ class TestHost:
         assert wrapper.cast_dtype is torch.bfloat16  # CPU default
         assert wrapper.inner_count == 0
         assert wrapper.loss_scaler.state_dict() == {}
+
+    def test_takes_them_by_position(self):
+        """As MMEngine's wrapper does, and with the optimizer first."""
+        optimizer = adam(make_net())
+        first = AmpOptimWrapper('dynamic', 'float16', optimizer=optimizer)
+        second = AmpOptimWrapper(optimizer, 512.0, 'float16', True)
+        third = AmpOptimWrapper(512.0, 'bfloat16', False, optimizer=optimizer)
+        assert first.loss_scaler.get_scale() == 65536
+        assert second.loss_scaler.get_scale() == 512
+        assert third.cast_dtype is torch.bfloat16
+
+    @pytest.mark.parametrize(
+        ('args', 'match'),
+        [
+            ((), 'optimizer must be a torch.optim.Optimizer.*None'),
+            ((None, 'float16'), 'optimizer must be'),
+            ((512.0, 'float16', True, 3), 'at most the optimizer and'),
+        ],
+    )
+    def test_mistakes_by_position(self, args, match):
+        with pytest.raises(TypeError, match=match):
+            AmpOptimWrapper(*args)
+
+    def test_an_optimizer_twice(self):
+        optimizer = adam(make_net())
+        with pytest.raises(TypeError, match='given twice'):
+            AmpOptimWrapper(optimizer, optimizer=optimizer)
+
+    def test_subclasses_may_clip_as_they_like(self):
+        """By the name that MMEngine has for it."""
+        seen = []
+
+        class Mine(AmpOptimWrapper):
+            def _clip_grad(self):
+                seen.append(float(net[0].bias.grad.norm()))
+                super()._clip_grad()
+                for group in self.optimizer.param_groups:
+                    for param in group['params']:
+                        param.grad.zero_()
+
+        net = make_net()
+        wrapper = Mine(
+            torch.optim.SGD(net.parameters(), lr=1.0),
+            SMALL,
+            'float16',
+            clip_grad=dict(max_norm=1.0),
+        )
+        before = state_of(net)
+        train(net, wrapper, batches(1))
+        assert 0 < seen[0] < 10  # unscaled
+        assert torch.equal(net[0].weight, before['0.weight'])
+        assert not wrapper.step_was_skipped
+
+    @pytest.mark.parametrize('fused', [False, True])
+    def test_logs_the_norm_that_it_clips(self, fused):
+        """As MMEngine's does, under a train.py without mmamp's hooks."""
+        net = make_net()
+        wrapper = AmpOptimWrapper(
+            torch.optim.SGD(net.parameters(), lr=0.1, fused=fused),
+            clip_grad=dict(max_norm=1.0),
+        )
+        train(net, wrapper, [*batches(2), batches(1)[0] * float('inf')])
+        history = wrapper.message_hub.get_scalar('train/grad_norm')
+        values, counts = history.data
+        assert len(values) == len(counts) == 3
+        assert values[-1] == wrapper.amp_scalars()['grad_norm']
+        wrapper.name = 'generator'
+        train(net, wrapper, batches(1))
+        assert 'train/generator.grad_norm' in wrapper.message_hub.log_scalars
+        quiet = AmpOptimWrapper(adam(net))
+        quiet.name = 'quiet'
+        train(net, quiet, batches(1))
+        assert 'train/quiet.grad_norm' not in quiet.message_hub.log_scalars
+
+    def test_a_model_that_moves_after_its_optimizer_was_built(self, mm_log):
+        """As `model.cuda()` after the optimizer, which torch allows."""
+        net = nn.Linear(2, 1)
+        wrapper = AmpOptimWrapper(
+            torch.optim.SGD(net.parameters(), lr=0.1), dtype='float32'
+        )
+        net.to('meta')
+        param = nn.Parameter(torch.zeros(1, device='meta'))
+        wrapper.optimizer.param_groups[0]['params'] = [param]
+        with wrapper.optim_context(net):
+            pass
+        assert wrapper.device_type == 'meta'
+        assert 'were on cpu when it was built and are on meta now' in mm_log()
+
+    def test_lazy_modules(self):
+        net = nn.Sequential(
+            nn.LazyConv2d(4, 3),
+            nn.LazyBatchNorm2d(),
+            nn.Flatten(),
+            nn.LazyLinear(1),
+        )
+        wrapper = AmpOptimWrapper(torch.optim.SGD(net.parameters(), lr=0.01))
+        wrapper.initialize_count_status(net, 0, 10)
+        train(net, wrapper, batches(2))
+        assert wrapper.record.windows == 2
+        assert net[1].num_batches_tracked == 2
 
     def test_takes_mmengines_arguments(self):
         config = dict(max_norm=1.0, type='norm')
@@ -740,7 +995,177 @@ def test_names_itself_in_the_log(mm_log):
     assert "AmpOptimWrapper 'generator'" in mm_log(logging.WARNING)
 
 
+class TestWindowsOfAnyLoop:
+    def test_gradients_that_are_dropped_begin_a_new_window(self):
+        """By the wrapper's zero_grad, and by the optimizer's own."""
+        for drop in ('wrapper', 'optimizer'):
+            net = make_net()
+            wrapper = AmpOptimWrapper(
+                torch.optim.SGD(net.parameters(), lr=0.1),
+                accumulative_counts=4,
+            )
+            train(net, wrapper, batches(3))
+            (wrapper if drop == 'wrapper' else wrapper.optimizer).zero_grad()
+            assert wrapper.record.windows == 0
+            train(net, wrapper, batches(1))
+            assert wrapper.record.windows == 1
+            assert wrapper.window_state() is None
+
+    def test_the_nan_of_the_first_of_two_backward_passes(self):
+        net = make_net()
+        wrapper = AmpOptimWrapper(adam(net))
+        before = state_of(net)
+        for factor in (float('nan'), 1):
+            with wrapper.optim_context(net):
+                loss = net(batches(1)[0] * factor).float().mean()
+            wrapper.backward(loss)
+        wrapper.step()
+        wrapper.zero_grad()
+        assert_same(state_of(net), before)
+
+    def test_a_skip_of_one_network_leaves_the_others_updates(self):
+        model = nn.ModuleDict(dict(g=make_net(1), d=make_net(2)))
+        wrappers = {
+            key: AmpOptimWrapper(
+                adam(model[key]), accumulative_counts=1 if key == 'g' else 8
+            )
+            for key in 'gd'
+        }
+        for wrapper in wrappers.values():
+            wrapper.initialize_count_status(model, 0, -1)
+        for i, x in enumerate(batches(8)):
+            train(
+                model['d'],
+                wrappers['d'],
+                [x * (float('inf') if i == 6 else 1)],
+            )
+            if i < 7:
+                train(model['g'], wrappers['g'], [x])
+        assert wrappers['d'].step_was_skipped
+        assert model['g'][1].num_batches_tracked == 7
+        assert model['d'][1].num_batches_tracked == 0
+
+    @pytest.mark.parametrize('updates', [2, 3])
+    def test_several_updates_in_an_iteration(self, updates):
+        """The end of the run is known, and the last window is stepped."""
+        net = make_net()
+        wrapper = AmpOptimWrapper(adam(net), accumulative_counts=4)
+        hub = wrapper.message_hub
+        hub.update_info('max_iters', 9)
+        hub.update_info('iter', 0)
+        wrapper.initialize_count_status(net, 0, 9)
+        windows = []
+        for i in range(9):
+            hub.update_info('iter', i)
+            for _ in range(updates):
+                train(net, wrapper, batches(1))
+                windows.append(wrapper.record.windows)
+        assert windows == [
+            -(-n // 4) if n == 9 * updates else n // 4
+            for n in range(1, 9 * updates + 1)
+        ]
+        assert wrapper.window_state() is None
+
+    def test_several_updates_in_an_iteration_go_on(self):
+        def build(net):
+            wrapper = AmpOptimWrapper(adam(net), accumulative_counts=4)
+            wrapper.message_hub.update_info('max_iters', 9)
+            return wrapper
+
+        def iterate(net, wrapper, iterations):
+            for i in iterations:
+                wrapper.message_hub.update_info('iter', i)
+                train(net, wrapper, batches(2, seed=i))
+
+        net, other = make_net(), make_net()
+        wrapper = build(net)
+        wrapper.initialize_count_status(net, 0, 9)
+        iterate(net, wrapper, range(3))
+        saved = copy.deepcopy((net.state_dict(), wrapper.state_dict()))
+        iterate(net, wrapper, range(3, 9))
+        resumed = build(other)
+        other.load_state_dict(saved[0])
+        resumed.load_state_dict(saved[1])
+        resumed.initialize_count_status(other, 3, 9)
+        assert resumed.inner_count == 6
+        iterate(other, resumed, range(3, 9))
+        assert_same(state_of(other), state_of(net))
+        assert resumed.record.windows == 5
+
+    def test_a_window_that_nobody_has_taken_up_yet_is_saved_again(self):
+        net = make_net()
+        wrapper = AmpOptimWrapper(adam(net), accumulative_counts=4)
+        train(net, wrapper, batches(2))
+        state = wrapper.state_dict()
+        other = AmpOptimWrapper(adam(make_net()), accumulative_counts=4)
+        other.load_state_dict(state)
+        again = other.state_dict()['window']
+        assert again['inner_count'] == 2
+        for one, two in zip(
+            again['grads'], state['window']['grads'], strict=True
+        ):
+            assert torch.equal(one, two)
+
+    @pytest.mark.parametrize('dtype', DTYPES)
+    def test_a_window_of_sparse_gradients_goes_on(self, dtype):
+        def build():
+            torch.manual_seed(0)
+            bag = nn.EmbeddingBag(20, 4, mode='sum', sparse=True)
+            wrapper = AmpOptimWrapper(
+                torch.optim.SparseAdam(bag.parameters(), lr=0.1),
+                SMALL,
+                dtype,
+                accumulative_counts=2,
+            )
+            wrapper.initialize_count_status(bag, 0, 4)
+            return bag, wrapper
+
+        def update(bag, wrapper, rows):
+            with wrapper.optim_context(bag):
+                loss = bag(torch.tensor(rows)).float().square().sum()
+            wrapper.update_params(loss)
+
+        bag, wrapper = build()
+        update(bag, wrapper, [[1, 2], [2, 3]])
+        file = io.BytesIO()
+        torch.save(wrapper.state_dict(), file)
+        file.seek(0)
+        other, resumed = build()
+        resumed.load_state_dict(torch.load(file, weights_only=True))
+        resumed.initialize_count_status(other, 1, 4)
+        for net, found in ((bag, wrapper), (other, resumed)):
+            update(net, found, [[4, 2]])
+            assert found.record.windows == 1
+        assert torch.equal(bag.weight, other.weight)
+
+
 class TestGuards:
+    def test_parameters_that_thaw(self, mm_log):
+        """They belong to no optimizer, and somebody has to say so."""
+        net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+        net[0].requires_grad_(False)
+        wrapper = OptimWrapperConstructor(
+            dict(
+                type='mmamp.AmpOptimWrapper',
+                modules=['.*'],
+                optimizer=dict(type='SGD', lr=0.1),
+            )
+        )(net)
+
+        def update():
+            with wrapper.optim_context(net):
+                loss = net(torch.ones(2, 2)).float().sum()
+            wrapper.update_params(loss)
+
+        update()
+        assert 'requires_grad=True' not in mm_log(logging.WARNING)
+        net[0].requires_grad_(True)
+        update()
+        update()
+        text = mm_log(logging.WARNING)
+        assert text.count('2 parameters that were frozen') == 1
+        assert '0.weight, 0.bias' in text
+
     def test_own_autocast_around_backward(self, mm_log):
         net, (x,) = make_net(), batches(1)
         wrapper = AmpOptimWrapper(adam(net))

@@ -1,0 +1,122 @@
+"""The step itself: unscaled, judged, clipped, made or left out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.optim import Optimizer
+
+from .gradients import (
+    EXACT_ON_DEVICE,
+    all_finite,
+    exact_norm,
+    gradients_of,
+    norm_on_device,
+    total_norm,
+)
+from .kernels import step_on_device
+from .loss_scaler import LossScaler
+
+
+class GradientStep:
+    """Steps an optimizer unless a gradient is not finite.
+
+    Finite is what every element is, whatever the norm of them all; with a
+    loss scale it is what the scaler has found.
+
+    Args:
+        optimizer (Optimizer): The optimizer.
+        is_sharded (bool): Whether FSDP2 shards its parameters.
+        use_fsdp (bool): Whether FSDP1 does.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        is_sharded: bool,
+        use_fsdp: bool,
+    ) -> None:
+        self.optimizer = optimizer
+        self.is_sharded = is_sharded
+        self.use_fsdp = use_fsdp
+
+    def run(
+        self,
+        params: list[nn.Parameter],
+        scaler: LossScaler,
+        norm_type: float,
+        on_device: bool,
+        must_be_finite: bool,
+        clip: Callable[[Tensor], None],
+        kwargs: dict[str, Any],
+    ) -> tuple[Tensor, bool | Tensor]:
+        """Make the step, or leave it out.
+
+        Args:
+            params (list[Parameter]): With gradients, at the loss scale.
+            scaler (LossScaler): Takes it out of them.
+            norm_type (float): Which norm is clipped, or told.
+            on_device (bool): Whether the optimizer's kernels may decide.
+            must_be_finite (bool): Whether others end the run.
+            clip (Callable): Clips the gradients, given their norm.
+            kwargs (dict): Of ``optimizer.step``.
+
+        Returns:
+            tuple[Tensor, bool or Tensor]: The norm before clipping, and
+            whether all was finite; a tensor where only the device knows.
+
+        Raises:
+            RuntimeError: If something is not finite that must be.
+        """
+        if not scaler.is_unscaled(self.optimizer):
+            scaler.unscale_(self.optimizer)
+        grads = gradients_of(params)
+        if on_device and norm_type in EXACT_ON_DEVICE and not must_be_finite:
+            norm, finite = norm_on_device(grads, norm_type)
+            if scaler.is_enabled():
+                finite = ~scaler.found_inf(self.optimizer)
+            finite = self._on_all_ranks(finite)
+            clip(norm)
+            step_on_device(self.optimizer, finite, kwargs)
+            return norm, finite
+        norm, is_finite = self._decide(grads, scaler, norm_type)
+        if must_be_finite and not is_finite:
+            raise RuntimeError(
+                f'the norm of the gradients is {float(norm)} '
+                '(clip_grad: error_if_nonfinite=True)'
+            )
+        clip(norm)
+        if is_finite:
+            self.optimizer.step(**kwargs)
+        return norm, is_finite
+
+    def _decide(
+        self, grads: list[Tensor], scaler: LossScaler, norm_type: float
+    ) -> tuple[Tensor, bool]:
+        """Decide here: the one synchronisation that the decision needs."""
+        norm = total_norm(grads, norm_type)
+        has_norm = torch.isfinite(norm)
+        # Of shards each rank's scaler has seen its own alone.
+        has_scale = scaler.is_enabled() and not self.is_sharded
+        finite = ~scaler.found_inf(self.optimizer) if has_scale else has_norm
+        flags = torch.stack([finite.to(norm.device), has_norm])
+        both = self._on_all_ranks(flags).int()
+        code = int(2 * both[0] + both[1])
+        is_finite = code >= 2
+        if code != 3:
+            # The norm of finite gradients may overflow.
+            if not has_scale:
+                is_finite = bool(self._on_all_ranks(all_finite(grads)))
+            if is_finite:
+                norm = exact_norm(grads, norm_type)
+        return norm, is_finite
+
+    def _on_all_ranks(self, finite: Tensor) -> Tensor:
+        """Tell on the device whether it holds on every rank."""
+        if self.use_fsdp and distributed.is_initialized():
+            # Each rank has seen its own shards alone.
+            flag = finite.to(torch.int32)
+            distributed.all_reduce(flag, distributed.ReduceOp.MIN)
+            finite = flag.bool()
+        return finite

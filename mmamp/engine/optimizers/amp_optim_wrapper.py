@@ -346,6 +346,10 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             # Nobody has called initialize_count_status.
             self._inner_count = self._pending['inner_count']
             self._resumes_window()
+        elif self._window.micro_batches and all(
+            param.grad is None for param in self._params()
+        ):
+            self._drop_window()  # optimizer.zero_grad(), not the wrapper's
         self._window.end = self._run.end(self._inner_count)
         self._window.enter(self._inner_count)
 
@@ -383,10 +387,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             bool(self._inside),
             self.device_type,
         )
-        window = self._window
-        if window.micro_batches and all(p.grad is None for p in params):
-            self._drop_window()  # optimizer.zero_grad(), not the wrapper's
         self._enter_window()
+        window = self._window
         if window.scale is None:
             window.scale = self.loss_scaler.begin_window(
                 self.optimizer, loss.device

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +58,7 @@ class BufferGuard:
         # Of forward passes that no backward pass has used yet, and when they
         # began.
         self._waiting: list[tuple[int, Change]] = []
+        self._has_graph = False
         # Of the forward pass that is being made.
         self._made: dict[Slot, Tensor] | None = None
         self._entry: Snapshot | None = None
@@ -126,6 +128,9 @@ class BufferGuard:
                 self._entry, after, self._made, self._moved
             )
             self._waiting.append((self._number, change))
+            # One node is that of the question.
+            if sequence_number() > self._number + 1:
+                self._has_graph = True
             if len(self._waiting) > self.MOST_WAITING:
                 (_, first), (number, second), *rest = self._waiting
                 self._waiting = [(number, first.instead(second)), *rest]
@@ -155,6 +160,7 @@ class BufferGuard:
             unused (int): How many of them were run for nothing. Defaults to 0.
         """
         waiting, self._waiting = [x for _, x in self._waiting], []
+        self._has_graph = False
         if not waiting:
             return
         with torch.no_grad():
@@ -165,6 +171,8 @@ class BufferGuard:
                 else:
                     joined = joined.then(change)
             if self._change is not None:
+                # A pass for nothing is another's, to the window.
+                joined.moved |= bool(unused)
                 joined = self._change.then(joined)
         self._change = joined
 
@@ -188,28 +196,28 @@ class BufferGuard:
         """End the window: what it changed stays."""
         self._change = None
         self._waiting = []
+        self._has_graph = False
         self._begin()
 
     def drop(self) -> None:
         """End a window whose gradients nobody wants.
 
-        What its forward passes changed stays but where it is not finite; one
-        that awaits its backward pass is of the next window.
+        What its forward passes changed stays but where it is not finite. If
+        one awaits its backward pass, whose graph may hold the buffers, all of
+        it is of the next window.
         """
-        if self._change is None:
+        self._end()
+        if self._has_graph:
+            self._begin()
             return
-        now = snapshot(self._slots())
+        self._take()
+        if self._change is None:
+            self._begin()
+            return
         with torch.no_grad():
-            moved = self._others_came()
-            olds = self._change.undone(now.dense, moved)
-            for copy, old in zip(now.dense, olds, strict=True):
-                if copy.values.is_floating_point():
-                    kept = torch.where(
-                        copy.values.isfinite(), copy.values, old
-                    )
-                    copy.write(kept, copy.tensors)
-        self._change = None
+            self._change.heal(self._others_came())
         self._last_event = next(_events)
+        self.accept()
 
     # ---- what others may see ------------------------------------------------
 
@@ -224,31 +232,28 @@ class BufferGuard:
         if change is None:
             yield
             return
-        now = snapshot(self._slots())
-        with torch.no_grad():
-            olds = change.undone(now.dense, moved=True)
-            for copy, old in zip(now.dense, olds, strict=True):
-                copy.write(old, copy.tensors)
-        try:
+        with change.hidden():
             yield
-        finally:
-            with torch.no_grad():
-                for copy in now.dense:
-                    copy.write(copy.values, copy.tensors)
 
-    def state(self) -> dict[str, list[Tensor]]:
+    def state(self) -> dict[str, Any]:
         """Return what undoes the window, in an order that a resumed run has.
 
         Returns:
             dict: ``before``: what dense buffers would be without its forward
             passes, a tensor for each device and dtype; ``after``: what they
-            are.
+            are; ``rebuilt``: what others were, by their number.
         """
         change = self._whole()
         if change is None:
-            return dict(before=[], after=[])
-        now = snapshot(self._slots()).dense
+            return dict(before=[], after=[], rebuilt={})
+        slots = self._slots()
+        now = snapshot(slots).dense
         return dict(
+            rebuilt={
+                i: change.rebuilt[slot]
+                for i, slot in enumerate(slots)
+                if slot in change.rebuilt
+            },
             before=change.undone(now, moved=True),
             after=[copy.values for copy in now],
         )
@@ -265,15 +270,19 @@ class BufferGuard:
                 that has the rest in the model.
         """
         self.accept()
-        now = snapshot(self._slots()).dense
-        befores = state if isinstance(state, list) else state['before']
-        afters = [x.values for x in now]
-        if not isinstance(state, list):
-            afters = state['after']
+        slots = self._slots()
+        now = snapshot(slots).dense
+        known: dict[str, Any] = (
+            dict(before=state, after=[x.values for x in now])
+            if isinstance(state, list)
+            else state
+        )
+        befores, afters = known['before'], known['after']
         fits = [x.numel() for x in befores] == [x.values.numel() for x in now]
         if not befores or not fits:
             return
-        self._change = Change([])
+        rebuilt = known.get('rebuilt', {})
+        self._change = Change([], {slots[i]: x for i, x in rebuilt.items()})
         with torch.no_grad():
             for copy, before, after in zip(now, befores, afters, strict=True):
                 device = copy.values.device

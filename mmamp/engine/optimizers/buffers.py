@@ -84,10 +84,11 @@ class Copy:
         flats = [_elements(t) for t in self.tensors]
         parts = values.split([len(flat) for flat in flats])
         same = [a is b for a, b in zip(self.tensors, olds, strict=True)]
-        foreach_copy_(
-            [flat for flat, i in zip(flats, same, strict=True) if i],
-            [part for part, i in zip(parts, same, strict=True) if i],
-        )
+        if any(same):
+            foreach_copy_(
+                [flat for flat, i in zip(flats, same, strict=True) if i],
+                [part for part, i in zip(parts, same, strict=True) if i],
+            )
         for slot, now, part, is_same in zip(
             self.slots, self.tensors, parts, same, strict=True
         ):
@@ -304,23 +305,28 @@ class Change:
             made (dict[Slot, Tensor]): What was made in it, as it was at first.
             moved (bool): As of the class.
         """
-        known = entry.slots() if made or after.others else None
-        pairs, olds, news = _matched(entry.dense, after.dense)
-        if news or after.others:
-            known = entry.slots()
+        # What was made in it is one that has changed since it was made.
+        first = [
+            Copy.of([slot], [tensor])
+            for slot, tensor in made.items()
+            if _is_dense(tensor) and _is_finite(tensor)
+        ]
+        pairs, olds, news = _matched([*entry.dense, *first], after.dense)
+        known = entry.slots() if news or after.others else set()
         rebuilt = {
             slot: made[slot] if slot in made else entry.value(slot)
             for slot in [*news, *after.others]
             if slot in made
             or (
-                (known is not None and slot in known)
+                slot in known
                 and not _is_same(
                     entry.others.get(slot), after.others.get(slot)
                 )
             )
         }
         for slot in olds.keys() - news.keys() - after.others.keys():
-            rebuilt[slot] = entry.value(slot)
+            if slot not in made:
+                rebuilt[slot] = entry.value(slot)
         dense = [
             Changed(old.slots, old.tensors, old.values, new.values)
             for old, new in pairs
@@ -388,6 +394,45 @@ class Change:
             torch.cat([parts.get(x.slots[0], x.values) for x in copy.split()])
             for copy in now
         ]
+
+    def heal(self, moved: bool) -> None:
+        """Undo it where what it left is not finite.
+
+        Args:
+            moved (bool): Whether others may have changed buffers since.
+        """
+        now = snapshot(slot for x in self.dense for slot in x.slots).dense
+        for copy, old in zip(now, self.undone(now, moved), strict=True):
+            if copy.values.is_floating_point() or copy.values.is_complex():
+                finite = copy.values.isfinite()
+                kept = torch.where(finite, copy.values, old)
+                copy.write(kept, copy.tensors)
+        for slot, original in self.rebuilt.items():
+            if not _is_finite(buffers_of(slot[0]).get(slot[1])):
+                _put_original(slot, original)
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Undo it for a while."""
+        now = snapshot(slot for x in self.dense for slot in x.slots).dense
+        rebuilt = {
+            slot: buffers_of(slot[0]).get(slot[1])
+            for slot, original in self.rebuilt.items()
+            if original is not None
+        }
+        with torch.no_grad():
+            for copy, old in zip(now, self.undone(now, True), strict=True):
+                copy.write(old, copy.tensors)
+        for slot in rebuilt:
+            _put(slot, self.rebuilt[slot])
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for copy in now:
+                    copy.write(copy.values, copy.tensors)
+            for slot, tensor in rebuilt.items():
+                _put(slot, tensor)
 
     def put_back(self, skipped: Tensor | None, moved: bool) -> None:
         """Undo it.
@@ -478,9 +523,15 @@ def _put(slot: Slot, tensor: Tensor | None) -> None:
 
 def _put_original(slot: Slot, original: Tensor | None) -> None:
     """Put a buffer back as it was, or take it out again."""
-    if original is not None and original.is_floating_point():
-        values = original.coalesce() if original.is_sparse else original
-        dense = values.values() if values.is_sparse else values
-        if not torch.isfinite(dense).all():
-            original = None  # made of what was not finite
-    _put(slot, original)
+    # It may have been made of what was not finite.
+    _put(slot, original if _is_finite(original) else None)
+
+
+def _is_finite(tensor: Tensor | None) -> bool:
+    """Tell it of any tensor; waits for its device."""
+    if tensor is None or not (
+        tensor.is_floating_point() or tensor.is_complex()
+    ):
+        return True
+    values = tensor.coalesce().values() if tensor.is_sparse else tensor
+    return bool(torch.isfinite(values).all())

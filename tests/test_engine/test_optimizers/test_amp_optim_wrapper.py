@@ -1,7 +1,7 @@
 import copy
 import io
 import logging
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 import pytest
 import torch
@@ -704,7 +704,8 @@ class TestHost:
         net.to('meta')
         param = nn.Parameter(torch.zeros(1, device='meta'))
         wrapper.optimizer.param_groups[0]['params'] = [param]
-        with wrapper.optim_context(net):
+        # torch has no autocast there.
+        with suppress(RuntimeError), wrapper.optim_context(net):
             pass
         assert wrapper.device_type == 'meta'
         assert 'were on cpu when it was built and are on meta now' in mm_log()

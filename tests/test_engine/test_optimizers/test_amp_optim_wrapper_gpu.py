@@ -76,3 +76,36 @@ def test_a_skipped_window_leaves_no_trace(fused, dtype):
         assert torch.equal(value, before[key]), key
     train(net, wrapper, data[2:])
     assert not wrapper.step_was_skipped
+
+
+@pytest.mark.parametrize('dtype', [None, 'float16', 'bfloat16'])
+def test_a_model_that_moves_after_its_optimizer_was_built(dtype):
+    """What it computes in, and scales, is what the new device asks for."""
+    net = make_net().cpu()
+    wrapper = AmpOptimWrapper(
+        torch.optim.SGD(net.parameters(), lr=1e-3), dtype=dtype
+    )
+    net.cuda()
+    train(net, wrapper, batches(3))
+    built = AmpOptimWrapper(
+        torch.optim.SGD(net.parameters(), lr=1e-3), dtype=dtype
+    )
+    assert wrapper.device_type == 'cuda'
+    assert wrapper.cast_dtype is built.cast_dtype
+    assert wrapper.loss_scaler.is_enabled() == built.loss_scaler.is_enabled()
+    with wrapper.optim_context(net):
+        assert net[0](batches(1)[0]).dtype is wrapper.cast_dtype
+
+
+@pytest.mark.parametrize('max_norm', [1.0, 1e30])
+def test_finite_gradients_whose_norm_overflows(max_norm):
+    param = nn.Parameter(torch.zeros(4, device='cuda'))
+    wrapper = AmpOptimWrapper(
+        torch.optim.SGD([param], lr=1e-20, fused=True),
+        dtype='float32',
+        clip_grad=dict(max_norm=max_norm),
+    )
+    wrapper.update_params((param * 3e19).sum())
+    assert not wrapper.step_was_skipped
+    size = min(max_norm / 2, 3e19)
+    assert float(param[0].detach()) == pytest.approx(-1e-20 * size, rel=1e-3)

@@ -29,13 +29,14 @@ class Progress:
     Attributes:
         iteration (int): The one that goes on, from 0 on; -1 before the first.
         max_iters (int): Iterations in the run; -1 if unknown.
+        is_told (bool): Whether a Runner says so.
     """
 
     def __init__(self) -> None:
         self.iteration = -1
         self.max_iters = -1
         self._seen = _written()
-        self._is_told = False
+        self.is_told = False
         self._kept: dict[str, Any] = {}
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
@@ -51,7 +52,7 @@ class Progress:
         """
         if begins:
             self.iteration = self.max_iters = -1
-            self._is_told, self._kept = False, {}
+            self.is_told, self._kept = False, {}
         seen, self._seen = self._seen, _written()
         _, iteration, max_iters, _ = self._seen
         is_new = any(
@@ -60,7 +61,7 @@ class Progress:
         if iteration is None or not is_new:
             self.iteration += 1
             return
-        self._is_told = True
+        self.is_told = True
         self.iteration = iteration
         self.max_iters = -1 if max_iters is None else max_iters
 
@@ -72,7 +73,7 @@ class Progress:
             value (Any): Plain.
         """
         self._kept[key] = value
-        if self._is_told:
+        if self.is_told:
             MessageHub.get_current_instance().update_info(key, value)
 
     def kept(self, key: str) -> Any:
@@ -81,7 +82,7 @@ class Progress:
         Args:
             key (str): As given to :meth:`keep`; None if there is nothing.
         """
-        if key not in self._kept and self._is_told:
+        if key not in self._kept and self.is_told:
             return run_info().get(key)
         return self._kept.get(key)
 

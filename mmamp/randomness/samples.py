@@ -39,14 +39,17 @@ def run_seed() -> int:
     return torch.initial_seed()
 
 
-def agreed_seed() -> int:
+def agreed(seed: int) -> int:
     """Return the first rank's seed; all ranks have to call this.
 
     With ``diff_rank_seed`` MMEngine gives each rank another.
+
+    Args:
+        seed (int): This rank's.
     """
-    seed = torch.tensor(run_seed() % 2**63)
-    broadcast(seed)
-    return int(seed)
+    found = torch.tensor(seed % 2**63)
+    broadcast(found)
+    return int(found)
 
 
 def place_of(

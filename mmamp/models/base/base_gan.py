@@ -16,8 +16,9 @@ from mmamp.randomness.progress import Progress
 from mmamp.randomness.samples import (
     AGREED_SEED,
     SampleRandom,
-    agreed_seed,
+    agreed,
     place_of,
+    run_seed,
 )
 from mmamp.utils.checks import check_int
 from mmamp.utils.modules import all_in_mode
@@ -408,8 +409,9 @@ class BaseGAN(BaseModel):
             logs = losses
             if is_made:
                 self._log_once(
-                    f'{train.__qualname__} makes its updates itself: what it '
-                    'returns is logged, and not trained on'
+                    f'{type(self).__name__}.train_{turn.role} makes its '
+                    'updates itself: what it returns is logged, and not '
+                    'trained on'
                 )
             else:
                 parsed = [self.parse_losses(each) for each in losses]
@@ -435,7 +437,10 @@ class BaseGAN(BaseModel):
         check_wrappers(optim_wrapper)
         self._progress.advance(begins=True)
         if self._progress.kept(AGREED_SEED) is None:
-            self._progress.keep(AGREED_SEED, agreed_seed())
+            seed = (
+                run_seed() if self._progress.is_told else torch.initial_seed()
+            )
+            self._progress.keep(AGREED_SEED, agreed(seed))
         alternation = Alternation(
             self,
             self._sides,

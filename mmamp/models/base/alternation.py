@@ -15,7 +15,7 @@ from mmamp.distributed.sharding import whole
 from mmamp.randomness.progress import Progress
 
 from .kept_batches import KeptBatches
-from .sides import ROLES, Side, frozen
+from .sides import ROLES, Side, frozen, networks_of
 from .update_schedule import UpdateSchedule
 
 Losses = dict[str, Tensor]
@@ -141,9 +141,7 @@ class Alternation:
                 f'networks are {" and ".join(ROLES)}'
             )
         self._higher_order = higher_order
-        self._networks = {
-            role: side.module(model) for role, side in sides.items()
-        }
+        self._networks = networks_of(model, sides, optim_wrapper)
         # Weak, so that a model does not keep optimizers.
         self._wrappers = weakref.ref(optim_wrapper)
         self._progress = progress

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from mmengine.optim import OptimWrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
 from mmamp.compat.torch import parameters_of
@@ -50,10 +50,9 @@ class Side:
         for name in self.names:
             setattr(model, name, built(self.role, cfg))
 
-    def module(self, model: nn.Module) -> nn.Module:
-        """Return its network in a model, or all of them as one module."""
-        found = [getattr(model, name) for name in self.names]
-        return found[0] if len(found) == 1 else nn.ModuleList(found)
+    def modules(self, model: nn.Module) -> list[nn.Module]:
+        """Return its networks in a model, maybe in model wrappers."""
+        return [getattr(model, name) for name in self.names]
 
     def average(
         self, model: nn.Module, ema_config: dict[str, Any] | None
@@ -92,6 +91,40 @@ class Side:
         """Have torch compile the networks; see :func:`compile_network`."""
         for name in self.names:
             compile_network(name, getattr(model, name), arguments)
+
+
+def networks_of(
+    model: nn.Module, sides: dict[str, Side], optim_wrapper: OptimWrapperDict
+) -> dict[str, nn.Module]:
+    """Return what each side trains, as one module, by role.
+
+    Its networks, and what else of the model's children its optimizer alone
+    trains, such as an encoder beside them.
+
+    Args:
+        model (nn.Module): Has the networks.
+        sides (dict[str, Side]): By role.
+        optim_wrapper (OptimWrapperDict): By role.
+    """
+    found = {role: side.modules(model) for role, side in sides.items()}
+    known = [network for networks in found.values() for network in networks]
+    for child in model.children():
+        if any(child is network for network in known):
+            continue
+        params = {id(param) for param in child.parameters()}
+        owners = [
+            role
+            for role in found
+            if any(
+                id(param) in params for param in _held_by(optim_wrapper[role])
+            )
+        ]
+        if len(owners) == 1:
+            found[owners[0]].append(child)
+    return {
+        role: networks[0] if len(networks) == 1 else nn.ModuleList(networks)
+        for role, networks in found.items()
+    }
 
 
 @contextmanager

@@ -448,8 +448,11 @@ class TestRunsOfOneProcess:
         assert found[1:] == fresh[1:] == [4, 2]
         assert torch.equal(found[0], fresh[0])
 
-    def test_a_run_after_a_run_of_its_name(self, build_runner):
+    def test_a_run_after_a_run_of_its_name(self, build_runner, monkeypatch):
         """Which MMEngine gives the same message hub, all in one second."""
+        monkeypatch.setattr(
+            'mmengine.runner.runner.time.strftime', lambda *_: 'now'
+        )
 
         hook = {'custom_hooks': [dict(type='StateHook')]}
         whole = build_runner('gan', {'train_cfg.max_iters': 4, **hook})

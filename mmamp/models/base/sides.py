@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from mmengine.optim import OptimWrapper, OptimWrapperDict
@@ -143,14 +144,11 @@ def frozen(
         own (OptimWrapper): Of the side that has its turn.
     """
     held = {id(param) for param in _held_by(own)}
-    params = [
-        param
-        for source in (_inside(network), _held_by(wrapper))
-        for param in source
-        if param.requires_grad and id(param) not in held
-    ]
-    for param in params:
-        param.requires_grad_(False)
+    params = []
+    for param in chain(_inside(network), _held_by(wrapper)):
+        if param.requires_grad and id(param) not in held:
+            param.requires_grad_(False)
+            params.append(param)
     try:
         # Nor has DDP anything to wait for.
         with no_sync(network):

@@ -29,14 +29,13 @@ class Progress:
     Attributes:
         iteration (int): The one that goes on, from 0 on; -1 before the first.
         max_iters (int): Iterations in the run; -1 if unknown.
-        is_told (bool): Whether a Runner says so.
     """
 
     def __init__(self) -> None:
         self.iteration = -1
         self.max_iters = -1
         self._seen = _written()
-        self.is_told = False
+        self._hub: MessageHub | None = None
         self._kept: dict[str, Any] = {}
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
@@ -52,18 +51,23 @@ class Progress:
         """
         if begins:
             self.iteration = self.max_iters = -1
-            self.is_told, self._kept = False, {}
+            self._hub, self._kept = None, {}
         seen, self._seen = self._seen, _written()
-        _, iteration, max_iters, _ = self._seen
+        hub, iteration, max_iters, _ = self._seen
         is_new = any(
             now is not then for now, then in zip(self._seen, seen, strict=True)
         )
         if iteration is None or not is_new:
             self.iteration += 1
             return
-        self.is_told = True
+        self._hub = hub
         self.iteration = iteration
         self.max_iters = -1 if max_iters is None else max_iters
+
+    @property
+    def is_told(self) -> bool:
+        """bool: Whether a Runner says where the run is."""
+        return self._hub is not None
 
     def keep(self, key: str, value: Any) -> None:
         """Keep what the run has to go on with after ``--resume``.
@@ -73,8 +77,8 @@ class Progress:
             value (Any): Plain.
         """
         self._kept[key] = value
-        if self.is_told:
-            MessageHub.get_current_instance().update_info(key, value)
+        if self._hub is not None:
+            self._hub.update_info(key, value)
 
     def kept(self, key: str) -> Any:
         """Return what was kept, by a run that this one resumes too.
@@ -82,8 +86,8 @@ class Progress:
         Args:
             key (str): As given to :meth:`keep`; None if there is nothing.
         """
-        if key not in self._kept and self.is_told:
-            return run_info().get(key)
+        if key not in self._kept and self._hub is not None:
+            return self._hub.get_info(key)
         return self._kept.get(key)
 
 

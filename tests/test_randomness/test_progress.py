@@ -101,6 +101,15 @@ class TestKept:
         assert progress.kept('place') == [3]
         assert hub().get_info('place') == [1, 2]
 
+    def test_is_not_told_to_another_run(self):
+        progress = Progress()
+        mine = hub('run', iter=4)
+        progress.advance(begins=True)
+        other = hub('another run')
+        progress.keep('place', [3])
+        assert mine.get_info('place') == [3]
+        assert other.get_info('place') is None
+
     def test_ends_with_the_optimizers(self):
         progress = Progress()
         progress.advance(begins=True)

@@ -25,7 +25,6 @@ from mmamp.launcher.arguments import build_sample_parser
 from mmamp.launcher.edits import SAMPLE, read_config
 from mmamp.launcher.mistakes import exit_code
 from mmamp.launcher.weights import find_checkpoint, load_weights
-from mmamp.randomness.samples import use_seed
 from mmamp.utils.protocols import Generates, Panels
 from mmamp.visualization import image_grid
 from mmamp.visualization.first_items import first_items
@@ -57,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         cfg = read_config(args, SAMPLE)
         _check_out(Path(args.out), args.num)
         model = build_model(cfg, find_checkpoint(args.checkpoint))
-        use_seed(args.seed)
+        torch.manual_seed(args.seed)
         if isinstance(model, Generates):
             sample_latents(model, args)
         else:

@@ -18,7 +18,6 @@ from rich.console import Console
 from rich.table import Table
 
 from mmamp.evaluation import DigitClassifier
-from mmamp.randomness.samples import use_seed
 from mmamp.registry import MODELS
 
 
@@ -45,7 +44,7 @@ def sample(work_dir: Path, num: int) -> np.ndarray:
     init_default_scope(cfg.get('default_scope', 'mmamp'))
     model = MODELS.build(cfg.model)
     model.load_state_dict(state['state_dict'])
-    use_seed(0)
+    torch.manual_seed(0)
     batches = [
         model.sample(min(100, num - start), index=1 + start)
         for start in range(0, num, 100)

@@ -6,13 +6,14 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from mmengine.dist import broadcast, get_dist_info
-from mmengine.logging import MessageHub
+from mmengine.dist import broadcast, get_dist_info, get_world_size
 from torch import Tensor
 
 from .position import word_at
+from .progress import run_info
 
-_AGREED = 'latents_seed'
+AGREED_SEED = 'latents_seed'
+"""In the message hub: the seed that the ranks of a run have in common."""
 
 UPDATES_AHEAD = 16
 """Updates whose numbers are drawn at once: what it costs to draw so few is
@@ -28,36 +29,49 @@ DRAWS_AHEAD = 256
 def run_seed() -> int:
     """Return the seed of the run that is going on.
 
-    What :func:`agree_on_seed` left in the message hub, else what MMEngine's
-    Runner did; outside of a Runner it is torch's.
+    What its ranks have agreed on, else what MMEngine's Runner says; outside
+    of a run it is torch's.
     """
-    hub = MessageHub.get_current_instance()
-    for key in (_AGREED, 'seed'):
-        if (seed := hub.get_info(key)) is not None:
+    info = run_info()
+    for key in (AGREED_SEED, 'seed'):
+        if (seed := info.get(key)) is not None:
             return int(seed)
     return torch.initial_seed()
 
 
-def agree_on_seed() -> None:
-    """Have all ranks take the first one's seed, for good.
+def agreed(seed: int) -> int:
+    """Return the first rank's seed; all ranks have to call this.
 
-    With ``diff_rank_seed`` MMEngine gives each rank another. All ranks have to
-    call this; a checkpoint holds what they agreed on.
-    """
-    hub = MessageHub.get_current_instance()
-    if hub.get_info(_AGREED) is None:
-        seed = torch.tensor(run_seed() % 2**63)
-        broadcast(seed)
-        hub.update_info(_AGREED, int(seed))
-
-
-def use_seed(seed: int) -> None:
-    """Take a seed, whatever run has been in this process.
+    With ``diff_rank_seed`` MMEngine gives each rank another.
 
     Args:
-        seed (int): Of what is drawn from now on.
+        seed (int): This rank's.
     """
-    MessageHub.get_current_instance().update_info(_AGREED, seed)
+    found = torch.tensor(seed % 2**63)
+    broadcast(found)
+    return int(found)
+
+
+def place_of(
+    count: int, update: int, num: int, last: list[int] | None
+) -> list[int]:
+    """Place a micro-batch among the samples of its update.
+
+    Args:
+        count (int): Micro-batches of its network before it.
+        update (int): The index of its update.
+        num (int): Its samples on this rank.
+        last (list[int], optional): What this returned last.
+
+    Returns:
+        list[int]: ``count`` and ``update``; how many samples of all ranks the
+        update had before this micro-batch, and with it.
+    """
+    last_count, last_update, _, after = last or (-1, -1, 0, 0)
+    if last is not None and last_count == count:
+        return last
+    before = after if last_update == update else 0
+    return [count, update, before, before + num * get_world_size()]
 
 
 class SampleRandom:
@@ -80,6 +94,8 @@ class SampleRandom:
         update (int): Index of the update, from 0 on.
         before (int): Samples of all ranks that the update had before these.
             Defaults to 0.
+        seed (int, optional): Of the run. Defaults to None:
+            :func:`run_seed`.
 
     Examples:
         >>> random = SampleRandom('cpu', 4, 0, 17)
@@ -94,10 +110,11 @@ class SampleRandom:
         stream: int,
         update: int,
         before: int = 0,
+        seed: int | None = None,
     ) -> None:
         rank, world_size = get_dist_info()
         self._device = torch.device(device)
-        self._seed = run_seed() % 2**63
+        self._seed = (run_seed() if seed is None else seed) % 2**63
         self._stream = int(stream)
         self._update = int(update)
         # As torch's samplers deal out a dataset, so that a generated image

@@ -36,6 +36,24 @@ def quick_modules(root: nn.Module) -> Iterator[nn.Module]:
             left.extend(children_of(module).values())
 
 
+def all_in_mode(model: nn.Module, mode: bool) -> bool:
+    """Tell whether all modules are in a mode, none with its own ``train``.
+
+    Args:
+        model (nn.Module): Its own ``train`` may be any.
+        mode (bool): Whether that of training.
+    """
+    if model.training is not mode:
+        return False
+    return all(
+        module.training is mode
+        and type(module).train is nn.Module.train
+        and 'train' not in module.__dict__
+        for child in model.children()
+        for module in quick_modules(child)
+    )
+
+
 def named_modules(
     model: nn.Module, names: Sequence[str] = ('',)
 ) -> Iterator[tuple[list[str], nn.Module]]:

@@ -1,37 +1,35 @@
 """The training loop of a GAN, as one ``train_step``."""
 
-import weakref
 from abc import abstractmethod
-from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from math import ceil
 from typing import Any, ClassVar
 
 import torch
-from mmengine.dist import get_world_size
-from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
 from mmamp.compat.mmengine import accumulative_counts
-from mmamp.compat.torch import parameters_of
-from mmamp.distributed.no_sync import no_sync
-from mmamp.distributed.sharding import whole
-from mmamp.randomness.samples import SampleRandom, agree_on_seed
-from mmamp.registry import MODELS, built
+from mmamp.logging.once import LogOnce
+from mmamp.randomness.progress import Progress
+from mmamp.randomness.samples import (
+    AGREED_SEED,
+    SampleRandom,
+    agreed,
+    place_of,
+    run_seed,
+)
 from mmamp.utils.checks import check_int
-from mmamp.utils.modules import quick_modules, unwrap
+from mmamp.utils.modules import all_in_mode
 from mmamp.utils.protocols import was_skipped
 
-from .compiled import check_compile, compile_network
+from .alternation import Alternation, Losses, Turn, check_wrappers
+from .compiled import check_compile
 from .data_preprocessor import check_memory_format
 from .kept_batches import KeptBatches
-from .update_schedule import UpdateSchedule
-
-ROLES = ('discriminator', 'generator')
-"""The two sides, by the names that their optimizers have."""
+from .loss_sum import mean_of, sum_of
+from .sides import ROLES, Side
 
 
 class BaseGAN(BaseModel):
@@ -40,10 +38,12 @@ class BaseGAN(BaseModel):
     ``train_step`` alternates them as
     :class:`~mmamp.models.base.update_schedule.UpdateSchedule` says. A
     subclass has to say what their losses are, in :meth:`disc_loss` and
-    :meth:`gen_loss`;
-    one that wants more overrides :meth:`train_discriminator` or
-    :meth:`train_generator`. Nothing in here knows of mixed precision: the
-    optimizer wrappers bring it.
+    :meth:`gen_loss`; one that makes several updates on a micro-batch
+    overrides :meth:`train_discriminator` or :meth:`train_generator`. Nothing
+    in here knows of mixed precision: the optimizer wrappers bring it.
+
+    A module that both sides use, such as an encoder or an embedding, is
+    trained in the turn of the side whose optimizer holds it.
 
     A side may be several networks under one optimizer, such as the two
     generators of CycleGAN: a subclass names them in :attr:`networks`, each is
@@ -147,48 +147,21 @@ class BaseGAN(BaseModel):
             'discriminator_steps', discriminator_steps
         )
         self.generator_steps = check_int('generator_steps', generator_steps)
-        for role, cfg in (
-            ('generator', generator),
-            ('discriminator', discriminator),
-        ):
-            self._build_networks(role, cfg)
+        self._sides = {role: Side(role, self.networks[role]) for role in ROLES}
+        self._sides['generator'].build(self, generator)
+        self._sides['discriminator'].build(self, discriminator)
         if layout is not torch.contiguous_format:
             self.to(memory_format=layout)
         ema_config = None if ema_config is None else dict(ema_config)
         self._ema_start = check_int(
             'start_iter', (ema_config or {}).pop('start_iter', 0), low=0
         )
-        for name in self.networks['generator']:
-            self._average(name, ema_config)
+        self._sides['generator'].average(self, ema_config)
         self._compile = check_compile(compile, self.networks)
-        self._sides: dict[str, nn.Module] = {}
-        self._schedule: UpdateSchedule | None = None
-        # Weak, so that a copy of the model does not copy optimizers.
-        self._scheduled_for: weakref.ref[OptimWrapperDict] | None = None
-        self._iteration = 0
-        self._kept = KeptBatches()
-
-    def _build_networks(
-        self, role: str, cfg: dict[str, Any] | nn.Module
-    ) -> None:
-        names = self.networks[role]
-        if len(names) > 1 and not isinstance(cfg, dict):
-            raise TypeError(
-                f'{role} must be a dict, from which each of '
-                f'{", ".join(names)} is built, but got {type(cfg).__name__}'
-            )
-        for name in names:
-            setattr(self, name, built(role, cfg))
-
-    def _average(self, name: str, ema_config: dict[str, Any] | None) -> None:
-        """Keep an average of a network, if there is to be one."""
-        average = None
-        if ema_config is not None:
-            average = MODELS.build(
-                {'type': 'ExponentialMovingAverage', **ema_config},
-                default_args=dict(model=getattr(self, name)),
-            )
-        setattr(self, f'{name}_ema', average)
+        self._progress = Progress()
+        self._alternation: Alternation | None = None
+        self._log_once = LogOnce()
+        self._kept = KeptBatches(all_of_cycle=self.generator_sees_data)
 
     # ---- what a subclass says ----------------------------------------------
 
@@ -255,10 +228,15 @@ class BaseGAN(BaseModel):
         inputs: Tensor,
         data_samples: Any,
         optimizer_wrapper: OptimWrapper,
-    ) -> dict[str, Tensor]:
-        """Run one micro-batch of the discriminator.
+    ) -> dict[str, Tensor] | Iterator[dict[str, Tensor]]:
+        """Return the losses of one micro-batch of the discriminator.
 
-        Called inside of ``optimizer_wrapper.optim_context``.
+        Called inside of ``optimizer_wrapper.optim_context``; the update is
+        made outside of it. A method that yields losses goes on after an
+        update on each, with the new weights; where ``accumulative_counts``
+        makes a window of micro-batches, they are summed to one update of it.
+        One that calls ``optimizer_wrapper.update_params`` itself returns what
+        to log.
 
         Args:
             inputs (Tensor): Of shape (N, C, H, W), normalised: real images,
@@ -267,24 +245,25 @@ class BaseGAN(BaseModel):
             optimizer_wrapper (OptimWrapper): The discriminator's.
 
         Returns:
-            dict[str, Tensor]: What to log.
+            dict[str, Tensor] or Iterator[dict[str, Tensor]]: As
+            :meth:`disc_loss` returns them, which this calls.
         """
-        log_vars: dict[str, Tensor]
-        loss, log_vars = self.parse_losses(
-            self.disc_loss(inputs, data_samples, optimizer_wrapper)
-        )
-        optimizer_wrapper.update_params(loss)
-        return log_vars
+        return self.disc_loss(inputs, data_samples, optimizer_wrapper)
 
     def train_generator(
         self,
         inputs: Tensor,
         data_samples: Any,
         optimizer_wrapper: OptimWrapper,
-    ) -> dict[str, Tensor]:
-        """Run one micro-batch of the generator.
+    ) -> dict[str, Tensor] | Iterator[dict[str, Tensor]]:
+        """Return the losses of one micro-batch of the generator.
 
-        Called inside of ``optimizer_wrapper.optim_context``.
+        Called inside of ``optimizer_wrapper.optim_context``; the update is
+        made outside of it. A method that yields losses goes on after an
+        update on each, with the new weights; where ``accumulative_counts``
+        makes a window of micro-batches, they are summed to one update of it.
+        One that calls ``optimizer_wrapper.update_params`` itself returns what
+        to log.
 
         Args:
             inputs (Tensor): Of shape (N, C, H, W), normalised: real images,
@@ -293,14 +272,10 @@ class BaseGAN(BaseModel):
             optimizer_wrapper (OptimWrapper): The generator's.
 
         Returns:
-            dict[str, Tensor]: What to log.
+            dict[str, Tensor] or Iterator[dict[str, Tensor]]: As
+            :meth:`gen_loss` returns them, which this calls.
         """
-        log_vars: dict[str, Tensor]
-        loss, log_vars = self.parse_losses(
-            self.gen_loss(inputs, data_samples, optimizer_wrapper)
-        )
-        optimizer_wrapper.update_params(loss)
-        return log_vars
+        return self.gen_loss(inputs, data_samples, optimizer_wrapper)
 
     def parse_losses(self, losses: dict[str, Any]) -> tuple[Tensor, Any]:
         """Sum the losses, as MMEngine does, which averages each of them first.
@@ -318,19 +293,10 @@ class BaseGAN(BaseModel):
         Raises:
             TypeError: If one is neither a tensor nor a list of tensors.
         """
-        # Any other number may be one that the model goes on changing.
-        are_numbers = all(
-            isinstance(value, Tensor)
-            and value.grad_fn is not None
-            and not value.ndim
-            for value in losses.values()
-        )
-        summed = [value for key, value in losses.items() if 'loss' in key]
-        if not are_numbers or not summed:
-            averaged: tuple[Tensor, Any] = super().parse_losses(losses)
-            return averaged
-        loss: Tensor = sum(summed[1:], start=summed[0])
-        return loss, {'loss': loss, **losses}
+        summed = sum_of(losses)
+        if summed is None:
+            summed = super().parse_losses(losses)
+        return summed
 
     def train(self, mode: bool = True) -> 'BaseGAN':
         """Switch the mode, unless every module is in it.
@@ -339,7 +305,7 @@ class BaseGAN(BaseModel):
         several times as much as looking. A module in it with a ``train`` of
         its own is always asked.
         """
-        if not _is_in_mode(self, mode):
+        if not all_in_mode(self, mode):
             super().train(mode)
         return self
 
@@ -358,9 +324,8 @@ class BaseGAN(BaseModel):
     ) -> tuple[int, int]:
         """Return where in the run a micro-batch is.
 
-        Call it once for a micro-batch, in the loss of its network: random
-        numbers of a position are the same after ``--resume``, and other ones
-        on each rank.
+        Call it in the loss of its network: random numbers of a position are
+        the same after ``--resume``, and other ones on each rank.
 
         Args:
             network (str): ``'generator'`` or ``'discriminator'``: the
@@ -374,15 +339,12 @@ class BaseGAN(BaseModel):
         """
         count = optimizer_wrapper.inner_count
         update = count // accumulative_counts(optimizer_wrapper)
-        # In the hub, so that a checkpoint taken in a window holds it.
-        hub = MessageHub.get_current_instance()
         key = f'{network}_samples'
-        last, last_update, before, after = hub.get_info(key, [-1, -1, 0, 0])
-        if last != count:
-            before = after if last_update == update else 0
-            after = before + num * get_world_size()
-            hub.update_info(key, [count, update, before, after])
-        return update, before
+        last = self._progress.kept(key)
+        place = place_of(count, update, num, last)
+        if place is not last:
+            self._progress.keep(key, place)
+        return update, place[2]
 
     def random(
         self, num: int, stream: int, position: tuple[int, int]
@@ -402,7 +364,8 @@ class BaseGAN(BaseModel):
         """
         update, before = position
         device = self.data_preprocessor.device
-        return SampleRandom(device, num, stream, update, before=before)
+        seed = self._progress.kept(AGREED_SEED)
+        return SampleRandom(device, num, stream, update, before, seed)
 
     # ---- the loop ----------------------------------------------------------
 
@@ -423,32 +386,77 @@ class BaseGAN(BaseModel):
             TypeError: If there is one optimizer for both networks.
             ValueError: If one of the two is missing.
         """
-        if (
-            self._schedule is None
-            or self._scheduled_for is None
-            or self._scheduled_for() is not optim_wrapper
-        ):
-            self._schedule = self._begin(optim_wrapper)
-            self._scheduled_for = weakref.ref(optim_wrapper)
-        hub = MessageHub.get_current_instance()
-        iteration = hub.get_info('iter', self._iteration)
+        alternation = self._alternation
+        if alternation is None or not alternation.is_of(optim_wrapper):
+            alternation = self._alternation = self._begin(optim_wrapper)
+        else:
+            self._progress.advance()
         batch = self.data_preprocessor(data, True)
+        logs: dict[str, list[Losses]] = {role: [] for role in ROLES}
+        for turn in alternation.turns(self._progress.iteration, batch):
+            with turn.alone():
+                logs[turn.role] += self._train(turn)
+        return {
+            key: value
+            for role in ROLES
+            for key, value in mean_of(logs[role]).items()
+        }
 
-        # The discriminator learns from every batch.
-        logs = [self._train('discriminator', batch, optim_wrapper)]
+    def _train(self, turn: Turn) -> Iterator[Losses]:
+        """Run one micro-batch of a side; yield what to log."""
+        train = getattr(self, f'train_{turn.role}')
+        for losses, is_made in turn.updates(train):
+            logs = losses
+            if is_made:
+                self._log_once(
+                    f'{type(self).__name__}.train_{turn.role} makes its '
+                    'updates itself: what it returns is logged, and not '
+                    'trained on'
+                )
+            else:
+                parsed = [self.parse_losses(each) for each in losses]
+                first, *more = (loss for loss, _ in parsed)
+                turn.wrapper.update_params(sum(more, start=first))
+                logs = [log_vars for _, log_vars in parsed]
+            if turn.role == 'generator':
+                self._update_averages(turn.wrapper)
+            for log_vars in logs:
+                # Both sides have a sum of losses; one key cannot hold the two.
+                yield {k: v for k, v in log_vars.items() if k != 'loss'}
 
-        # The generator's turn comes at the end of a cycle.
-        if not self.generator_sees_data:
-            self._kept.clear()
-        self._kept.add(batch)
-        turn = [
-            self._train('generator', self._kept[i], optim_wrapper)
-            for i in range(self._schedule.generator_turn(iteration))
-        ]
-        if turn:
-            self._kept.clear()
-        self._iteration = iteration + 1
-        return {**_mean_of(logs), **_mean_of(turn)}
+    def _update_averages(self, wrapper: OptimWrapper) -> None:
+        """Advance the averages by an update, unless it was skipped."""
+        if wrapper.should_update() and not was_skipped(wrapper):
+            updates = ceil(wrapper.inner_count / accumulative_counts(wrapper))
+            self._sides['generator'].update_averages(
+                self, copies=updates <= self._ema_start
+            )
+
+    def _begin(self, optim_wrapper: OptimWrapperDict) -> Alternation:
+        """Begin to train with new optimizers."""
+        check_wrappers(optim_wrapper)
+        self._progress.advance(begins=True)
+        if self._progress.kept(AGREED_SEED) is None:
+            seed = (
+                run_seed() if self._progress.is_told else torch.initial_seed()
+            )
+            self._progress.keep(AGREED_SEED, agreed(seed))
+        alternation = Alternation(
+            self,
+            self._sides,
+            dict(
+                discriminator=self.discriminator_steps,
+                generator=self.generator_steps,
+            ),
+            self.higher_order_networks,
+            optim_wrapper,
+            self._progress,
+            self._kept,
+        )
+        # Last: hooks and wrappers have made islands of modules.
+        for role, arguments in self._compile.items():
+            self._sides[role].compile(self, arguments)
+        return alternation
 
     def rank_state(self) -> list[Any]:
         """Return what a checkpoint has to hold of this rank's model.
@@ -466,146 +474,3 @@ class BaseGAN(BaseModel):
                 of the run that saved it, be they as many as now or not.
         """
         self._kept.load(of_ranks, self.data_preprocessor.device)
-
-    def _train(
-        self, name: str, batch: dict[str, Any], optim_wrapper: OptimWrapperDict
-    ) -> dict[str, Tensor]:
-        """Run one micro-batch of one side, while the other is frozen."""
-        network = self._sides[name]
-        wrapper = optim_wrapper[name]
-        (other,) = (side for x, side in self._sides.items() if x != name)
-        train = getattr(self, f'train_{name}')
-        with (
-            _frozen(other),
-            whole(network, wrapper.optimizer)
-            if name in self.higher_order_networks
-            else nullcontext(),
-            wrapper.optim_context(network),
-        ):
-            log_vars = train(
-                batch['inputs'], batch.get('data_samples'), wrapper
-            )
-        if name == 'generator' and wrapper.should_update():
-            self._update_ema(wrapper)
-        # Both sides have a sum of losses; one key cannot hold the two.
-        return {k: v for k, v in log_vars.items() if k != 'loss'}
-
-    def _update_ema(self, wrapper: OptimWrapper) -> None:
-        """Advance the averages, unless this update was skipped."""
-        if was_skipped(wrapper):
-            return
-        updates = ceil(wrapper.inner_count / accumulative_counts(wrapper))
-        for name in self.networks['generator']:
-            average = getattr(self, f'{name}_ema')
-            if average is not None:
-                if updates <= self._ema_start:
-                    # What has had no step yet is copied.
-                    average.steps.zero_()
-                average.update_parameters(unwrap(getattr(self, name)))
-
-    def _begin(self, optim_wrapper: OptimWrapperDict) -> UpdateSchedule:
-        """Make the schedule, and tell each wrapper where the run is.
-
-        MMEngine's ``OptimWrapperDict`` leaves the latter to the model.
-        """
-        _check_wrappers(optim_wrapper)
-        agree_on_seed()
-        unknown = [x for x in self.higher_order_networks if x not in ROLES]
-        if unknown:
-            raise ValueError(
-                f'higher_order_networks names {", ".join(unknown)}, but the '
-                f'networks are {" and ".join(ROLES)}'
-            )
-        # Now, since model wrappers have taken the places of networks.
-        self._sides = {role: self._side(role) for role in ROLES}
-        hub = MessageHub.get_current_instance()
-        iteration = hub.get_info('iter', self._iteration)
-        disc, gen = (optim_wrapper[name] for name in ROLES)
-        schedule = UpdateSchedule(
-            self.discriminator_steps,
-            accumulative_counts(disc),
-            self.generator_steps,
-            accumulative_counts(gen),
-            max_iters=hub.get_info('max_iters', -1),
-        )
-        disc.initialize_count_status(self, iteration, schedule.max_iters)
-        gen.initialize_count_status(
-            self,
-            schedule.generator_counts_before(iteration),
-            schedule.generator_max_counts,
-        )
-        # Last: hooks and wrappers have made islands of modules.
-        for role, arguments in self._compile.items():
-            for name in self.networks[role]:
-                compile_network(name, getattr(self, name), arguments)
-        return schedule
-
-    def _side(self, role: str) -> nn.Module:
-        """Return the network of a side, or all of them as one module."""
-        found = [getattr(self, name) for name in self.networks[role]]
-        return found[0] if len(found) == 1 else nn.ModuleList(found)
-
-
-def _is_in_mode(model: nn.Module, mode: bool) -> bool:
-    """Tell whether all modules are in a mode, none with its own ``train``."""
-    if model.training is not mode:
-        return False
-    return all(
-        module.training is mode
-        and type(module).train is nn.Module.train
-        and 'train' not in module.__dict__
-        for child in model.children()
-        for module in quick_modules(child)
-    )
-
-
-def _check_wrappers(optim_wrapper: OptimWrapper) -> None:
-    """Refuse what cannot train two networks, with the config that can."""
-    example = (
-        "optim_wrapper=dict(constructor='OptimWrapperConstructor', "
-        'generator=dict(optimizer=...), '
-        'discriminator=dict(optimizer=...))'
-    )
-    if not isinstance(optim_wrapper, OptimWrapperDict):
-        raise TypeError(
-            'a GAN needs an optimizer for each of its networks, '
-            f'but got one {type(optim_wrapper).__name__}: '
-            f'give {example}'
-        )
-    missing = [name for name in ROLES if name not in optim_wrapper]
-    if missing:
-        raise ValueError(
-            f'no optimizer for {" and ".join(missing)} among '
-            f'{list(optim_wrapper.keys())}: give {example}'
-        )
-
-
-@contextmanager
-def _frozen(network: nn.Module) -> Iterator[None]:
-    """Let nothing leave a gradient in a network, and none be computed."""
-    params = [
-        param
-        for module in quick_modules(network)
-        for param in parameters_of(module).values()
-        if param is not None and param.requires_grad
-    ]
-    for param in params:
-        param.requires_grad_(False)
-    try:
-        # Nor has DDP anything to wait for.
-        with no_sync(network):
-            yield
-    finally:
-        for param in params:
-            param.requires_grad_(True)
-
-
-def _mean_of(logs: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Average each logged value over the micro-batches that have it."""
-    if len(logs) == 1:
-        return logs[0]
-    values = defaultdict(list)
-    for log_vars in logs:
-        for key, value in log_vars.items():
-            values[key].append(value.detach())
-    return {key: torch.stack(v).mean() for key, v in values.items()}

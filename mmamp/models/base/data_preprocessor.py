@@ -50,6 +50,16 @@ class GANDataPreprocessor(BaseDataPreprocessor):
         self.std = std
         self.memory_format = check_memory_format(memory_format)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Name the memory format, which ``torch.save`` cannot pickle."""
+        name = str(self.memory_format).removeprefix('torch.')
+        return {**self.__dict__, 'memory_format': name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Undo :meth:`__getstate__`."""
+        layout = check_memory_format(state['memory_format'])
+        super().__setstate__({**state, 'memory_format': layout})
+
     def forward(
         self, data: dict[str, Any], training: bool = False
     ) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """The batches of a cycle, kept for the generator's turn."""
 
+from collections.abc import Sequence
 from typing import Any
 
-import torch
 from mmengine.dist import get_dist_info
-from torch import Tensor
 
-from mmamp.compat.torch import tree_map
+from mmamp.logging.once import LogOnce
+
+from .plain_batches import batches_from, plain_batches, share_of
 
 
 class KeptBatches:
@@ -15,13 +16,21 @@ class KeptBatches:
     A checkpoint that is taken inside of a cycle has to hold them, those of
     each rank; another number of ranks shares them out anew, in the order that
     torch's samplers deal out a dataset.
+
+    Args:
+        all_of_cycle (bool): Whether all are kept, or the last one. Defaults
+            to True.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, all_of_cycle: bool = True) -> None:
+        self._all_of_cycle = all_of_cycle
         self._batches: list[Any] = []
+        self._warn_once = LogOnce().warn
 
     def add(self, batch: dict[str, Any]) -> None:
         """Keep one more batch."""
+        if not self._all_of_cycle:
+            self._batches = []
         self._batches.append(batch)
 
     def clear(self) -> None:
@@ -33,11 +42,25 @@ class KeptBatches:
         return self._batches[place % len(self._batches)]
 
     def state(self) -> list[Any]:
-        """Return the batches of this rank, on the CPU."""
-        batches: list[Any] = tree_map(_to_cpu, self._batches)
+        """Return the batches of this rank, on the CPU.
+
+        None, with a warning, where they hold what could not be loaded again.
+        """
+        if not self._all_of_cycle:
+            return []
+        try:
+            batches: list[Any] = plain_batches(self._batches)
+        except TypeError as error:
+            self._warn_once(
+                "the batches of the generator's next turn are left out of "
+                f'checkpoints: they hold a {error}, which could not be '
+                'loaded again. A run that is resumed inside of a cycle takes '
+                'that turn on those that come after'
+            )
+            return []
         return batches
 
-    def load(self, of_ranks: list[list[Any]], device: Any) -> None:
+    def load(self, of_ranks: Sequence[list[Any]], device: Any) -> None:
         """Take over the batches that the ranks of a saved run had.
 
         Args:
@@ -47,24 +70,11 @@ class KeptBatches:
         rank, world_size = get_dist_info()
         if len(of_ranks) == world_size:
             mine = of_ranks[rank]
-        else:
+        elif all(of_ranks):
             mine = [
-                tree_map(
-                    lambda *parts: _share(parts, rank, world_size), *batches
-                )
+                share_of(batches, rank, world_size)
                 for batches in zip(*of_ranks, strict=True)
             ]
-        self._batches = tree_map(
-            lambda x: x.to(device) if isinstance(x, Tensor) else x, mine
-        )
-
-
-def _to_cpu(value: Any) -> Any:
-    return value.cpu() if isinstance(value, Tensor) else value
-
-
-def _share(parts: tuple[Any, ...], rank: int, world_size: int) -> Any:
-    """Return a rank's share of the samples that other ranks had."""
-    if not isinstance(parts[0], Tensor):
-        return parts[0]
-    return torch.stack(parts, 1).flatten(0, 1)[rank::world_size]
+        else:
+            mine = []
+        self._batches = batches_from(mine, device)

@@ -63,14 +63,16 @@ class ESRGAN(SRGAN):
         """Return the config of the adversarial loss if none is given."""
         return dict(type='mmamp.RelativisticGANLoss', loss_weight=5e-3)
 
-    def _disc_gan_loss(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def _tell(
+        self, source: Tensor, real: Tensor, fake: Tensor
+    ) -> dict[str, Tensor]:
         pred_fake = self.discriminator(fake)
         pred_real = self.discriminator(real)
         return dict(
             loss_disc=self.gan_loss(pred_real, pred_fake, is_disc=True)
         )
 
-    def _gen_gan_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+    def _pass(self, source: Tensor, real: Tensor, fake: Tensor) -> Tensor:
         with torch.no_grad():  # the generator has no part in it
             pred_real = self.discriminator(real)
         loss: Tensor = self.gan_loss(pred_real, self.discriminator(fake))

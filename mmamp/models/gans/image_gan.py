@@ -385,12 +385,21 @@ def _arguments(x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
 def _due(
     regularizers: nn.ModuleList, position: tuple[int, int]
 ) -> Iterator[Any]:
-    """Yield the regularizers due: in a whole window, or in nothing of it."""
+    """Yield the regularizers due: in a whole window, or in nothing of it.
+
+    The rarest last: the optimizer wrapper tells its calls of ``grad`` by
+    their order, which is then the same whether those are due or not.
+    """
     update, _ = position
-    regularizer: Any
-    for regularizer in regularizers:
+    in_order: list[Any] = sorted(regularizers, key=_interval)
+    for regularizer in in_order:
         if regularizer.is_due(update):
             yield regularizer
+
+
+def _interval(regularizer: Any) -> int:
+    interval: int = regularizer.interval
+    return interval
 
 
 def _name(regularizer: nn.Module) -> str:

@@ -3,18 +3,15 @@
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-from mmamp.registry import MODELS, built
-from mmamp.utils.checks import check_weight
+from mmamp.registry import MODELS
 
-from .image_translation import ImageTranslationGAN
+from .paired_translation import PairedTranslationGAN
 
 
 @MODELS.register_module()
-class Pix2Pix(ImageTranslationGAN):
+class Pix2Pix(PairedTranslationGAN):
     """Image to image, learnt from pairs.
 
     Isola, Zhu, Zhou and Efros, "Image-to-Image Translation with Conditional
@@ -30,12 +27,13 @@ class Pix2Pix(ImageTranslationGAN):
             :class:`~mmamp.models.archs.pix2pix.PatchDiscriminator`.
         gan_loss (dict or nn.Module, optional): Defaults to None: the
             vanilla :class:`~mmamp.models.losses.gan_loss.GANLoss`.
-        pixel_weight (float): Weight of the L1 loss, the paper's lambda.
-            Defaults to 100.
+        pixel_weight (float): Weight of the L1 loss, the paper's lambda; 0
+            leaves it out. Defaults to 100.
         **kwargs: Arguments of :class:`~mmamp.models.base.base_gan.BaseGAN`.
 
     Raises:
-        ValueError: If ``pixel_weight`` is negative.
+        ValueError: If ``pixel_weight`` is negative, or results are not of the
+            size of the wanted images.
 
     Examples:
         >>> model = dict(
@@ -53,45 +51,21 @@ class Pix2Pix(ImageTranslationGAN):
         pixel_weight: float = 100.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(generator, discriminator, **kwargs)
-        self.gan_loss = built(
-            'gan_loss',
+        super().__init__(
+            generator,
+            discriminator,
             gan_loss or dict(type='mmamp.GANLoss', gan_type='vanilla'),
+            'l1',
+            pixel_weight,
+            **kwargs,
         )
-        self.pixel_weight = check_weight('pixel_weight', pixel_weight)
 
-    def disc_loss(
-        self,
-        inputs: Tensor,
-        data_samples: Any,
-        optimizer_wrapper: OptimWrapper,
+    def _tell(
+        self, source: Tensor, real: Tensor, fake: Tensor
     ) -> dict[str, Tensor]:
-        """Return losses for telling real pairs from those with a result."""
-        target = self.images_of(data_samples, 'gt_img')
-        with torch.no_grad():
-            fake = self.generator(inputs)
-        pred_fake = self._discriminate(inputs, fake)
-        pred_real = self._discriminate(inputs, target)
-        return dict(
-            loss_disc_fake=self.gan_loss(pred_fake, False, is_disc=True) / 2,
-            loss_disc_real=self.gan_loss(pred_real, True, is_disc=True) / 2,
-        )
+        losses = super()._tell(source, real, fake)
+        return {name: loss / 2 for name, loss in losses.items()}
 
-    def gen_loss(
-        self,
-        inputs: Tensor,
-        data_samples: Any,
-        optimizer_wrapper: OptimWrapper,
-    ) -> dict[str, Tensor]:
-        """Return losses for passing as real, and for being as wanted."""
-        target = self.images_of(data_samples, 'gt_img')
-        fake = self.generator(inputs)
-        pixel = F.l1_loss(fake.float(), target)
-        return dict(
-            loss_gen=self.gan_loss(self._discriminate(inputs, fake), True),
-            loss_pixel=self.pixel_weight * pixel,
-        )
-
-    def _discriminate(self, source: Tensor, result: Tensor) -> Tensor:
-        pred: Tensor = self.discriminator(torch.cat([source, result], 1))
+    def _discriminate(self, source: Tensor, image: Tensor) -> Tensor:
+        pred: Tensor = self.discriminator(torch.cat([source, image], 1))
         return pred

@@ -2,21 +2,15 @@
 
 from typing import Any
 
-import torch
-from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mmamp.registry import MODELS, built
-from mmamp.utils.checks import check_choice, check_weight
 
-from .image_translation import ImageTranslationGAN
-
-_PIXEL_LOSSES = {'l1': F.l1_loss, 'mse': F.mse_loss}
+from .paired_translation import PairedTranslationGAN
 
 
 @MODELS.register_module()
-class SRGAN(ImageTranslationGAN):
+class SRGAN(PairedTranslationGAN):
     """Low-resolution images to larger ones that look real.
 
     Ledig et al., "Photo-Realistic Single Image Super-Resolution Using a
@@ -63,10 +57,14 @@ class SRGAN(ImageTranslationGAN):
         perceptual_loss: dict[str, Any] | nn.Module | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(generator, discriminator, **kwargs)
-        self.pixel_loss = check_choice('pixel_loss', pixel_loss, _PIXEL_LOSSES)
-        self.pixel_weight = check_weight('pixel_weight', pixel_weight)
-        self.gan_loss = built('gan_loss', gan_loss or self.default_gan_loss())
+        super().__init__(
+            generator,
+            discriminator,
+            gan_loss or self.default_gan_loss(),
+            pixel_loss,
+            pixel_weight,
+            **kwargs,
+        )
         self.perceptual_loss: nn.Module | None = None
         if perceptual_loss is not None:
             self.perceptual_loss = built('perceptual_loss', perceptual_loss)
@@ -79,50 +77,8 @@ class SRGAN(ImageTranslationGAN):
         """
         return dict(type='mmamp.GANLoss', gan_type='vanilla', loss_weight=1e-3)
 
-    def disc_loss(
-        self,
-        inputs: Tensor,
-        data_samples: Any,
-        optimizer_wrapper: OptimWrapper,
-    ) -> dict[str, Tensor]:
-        """Return losses for telling photographs from results."""
-        real = self.images_of(data_samples, 'gt_img')
-        with torch.no_grad():
-            fake = self.generator(inputs)
-        return self._disc_gan_loss(real, fake)
-
-    def _disc_gan_loss(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        pred_fake = self.discriminator(fake)
-        pred_real = self.discriminator(real)
-        return dict(
-            loss_disc_fake=self.gan_loss(pred_fake, False, is_disc=True),
-            loss_disc_real=self.gan_loss(pred_real, True, is_disc=True),
-        )
-
-    def gen_loss(
-        self,
-        inputs: Tensor,
-        data_samples: Any,
-        optimizer_wrapper: OptimWrapper,
-    ) -> dict[str, Tensor]:
-        """Return losses for being close to what is wanted and looking real."""
-        real = self.images_of(data_samples, 'gt_img')
-        fake = self.generator(inputs)
-        if fake.shape != real.shape:
-            raise ValueError(
-                f'results are of shape {tuple(fake.shape)}, but '
-                f"data_samples['gt_img'] is of {tuple(real.shape)}: the "
-                "generator's scale is not that of the data"
-            )
-        losses = dict(loss_gen=self._gen_gan_loss(real, fake))
-        if self.pixel_weight > 0:
-            distance = _PIXEL_LOSSES[self.pixel_loss]
-            pixel = distance(fake.float(), real)
-            losses['loss_pixel'] = self.pixel_weight * pixel
+    def _resemble(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        losses = super()._resemble(real, fake)
         if self.perceptual_loss is not None:
             losses['loss_perceptual'] = self.perceptual_loss(fake, real)
         return losses
-
-    def _gen_gan_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        loss: Tensor = self.gan_loss(self.discriminator(fake), True)
-        return loss

@@ -37,7 +37,8 @@ class SeparateDistributedDataParallel(MMSeparateDistributedDataParallel):
         **kwargs: Other arguments of torch's ``DistributedDataParallel``.
 
     Raises:
-        ValueError: If the model itself has trainable parameters.
+        ValueError: If the model itself has trainable parameters, or two of
+            its children share some.
 
     Examples:
         >>> model_wrapper_cfg = dict(
@@ -55,6 +56,7 @@ class SeparateDistributedDataParallel(MMSeparateDistributedDataParallel):
             module,
             'SeparateDistributedDataParallel does not average over the ranks',
         )
+        _check_shares_none(module)
         if all(param.device.type == 'cpu' for param in module.parameters()):
             # MMEngine's Runner gives the number of a GPU.
             kwargs['device_ids'] = None
@@ -68,6 +70,22 @@ class SeparateDistributedDataParallel(MMSeparateDistributedDataParallel):
         """Let no network average its gradients over the ranks."""
         with no_sync(self.module):
             yield
+
+
+def _check_shares_none(model: nn.Module) -> None:
+    """Refuse a parameter in two networks, which DDP averages for one."""
+    owners: dict[nn.Parameter, str] = {}
+    for name, child in model.named_children():
+        for key, param in child.named_parameters():
+            owner = owners.setdefault(param, name)
+            if owner != name and param.requires_grad:
+                raise ValueError(
+                    f'{owner} and {name} share a parameter ({name}.{key}), '
+                    'whose gradients SeparateDistributedDataParallel cannot '
+                    'average for both: make the module that holds it a child '
+                    f'of {type(model).__name__} beside them, with its own '
+                    'place in the losses'
+                )
 
 
 def _without_wrappers(

@@ -221,6 +221,27 @@ class TestLosses:
             losses['loss_disc_real'], criterion(real, True, is_disc=True)
         )
 
+    @pytest.mark.parametrize('order', [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+    def test_penalties_come_in_one_order(self, order):
+        """The n-th is the n-th, whether those that are rarer are due."""
+        penalties = [
+            dict(type='mmamp.R1', interval=4),
+            dict(type='mmamp.R2', interval=2),
+            dict(type='mmamp.DRAGAN'),
+        ]
+        gan = make_gan(disc_regularizers=[penalties[i] for i in order])
+        data = gan.data_preprocessor(batch(), True)
+        wrapper = AmpOptimWrapper(
+            torch.optim.SGD(gan.discriminator.parameters(), lr=0.1),
+            dtype='float32',
+        )
+        for update in range(4):
+            wrapper.initialize_count_status(gan, update, -1)
+            losses = gan.disc_loss(data['inputs'], {}, wrapper)
+            found = [x for x in losses if not x.startswith('loss_disc')]
+            expected = ['loss_dragan', 'loss_r2', 'loss_r1']
+            assert found == expected[: {0: 3, 2: 2}.get(update, 1)]
+
     @pytest.mark.parametrize('num_classes', [None, 3])
     def test_of_the_generator(self, num_classes):
         set_seed()

@@ -88,6 +88,17 @@ class TestLosses:
             7 * (fake - samples['gt_img']).abs().mean(),
         )
 
+    def test_no_pixel_loss(self):
+        gan = make_gan(pixel_weight=0)
+        assert set(gan.gen_loss(*prepared(gan), None)) == {'loss_gen'}
+
+    def test_results_of_another_size(self):
+        gan = make_gan()
+        source, samples = prepared(gan)
+        samples['gt_img'] = samples['gt_img'][..., :8]
+        with pytest.raises(ValueError, match=r'results are of shape \(4, 1,'):
+            gan.gen_loss(source, samples, None)
+
     def test_defaults_are_the_papers(self):
         gan = make_gan()
         assert gan.pixel_weight == 100

@@ -20,6 +20,20 @@ def test_parameters_of_its_own(as_rank):
         SeparateDistributedDataParallel(gan)
 
 
+def test_parameters_of_two_networks(as_rank):
+    gan = make_gan()
+    gan.discriminator.bias = nn.Parameter(torch.ones(1))
+    gan.generator.scale = gan.discriminator.bias
+    with (
+        as_rank(0),
+        pytest.raises(ValueError, match=r'or and .*\(discriminator\.bias\)'),
+    ):
+        SeparateDistributedDataParallel(gan)
+    gan.discriminator.bias.requires_grad_(False)
+    with as_rank(0):
+        SeparateDistributedDataParallel(gan)
+
+
 def test_no_sync_covers_every_network(as_rank):
     with as_rank(0):
         model = SeparateDistributedDataParallel(make_gan())

@@ -1,0 +1,47 @@
+"""Losses of a micro-batch to one, and logs of several to one."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def sum_of(losses: Mapping[str, Any]) -> tuple[Tensor, Any] | None:
+    """Sum losses, each of which is a number that has a gradient.
+
+    Args:
+        losses (dict): By name.
+
+    Returns:
+        tuple[Tensor, dict] or None: The sum of those whose name holds 'loss',
+        and what to log. None where there is more to do: any other number may
+        be one that the model goes on changing.
+    """
+    are_numbers = all(
+        isinstance(value, Tensor)
+        and value.grad_fn is not None
+        and not value.ndim
+        for value in losses.values()
+    )
+    summed = [value for key, value in losses.items() if 'loss' in key]
+    if not are_numbers or not summed:
+        return None
+    loss: Tensor = sum(summed[1:], start=summed[0])
+    return loss, {'loss': loss, **losses}
+
+
+def mean_of(logs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Average each logged value over the micro-batches that have it.
+
+    Args:
+        logs (list[dict[str, Tensor]]): One a micro-batch.
+    """
+    if len(logs) == 1:
+        return logs[0]
+    values = defaultdict(list)
+    for log_vars in logs:
+        for key, value in log_vars.items():
+            values[key].append(torch.as_tensor(value).detach())
+    return {key: torch.stack(v).mean() for key, v in values.items()}

@@ -1,6 +1,7 @@
 """What mmamp needs of torch beyond its public names: torch 2.4 to 2.14."""
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -71,6 +72,39 @@ def mkldnn_has(dtype: torch.dtype) -> bool:
         return query is not None and bool(getattr(torch.ops.mkldnn, query)())
     except (AttributeError, RuntimeError):  # a torch built without oneDNN
         return False
+
+
+def replace_autocast(
+    device: str, operators: Iterable[str], kernel: Callable[..., Any]
+) -> None:
+    """Put a kernel in the places of those that autocast has, for good.
+
+    Args:
+        device (str): As in the name of a dispatch key, such as ``'CPU'``.
+        operators (Iterable[str]): Names in ``torch.ops.aten``; those that
+            autocast does not know in this release are left out.
+        kernel (Callable): Called with the operator, its positional arguments
+            and those by keywords.
+    """
+    key = f'Autocast{device}'
+    for name in operators:
+        base, _, overload = name.partition('.')
+        if torch._C._dispatch_has_kernel_for_dispatch_key(
+            f'aten::{name}', key
+        ):
+            op = getattr(getattr(torch.ops.aten, base), overload or 'default')
+            with warnings.catch_warnings():
+                # That it replaces one is what it is for.
+                warnings.simplefilter('ignore')
+                _AUTOCAST.impl(name, _bound(kernel, op), key)
+
+
+def _bound(kernel: Callable[..., Any], op: Any) -> Callable[..., Any]:
+    return lambda *args, **kwargs: kernel(op, args, kwargs)
+
+
+_AUTOCAST = torch.library.Library('aten', 'IMPL')
+"""Holds what is replaced: when it goes, so do they."""
 
 
 # ---- modules: dicts that are read in every iteration; all releases ----------

@@ -21,7 +21,7 @@ from mmamp.compat.torch import skips_by_itself, tree_map
 from mmamp.distributed.no_sync import no_sync
 from mmamp.distributed.sharding import is_sharded
 from mmamp.logging.scalars import GRAD_NORM, LOSS_SCALE, SKIPPED_STEPS
-from mmamp.precision.autocast import autocast, autocast_off
+from mmamp.precision.autocast import autocast, autocast_off, in_backward
 from mmamp.precision.dtypes import (
     at_least_float32,
     casts,
@@ -192,7 +192,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         self._check_surroundings()
         self.loss_scaler.begin_window(self.optimizer)
         self._has_own_grads = True
-        with autocast_off(self.device_type):
+        with in_backward(self.device_type, self.cast_dtype):
             self.loss_scaler.scale(at_least_float32(loss)).backward(**kwargs)
         self._inner_count += 1
         self._grad_calls = 0
@@ -301,7 +301,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
                 'of a BaseGAN, or run the update `with mmamp.sharding.whole('
                 'network, optim_wrapper.optimizer):`'
             )
-        with autocast_off(self.device_type):
+        with in_backward(self.device_type, self.cast_dtype):
             if is_narrow(self.cast_dtype):
                 return scaled_grad(
                     self._penalty_scales(outputs[0].device),

@@ -117,8 +117,8 @@ class PrecisionHook(Hook):
             for rule in self.rules
             if any(rule.matches(name, module) for name in names)
         ]
-        first = [rule for rule in found if not rule.beside_others][:1]
-        return first + [rule for rule in found if rule.beside_others][:1]
+        first = [rule for rule in found if not rule.of_norm][:1]
+        return first + [rule for rule in found if rule.of_norm][:1]
 
     def _check_surroundings(self, runner: Any) -> None:
         """float16 islands need a loss scale; float32 ones low precision."""

@@ -113,7 +113,7 @@ def test_two_trainings_install_once(build_runner):
     runner.call_hook('before_run')
     for module in runner.model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            assert len(module._forward_pre_hooks) == 1
+            assert len(islands(module)) == 1
 
 
 def test_names_are_without_those_of_model_wrappers(build_runner, tmp_path):

@@ -1,7 +1,7 @@
 """What mmamp needs of torch beyond its public names: torch 2.4 to 2.14."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -120,9 +120,27 @@ def parameters_of(module: nn.Module) -> dict[str, nn.Parameter | None]:
     return module._parameters
 
 
-def buffers_of(module: nn.Module) -> dict[str, Tensor | None]:
-    """Return the buffers that a module itself has."""
+def buffers_of(module: nn.Module) -> Mapping[str, Tensor | None]:
+    """Return the buffers that a module itself has, as they are when asked."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return _ScriptBuffers(module)
     return module._buffers
+
+
+class _ScriptBuffers(Mapping[str, Tensor | None]):
+    """Those of a ``ScriptModule``, whose own mapping has ``items`` alone."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+
+    def __getitem__(self, name: str) -> Tensor | None:
+        return dict(self._module._buffers.items())[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self._module._buffers.items()))
+
+    def __len__(self) -> int:
+        return len(self._module._buffers)
 
 
 def non_persistent_buffers(module: nn.Module) -> set[str]:

@@ -182,6 +182,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         finally:
             self._inside -= 1
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
         """Backward of the scaled loss, with autocast off.
 
@@ -325,6 +326,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             self._penalty_scalers.append(PenaltyScaler(device))
         return self._penalty_scalers[call]
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def step(self, **kwargs: Any) -> None:
         """Unscale and clip the gradients, step if all are finite.
 

@@ -1,7 +1,7 @@
 """Running statistics and the like, kept safe from a skipped window."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from mmamp.compat.torch import (
     non_persistent_buffers,
 )
 
-Slot = tuple[dict[str, Tensor | None], str]
+Slot = tuple[Mapping[str, Tensor | None], str]
 
 
 class BufferGuard:

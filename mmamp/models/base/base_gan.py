@@ -168,6 +168,10 @@ class BaseGAN(BaseModel):
         self._iteration = 0
         self._kept = KeptBatches()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the run that it was trained in out of copies and pickles."""
+        return {**super().__getstate__(), '_scheduled_for': None}
+
     def _build_networks(
         self, role: str, cfg: dict[str, Any] | nn.Module
     ) -> None:

@@ -41,12 +41,18 @@ class Rule:
     of_norm: bool = False
     matched: list[str] = field(default_factory=list)
 
-    def install(self, module: nn.Module) -> None:
-        """Put a module under this rule, or only the norm of its weight."""
+    def install(self, module: nn.Module) -> Island | None:
+        """Put a module under this rule, or only the norm of its weight.
+
+        Returns:
+            Island or None: What the module has become.
+        """
         if self.of_norm:
             float32_spectral_norm(module)
-        else:
-            Island(self.dtype, self.output_dtype, self.clamp).install(module)
+            return None
+        island = Island(self.dtype, self.output_dtype, self.clamp)
+        island.install(module)
+        return island
 
 
 def _norms(label: str) -> Rule:

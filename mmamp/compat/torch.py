@@ -107,6 +107,15 @@ _AUTOCAST = torch.library.Library('aten', 'IMPL')
 """Holds what is replaced: when it goes, so do they."""
 
 
+def times_changed(tensor: Tensor) -> int:
+    """Return how often a tensor's memory was written to in place.
+
+    Args:
+        tensor (Tensor): Those of inference mode do not count.
+    """
+    return 0 if tensor.is_inference() else tensor._version
+
+
 # ---- modules: dicts that are read in every iteration; all releases ----------
 
 

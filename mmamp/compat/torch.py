@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._compile import _disable_dynamo
 from torch.distributed import fsdp
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.utils.parametrizations import _SpectralNorm
@@ -19,6 +20,7 @@ __all__ = [
     'BatchStatistics',
     'FSDPModule',
     'ParametrizedSpectralNorm',
+    'as_it_is',
     'foreach_copy_',
     'foreach_mul_',
     'foreach_norm',
@@ -34,6 +36,12 @@ ParametrizedSpectralNorm = _SpectralNorm
 
 # From 2.6 on; before it, no module is one.
 FSDPModule: Any = getattr(fsdp, 'FSDPModule', ())
+
+as_it_is = _disable_dynamo
+"""Of functions that are not compiled; all releases.
+
+``torch.compiler.disable``, which imports the compiler only when they run.
+"""
 
 # Over many tensors at once; all releases, and torch.optim's own way.
 foreach_norm = torch._foreach_norm

@@ -17,7 +17,7 @@ from mmamp.checkpoint.keys import (
     PENALTY_SCALERS,
     WINDOW,
 )
-from mmamp.compat.torch import skips_by_itself, tree_map
+from mmamp.compat.torch import as_it_is, skips_by_itself, tree_map
 from mmamp.distributed.no_sync import no_sync
 from mmamp.distributed.sharding import is_sharded
 from mmamp.logging.scalars import GRAD_NORM, LOSS_SCALE, SKIPPED_STEPS
@@ -182,7 +182,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
         finally:
             self._inside -= 1
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @as_it_is
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
         """Backward of the scaled loss, with autocast off.
 
@@ -326,7 +326,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             self._penalty_scalers.append(PenaltyScaler(device))
         return self._penalty_scalers[call]
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @as_it_is
     def step(self, **kwargs: Any) -> None:
         """Unscale and clip the gradients, step if all are finite.
 

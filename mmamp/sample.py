@@ -25,6 +25,7 @@ from mmamp.launcher.arguments import build_sample_parser
 from mmamp.launcher.edits import SAMPLE, read_config
 from mmamp.launcher.mistakes import exit_code
 from mmamp.launcher.weights import find_checkpoint, load_weights
+from mmamp.precision.predictions import in_float32
 from mmamp.utils.protocols import Generates, Panels
 from mmamp.visualization import image_grid
 from mmamp.visualization.first_items import first_items
@@ -151,7 +152,7 @@ def _generate(
         images = model.generate(
             noise[i : i + BATCH], part, use_ema=not args.raw
         )
-        parts.append(images.cpu())
+        parts.append(in_float32(images).cpu())
     return torch.cat(parts)
 
 
@@ -226,7 +227,7 @@ def sample_pictures(model: Any, cfg: Config, args: argparse.Namespace) -> None:
     batches = []
     for start in range(0, num, BATCH):
         part = Subset(dataset, range(start, min(start + BATCH, num)))
-        panels = model.panels(first_items(part, len(part)))
+        panels = in_float32(model.panels(first_items(part, len(part))))
         batches.append({name: x.cpu() for name, x in panels.items()})
     panels = {
         name: torch.cat([batch[name] for batch in batches])

@@ -1,12 +1,14 @@
 """What mmamp needs of torch beyond its public names: torch 2.4 to 2.14."""
 
 import sys
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._compile import _disable_dynamo
 from torch.distributed import fsdp
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.module import register_module_buffer_registration_hook
@@ -20,6 +22,7 @@ __all__ = [
     'BatchStatistics',
     'FSDPModule',
     'ParametrizedSpectralNorm',
+    'as_it_is',
     'foreach_copy_',
     'foreach_mul_',
     'foreach_norm',
@@ -35,6 +38,12 @@ ParametrizedSpectralNorm = _SpectralNorm
 
 # From 2.6 on; before it, no module is one.
 FSDPModule: Any = getattr(fsdp, 'FSDPModule', ())
+
+as_it_is = _disable_dynamo
+"""Of functions that are not compiled; all releases.
+
+``torch.compiler.disable``, which imports the compiler only when they run.
+"""
 
 # Over many tensors at once; all releases, and torch.optim's own way.
 foreach_norm = torch._foreach_norm
@@ -75,6 +84,48 @@ def mkldnn_has(dtype: torch.dtype) -> bool:
         return False
 
 
+def replace_autocast(
+    device: str, operators: Iterable[str], kernel: Callable[..., Any]
+) -> None:
+    """Put a kernel in the places of those that autocast has, for good.
+
+    Args:
+        device (str): As in the name of a dispatch key, such as ``'CPU'``.
+        operators (Iterable[str]): Names in ``torch.ops.aten``; those that
+            autocast does not know in this release are left out.
+        kernel (Callable): Called with the operator, its positional arguments
+            and those by keywords.
+    """
+    key = f'Autocast{device}'
+    for name in operators:
+        base, _, overload = name.partition('.')
+        if torch._C._dispatch_has_kernel_for_dispatch_key(
+            f'aten::{name}', key
+        ):
+            op = getattr(getattr(torch.ops.aten, base), overload or 'default')
+            with warnings.catch_warnings():
+                # That it replaces one is what it is for.
+                warnings.simplefilter('ignore')
+                _AUTOCAST.impl(name, _bound(kernel, op), key)
+
+
+def _bound(kernel: Callable[..., Any], op: Any) -> Callable[..., Any]:
+    return lambda *args, **kwargs: kernel(op, args, kwargs)
+
+
+_AUTOCAST = torch.library.Library('aten', 'IMPL')
+"""Holds what is replaced: when it goes, so do they."""
+
+
+def times_changed(tensor: Tensor) -> int:
+    """Return how often a tensor's memory was written to in place.
+
+    Args:
+        tensor (Tensor): Those of inference mode do not count.
+    """
+    return 0 if tensor.is_inference() else tensor._version
+
+
 # ---- modules: dicts that are read in every iteration; all releases ----------
 
 
@@ -88,9 +139,27 @@ def parameters_of(module: nn.Module) -> dict[str, nn.Parameter | None]:
     return module._parameters
 
 
-def buffers_of(module: nn.Module) -> dict[str, Tensor | None]:
-    """Return the buffers that a module itself has."""
+def buffers_of(module: nn.Module) -> Mapping[str, Tensor | None]:
+    """Return the buffers that a module itself has, as they are when asked."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return _ScriptBuffers(module)
     return module._buffers
+
+
+class _ScriptBuffers(Mapping[str, Tensor | None]):
+    """Those of a ``ScriptModule``, whose own mapping has ``items`` alone."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+
+    def __getitem__(self, name: str) -> Tensor | None:
+        return dict(self._module._buffers.items())[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self._module._buffers.items()))
+
+    def __len__(self) -> int:
+        return len(self._module._buffers)
 
 
 def non_persistent_buffers(module: nn.Module) -> set[str]:

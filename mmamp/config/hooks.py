@@ -60,27 +60,30 @@ def add_hooks(cfg: Config) -> None:
 def evaluate_as_trained(cfg: Config) -> None:
     """Have a model that is trained in mixed precision evaluated in it too.
 
+    And have its predictions in float32, also where ``fp16`` of a loop or a
+    ``PrecisionHook`` decides what it computes in.
+
     Args:
         cfg (Config): The config, changed in place.
     """
     loops = [
-        cfg.get(f'{mode}_cfg')
+        cfg.get(f'{mode}_cfg') or {}
         for mode in ('val', 'test')
         if cfg.get(f'{mode}_dataloader') is not None
     ]
     precision = evaluation_precision(cfg)
+    is_mixed = precision is not None and precision.mixed
     hooks = list(cfg.get('custom_hooks') or [])
-    if (
-        precision is None
-        or not precision.mixed
-        or all('fp16' in (loop or {}) for loop in loops)
-        or any(type_name(hook) == 'EvalPrecisionHook' for hook in hooks)
+    present = {type_name(hook) for hook in hooks}
+    is_low = any(loop.get('fp16', is_mixed) for loop in loops)
+    if 'EvalPrecisionHook' in present or not (
+        is_low or (loops and 'PrecisionHook' in present)
     ):
         return
     cfg.custom_hooks = [*hooks, dict(type='mmamp.EvalPrecisionHook')]
     print_log(
         'Added to custom_hooks: EvalPrecisionHook, which evaluates in the '
-        'dtype of training',
+        'dtype of training and hands on predictions in float32',
         logger='current',
     )
 

@@ -1,23 +1,25 @@
 """Modules that run in a dtype of their own."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from types import MethodType
 from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
-from mmamp.compat.torch import forward_pre_hooks, tree_leaves, tree_map
+from mmamp.compat.torch import tree_leaves, tree_map
 
 from .dtypes import casts
 
 
 class Island:
-    """Runs one module in a dtype of its own, by means of forward hooks.
+    """Runs one method of one object, such as ``forward``, in its own dtype.
 
-    It enters its autocast state before anything else of the module's call
-    and leaves it after everything else, an exception included. A deep copy of
-    the module has an island of its own.
+    It takes the place of the method in the object, not in its class, and is
+    plain code around it, which torch compiles, copies, pickles and runs again
+    in a backward pass like any other. A deep copy of the object has an island
+    of its own.
 
     Args:
         dtype (torch.dtype, optional): What the module computes in; float32
@@ -27,6 +29,9 @@ class Island:
             Defaults to None: as computed.
         clamp (float, optional): Outputs are clamped to ``[-clamp, clamp]``.
             Defaults to None.
+
+    Attributes:
+        has_run (bool): Whether the method has been called.
     """
 
     def __init__(
@@ -38,64 +43,33 @@ class Island:
         self.dtype = dtype
         self.output_dtype = output_dtype
         self.clamp = clamp
-        # One entry for each call under way: a module may call itself.
-        self._open: list[tuple[Any, torch.dtype | None]] = []
-        self._handles: list[RemovableHandle] = []
+        self.has_run = False
 
-    def install(self, module: nn.Module) -> None:
-        """Make a module an island."""
-        self._handles = [
-            module.register_forward_pre_hook(
-                self.enter, prepend=True, with_kwargs=True
-            ),
-            module.register_forward_hook(self.leave, always_call=True),
-        ]
-
-    def reinstall(self, module: nn.Module, wrap: Callable[[Any], Any]) -> None:
-        """Put something around what a module's call is made an island by.
-
-        From then on deep copies of the module share this island.
+    def install(self, owner: Any, method: str = 'forward') -> None:
+        """Make an object an island.
 
         Args:
-            module (nn.Module): It is one.
-            wrap (Callable): Such as ``torch.compiler.disable``.
+            owner (Any): A module, also a ``ScriptModule``, or what a module
+                has as a hook.
+            method (str): What of it is run. Defaults to ``'forward'``.
         """
-        for handle in self._handles:
-            handle.remove()
-        before, after = wrap(self.enter), wrap(self.leave)
-        before.__self__ = after.__self__ = self  # for `islands`
-        self._handles = [
-            module.register_forward_pre_hook(
-                before, prepend=True, with_kwargs=True
-            ),
-            module.register_forward_hook(after, always_call=True),
-        ]
+        self._owner, self._method = owner, method
+        # One of its class is looked up there when it is called: copies and
+        # pickles of the object hold nothing but this.
+        given = getattr(owner, method)
+        self._given = None if isinstance(given, MethodType) else given
+        setattr(owner, method, self)
 
-    def enter(
-        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Forward pre-hook: switch the precision, cast the inputs."""
-        first = _first_floating(args, kwargs)
-        context = self._context(module, args, kwargs)
-        if context is not None:
-            context.__enter__()
-        self._open.append((context, None if first is None else first.dtype))
-        if self.dtype is None:
-            return args, kwargs
-        return tree_map(self._cast, args), tree_map(self._cast, kwargs)
-
-    def leave(
-        self, module: nn.Module, args: tuple[Any, ...], output: Any
-    ) -> Any:
-        """Forward hook: switch back, clamp and cast the outputs."""
-        if not self._open:
-            return output  # an earlier pre-hook has failed
-        context, input_dtype = self._open.pop()
-        if context is not None:
-            context.__exit__(None, None, None)
-        dtype = (
-            input_dtype if self.output_dtype == 'input' else self.output_dtype
-        )
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Switch the precision, cast what goes in and what comes out."""
+        self.has_run = True
+        with self._precision(args, kwargs):
+            output = self._call(
+                *tree_map(self._cast, args), **tree_map(self._cast, kwargs)
+            )
+        dtype = self.output_dtype
+        if dtype == 'input':
+            dtype = _first_dtype(args, kwargs)
         if dtype is None and self.clamp is None:
             return output
 
@@ -108,18 +82,20 @@ class Island:
 
         return tree_map(finish, output)
 
-    def _context(
-        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        """Return the autocast state of the module, unless it holds already."""
-        if self.dtype is None:
-            return None
-        device = device_of(module, args, kwargs)
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
+        if self._given is not None:
+            return self._given(*args, **kwargs)
+        function = getattr(type(self._owner), self._method)
+        return function(self._owner, *args, **kwargs)
+
+    def _precision(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> AbstractContextManager[Any]:
+        device = _device(self._owner, args, kwargs)
+        # There is none where nothing is computed, as on 'meta'.
+        if self.dtype is None or not torch.amp.is_autocast_available(device):
+            return nullcontext()
         enabled = casts(self.dtype)
-        if enabled == torch.is_autocast_enabled(device) and (
-            not enabled or torch.get_autocast_dtype(device) is self.dtype
-        ):
-            return None
         return torch.autocast(
             device,
             dtype=self.dtype if enabled else None,
@@ -128,17 +104,28 @@ class Island:
         )
 
     def _cast(self, value: Any) -> Any:
-        if is_floating(value) and value.dtype is not torch.float64:
+        if (
+            self.dtype is not None
+            and is_floating(value)
+            and value.dtype is not torch.float64
+        ):
             return value.to(self.dtype)
         return value
 
 
-def islands(module: nn.Module) -> list[Island]:
-    """Those that are installed in a module itself."""
-    owners = [
-        getattr(hook, '__self__', None) for hook in forward_pre_hooks(module)
-    ]
-    return [owner for owner in owners if isinstance(owner, Island)]
+def islands(owner: Any, method: str = 'forward') -> list[Island]:
+    """Return those that are installed in an object itself, outermost first.
+
+    Args:
+        owner (Any): A module, or a hook.
+        method (str): Of it. Defaults to ``'forward'``.
+    """
+    found = []
+    call = vars(owner).get(method)
+    while isinstance(call, Island):
+        found.append(call)
+        call = call._given
+    return found
 
 
 def is_floating(value: Any) -> TypeGuard[Tensor]:
@@ -146,21 +133,27 @@ def is_floating(value: Any) -> TypeGuard[Tensor]:
     return isinstance(value, Tensor) and value.is_floating_point()
 
 
-def _first_floating(
+def _first_dtype(
     args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Tensor | None:
-    """Return the first floating tensor among arguments, in containers too."""
+) -> torch.dtype | None:
+    """Return that of the first floating argument, in containers too."""
     for value in tree_leaves((args, kwargs)):
         if is_floating(value):
-            return value
+            return value.dtype
     return None
 
 
-def device_of(
-    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> str:
-    """Return the type of the device that a module computes on."""
-    for value in (*module.parameters(), *tree_leaves((args, kwargs))):
-        if isinstance(value, Tensor):
-            return value.device.type
+def _device(owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Return the type of the device that a call computes on."""
+    for value in _tensors((owner, *tree_leaves((args, kwargs)))):
+        return value.device.type
     return 'cpu'
+
+
+def _tensors(values: tuple[Any, ...]) -> Iterator[Tensor]:
+    """Yield tensors, and what modules have as parameters."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, nn.Module):
+            yield from value.parameters()

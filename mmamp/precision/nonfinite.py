@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from mmamp.utils.modules import named_modules
@@ -22,7 +23,9 @@ class Finding:
         backward (bool): Whether it is a gradient.
         cause (str): ``'overflow'``: finite in float32; ``'nan'``: not finite
             in float32 either; ``'sharded'``: nobody can tell, since FSDP2
-            has the module's parameters on other ranks; ``'parameter'``: a
+            has the module's parameters on other ranks; ``'overwritten'``: nor
+            can anybody, since its input was changed in place after it had
+            run; ``'parameter'``: a
             parameter or buffer is not finite; ``'data'``: the input of the
             first module is not; ``'between'``: made by code outside of
             modules.
@@ -50,10 +53,13 @@ class NonFiniteTracer:
     """Watches every module of a model for the first non-finite value.
 
     Uses forward hooks and tensor hooks, which in-place operations do not
-    disturb. While it is attached each module waits for the device.
+    disturb. While it is attached each module waits for the device; of memory
+    it takes little: activations that a backward pass would not have kept, and
+    gradients until those of the inputs behind them are there.
 
     Args:
-        model (nn.Module): Frozen networks in it are watched too.
+        model (nn.Module): Frozen networks in it are watched too; a
+            ``ScriptModule`` is part of the module that holds it.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -76,6 +82,8 @@ class NonFiniteTracer:
     def attach(self) -> None:
         """Begin to watch."""
         for module, name in self._names.items():
+            if isinstance(module, torch.jit.ScriptModule):
+                continue  # which has no hooks
             self._handles += [
                 module.register_forward_pre_hook(
                     self._before, with_kwargs=True
@@ -123,6 +131,7 @@ class NonFiniteTracer:
         if self._is_busy or self.finding is not None:
             return
         call = self._stack.pop()
+        call.settle()
         outputs = floating(output)
         if all(is_finite(tensor) for tensor in outputs):
             self._last = call.name
@@ -166,6 +175,7 @@ class NonFiniteTracer:
             tensor.register_hook(lambda grad: self._gradient(key, grad))
         if taker is not None:
             self._takers[key].append(taker)
+            taker.sought.add(key)
         if maker is not None:
             # Of a nest of modules with one output the innermost made it.
             self._makers.setdefault(key, maker)
@@ -181,22 +191,29 @@ class NonFiniteTracer:
     ) -> Callable[[Tensor], None]:
         def hook(grad: Tensor) -> None:
             if self._is_looking(grad):
-                call.grad_outputs[index] = grad.detach()
+                call.add_gradient(index, grad)
 
         return hook
 
     def _gradient(self, key: Any, grad: Tensor) -> None:
-        if not self._is_looking(grad) or is_finite(grad):
+        if not self._is_looking(grad):
+            return
+        if is_finite(grad):
+            for call in self._takers[key]:
+                call.is_settled(key)
             return
         takers = [call for call in self._takers[key] if call.grad_outputs]
         # The innermost comes last; of several, one whose own pass shows it.
         takers.reverse()
         for call in takers:
-            if can_run(call.module) and not self._run_again(
+            if _can_run(call) and not self._run_again(
                 call.backward_is_finite, False
             ):
                 self._found(call, backward=True)
                 return
+        if untried := [call for call in takers if not _can_run(call)]:
+            self._found(untried[0], backward=True)
+            return
         maker = self._makers.get(key)
         after = maker.name if maker is not None else ''
         before = takers[0].name if takers else ''
@@ -219,21 +236,24 @@ class NonFiniteTracer:
         self, name: str, module: nn.Module, key: str
     ) -> Callable[[Tensor], None]:
         def hook(grad: Tensor) -> None:
-            if not self._is_looking(grad) or is_finite(grad):
+            if not self._is_looking(grad):
                 return
             calls = [
                 call
                 for call in self._makers.values()
                 if call.module is module and call.grad_outputs
             ]
-            if calls:
+            if is_finite(grad):
+                for call in calls:
+                    call.is_settled(key)
+            elif calls:
                 self._found(calls[-1], backward=True, param=key)
-                return
-            text = (
-                f'the gradient of {key!r} of {_describe(name, module)} is '
-                'not finite'
-            )
-            self.finding = Finding(name, True, 'between', text)
+            else:
+                text = (
+                    f'the gradient of {key!r} of {_describe(name, module)} '
+                    'is not finite'
+                )
+                self.finding = Finding(name, True, 'between', text)
 
         return hook
 
@@ -267,13 +287,17 @@ class NonFiniteTracer:
             text = f'{where}: {bad} is not finite, and so {what} is not'
             self.finding = Finding(call.name, backward, 'parameter', text)
             return
-        if not can_run(call.module):
+        if not _can_run(call):
+            cause, why = (
+                ('overwritten', 'its input has been changed in place since')
+                if can_run(call.module)
+                else ('sharded', 'its parameters are on other ranks')
+            )
             text = (
                 f'{where}: {given}, {what} is not; whether it would be in '
-                'float32 cannot be tried, since its parameters are on other '
-                'ranks'
+                f'float32 cannot be tried, since {why}'
             )
-            self.finding = Finding(call.name, backward, 'sharded', text)
+            self.finding = Finding(call.name, backward, cause, text)
             return
         is_finite = (
             self._run_again(call.backward_is_finite, True)
@@ -293,6 +317,10 @@ class NonFiniteTracer:
                 'or a root of what may be 0, an exp of what may be large'
             )
             self.finding = Finding(call.name, backward, 'nan', text)
+
+
+def _can_run(call: ModuleCall) -> bool:
+    return can_run(call.module) and call.is_intact
 
 
 def _describe(name: str, module: nn.Module) -> str:

@@ -38,22 +38,21 @@ class Rule:
     dtype: torch.dtype | None = torch.float32
     output_dtype: torch.dtype | str | None = None
     clamp: float | None = None
+    of_norm: bool = False
     matched: list[str] = field(default_factory=list)
-    beside_others = False
 
-    def install(self, module: nn.Module) -> None:
-        """Put a module under this rule."""
-        Island(self.dtype, self.output_dtype, self.clamp).install(module)
+    def install(self, module: nn.Module) -> Island | None:
+        """Put a module under this rule, or only the norm of its weight.
 
-
-class SpectralNormRule(Rule):
-    """Puts the estimation of the norm into float32, not the layer."""
-
-    beside_others = True
-
-    def install(self, module: nn.Module) -> None:
-        """Put a module under this rule, unless the optimizer has already."""
-        float32_spectral_norm(module)
+        Returns:
+            Island or None: What the module has become.
+        """
+        if self.of_norm:
+            float32_spectral_norm(module)
+            return None
+        island = Island(self.dtype, self.output_dtype, self.clamp)
+        island.install(module)
+        return island
 
 
 def _norms(label: str) -> Rule:
@@ -63,8 +62,10 @@ def _norms(label: str) -> Rule:
 RULE_SETS: dict[str, Callable[[], Rule]] = {
     'normalization': lambda: _norms('normalization'),
     'normalisation': lambda: _norms('normalisation'),
-    'spectral_norm': lambda: SpectralNormRule(
-        'spectral_norm', lambda name, module: is_spectral_norm(module)
+    'spectral_norm': lambda: Rule(
+        'spectral_norm',
+        lambda name, module: is_spectral_norm(module),
+        of_norm=True,
     ),
     'to_rgb': lambda: Rule('to_rgb', _is_to_rgb),
 }

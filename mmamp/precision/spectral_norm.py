@@ -8,29 +8,24 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 
 from mmamp.compat.torch import ParametrizedSpectralNorm, forward_pre_hooks
 
-from .islands import Island, device_of, islands
-
-
-class _Float32SpectralNorm(SpectralNorm):
-    """The pre-hook of ``torch.nn.utils.spectral_norm``, out of autocast."""
-
-    def __call__(self, module: nn.Module, inputs: Any) -> None:
-        """Normalise the weight."""
-        with torch.autocast(device_of(module, (), {}), enabled=False):
-            super().__call__(module, inputs)
+from .islands import Island, islands
 
 
 def is_spectral_norm(module: nn.Module) -> bool:
     """Tell whether torch's spectral norm, of either kind, runs in a module."""
-    return isinstance(module, ParametrizedSpectralNorm) or bool(
-        _old_norms(module)
-    )
+    return bool(_estimates(module))
 
 
-def _old_norms(module: nn.Module) -> list[SpectralNorm]:
-    """Those of ``torch.nn.utils.spectral_norm``, which are pre-hooks."""
-    hooks = forward_pre_hooks(module)
-    return [hook for hook in hooks if isinstance(hook, SpectralNorm)]
+def _estimates(module: nn.Module) -> list[tuple[Any, str]]:
+    """Return what estimates a norm there, and by which method."""
+    if isinstance(module, ParametrizedSpectralNorm):
+        return [(module, 'forward')]
+    # Those of `torch.nn.utils.spectral_norm` are pre-hooks.
+    return [
+        (hook, 'compute_weight')
+        for hook in forward_pre_hooks(module)
+        if isinstance(hook, SpectralNorm)
+    ]
 
 
 def protect_spectral_norm(model: nn.Module) -> list[str]:
@@ -45,29 +40,24 @@ def protect_spectral_norm(model: nn.Module) -> list[str]:
     Returns:
         list[str]: Names of the modules that were not protected before.
     """
-    found = []
-    for name, module in model.named_modules():
-        if is_spectral_norm(module) and float32_spectral_norm(module):
-            found.append(name)
-    return found
+    return [
+        name
+        for name, module in model.named_modules()
+        if float32_spectral_norm(module)
+    ]
 
 
 def float32_spectral_norm(module: nn.Module) -> bool:
-    """Make the spectral norm in a module a float32 island.
+    """Make a float32 island of what estimates a norm in a module, if any.
 
     Returns:
-        bool: Whether it was none before.
+        bool: Whether there was one that was no such island before.
     """
-    if isinstance(module, ParametrizedSpectralNorm):
-        if any(i.dtype is torch.float32 for i in islands(module)):
-            return False
-        Island(torch.float32).install(module)
-        return True
     unsafe = [
-        norm
-        for norm in _old_norms(module)
-        if not isinstance(norm, _Float32SpectralNorm)
+        (owner, method)
+        for owner, method in _estimates(module)
+        if not any(x.dtype is torch.float32 for x in islands(owner, method))
     ]
-    for norm in unsafe:
-        norm.__class__ = _Float32SpectralNorm
+    for owner, method in unsafe:
+        Island(torch.float32).install(owner, method)
     return bool(unsafe)

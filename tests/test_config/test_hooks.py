@@ -13,6 +13,7 @@ class StateHook(Hook):
     pass
 
 
+RULES = dict(type='mmamp.PrecisionHook', rules=['normalization'])
 ALL_BUT_STATE = [name for name in HOOKS if name != 'StateHook']
 
 
@@ -132,11 +133,26 @@ class TestEvaluateAsTrained:
             (dict(), {}),
             (amp(), dict(val_dataloader=None)),
             (amp(), dict(val_cfg=dict(fp16=False))),
+            (amp(), dict(val_dataloader=None, custom_hooks=[RULES])),
         ],
-        ids=['plain', 'kept', 'generator', 'none', 'no val', 'set'],
+        ids=['plain', 'kept', 'generator', 'none', 'no val', 'set', 'rules'],
     )
     def test_nothing_to_add(self, wrapper, kwargs, mm_log):
         cfg = self.cfg(wrapper, **kwargs)
         evaluate_as_trained(cfg)
-        assert 'custom_hooks' not in cfg
+        assert cfg.get('custom_hooks') == kwargs.get('custom_hooks')
         assert not mm_log()
+
+    @pytest.mark.parametrize(
+        ('wrapper', 'kwargs'),
+        [
+            (dict(optimizer=dict()), dict(val_cfg=dict(fp16=True))),
+            (amp(), dict(val_cfg=dict(fp16=True))),
+            (amp(dtype='float32'), dict(custom_hooks=[RULES])),
+        ],
+        ids=['fp16', 'both', 'rules'],
+    )
+    def test_for_the_predictions_alone(self, wrapper, kwargs):
+        cfg = self.cfg(wrapper, **kwargs)
+        evaluate_as_trained(cfg)
+        assert cfg.custom_hooks[-1] == dict(type='mmamp.EvalPrecisionHook')

@@ -2,8 +2,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
-from mmamp.precision.autocast import autocast, autocast_off
+from mmamp.precision.autocast import autocast, autocast_off, in_backward
 
 LOW = [torch.bfloat16, torch.float16]
 
@@ -51,3 +52,40 @@ class TestNormalize:
         assert torch.isfinite(out).all()
         if value > 1e-6:
             assert torch.isfinite(x.grad).all()
+
+    @pytest.mark.parametrize('scale', [1.0, 32768.0])
+    def test_a_zero_vector_has_no_gradient(self, scale):
+        x = torch.zeros(2, 8).half().requires_grad_()
+        with autocast('cpu', torch.float16):
+            out = F.normalize(input=x)
+        (out.float().sum() * scale).backward()
+        assert not x.grad.any()
+
+    def test_a_large_eps_is_heeded(self):
+        x = torch.zeros(2, 8).half().requires_grad_()
+        with autocast('cpu', torch.float16):
+            F.normalize(x, eps=0.5).float().sum().backward()
+        assert torch.equal(x.grad, torch.full_like(x, 2))
+
+    @pytest.mark.parametrize('reentrant', [False, True])
+    def test_run_again_in_the_backward_pass(self, reentrant):
+        layer = nn.Linear(4, 4, bias=False)
+
+        def forward(x):
+            return F.normalize(layer(x))
+
+        x = torch.zeros(2, 4, requires_grad=True)
+        with autocast('cpu', torch.float16):
+            out = checkpoint(forward, x, use_reentrant=reentrant)
+            loss = out.float().square().sum()
+        with in_backward('cpu', torch.float16):
+            loss.backward()
+        assert torch.isfinite(layer.weight.grad).all()
+
+    def test_it_is_torchs_own_again(self):
+        before = F.normalize
+        with autocast('cpu', torch.float16):
+            assert F.normalize is not before
+            x = torch.randn(2, 4)
+            assert torch.equal(F.normalize(x), before(x))
+        assert F.normalize is before

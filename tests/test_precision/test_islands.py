@@ -1,10 +1,12 @@
 import copy
+import pickle
 
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
-from mmamp.precision.islands import Island
+from mmamp.precision.islands import Island, islands
 
 
 class Spy(nn.Module):
@@ -57,16 +59,19 @@ class TestIsland:
     def test_the_device_of_any_input_decides(self, given, monkeypatch):
         """Lists of feature maps, indices of an embedding."""
         seen = []
-        original = torch.is_autocast_enabled
 
         def watched(device):
             seen.append(device)
-            return original('cpu')
+            return False
 
-        monkeypatch.setattr(torch, 'is_autocast_enabled', watched)
+        monkeypatch.setattr(torch.amp, 'is_autocast_available', watched)
         module = install(nn.Identity(), torch.float32)
         module(given)
-        assert set(seen) == {'meta'}
+        assert seen == ['meta']
+
+    def test_where_there_is_no_autocast(self):
+        layer = install(nn.Linear(2, 2, device='meta'), torch.bfloat16)
+        assert layer(torch.ones(1, 2, device='meta')).is_meta
 
     def test_keywords_nests_and_other_types(self):
         class Net(nn.Module):
@@ -140,10 +145,7 @@ class TestIsland:
             twin(torch.ones(1, dtype=torch.bfloat16))
         assert twin.seen == [(torch.float32, False)]
         assert spy.seen == []
-        (first,), (second,) = (
-            [h.__self__ for h in m._forward_hooks.values()]
-            for m in (spy, twin)
-        )
+        (first,), (second,) = islands(spy), islands(twin)
         assert first is not second
         assert spy.state_dict() == {}
 
@@ -165,3 +167,72 @@ class TestIsland:
         expected.float().sum().backward()
         for p, q in zip(net.parameters(), twin.parameters(), strict=True):
             assert torch.equal(p.grad, q.grad)
+
+    def test_two_on_one_module(self):
+        spy = install(Spy(), torch.float32)
+        install(spy, None, torch.bfloat16, clamp=0.5)
+        outer, inner = islands(spy)
+        assert (outer.clamp, inner.dtype) == (0.5, torch.float32)
+        with low():
+            out = spy(torch.ones(1))
+        assert spy.seen == [(torch.float32, False)]
+        assert (out.dtype, out.item()) == (torch.bfloat16, 0.5)
+
+    def test_called_without_its_hooks(self):
+        """`self.forward(x)`, as heads of toolboxes call it."""
+        spy = install(Spy(), torch.float32)
+        with low():
+            spy.forward(torch.ones(1, dtype=torch.bfloat16))
+        assert spy.seen == [(torch.float32, False)]
+
+    def test_pickled(self):
+        net = nn.Sequential(nn.Linear(2, 2))
+        install(net[0], torch.float32, torch.bfloat16)
+        twin = pickle.loads(pickle.dumps(net))
+        assert islands(twin[0])[0] is not islands(net[0])[0]
+        nn.init.zeros_(net[0].weight)
+        x = torch.ones(1, 2)
+        out = twin(x)
+        assert out.dtype is torch.bfloat16
+        assert not torch.equal(out, net(x))
+
+    def test_a_scripted_module(self):
+        net = torch.jit.script(nn.Linear(2, 2))
+        install(net, torch.float32)
+        with low():
+            assert net(torch.ones(1, 2)).dtype is torch.float32
+        assert islands(net)[0].has_run
+
+    @pytest.mark.parametrize('reentrant', [False, True])
+    def test_run_again_in_the_backward_pass(self, reentrant):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+        install(net[2], torch.float32, torch.bfloat16)
+        x = torch.randn(3, 4, requires_grad=True)
+        found = []
+        for forward in (
+            net,
+            lambda x: checkpoint(net, x, use_reentrant=reentrant),
+        ):
+            net.zero_grad()
+            with low():
+                out = forward(x)
+            out.float().sum().backward()
+            found.append([p.grad for p in net.parameters()])
+        for a, b in zip(*found, strict=True):
+            assert torch.equal(a, b)
+
+    @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, None])
+    def test_compiled_in_one_graph(self, dtype):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+        compiled = torch.compile(net, backend='aot_eager', fullgraph=True)
+        install(net[2], dtype, 'input', clamp=0.5)
+        x = torch.randn(3, 4)
+        try:
+            with low():
+                expected, found = net(x), compiled(x)
+        finally:
+            torch._dynamo.reset()
+        assert found.dtype is torch.bfloat16
+        assert torch.equal(found, expected)

@@ -1,6 +1,7 @@
 """The tracer names the module that a fault was planted in."""
 
 import re
+from collections import OrderedDict
 
 import pytest
 import torch
@@ -242,3 +243,106 @@ def test_a_module_called_twice():
     torch.manual_seed(0)
     finding = trace(Net())
     assert (finding.module, finding.cause) == ('scale', 'overflow')
+
+
+@pytest.mark.parametrize('calls', [1, 2, 3])
+def test_batch_norm_called_before_one_backward_pass(calls):
+    """D(real) and D(fake): running it again must not touch its buffers."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), Amplify())
+    tracer = NonFiniteTracer(net)
+    tracer.attach()
+    with torch.autocast('cpu', dtype=torch.float16):
+        loss = sum(net(torch.randn(4, 4)).float().sum() for _ in range(calls))
+    before = [x.clone() for x in net.buffers()]
+    (loss * 8192).backward()
+    assert tracer.finding.module == '2'
+    for now, then in zip(net.buffers(), before, strict=True):
+        assert torch.equal(now, then)
+
+
+@pytest.mark.parametrize('trains', [False, True])
+@pytest.mark.parametrize(('factor', 'found'), [(1.0, None), (1e6, 'judge')])
+def test_a_scripted_module_is_part_of_its_owner(trains, factor, found):
+    class Judge(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = torch.jit.script(
+                nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).train(trains)
+            )
+
+        def forward(self, x):
+            return self.net(x) * factor
+
+    net = nn.Sequential(OrderedDict(a=nn.Linear(4, 4), judge=Judge()))
+    finding = trace(net, torch.randn(4, 4))
+    assert (finding and finding.module) == found
+
+
+def held_by(tracer):
+    """Bytes of tensors that a tracer alone keeps alive, by their memory."""
+    calls = {
+        id(call): call
+        for calls in (tracer._makers.values(), *tracer._takers.values())
+        for call in calls
+    }
+    kept = [x for call in calls.values() for x in call._inputs()]
+    grads = [x for call in calls.values() for x in call.grad_outputs.values()]
+    assert all(x._copy is None for x in kept)
+    return {
+        x.untyped_storage().data_ptr(): x.untyped_storage().nbytes()
+        for x in [*(k._tensor for k in kept), *grads]
+    }
+
+
+def test_little_memory_is_held():
+    """Beside what the backward pass needs itself."""
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.main = nn.Sequential(
+                nn.Conv2d(4, 4, 3, padding=1),
+                nn.BatchNorm2d(4),
+                nn.ReLU(),
+                nn.Conv2d(4, 4, 3, padding=1),
+            )
+
+        def forward(self, x):
+            return x + self.main(x)
+
+    net = nn.Sequential(nn.Sequential(Block(), Block()), Block())
+    saved = {}
+
+    def note(x):
+        saved[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+        return x
+
+    tracer = NonFiniteTracer(net)
+    tracer.attach()
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+        loss = net(torch.randn(2, 4, 8, 8)).sum()
+    held = held_by(tracer)
+    beside = sum(n for at, n in held.items() if at not in saved)
+    assert beside <= sum(saved.values()) / 2
+    loss.backward()
+    assert set(held_by(tracer)) <= set(held)  # no gradient is left
+    assert tracer.finding is None
+
+
+def test_an_input_that_was_overwritten_later():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale, self.end = Amplify(), nn.Linear(4, 1)
+
+        def forward(self, x):
+            x = x * 1.0
+            out = self.scale(x)
+            x.zero_()
+            return self.end(out)
+
+    net = nn.Sequential(nn.Linear(4, 4), Net())
+    finding = trace(net, scale=1e4)
+    assert (finding.module, finding.cause) == ('1.scale', 'overwritten')
+    assert 'its input has been changed in place' in finding.text

@@ -3,7 +3,12 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations, spectral_norm
+from torch.nn.utils import (
+    parametrizations,
+    remove_spectral_norm,
+    spectral_norm,
+)
+from torch.nn.utils.spectral_norm import SpectralNorm
 
 from mmamp import AmpOptimWrapper
 from mmamp.precision.islands import Island, islands
@@ -74,25 +79,20 @@ class TestSpectralNorm:
         assert not any(seen)
 
     @pytest.mark.parametrize('dtype', [None, torch.bfloat16])
-    def test_beside_a_rule_for_the_layer(self, dtype):
+    def test_beside_a_rule_for_the_layer(self, dtype, monkeypatch):
         """A clamp, or a precision: neither is for the norm."""
         torch.manual_seed(0)
         layer = spectral_norm(nn.Linear(4, 4))
         install(layer, dtype, clamp=0.01)
-        seen = []
         assert protect_spectral_norm(nn.Sequential(layer)) == ['0']
-        (hook,) = [
-            h
-            for h in layer._forward_pre_hooks.values()
-            if hasattr(h, 'compute_weight')
-        ]
-        original = hook.compute_weight
+        seen = []
+        original = SpectralNorm.compute_weight
 
         def watched(*args, **kwargs):
             seen.append(torch.is_autocast_enabled('cpu'))
             return original(*args, **kwargs)
 
-        hook.compute_weight = watched
+        monkeypatch.setattr(SpectralNorm, 'compute_weight', watched)
         with low():
             out = layer(torch.ones(1, 4))
         assert seen == [False]
@@ -115,3 +115,36 @@ class TestSpectralNorm:
         with wrapper.optim_context(net):
             net(torch.ones(1, 2))
         assert not islands(net[0])
+
+
+def test_a_protected_norm_can_be_taken_off():
+    layer = spectral_norm(nn.Linear(4, 4))
+    protect_spectral_norm(layer)
+    layer.eval()
+    x = torch.ones(1, 4)
+    expected = layer(x)
+    remove_spectral_norm(layer)
+    torch.testing.assert_close(layer(x), expected)
+    assert not list(layer.named_buffers())
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_compiled_before_it_was_protected(kind):
+    """As MMEngine's `compile` and a user's own loop have it."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 4), KINDS[kind](nn.Linear(4, 2)))
+    twin = copy.deepcopy(net)
+    wrapper = AmpOptimWrapper(
+        torch.optim.SGD(net.parameters(), lr=0.1), dtype='bfloat16'
+    )
+    compiled = torch.compile(net, backend='aot_eager', fullgraph=True)
+    protect_spectral_norm(twin)
+    x = torch.randn(3, 4)
+    try:
+        with wrapper.optim_context(net):
+            loss = compiled(x).float().square().mean()
+            expected = twin(x).float().square().mean()
+        wrapper.update_params(loss)
+    finally:
+        torch._dynamo.reset()
+    assert torch.equal(loss, expected)

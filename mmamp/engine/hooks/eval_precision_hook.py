@@ -1,7 +1,9 @@
 """Evaluation in the precision of training."""
 
+from contextlib import ExitStack
 from typing import Any
 
+import torch
 from mmengine.hooks import Hook
 from torch import nn
 
@@ -10,6 +12,7 @@ from mmamp.logging.once import LogOnce
 from mmamp.precision.autocast import autocast
 from mmamp.precision.dtypes import casts, resolve_dtype
 from mmamp.precision.names import FULL, name_of
+from mmamp.precision.predictions import in_float32
 from mmamp.registry import HOOKS
 from mmamp.utils.modules import unwrap
 
@@ -22,8 +25,14 @@ class EvalPrecisionHook(Hook):
 
     MMEngine's loops know one low precision for each device, and only where
     ``val_cfg`` or ``test_cfg`` asks for it by ``fp16=True``. Where they have
-    the key ``fp16``, True or False, that is left alone. mmamp's launcher adds
-    this hook where a network is trained in mixed precision.
+    the key ``fp16``, True or False, that is left alone.
+
+    Whatever the model computes in, what its ``val_step`` and ``test_step``
+    return is in float32 when metrics and visualizers get it: tensors,
+    containers and ``BaseDataElement`` alike.
+
+    mmamp's launcher adds this hook where a network is trained or evaluated in
+    mixed precision, as a whole or by a ``PrecisionHook``.
 
     Args:
         dtype (str, optional): ``'float16'``, ``'bfloat16'``, ``'float32'`` or
@@ -40,7 +49,7 @@ class EvalPrecisionHook(Hook):
 
     def __init__(self, dtype: str | None = None) -> None:
         self.dtype = dtype
-        self._handles: list[Any] = []
+        self._undo = ExitStack()
         self._open: list[Any] = []
         self._log_once = LogOnce()
 
@@ -50,7 +59,7 @@ class EvalPrecisionHook(Hook):
 
     def after_val(self, runner: Any) -> None:
         """Switch back."""
-        self._end()
+        self._undo.close()
 
     def before_test(self, runner: Any) -> None:
         """Switch over."""
@@ -58,9 +67,11 @@ class EvalPrecisionHook(Hook):
 
     def after_test(self, runner: Any) -> None:
         """Switch back."""
-        self._end()
+        self._undo.close()
 
     def _begin(self, runner: Any, mode: str) -> None:
+        self._undo.close()  # an evaluation that was broken off
+        self._convert(runner.model, f'{mode}_step')
         key = _LOOPS[mode]
         if 'fp16' in (runner.cfg.get(key) or {}):
             self._say(mode, f'as {key}.fp16 says')
@@ -69,8 +80,25 @@ class EvalPrecisionHook(Hook):
         device = next(model.parameters()).device.type
         dtype = resolve_dtype(self._wanted(runner.cfg), device)
         self._say(mode, f'{name_of(dtype)} on {device}')
-        if not casts(dtype):
-            return
+        if casts(dtype):
+            self._cast(model, device, dtype)
+
+    def _convert(self, model: nn.Module, step: str) -> None:
+        """Have a step of a model return float32, in place of its own."""
+        own = vars(model).get(step)
+        predict = getattr(model, step)
+
+        def predict_in_float32(data: Any) -> Any:
+            return in_float32(predict(data))
+
+        setattr(model, step, predict_in_float32)
+        if own is None:
+            self._undo.callback(delattr, model, step)
+        else:
+            self._undo.callback(setattr, model, step, own)
+
+    def _cast(self, model: nn.Module, device: str, dtype: torch.dtype) -> None:
+        """Run a model under autocast."""
 
         def enter(module: nn.Module, args: Any) -> None:
             context = autocast(device, dtype)
@@ -81,10 +109,11 @@ class EvalPrecisionHook(Hook):
             if self._open:
                 self._open.pop().__exit__(None, None, None)
 
-        self._handles = [
+        for handle in (
             model.register_forward_pre_hook(enter),
             model.register_forward_hook(leave, always_call=True),
-        ]
+        ):
+            self._undo.callback(handle.remove)
 
     def _wanted(self, cfg: Any) -> str | None:
         """Return the dtype; None is PyTorch's default for the device."""
@@ -94,11 +123,6 @@ class EvalPrecisionHook(Hook):
         if precision is None or not precision.mixed:
             return FULL
         return precision.dtype
-
-    def _end(self) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles = []
 
     def _say(self, mode: str, what: str) -> None:
         name = dict(val='Validation', test='Test')[mode]

@@ -3,7 +3,8 @@
 import difflib
 import io
 import logging
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from mmamp.precision.bypassed import Bypass, BypassedIslands
 from mmamp.precision.dtypes import is_narrow
 from mmamp.precision.names import name_of
 from mmamp.precision.rules import Rule, parse_rule
@@ -21,6 +23,9 @@ from mmamp.utils.modules import named_modules
 from mmamp.utils.protocols import Scaling, ShardsInDtype
 
 from .runner_access import named_wrappers, strategy_of
+
+WATCHED = 100
+"""Iterations in which rules are watched: networks are trained in turns."""
 
 
 @HOOKS.register_module()
@@ -78,6 +83,7 @@ class PrecisionHook(Hook):
             raise ValueError('rules must not be empty')
         self.rules = [parse_rule(rule) for rule in rules]
         self._is_installed = False
+        self._watch_left = WATCHED
 
     def before_run(self, runner: Any) -> None:
         """Install the rules, once, and log what they matched."""
@@ -95,7 +101,7 @@ class PrecisionHook(Hook):
                 "has not rounded: strategy=dict(type='mmamp.FSDP2Strategy', "
                 "param_dtype='float32')"
             )
-        modules = list(named_modules(runner.model))
+        modules = _changeable(named_modules(runner.model))
         chosen = [
             (rule, names[0], module)
             for names, module in modules
@@ -105,10 +111,52 @@ class PrecisionHook(Hook):
             rule.matched = [name for r, name, _ in chosen if r is rule]
             if not rule.matched:
                 _check_shadowed(rule, modules)
-        for rule, _, module in chosen:
-            rule.install(module)
+        islands = {}
+        for rule, name, module in chosen:
+            if island := rule.install(module):
+                islands[name] = island
+        self._bypassed = BypassedIslands(
+            {names[0]: module for names, module in modules}, islands
+        )
         print_log(_table(self.rules), logger='current')
         self._check_surroundings(runner)
+
+    def before_train(self, runner: Any) -> None:
+        """Begin to watch whether the rules' modules are called."""
+        self._bypassed.watch()
+
+    def after_train_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict[str, Any] | None = None,
+    ) -> None:
+        """Tell of rules whose modules are trained, but never called."""
+        if not self._watch_left:
+            return
+        self._watch_left -= 1
+        by_rule = defaultdict(list)
+        for bypass in self._bypassed.found():
+            (rule,) = (
+                r
+                for r in self.rules
+                if bypass.name in r.matched and not r.of_norm
+            )
+            by_rule[rule.label, bypass.by_weights].append(bypass)
+        for (label, _), bypasses in by_rule.items():
+            print_log(
+                _without_effect(label, bypasses),
+                logger='current',
+                level=logging.WARNING,
+            )
+        if self._bypassed.is_done or not self._watch_left:
+            self._watch_left = 0
+            self._bypassed.stop()
+
+    def after_train(self, runner: Any) -> None:
+        """Watch no more."""
+        self._bypassed.stop()
 
     def _rules_for(self, names: list[str], module: nn.Module) -> list[Rule]:
         """Return the rule of a module, and that of the norm of its weight."""
@@ -117,8 +165,8 @@ class PrecisionHook(Hook):
             for rule in self.rules
             if any(rule.matches(name, module) for name in names)
         ]
-        first = [rule for rule in found if not rule.beside_others][:1]
-        return first + [rule for rule in found if rule.beside_others][:1]
+        first = [rule for rule in found if not rule.of_norm][:1]
+        return first + [rule for rule in found if rule.of_norm][:1]
 
     def _check_surroundings(self, runner: Any) -> None:
         """float16 islands need a loss scale; float32 ones low precision."""
@@ -152,6 +200,40 @@ class PrecisionHook(Hook):
                 'anyway, as everything is in this run (no --amp)',
                 logger='current',
             )
+
+
+def _changeable(
+    modules: Iterable[tuple[list[str], nn.Module]],
+) -> list[tuple[list[str], nn.Module]]:
+    """Return modules without those inside of a ``ScriptModule``.
+
+    It runs without Python; the whole of it may be under a rule.
+    """
+    found = []
+    scripted: tuple[str, ...] = ()
+    for names, module in modules:
+        if scripted and names[0].startswith(scripted):
+            continue
+        if isinstance(module, torch.jit.ScriptModule):
+            scripted += (f'{names[0]}.',)
+        found.append((names, module))
+    return found
+
+
+def _without_effect(label: str, bypasses: list[Bypass]) -> str:
+    """Say of a rule that it does nothing, and what to name instead."""
+    first = bypasses[0]
+    more = f' and {len(bypasses) - 1} more' if len(bypasses) > 1 else ''
+    why, instead = (
+        ('code outside of it uses its weights', 'whose code does')
+        if first.by_weights
+        else ('only what is inside of it was', 'there')
+    )
+    return (
+        f'PrecisionHook: rule {label!r} does nothing for {first.name!r}'
+        f'{more}: it is trained, but its forward was not called; {why}. Name '
+        f'the modules {instead}, such as dict(pattern={first.pattern!r})'
+    )
 
 
 def _check_shadowed(rule: Rule, modules: list[Any]) -> None:

@@ -17,7 +17,11 @@ from mmamp.utils.protocols import SavesNow
 
 from .runner_access import save_this_iteration
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ('SIGTERM', 'SIGUSR1')
+    if hasattr(signal, name)  # Windows has no second one
+)
 
 
 @HOOKS.register_module()

@@ -8,6 +8,7 @@ from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import Hook
 
 from mmamp.distributed.sharding import sharded_modules
+from mmamp.precision.predictions import in_float32
 from mmamp.registry import HOOKS
 from mmamp.utils.checks import check_int
 from mmamp.utils.modules import unwrap
@@ -92,7 +93,7 @@ class SampleHook(Hook):
             # A generator that is sharded runs on all ranks or on none.
             if not (is_main_process() or sharded_modules(runner.model)):
                 return
-            panels = self._panels(unwrap(runner.model))
+            panels = in_float32(self._panels(unwrap(runner.model)))
             if is_main_process():
                 runner.visualizer.add_image(
                     'samples',

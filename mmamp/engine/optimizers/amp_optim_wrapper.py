@@ -22,12 +22,12 @@ from mmamp.checkpoint.keys import (
     PENALTY_SCALERS,
     WINDOW,
 )
-from mmamp.compat.torch import skips_by_itself, tree_map
+from mmamp.compat.torch import as_it_is, skips_by_itself, tree_map
 from mmamp.distributed.no_sync import no_sync
 from mmamp.distributed.sharding import is_sharded
 from mmamp.logging.scalar_history import add_scalar
 from mmamp.logging.scalars import GRAD_NORM, LOSS_SCALE, SKIPPED_STEPS
-from mmamp.precision.autocast import autocast, autocast_off
+from mmamp.precision.autocast import autocast, autocast_off, in_backward
 from mmamp.precision.dtypes import (
     at_least_float32,
     casts,
@@ -372,6 +372,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         loss = at_least_float32(loss)
         return loss if last - first <= 1 else loss / (last - first)
 
+    @as_it_is
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
         """Backward of the scaled loss, with autocast off.
 
@@ -394,7 +395,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 self.optimizer, loss.device
             )
         self._usage.has_own_gradients = True
-        with autocast_off(self.device_type):
+        with in_backward(self.device_type, self.cast_dtype):
             scaled = at_least_float32(loss)
             if window.scale is not None:
                 scaled = scaled * window.scale
@@ -408,6 +409,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         """Tell whether the last backward pass completed a window."""
         return 0 < self._window.last <= self._inner_count
 
+    @as_it_is
     def step(self, **kwargs: Any) -> None:
         """Unscale and clip the gradients, step if all are finite.
 
@@ -581,7 +583,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 'of a BaseGAN, or run the update `with mmamp.sharding.whole('
                 'network, optim_wrapper.optimizer):`'
             )
-        with autocast_off(self.device_type):
+        with in_backward(self.device_type, self.cast_dtype):
             if is_narrow(self.cast_dtype):
                 scaler = self._penalty_scalers.next(
                     outputs[0].device, create_graph

@@ -518,7 +518,7 @@ def _shaped(elements: Tensor, like: Tensor) -> Tensor:
 
 def _put(slot: Slot, tensor: Tensor | None) -> None:
     module, name = slot
-    buffers_of(module)[name] = tensor
+    setattr(module, name, tensor)
 
 
 def _put_original(slot: Slot, original: Tensor | None) -> None:

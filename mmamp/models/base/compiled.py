@@ -10,7 +10,6 @@ from mmengine.logging import print_log
 from torch import nn
 
 from mmamp.compat.torch import uncompiled
-from mmamp.precision.islands import islands
 from mmamp.utils.modules import unwrap
 
 
@@ -70,12 +69,6 @@ def compile_network(
         arguments (dict): Of ``torch.compile``.
     """
     module = unwrap(network)
-    for part in module.modules():
-        # The outermost last, since each goes before the others.
-        for island in reversed(islands(part)):
-            # A context that one hook enters and another one leaves is not
-            # for torch to follow.
-            island.reinstall(part, torch.compiler.disable)
     module.compile(**arguments)
     print_log(
         f'{name} is compiled ({arguments or "default arguments"}): the first '

@@ -2,9 +2,11 @@ import copy
 
 import pytest
 import torch
+from mmengine.evaluator import BaseMetric
 from torch import nn
 
 from mmamp.engine.hooks import EvalPrecisionHook
+from mmamp.registry import METRICS, MODELS
 
 VAL = {
     'val_dataloader': dict(
@@ -130,3 +132,107 @@ def test_an_error_leaves_autocast(build_runner):
         runner.model(torch.zeros(1, 1, 8, 8), mode='loss')
     assert not torch.is_autocast_enabled('cpu')
     hook.after_val(runner)
+
+
+@METRICS.register_module(force=True)
+class Numbers(BaseMetric):
+    """As most metrics of toolboxes do."""
+
+    def process(self, data_batch, data_samples):
+        for sample in data_samples:
+            scores = sample['scores']
+            assert scores.dtype is torch.float32
+            self.results.append(float(scores.cpu().numpy().sum()))
+
+    def compute_metrics(self, results):
+        return dict(total=sum(results))
+
+
+@MODELS.register_module(force=True)
+class Predicts(MODELS.get('TinyClassifier')):
+    """Somebody's model, which returns what it has computed."""
+
+    def val_step(self, data):
+        batch = self.data_preprocessor(data, False)
+        logits = self(batch['inputs'].float())
+        self.inside = logits.dtype
+        return [dict(scores=x) for x in logits]
+
+    test_step = val_step
+
+
+def predicts(build_runner, **options):
+    evaluation = copy.deepcopy(VAL | TEST)
+    for mode in ('val', 'test'):
+        evaluation[f'{mode}_evaluator'] = dict(type='Numbers')
+    return build_runner(
+        'classifier',
+        {
+            **evaluation,
+            'model.type': 'Predicts',
+            'train_dataloader.dataset.pipeline': VAL['val_dataloader'][
+                'dataset'
+            ]['pipeline'],
+            'train_cfg.max_iters': 2,
+            'train_cfg.val_interval': 1,
+            'custom_hooks': [dict(type='EvalPrecisionHook')],
+            **options,
+        },
+    )
+
+
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
+@pytest.mark.parametrize('mode', ['train', 'test'])
+def test_predictions_are_in_float32(build_runner, dtype, mode):
+    runner = predicts(build_runner, **{'optim_wrapper.dtype': dtype})
+    before = runner.model.val_step
+    getattr(runner, mode)()
+    assert runner.model.inside is getattr(torch, dtype)
+    # Nothing is left behind.
+    assert runner.model.val_step == before
+    assert not {'val_step', 'test_step'} & set(vars(runner.model))
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'val_cfg.fp16': True},
+        {
+            'custom_hooks': [
+                dict(type='EvalPrecisionHook'),
+                dict(
+                    type='PrecisionHook',
+                    rules=[dict(pattern='network', dtype='bfloat16')],
+                ),
+            ]
+        },
+    ],
+    ids=['fp16', 'rule'],
+)
+def test_whatever_made_them_low(build_runner, options):
+    options['optim_wrapper.dtype'] = 'float32'
+    runner = predicts(build_runner, **options)
+    runner.train()
+    assert runner.model.inside is torch.bfloat16
+
+
+def test_a_step_of_the_model_itself_comes_back(build_runner):
+    """As MMEngine's `compile` puts one there."""
+    runner = predicts(build_runner)
+    model = runner.model
+    given = model.test_step
+    model.test_step = lambda data: given(data)
+    own = model.test_step
+    runner.test()
+    assert model.test_step is own
+
+
+def test_an_evaluation_that_was_broken_off(build_runner):
+    runner = predicts(build_runner)
+    (hook,) = (x for x in runner.hooks if isinstance(x, EvalPrecisionHook))
+    hook.before_val(runner)
+    hook.before_test(runner)
+    assert 'val_step' not in vars(runner.model)
+    hook.after_test(runner)
+    assert 'test_step' not in vars(runner.model)
+    assert not runner.model._forward_pre_hooks

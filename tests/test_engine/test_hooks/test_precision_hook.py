@@ -2,11 +2,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.model import BaseModel
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mmamp.engine.hooks import PrecisionHook
 from mmamp.precision.islands import islands
+from mmamp.registry import MODELS
 
 
 def hook(*rules):
@@ -113,7 +115,7 @@ def test_two_trainings_install_once(build_runner):
     runner.call_hook('before_run')
     for module in runner.model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            assert len(module._forward_pre_hooks) == 1
+            assert len(islands(module)) == 1
 
 
 def test_names_are_without_those_of_model_wrappers(build_runner, tmp_path):
@@ -195,3 +197,93 @@ def test_a_rule_under_earlier_ones_is_told(build_runner):
         "WARNING - PrecisionHook: rule 'normalisation' has no effect: earlier "
         'rules hold for every module that it matches'
     ) in log.read_text()
+
+
+class Uses(BaseModel):
+    """Modules whose forward nobody calls, in the ways that toolboxes have."""
+
+    def __init__(self):
+        super().__init__(dict(type='mmamp.GANDataPreprocessor'))
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.head = nn.ModuleDict(dict(fc=nn.Linear(8, 8)))
+        self.tied = nn.Linear(8, 8)
+        self.idle = nn.Linear(8, 8)
+        self.judge = torch.jit.script(nn.Sequential(nn.Linear(8, 8)))
+
+    def forward(self, inputs):
+        x = inputs.flatten(2).mean(1)[..., :8]
+        x = self.attention(x, x, x)[0]
+        x = self.judge(self.head['fc'](x))
+        return nn.functional.linear(x, self.tied.weight)
+
+    def train_step(self, data, optim_wrapper):
+        batch = self.data_preprocessor(data, True)
+        with optim_wrapper.optim_context(self):
+            loss = self(batch['inputs'][:, None]).float().square().mean()
+        optim_wrapper.update_params(loss)
+        return dict(loss=loss)
+
+
+MODELS.register_module(module=Uses, force=True)
+
+
+def uses(build_runner, *rules):
+    runner = build_runner(
+        'classifier',
+        {'model': dict(type='Uses', _delete_=True), **hook(*rules)},
+        edit=lambda cfg: cfg.update(model=dict(type='Uses')),
+    )
+    runner.train()
+    (log,) = Path(runner.work_dir).glob('*/*.log')
+    return runner, log.read_text()
+
+
+@pytest.mark.parametrize(
+    ('pattern', 'module', 'instead'),
+    [
+        (r'attention\.out_proj', 'attention.out_proj', "'attention'"),
+        ('tied', 'tied', "''"),
+        ('head', 'head', r"'head\\..*'"),
+    ],
+)
+def test_a_module_that_is_used_but_not_called(
+    build_runner, pattern, module, instead
+):
+    _, log = uses(build_runner, dict(pattern=pattern))
+    said = [x for x in log.splitlines() if 'does nothing for' in x]
+    (line,) = said
+    assert 'WARNING' in line
+    assert f'does nothing for {module!r}' in line
+    assert f'dict(pattern={instead})' in line
+
+
+@pytest.mark.parametrize(
+    'pattern',
+    [
+        'attention|head.fc|judge',
+        'idle',  # not trained
+        'attention.*',
+        'head.*',
+        '.*',
+    ],
+)
+def test_what_is_called_or_covered_is_not_told(build_runner, pattern):
+    runner, log = uses(build_runner, dict(pattern=pattern))
+    assert 'does nothing for' not in log
+    for param in runner.model.parameters():
+        assert not param._post_accumulate_grad_hooks
+
+
+def test_a_clamp_is_nobody_elses(build_runner):
+    _, log = uses(build_runner, dict(pattern='attention.*', clamp=1.0))
+    assert "does nothing for 'attention.out_proj'" in log
+
+
+def test_a_scripted_module_is_under_a_rule_as_a_whole(build_runner):
+    runner, _ = uses(build_runner, dict(pattern='judge.*'))
+    (found,) = (x for x in runner.hooks if isinstance(x, PrecisionHook))
+    assert found.rules[0].matched == ['judge']
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert runner.model.judge(torch.ones(1, 8)).dtype is torch.float32
+    with pytest.raises(ValueError, match='matches no module'):
+        uses(build_runner, dict(pattern=r'judge\.0'))

@@ -1,4 +1,5 @@
 import copy
+import pickle
 
 import pytest
 import torch
@@ -514,3 +515,25 @@ def test_a_wrong_name_among_higher_order_networks():
     gan.__class__ = Misspelt
     with pytest.raises(ValueError, match='names disc, but the networks are'):
         run(gan, make_wrappers(gan), 1)
+
+
+@pytest.mark.parametrize('ema_config', [None, dict(momentum=0.1)])
+def test_pickled_after_training(ema_config):
+    """As `torch.save(model)` and a spawned process do it."""
+    model = ImageGAN(
+        nn.Sequential(nn.Linear(2, 4), nn.Unflatten(1, (1, 2, 2))),
+        nn.Sequential(nn.Flatten(), nn.Linear(4, 1)),
+        noise_size=2,
+        ema_config=ema_config,
+    )
+    run_on = torch.zeros(2, 1, 2, 2, dtype=torch.uint8)
+    model.train_step(dict(inputs=run_on), make_wrappers(model))
+    twin = pickle.loads(pickle.dumps(model))
+    before = copy.deepcopy(twin.state_dict())
+    for name, value in model.state_dict().items():
+        assert torch.equal(before[name], value), name
+    twin.train_step(dict(inputs=run_on), make_wrappers(twin))
+    assert any(
+        not torch.equal(value, before[name])
+        for name, value in twin.state_dict().items()
+    )

@@ -9,6 +9,7 @@ from mmengine._strategy import DDPStrategy, SingleDeviceStrategy
 from mmengine.config import Config
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 from mmengine.registry import Registry
+from mmengine.runner import CheckpointLoader
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 
 __all__ = ['DDPStrategy', 'ParamScheduler', 'SingleDeviceStrategy']
@@ -107,6 +108,11 @@ def begun_iterator(iterator: Any) -> Any:
         iterator (Any): The loop's ``dataloader_iterator``.
     """
     return iterator._iterator
+
+
+def checkpoint_loaders() -> dict[str, Any]:
+    """Return MMEngine's loaders of checkpoints, by patterns of paths."""
+    return dict(CheckpointLoader._schemes)
 
 
 # ---- optimizer wrappers -----------------------------------------------------

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import torch
-from mmengine.dist import get_world_size
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from torch import distributed
@@ -15,7 +15,7 @@ from mmamp.errors import Preempted
 from mmamp.registry import HOOKS
 from mmamp.utils.protocols import SavesNow
 
-from .runner_access import save_plainly
+from .checkpoint_content import name_last, save_plainly
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
@@ -125,6 +125,6 @@ def _save(runner: Any) -> str:
         if isinstance(hook, SavesNow):
             return hook.save_now(runner)
     path = save_plainly(runner, f'iter_{runner.iter + 1}.pth')
-    with open(os.path.join(runner.work_dir, 'last_checkpoint'), 'w') as file:
-        file.write(path)
+    if is_main_process():
+        name_last(runner, path)
     return path

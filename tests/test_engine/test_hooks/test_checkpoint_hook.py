@@ -4,8 +4,8 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 
-from mmamp.checkpoint.atomic import AtomicLocalBackend
-from mmamp.engine.hooks import CheckpointHook, checkpoint_hook
+from mmamp.checkpoint import atomic
+from mmamp.engine.hooks import CheckpointHook
 from mmamp.errors import UsageError
 
 
@@ -35,16 +35,15 @@ class Interrupt(Exception):
 def interrupted_write(monkeypatch):
     """The third checkpoint's write fails half way."""
     calls = []
-    original = AtomicLocalBackend.put
+    original = torch.save
 
-    def put(self, obj, filepath):
-        if str(filepath).endswith('.pth'):
-            calls.append(filepath)
-            if len(calls) == 3:
-                raise Interrupt
-        original(self, obj, filepath)
+    def save(obj, file, *args, **kwargs):
+        calls.append(file)
+        original(obj, file, *args, **kwargs)
+        if len(calls) == 3:
+            raise Interrupt
 
-    monkeypatch.setattr(AtomicLocalBackend, 'put', put)
+    monkeypatch.setattr(torch, 'save', save)
 
 
 def test_the_old_one_goes_when_the_new_one_is_there(
@@ -85,13 +84,13 @@ def test_a_key_that_a_runner_takes(build_runner, monkeypatch):
 def test_the_name_of_the_last_is_written_atomically(build_runner, monkeypatch):
     """MMEngine writes it too, but a kill could leave it empty."""
     written = []
-    original = AtomicLocalBackend.put
+    original = atomic.written_whole
 
-    def put(self, obj, filepath):
-        written.append(os.path.basename(filepath))
-        original(self, obj, filepath)
+    def note(path):
+        written.append(path.name)
+        return original(path)
 
-    monkeypatch.setattr(AtomicLocalBackend, 'put', put)
+    monkeypatch.setattr(atomic, 'written_whole', note)
     build_runner(options=options(interval=2)).train()
     assert written == ['iter_2.pth', 'last_checkpoint'] + [
         'iter_4.pth',
@@ -99,22 +98,8 @@ def test_the_name_of_the_last_is_written_atomically(build_runner, monkeypatch):
     ]
 
 
-def test_a_flexible_runner_too(build_runner, monkeypatch):
+def test_a_flexible_runner_too(build_runner, interrupted_write, monkeypatch):
     """Whose strategies write without a backend."""
-    calls = []
-    original = torch.save
-
-    def save(obj, file, *args, **kwargs):
-        calls.append(file)
-        original(obj, file, *args, **kwargs)
-        if len(calls) == 3:
-            # After it is written, before it has its name.
-            monkeypatch.setattr(checkpoint_hook, 'replace_durably', fail)
-
-    def fail(*args):
-        raise Interrupt
-
-    monkeypatch.setattr(torch, 'save', save)
     given = options(max_keep_ckpts=1)
     given['strategy'] = dict(type='SingleDeviceStrategy')
     given['launcher'] = 'none'
@@ -124,14 +109,12 @@ def test_a_flexible_runner_too(build_runner, monkeypatch):
         runner.train()
     assert checkpoints(runner) == ['iter_2.pth']
     assert last_named(runner) == os.path.join(runner.work_dir, 'iter_2.pth')
-    leftovers = [x for x in os.listdir(runner.work_dir) if x[0] == '.']
-    assert leftovers == ['.iter_3.pth.tmp']
+    assert not [x for x in os.listdir(runner.work_dir) if x[0] == '.']
     given['custom_hooks'] = [dict(type='StateHook')]
     monkeypatch.undo()
     again = build_runner(options=given, work_dir=runner.work_dir)
     again.train()
     assert checkpoints(again) == ['iter_4.pth']
-    assert not [x for x in os.listdir(runner.work_dir) if x[0] == '.']
 
 
 @pytest.mark.parametrize('keep', [1, 2])
@@ -155,9 +138,9 @@ def test_random_number_states_are_in_it(build_runner):
 def test_leftovers_of_a_killed_run_are_removed(build_runner, tmp_path):
     work_dir = tmp_path / 'run'
     work_dir.mkdir()
-    (work_dir / '.iter_9.pth.tmp').touch()
+    (work_dir / '.iter_9.pth.0123abcd.mmamp.tmp').touch()
     build_runner(options=options(), work_dir=work_dir).train()
-    assert not (work_dir / '.iter_9.pth.tmp').exists()
+    assert not (work_dir / '.iter_9.pth.0123abcd.mmamp.tmp').exists()
 
 
 @pytest.mark.parametrize('by_epoch', [False, True])

@@ -181,7 +181,10 @@ def read_checkpoint(
         raise UsageError(f'checkpoint {path!r} does not exist')
     remote = is_remote(path)
     file: Any = BytesIO(storage.get(path)) if remote else path
-    if not zipfile.is_zipfile(file):
+    is_whole = zipfile.is_zipfile(file)
+    if remote:
+        file.seek(0)
+    if not is_whole:
         raise UsageError(
             f'checkpoint {path!r} cannot be read: it is cut short, or was '
             'not written by torch.save'

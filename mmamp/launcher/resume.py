@@ -89,17 +89,25 @@ def check_same_start(cfg: Config) -> None:
         )
 
 
-def how_to_resume(cfg: Config, argv: list[str]) -> str:
-    """Say what a user who pressed Ctrl-C wants to know."""
+def how_to_resume(
+    cfg: Config, argv: list[str], what: str = 'Interrupted'
+) -> str:
+    """Say what a user wants to know whose run has ended early.
+
+    Args:
+        cfg (Config): Of the run.
+        argv (list[str]): Its arguments.
+        what (str): What became of it. Defaults to ``'Interrupted'``.
+    """
     try:
         latest = latest_checkpoint(
             cfg.work_dir, out_dir_of(cfg), storage_of(cfg)
         )
     except UsageError as error:
-        return f'Interrupted; {error}'
+        return f'{what}; {error}'
     if latest is None:
-        return 'Interrupted before the first checkpoint was saved.'
-    return f'Interrupted. Go on from {latest[0]} with: {resume_command(argv)}'
+        return f'{what} before the first checkpoint was saved.'
+    return f'{what}. Go on from {latest[0]} with: {resume_command(argv)}'
 
 
 def resume_command(argv: list[str]) -> str:

@@ -90,12 +90,12 @@ with written_whole(Path(sys.argv[1])) as file:
 """
 
 
-def test_what_a_living_process_writes_is_no_leftover(tmp_path, python):
+def test_what_a_living_process_writes_is_no_leftover(tmp_path):
     """Two runs have one folder; the first is killed, the other is not."""
     path = tmp_path / 'a.pth'
     runs = [
         subprocess.Popen(
-            [python, '-c', WRITE_SLOWLY, str(path)],
+            [sys.executable, '-c', WRITE_SLOWLY, str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=os.getcwd(),

@@ -119,11 +119,29 @@ class CheckpointHook(MMEngineCheckpointHook):
             ):
                 self.backend_args = dict(backend='mmamp.atomic')
                 self.file_backend = AtomicLocalBackend()
+        self._check_backend()
         if folder != runner.work_dir:
             name = Path(runner.work_dir).name
             folder = str(self.file_backend.join_path(folder, name))
         self.out_dir = folder
         print_log(f'Checkpoints will be saved to {folder}.', logger='current')
+
+    def _check_backend(self) -> None:
+        """Refuse now one that cannot do what it will be asked for.
+
+        Of a backend MMEngine asks for no more than to read.
+        """
+        needed = ['put', 'join_path']
+        if self.max_keep_ckpts > 0 or self.save_best:
+            needed += ['isfile', 'isdir', 'remove']
+        name = type(self.file_backend).__name__
+        missing = [x for x in needed if not hasattr(self.file_backend, x)]
+        if missing:
+            raise UsageError(
+                f'checkpoint: {name} has no {", no ".join(missing)}, which '
+                'saving checkpoints there needs, and max_keep_ckpts and '
+                'save_best, which remove them'
+            )
 
     def _is_atomic(self) -> bool:
         return isinstance(self.file_backend, AtomicLocalBackend)

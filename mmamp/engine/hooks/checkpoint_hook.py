@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import is_main_process
+from mmengine.dist import get_backend, is_main_process
 from mmengine.fileio import FileClient, LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.logging import print_log
@@ -71,7 +71,10 @@ class CheckpointHook(MMEngineCheckpointHook):
         self._check_arguments(runner)
         if self.file_backend is None:
             self._find_folder(runner)
-        self._group = new_cpu_group('CheckpointHook')
+        self._group = None
+        if get_backend() != 'gloo':
+            # What is gathered need not go through the devices.
+            self._group = new_cpu_group('CheckpointHook')
         info = runner.message_hub.runtime_info
         # One that max_keep_ckpts does not know of.
         self._extra: str | None = info.get('extra_checkpoint')

@@ -153,8 +153,10 @@ class StateHook(Hook):
         for name, wrapper in named_wrappers(runner):
             counts = accumulative_counts(wrapper)
             if isinstance(wrapper, RankState):
-                if WINDOW in wrapper.rank_state() and (
-                    get_world_size() > 1 and RANK_STATES not in checkpoint
+                if (
+                    get_world_size() > 1
+                    and RANK_STATES not in checkpoint
+                    and WINDOW in wrapper.rank_state()
                 ):
                     self._warn_once(
                         f'{name or "optim_wrapper"}: this checkpoint is taken '

@@ -1,11 +1,15 @@
 """A group of all ranks that talks without the device."""
 
 import logging
+from datetime import timedelta
 from typing import Any
 
 from mmengine.dist import all_gather_object, get_world_size
 from mmengine.logging import print_log
 from torch import distributed
+
+CONNECTING = timedelta(seconds=30)
+"""How long ranks wait for each other where one may have failed to come."""
 
 
 def new_cpu_group(user: str) -> Any:
@@ -20,14 +24,9 @@ def new_cpu_group(user: str) -> Any:
     """
     if get_world_size() == 1:
         return None
-    group, error = None, ''
-    try:
-        group = distributed.new_group(backend='gloo')
-    except RuntimeError as failed:
-        error = ' '.join(str(failed).split()) or type(failed).__name__
-    errors = list(filter(None, all_gather_object(error)))
+    errors = _try_out()
     if not errors:
-        return group
+        return distributed.new_group(backend='gloo')
     print_log(
         f'{user}: gloo cannot connect the ranks ({errors[0]}); '
         f'{distributed.get_backend()} does what it should. '
@@ -37,3 +36,18 @@ def new_cpu_group(user: str) -> Any:
         level=logging.WARNING,
     )
     return None
+
+
+def _try_out() -> list[str]:
+    """Connect all ranks, and return what went wrong, on all of them.
+
+    In a group that is let go of: how long a group's ranks wait to be
+    connected is how long they wait for each other ever after.
+    """
+    error = ''
+    try:
+        group = distributed.new_group(backend='gloo', timeout=CONNECTING)
+        distributed.destroy_process_group(group)
+    except RuntimeError as failed:
+        error = ' '.join(str(failed).split())
+    return [text for text in all_gather_object(error) if text]

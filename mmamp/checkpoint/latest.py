@@ -1,6 +1,7 @@
 """The checkpoint that a run goes on from."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,13 @@ def latest_checkpoint(
     return None
 
 
-def _candidates(work_dir: str, out_dir: str, storage: Storage) -> list[str]:
-    """List the checkpoints of a run, the one to go on from first."""
+def _candidates(
+    work_dir: str, out_dir: str, storage: Storage
+) -> Iterator[str]:
+    """List the checkpoints of a run, the one to go on from first.
+
+    The folders are looked into only where that is none to go on from.
+    """
     file = Path(work_dir, 'last_checkpoint')
     named = file.read_text().strip() if file.is_file() else ''
     folders = [_absolute(out_dir), _absolute(work_dir)]
@@ -95,14 +101,11 @@ def _candidates(work_dir: str, out_dir: str, storage: Storage) -> list[str]:
         named = next((p for p in here if storage.is_file(p)), named)
         named = _absolute(named)
         folders.append(folder_of(named))
-    names = [named] if named else []
-    for folder in folders:
-        names += [
-            path
-            for path in storage.checkpoints(folder)
-            if not Path(path).name.startswith(_NOT_OF_A_RUN)
-        ]
-    return list(dict.fromkeys(names))
+        yield named
+    for folder in dict.fromkeys(folders):
+        for path in storage.checkpoints(folder):
+            if path != named and not Path(path).name.startswith(_NOT_OF_A_RUN):
+                yield path
 
 
 def _absolute(path: str) -> str:

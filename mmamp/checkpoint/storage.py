@@ -99,14 +99,7 @@ class Storage:
         backend = self._backend(folder)
         if not hasattr(backend, 'list_dir_or_file'):
             return []
-        names = _ask(
-            folder,
-            lambda: list(
-                backend.list_dir_or_file(
-                    folder, list_dir=False, suffix=_SUFFIX
-                )
-            ),
-        )
+        names = _ask(folder, _names, backend, folder)
         names.sort(key=_numbers, reverse=True)
         return [join(folder, name) for name in names]
 
@@ -164,6 +157,14 @@ def _ask(path: str, method: Any, *args: Any) -> Any:
 
 def _in_one_line(error: Exception) -> str:
     return f'{type(error).__name__}: {" ".join(str(error).split())}'
+
+
+def _names(backend: Any, folder: str) -> list[str]:
+    listed = backend.list_dir_or_file(folder, list_dir=False, suffix=_SUFFIX)
+    try:
+        return list(listed)
+    except FileNotFoundError:
+        return []  # nothing was saved there yet
 
 
 def _numbers(name: str) -> list[int]:

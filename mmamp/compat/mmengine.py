@@ -126,3 +126,17 @@ def accumulative_counts(wrapper: Any) -> int:
     """
     counts: int = wrapper._accumulative_counts
     return counts
+
+
+def let_schedulers_step(wrapper: Any) -> None:
+    """Have schedulers not warn of an order that is right.
+
+    They count iterations, and warn where the first of them has no ``step()``:
+    in a window of micro-batches it comes later, and to a generator when it
+    has its turn.
+
+    Args:
+        wrapper (OptimWrapper): Whose training begins.
+    """
+    if getattr(wrapper, '_global_step', 0) < 0:
+        wrapper._global_step = 0

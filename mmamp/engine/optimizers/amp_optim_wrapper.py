@@ -17,6 +17,7 @@ from mmamp.checkpoint.keys import (
     PENALTY_SCALERS,
     WINDOW,
 )
+from mmamp.compat.mmengine import let_schedulers_step
 from mmamp.compat.torch import skips_by_itself, tree_map
 from mmamp.distributed.no_sync import no_sync
 from mmamp.distributed.sharding import is_sharded
@@ -190,6 +191,7 @@ class AmpOptimWrapper(WindowedOptimWrapper):
             **kwargs: Arguments of ``torch.Tensor.backward``.
         """
         self._check_surroundings()
+        let_schedulers_step(self)
         self.loss_scaler.begin_window(self.optimizer)
         self._has_own_grads = True
         with autocast_off(self.device_type):

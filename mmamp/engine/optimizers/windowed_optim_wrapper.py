@@ -8,6 +8,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mmamp.compat.mmengine import let_schedulers_step
 from mmamp.compat.torch import BatchNorm
 from mmamp.logging.once import LogOnce
 from mmamp.precision.dtypes import at_least_float32
@@ -73,6 +74,7 @@ class WindowedOptimWrapper(MMEngineAmpOptimWrapper):
         self._max_counts = max_counts
         self._guarded_window = -1
         self._meet(model)
+        let_schedulers_step(self)
         if self._resumes_window():
             return
         first, last = self._window(init_counts)

@@ -115,22 +115,6 @@ def test_what_a_living_process_writes_is_no_leftover(tmp_path):
     assert path.read_bytes() == b'whole'
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 4 MiB; root can mount one, and others pass it over."""
-    folder = tmp_path / 'disk'
-    folder.mkdir()
-    mount = ['mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True)
-    except OSError as error:
-        pytest.skip(str(error))
-    if done.returncode:
-        pytest.skip(done.stderr.decode())
-    yield folder
-    subprocess.run(['umount', str(folder)], check=True)
-
-
 def checkpoint_of(mebibytes):
     return dict(state_dict=dict(w=torch.ones(mebibytes * 2**18)))
 

@@ -147,12 +147,12 @@ class _Watcher:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def begin(self) -> None:
-        self._replace(-1, self._writer.fileno())
+        self._change(-1, self._writer.fileno())
 
     def end(self) -> None:
-        self._replace(self._writer.fileno(), -1)
+        self._change(self._writer.fileno(), -1)
 
-    def _replace(self, old: int, new: int) -> None:
+    def _change(self, old: int, new: int) -> None:
         found = signal.set_wakeup_fd(new, warn_on_full_buffer=False)
         if found != old:
             # Somebody else's, such as asyncio's: a second signal has to wait

@@ -9,7 +9,7 @@ from mmengine.runner.checkpoint import get_state_dict
 
 from mmamp.checkpoint.keys import (
     DATA_POSITION,
-    RANK_STATES,
+    OPTIMIZER_BY_RANK,
     RNG_STATES,
     WINDOW,
 )
@@ -155,7 +155,7 @@ class StateHook(Hook):
             if isinstance(wrapper, RankState):
                 if (
                     get_world_size() > 1
-                    and RANK_STATES not in checkpoint
+                    and OPTIMIZER_BY_RANK not in checkpoint
                     and WINDOW in wrapper.rank_state()
                 ):
                     self._warn_once(

@@ -6,8 +6,9 @@ import torch
 from mmengine.dist import gather_object, get_rank, get_world_size
 
 from mmamp.checkpoint.keys import (
-    MODEL_STATES,
-    RANK_STATES,
+    BEFORE,
+    MODEL_BY_RANK,
+    OPTIMIZER_BY_RANK,
     RNG_STATES,
     WINDOW,
 )
@@ -39,9 +40,9 @@ def gather_states(runner: Any, group: Any) -> dict[str, Any]:
     rngs, optimizers, models = zip(*all_, strict=True)
     states = {RNG_STATES: list(rngs)}
     if any(models):
-        states[MODEL_STATES] = list(models)
+        states[MODEL_BY_RANK] = list(models)
     if len(optimizers) > 1:
-        states[RANK_STATES] = list(optimizers)
+        states[OPTIMIZER_BY_RANK] = list(optimizers)
     return states
 
 
@@ -52,11 +53,11 @@ def give_states(runner: Any, checkpoint: dict[str, Any]) -> None:
         runner (Runner): The runner, which resumes.
         checkpoint (dict): Changed in place.
     """
-    models = checkpoint.pop(MODEL_STATES, None)
+    models = _taken(checkpoint, MODEL_BY_RANK)
     if models is not None:
         model: Any = unwrap(runner.model)
         model.load_rank_state(models)
-    ranks = checkpoint.pop(RANK_STATES, None)
+    ranks = _taken(checkpoint, OPTIMIZER_BY_RANK)
     if ranks is None:
         return
     states = checkpoint.get('optimizer', {})
@@ -73,6 +74,11 @@ def give_states(runner: Any, checkpoint: dict[str, Any]) -> None:
             else _shared([rank[name] for rank in ranks])
         )
         (states[name] if name else states).update(mine)
+
+
+def _taken(checkpoint: dict[str, Any], key: str) -> Any:
+    """Take out what a key holds, by its name of before too."""
+    return checkpoint.pop(key, checkpoint.pop(BEFORE[key], None))
 
 
 def _of_optimizers(runner: Any) -> dict[str, Any]:

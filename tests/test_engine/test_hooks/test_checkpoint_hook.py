@@ -257,6 +257,7 @@ def test_the_best_before_goes_last(build_runner, monkeypatch, several, mm_log):
     given = options(
         interval=1, max_keep_ckpts=1, save_best=save_best, rule=rule
     )
+    given['custom_hooks'] = [dict(type='StateHook')]
     runner = build_runner('gan', given, edit=evaluated)
     runner.model.val_step = lambda data: [0]
     events = []

@@ -15,6 +15,10 @@ class UsageError(ValueError):
     """A mistake on the command line or in the config, told in one line."""
 
 
+class StorageError(OSError):
+    """A file could not be written; the text says what to do, in one line."""
+
+
 class NonFiniteTrainingError(RuntimeError):
     """Training cannot go on: its gradients are not finite any more.
 

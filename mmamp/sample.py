@@ -24,6 +24,7 @@ from mmamp.checkpoint.safe_load import load_safely_only
 from mmamp.launcher.arguments import build_sample_parser
 from mmamp.launcher.edits import SAMPLE, read_config
 from mmamp.launcher.mistakes import exit_code
+from mmamp.launcher.storage import storage_of
 from mmamp.launcher.weights import find_checkpoint, load_weights
 from mmamp.precision.predictions import in_float32
 from mmamp.utils.protocols import Generates, Panels
@@ -56,7 +57,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         cfg = read_config(args, SAMPLE)
         _check_out(Path(args.out), args.num)
-        model = build_model(cfg, find_checkpoint(args.checkpoint))
+        checkpoint = find_checkpoint(args.checkpoint, storage_of(cfg))
+        model = build_model(cfg, checkpoint)
         torch.manual_seed(args.seed)
         if isinstance(model, Generates):
             sample_latents(model, args)
@@ -93,7 +95,7 @@ def build_model(cfg: Config, checkpoint: str) -> Any:
     """
     init_default_scope(cfg.get('default_scope', 'mmamp'))
     model = MODELS.build(cfg.model)
-    load_weights(model, checkpoint)
+    load_weights(model, checkpoint, storage_of(cfg))
     return model.to(get_device()).eval()
 
 

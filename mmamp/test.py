@@ -17,6 +17,7 @@ from mmamp.launcher.edits import TEST
 from mmamp.launcher.mistakes import exit_code
 from mmamp.launcher.run import make_work_dir
 from mmamp.launcher.start import started
+from mmamp.launcher.storage import storage_of
 from mmamp.launcher.weights import load_weights
 from mmamp.utils.modules import unwrap
 
@@ -43,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         make_work_dir(cfg)
         runner = Runner.from_cfg(cfg)
         early.replay(runner.logger)
-        load_weights(unwrap(runner.model), args.checkpoint)
+        load_weights(unwrap(runner.model), args.checkpoint, storage_of(cfg))
         runner.logger.info(f'Weights of {args.checkpoint}')
         metrics = _Metrics()
         runner.register_hook(metrics)

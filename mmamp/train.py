@@ -17,6 +17,7 @@ from mmamp.errors import (
     USAGE,
     NonFiniteTrainingError,
     Preempted,
+    StorageError,
     UsageError,
 )
 from mmamp.launcher.arguments import build_parser
@@ -79,6 +80,9 @@ def main(argv: list[str] | None = None) -> int:
         runner.call_hook('after_run')
         leave_ranks()
         return NOT_FINITE
+    except StorageError as error:
+        told = how_to_resume(cfg, argv, 'The run ended')
+        return exit_code(StorageError(f'{error}. {told}'), COMMAND)
     except BaseException as error:
         return exit_code(
             error,

@@ -266,6 +266,22 @@ def python(tmp_path_factory):
 
 
 @pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MiB; root can mount one, and others pass it over."""
+    folder = tmp_path / 'disk'
+    folder.mkdir()
+    mount = ['mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True)
+    except OSError as error:
+        pytest.skip(str(error))
+    if done.returncode:
+        pytest.skip(done.stderr.decode())
+    yield folder
+    subprocess.run(['umount', str(folder)], check=True)
+
+
+@pytest.fixture
 def in_ranks(tmp_path, python):
     """``in_ranks(2, task, *args)``: what a task returns in real ranks.
 

@@ -141,8 +141,8 @@ class TestPage:
         runner.train()
         path = Path(runner.work_dir, 'iter_3.pth')
         checkpoint = torch.load(path, weights_only=True)
-        of_several_ranks = {'rank_states'}
-        of_some_models = {'model_states'}
+        of_several_ranks = {'optimizer_by_rank'}
+        of_some_models = {'model_by_rank'}
         of_some_configs = {'param_schedulers'}
         said = set(tables.column('checkpoint'))
         assert said - of_several_ranks - of_some_models == (

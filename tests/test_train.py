@@ -626,6 +626,29 @@ def test_a_run_that_cannot_go_on_ends_with_exit_code_3(tmp_path, capsys):
     assert 'last_finite_iter_' in line
 
 
+def test_a_disk_that_fills_up(tmp_path, small_disk, capsys):
+    """One line says what to do, and from where it goes on then."""
+    (small_disk / 'data').write_bytes(bytes(3 * 2**20))
+    options = [
+        *TINY_DCGAN,
+        'default_hooks.checkpoint.interval=1',
+        f'default_hooks.checkpoint.out_dir={small_disk}',
+    ]
+    work_dir = tmp_path / 'work'
+    assert train(work_dir, options=options, iters=100) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert 'No space left on device' in line
+    assert 'make room' in line
+    found = sorted((small_disk / 'work').iterdir(), key=os.path.getmtime)
+    assert found
+    assert f'Go on from {found[-1]} with: ' in line
+    assert str(found[-1]) == (work_dir / 'last_checkpoint').read_text()
+    assert 'StorageError' in log_of(work_dir)
+    (small_disk / 'data').unlink()
+    iters = int(found[-1].stem.partition('_')[2]) + 2
+    assert train(work_dir, '--resume', options=options, iters=iters) == 0
+
+
 def test_save_best_of_a_metric_that_there_is_not(tmp_path, capsys):
     options = [
         'train_dataloader.batch_size=4',

@@ -1,12 +1,39 @@
 """Files that are there whole, or not at all."""
 
+import errno
 import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, BinaryIO
+from uuid import uuid4
 
+import torch
 from mmengine.fileio import LocalBackend, register_backend
+from mmengine.logging import print_log
 
-TEMPORARY = '.tmp'
+from mmamp.errors import StorageError
+from mmamp.logging.once import LogOnce
+
+if sys.platform != 'win32':
+    import fcntl
+
+TEMPORARY = '.mmamp.tmp'
 """How files end that are being written."""
+
+_REMEDIES = {
+    errno.ENOSPC: 'make room there',
+    errno.EDQUOT: 'make room there within your quota',
+    errno.EFBIG: 'allow files of that size (ulimit -f)',
+}
+_REFUSALS = {
+    *(errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF),
+    *(errno.EACCES, errno.EPERM, errno.EISDIR),
+}
+"""What file systems answer that cannot do what they are asked for."""
+_warn_once = LogOnce().warn
 
 
 @register_backend('mmamp.atomic')
@@ -15,7 +42,8 @@ class AtomicLocalBackend(LocalBackend):
 
     A file is written under another name, flushed to the disk and renamed: a
     process that is killed at any moment leaves the old file or the new one,
-    never a part.
+    never a part. Where writing fails, as on a full disk, nothing is left of
+    it, and a ``StorageError`` says what to do.
 
     Examples:
         >>> default_hooks = dict(
@@ -31,11 +59,8 @@ class AtomicLocalBackend(LocalBackend):
             obj (bytes): What to write.
             filepath (str or Path): Its path; folders are made.
         """
-        path = Path(filepath)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(temporary_name(path.name))
-        temporary.write_bytes(obj)
-        replace_durably(temporary, path)
+        with written_whole(Path(filepath)) as file:
+            file.write(obj)
 
     def put_text(
         self, obj: str, filepath: str | Path, encoding: str = 'utf-8'
@@ -43,33 +68,129 @@ class AtomicLocalBackend(LocalBackend):
         """Write text to a file; see :meth:`put`."""
         self.put(obj.encode(encoding), filepath)
 
+    def save(self, obj: Any, filepath: str | Path) -> None:
+        """Write what ``torch.save`` makes of an object, as it is made.
 
-def temporary_name(name: str) -> str:
-    """Return the name of a file while it is being written."""
-    return f'.{name}{TEMPORARY}'
+        Args:
+            obj (Any): Such as a checkpoint, of which there is no second copy
+                in memory.
+            filepath (str or Path): See :meth:`put`.
+        """
+        with written_whole(Path(filepath)) as file:
+            torch.save(obj, file)
 
 
-def replace_durably(written: Path, path: Path) -> None:
-    """Give a file that was written its name, once it is on the disk.
+@contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """Give a file to write to, which gets its name when all is written.
 
     Args:
-        written (Path): The file.
-        path (Path): Its name in the same folder; what has it is replaced.
+        path (Path): The name; folders are made.
+
+    Yields:
+        BinaryIO: The file.
+
+    Raises:
+        StorageError: If it cannot be written. Nothing is left of it.
     """
-    with open(written, 'rb') as file:
-        os.fsync(file.fileno())
-    os.replace(written, path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary, file = _create(path)
+        with file:
+            yield file
+            file.flush()
+            _sync(file.fileno(), path)
+            if sys.platform == 'win32':
+                file.close()  # which renames nothing that is open
+            # Under its lock still: nobody takes it for a leftover.
+            os.replace(temporary, path)
+    except BaseException as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        cause = _os_error(error)
+        if cause is None:
+            raise
+        raise _explained(cause, path) from error
     _sync_folder(path.parent)
 
 
 def remove_leftovers(folder: str) -> None:
-    """Remove what a killed process was writing.
+    """Remove what killed processes were writing, and say so.
+
+    What a living one is writing, here or on another machine, stays.
 
     Args:
-        folder (str): Where its files went.
+        folder (str): Where their files went.
     """
-    for path in Path(folder).glob(f'.*.pth{TEMPORARY}'):
-        path.unlink(missing_ok=True)
+    for path in Path(folder).glob(f'.*{TEMPORARY}'):
+        try:
+            removed = _remove_left(path)
+        except OSError as error:
+            print_log(f'{path} is left: {error}', logger='current')
+            continue
+        if removed:
+            print_log(
+                f'Removed {path}, which a process that was killed had been '
+                'writing',
+                logger='current',
+            )
+
+
+def _remove_left(path: Path) -> bool:
+    """Remove a file that nobody is writing."""
+    if sys.platform == 'win32':
+        path.unlink()  # an error, where it is open
+        return True
+    with open(path, 'r+b') as file:
+        if not _lock(file):
+            return False
+        path.unlink()
+    return True
+
+
+def _create(path: Path) -> tuple[Path, BinaryIO]:
+    """Make a file for what will be another, and lock it while it is open."""
+    while True:
+        name = f'.{path.name}.{uuid4().hex[:8]}{TEMPORARY}'
+        temporary = path.with_name(name)
+        file = open(temporary, 'xb')  # noqa: SIM115
+        try:
+            is_mine = _lock(file)
+        except OSError:
+            is_mine = True  # a file system without locks
+        # Else somebody took it for a leftover before it had its lock.
+        if is_mine and temporary.exists():
+            return temporary, file
+        file.close()
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Lock a file until it is closed, if nobody else has.
+
+    A lock goes with its process, however that ends.
+    """
+    if sys.platform != 'win32':
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def _sync(descriptor: int, path: Path) -> None:
+    """Have the disk take what was written, if its file system can."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        _warn_once(
+            f'The file system of {str(path)!r} refuses fsync '
+            f'({error.strerror}): what is written is whole after a kill, but '
+            'maybe not after a power failure',
+            key='fsync',
+        )
 
 
 def _sync_folder(folder: Path) -> None:
@@ -77,6 +198,27 @@ def _sync_folder(folder: Path) -> None:
     if os.name == 'posix':
         descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
+            _sync(descriptor, folder)
         finally:
             os.close(descriptor)
+
+
+def _os_error(error: BaseException | None) -> OSError | None:
+    """Return what the system said; torch puts an error of its own over it."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__context__
+    return error
+
+
+def _explained(error: OSError, path: Path) -> StorageError:
+    """Say what the system said, and what to do."""
+    code = error.errno or 0
+    text = f'{str(path)!r} could not be written: {error.strerror or error}'
+    if code == errno.ENOSPC:
+        with suppress(OSError):
+            free = shutil.disk_usage(path.parent).free / 2**20
+            text += f' ({free:.1f} MiB are left)'
+    remedy = _REMEDIES.get(code, 'see that its folder can be written to')
+    found = StorageError(f'{text}; {remedy}. Nothing of it was left')
+    found.errno = error.errno
+    return found

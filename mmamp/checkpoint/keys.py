@@ -15,16 +15,18 @@ by ``StateHook``.
 """
 DATA_POSITION = 'data_position'
 """Samples that were taken; ``StateHook``, of its ``DataPosition``."""
-MODEL_STATES = 'model_states'
+MODEL_BY_RANK = 'model_by_rank'
 """A list, one entry a rank: what a model's ``rank_state()`` says.
 
 ``CheckpointHook``.
 """
-RANK_STATES = 'rank_states'
+OPTIMIZER_BY_RANK = 'optimizer_by_rank'
 """A list, one entry a rank: ``rank_state()`` of each optimizer wrapper.
 
 ``CheckpointHook``; there are none of a single rank.
 """
+BEFORE = {MODEL_BY_RANK: 'model_states', OPTIMIZER_BY_RANK: 'rank_states'}
+"""What keys were called in checkpoints that are read still."""
 
 # ---- in a wrapper's part of ``optimizer``: ``AmpOptimWrapper`` --------------
 

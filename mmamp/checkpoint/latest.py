@@ -1,6 +1,7 @@
 """The checkpoint that a run goes on from."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,18 @@ from mmengine.logging import print_log
 
 from mmamp.errors import UsageError
 
-from .safe_load import read_checkpoint
+from .safe_load import DISK, read_checkpoint
+from .storage import Storage, folder_of, is_remote, join
+
+_NOT_OF_A_RUN = ('.', 'best_', 'last_finite_')
 
 
-def check_checkpoint(path: str) -> dict[str, Any]:
+def check_checkpoint(path: str, storage: Storage = DISK) -> dict[str, Any]:
     """Make sure that a run can go on from a checkpoint.
 
     Args:
         path (str): Of the file.
+        storage (Storage): Where it is; see :func:`read_checkpoint`.
 
     Returns:
         dict: Its ``meta``.
@@ -23,7 +28,7 @@ def check_checkpoint(path: str) -> dict[str, Any]:
     Raises:
         UsageError: If it does not exist, cannot be read or is not complete.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(path, storage)
     needed = ('state_dict', 'meta', 'message_hub')
     if not isinstance(checkpoint, dict):
         checkpoint = {}
@@ -39,7 +44,7 @@ def check_checkpoint(path: str) -> dict[str, Any]:
 
 
 def latest_checkpoint(
-    work_dir: str, out_dir: str | None = None
+    work_dir: str, out_dir: str | None = None, storage: Storage = DISK
 ) -> tuple[str, dict[str, Any]] | None:
     """Find the latest checkpoint that a run can go on from.
 
@@ -50,6 +55,7 @@ def latest_checkpoint(
         work_dir (str): The work dir of the run.
         out_dir (str, optional): Where its checkpoints go. Defaults to None:
             the work dir.
+        storage (Storage): How they are read; see :func:`read_checkpoint`.
 
     Returns:
         tuple[str, dict] or None: Its path and its ``meta``; None if there is
@@ -59,9 +65,9 @@ def latest_checkpoint(
         UsageError: If there are checkpoints, but none that can be used.
     """
     broken = []
-    for path in _candidates(work_dir, out_dir or work_dir):
+    for path in _candidates(work_dir, out_dir or work_dir, storage):
         try:
-            meta = check_checkpoint(path)
+            meta = check_checkpoint(path, storage)
         except UsageError as error:
             print_log(
                 f'{error}; trying the one before',
@@ -79,22 +85,28 @@ def latest_checkpoint(
     return None
 
 
-def _candidates(work_dir: str, out_dir: str) -> list[str]:
-    """List the checkpoints of a work dir, the one to go on from first."""
+def _candidates(
+    work_dir: str, out_dir: str, storage: Storage
+) -> Iterator[str]:
+    """List the checkpoints of a run, the one to go on from first.
+
+    The folders are looked into only where that is none to go on from.
+    """
     file = Path(work_dir, 'last_checkpoint')
     named = file.read_text().strip() if file.is_file() else ''
-    folders = {Path(work_dir).absolute(), Path(out_dir).absolute()}
+    folders = [_absolute(out_dir), _absolute(work_dir)]
     if named:
         # The work dir may have been moved, or copied.
-        here = [f / Path(named).name for f in folders]
-        named = next((str(p) for p in here if p.is_file()), named)
-        folders.add(Path(named).absolute().parent)
-    found = [
-        path
-        for folder in folders
-        for path in folder.glob('*.pth')
-        if not path.name.startswith(('.', 'best_', 'last_finite_'))
-    ]
-    found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    names = [str(Path(named).absolute())] if named else []
-    return names + [str(p) for p in found if str(p) not in names]
+        here = [join(f, Path(named).name) for f in folders]
+        named = next((p for p in here if storage.is_file(p)), named)
+        named = _absolute(named)
+        folders.append(folder_of(named))
+        yield named
+    for folder in dict.fromkeys(folders):
+        for path in storage.checkpoints(folder):
+            if path != named and not Path(path).name.startswith(_NOT_OF_A_RUN):
+                yield path
+
+
+def _absolute(path: str) -> str:
+    return path if is_remote(path) else str(Path(path).absolute())

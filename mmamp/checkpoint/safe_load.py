@@ -2,30 +2,96 @@
 
 import codecs
 import os
+import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.fileio import HTTPBackend
+from mmengine.fileio.backends import prefix_to_backends
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
 
+from mmamp.compat.mmengine import checkpoint_loaders
 from mmamp.errors import UsageError
+
+from .storage import Storage, is_remote, prefix_of
+
+DISK = Storage()
+_FORCE = ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD')
 
 
 def load_safely_only() -> None:
-    """Make every ``torch.load`` of this process refuse foreign code.
+    """Have MMEngine load checkpoints with ``weights_only=True`` alone.
 
-    Also allows what MMEngine's own checkpoints hold. Releases of torch before
-    2.6 load pickles unchecked unless they are told not to.
+    Whatever loader of MMEngine's reads them; other calls of ``torch.load`` in
+    this process, and in its children, are left to those who make them. Also
+    allows what MMEngine's own checkpoints hold.
     """
-    os.environ.pop('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', None)
-    os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
     allow_mmengine_globals()
+    for prefix, loader in checkpoint_loaders().items():
+        if not isinstance(loader, _SafeLoader):
+            loader = _SafeLoader(loader)
+            CheckpointLoader.register_scheme(prefix, loader, force=True)
+
+
+def load_by_backend(path: str, storage: Storage) -> None:
+    """Have MMEngine load what is beside a path by its file backend.
+
+    Its own loaders know but that of ``s3://`` which needs a package that is
+    not public.
+
+    Args:
+        path (str): Of a checkpoint, or of a folder.
+        storage (Storage): Where it is. On a disk MMEngine needs no help.
+    """
+    prefix = prefix_of(path)
+    backend = prefix_to_backends.get(prefix)
+    if not is_remote(path) or backend is HTTPBackend:
+        return
+
+    def load_from_storage(filename: str, map_location: Any = None) -> Any:
+        return read_checkpoint(filename, storage, map_location)
+
+    CheckpointLoader.register_scheme(
+        re.escape(f'{prefix}://'), load_from_storage, force=True
+    )
+
+
+class _SafeLoader:
+    """A loader of MMEngine's that runs nothing that a checkpoint holds."""
+
+    def __init__(self, loader: Callable[..., Any]) -> None:
+        self._loader = loader
+        # MMEngine logs it.
+        self.__name__ = loader.__name__
+
+    def __call__(self, filename: str, map_location: Any = None) -> Any:
+        with _weights_only():
+            try:
+                return self._loader(filename, map_location)
+            except UnpicklingError as error:
+                raise _refused(filename, error) from error
+
+
+@contextmanager
+def _weights_only() -> Iterator[None]:
+    """Force ``weights_only`` on calls of others, which do not give it."""
+    kept = {name: os.environ.pop(name, None) for name in _FORCE}
+    os.environ[_FORCE[0]] = '1'
+    try:
+        yield
+    finally:
+        del os.environ[_FORCE[0]]
+        os.environ.update({k: v for k, v in kept.items() if v is not None})
 
 
 def allow_mmengine_globals() -> None:
@@ -94,11 +160,16 @@ def _history_method(owner: Any, name: str) -> Any:
     )
 
 
-def read_checkpoint(path: str) -> Any:
+def read_checkpoint(
+    path: str, storage: Storage = DISK, map_location: Any = 'cpu'
+) -> Any:
     """Read what is in a checkpoint.
 
     Args:
-        path (str): Of the file; its tensors are mapped, not read.
+        path (str): Of the file. On a disk its tensors are mapped, not read.
+        storage (Storage): Where it is. Defaults to a disk, or what MMEngine
+            has for its prefix.
+        map_location (Any): As of ``torch.load``. Defaults to ``'cpu'``.
 
     Returns:
         Any: A dict, if it is a checkpoint of MMEngine's.
@@ -106,22 +177,27 @@ def read_checkpoint(path: str) -> Any:
     Raises:
         UsageError: If it does not exist or cannot be read.
     """
-    if not os.path.isfile(path):
+    if not storage.is_file(path):
         raise UsageError(f'checkpoint {path!r} does not exist')
-    if not zipfile.is_zipfile(path):
+    remote = is_remote(path)
+    file: Any = BytesIO(storage.get(path)) if remote else path
+    is_whole = zipfile.is_zipfile(file)
+    if remote:
+        file.seek(0)
+    if not is_whole:
         raise UsageError(
             f'checkpoint {path!r} cannot be read: it is cut short, or was '
             'not written by torch.save'
         )
     try:
         return torch.load(
-            path, map_location='cpu', weights_only=True, mmap=True
+            file,
+            map_location=map_location,
+            weights_only=True,
+            mmap=not remote,
         )
     except UnpicklingError as error:
-        raise UsageError(
-            f'checkpoint {path!r} holds what torch.load(weights_only=True) '
-            f'does not allow: {_reason(error)}'
-        ) from error
+        raise _refused(path, error) from error
     except Exception as error:
         # Truncated and foreign files raise whatever the reader met.
         raise UsageError(
@@ -159,6 +235,13 @@ def read_weights(path: str, user: str, hint: str) -> dict[str, Any]:
             f'state dict; {hint}'
         )
     return state
+
+
+def _refused(path: str, error: UnpicklingError) -> UsageError:
+    return UsageError(
+        f'checkpoint {path!r} holds what torch.load(weights_only=True) does '
+        f'not allow: {_reason(error)}'
+    )
 
 
 def _reason(error: UnpicklingError) -> str:

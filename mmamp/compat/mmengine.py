@@ -9,6 +9,7 @@ from mmengine._strategy import DDPStrategy, SingleDeviceStrategy
 from mmengine.config import Config
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 from mmengine.registry import Registry
+from mmengine.runner import CheckpointLoader
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 
 __all__ = ['DDPStrategy', 'ParamScheduler', 'SingleDeviceStrategy']
@@ -110,6 +111,11 @@ def begun_iterator(iterator: Any) -> Any:
     return iterator._iterator
 
 
+def checkpoint_loaders() -> dict[str, Any]:
+    """Return MMEngine's loaders of checkpoints, by patterns of paths."""
+    return dict(CheckpointLoader._schemes)
+
+
 # ---- optimizer wrappers -----------------------------------------------------
 
 
@@ -121,3 +127,17 @@ def accumulative_counts(wrapper: Any) -> int:
     """
     counts: int = wrapper._accumulative_counts
     return counts
+
+
+def let_schedulers_step(wrapper: Any) -> None:
+    """Have schedulers not warn of an order that is right.
+
+    They count iterations, and warn where the first of them has no ``step()``:
+    in a window of micro-batches it comes later, and to a generator when it
+    has its turn.
+
+    Args:
+        wrapper (OptimWrapper): Whose training begins.
+    """
+    if getattr(wrapper, '_global_step', 0) < 0:
+        wrapper._global_step = 0

@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mmamp.errors import UsageError
 from mmamp.utils.suggest import suggest_file
 
+from .options import is_path_with_commas, split
 from .packages import config_file
 
 
@@ -75,12 +76,30 @@ def merge_options(cfg: Config, options: dict[str, Any]) -> None:
     Raises:
         UsageError: If a key leads into something that has no keys.
     """
-    for key in options:
+    options = dict(options)
+    for key, value in options.items():
         _warn_unknown(cfg, key)
+        if isinstance(value, str) and is_path_with_commas(value):
+            options[key] = _path_or_list(cfg, key, value)
     try:
         cfg.merge_from_dict(options)
     except Exception as error:
         raise UsageError(f'--cfg-options: {error}') from error
+
+
+def _path_or_list(cfg: Config, key: str, value: str) -> Any:
+    """Take a text with commas for what the config has at its place."""
+    node: Any = cfg
+    for part in key.split('.'):
+        node = node.get(part) if hasattr(node, 'get') else None
+    if isinstance(node, (list, tuple)):
+        return split(value)
+    print_log(
+        f'--cfg-options: {key}={value} is one text; {key}=[{value}] would be '
+        'a list',
+        logger='current',
+    )
+    return value
 
 
 def _warn_unknown(cfg: Config, key: str) -> None:

@@ -2,23 +2,27 @@
 
 import argparse
 
-from mmengine.config import DictAction
-
+from mmamp.config.options import parse_value
 from mmamp.precision.names import LOW_CHOICES
 
 
-class Options(DictAction):
-    """MMEngine's ``key=value`` options, with an error instead of a crash."""
+class Options(argparse.Action):
+    """``KEY=VALUE`` options, as MMEngine's projects have them."""
 
     def __call__(self, parser, namespace, values, option_string=None):  # type: ignore[no-untyped-def]
         """Parse them."""
-        try:
-            super().__call__(parser, namespace, values, option_string)
-        except Exception as error:
-            bad = [x for x in values if '=' not in x] or values
-            raise argparse.ArgumentError(
-                self, f'cannot read {" ".join(bad)!r} as KEY=VALUE'
-            ) from error
+        options = dict(getattr(namespace, self.dest) or {})
+        for text in values:
+            key, equals, value = text.partition('=')
+            try:
+                if not (key and equals):
+                    raise ValueError('there is no = after a key')
+                options[key] = parse_value(value)
+            except ValueError as error:
+                raise argparse.ArgumentError(
+                    self, f'cannot read {text!r} as KEY=VALUE: {error}'
+                ) from error
+        setattr(namespace, self.dest, options)
 
 
 def _loss_scale(text: str) -> str | float:

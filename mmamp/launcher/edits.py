@@ -21,6 +21,7 @@ from mmamp.errors import UsageError
 from .model_wrapper import set_model_wrapper
 from .resume import set_resume
 from .run import check_amp_options, set_launcher, set_work_dir
+from .storage import load_from_storage
 from .strategy import leave_strategy, set_strategy
 from .testing import complete_test, seed_as_trained, set_weights
 
@@ -92,6 +93,7 @@ TRAIN: tuple[Edit, ...] = (
     *COMMON,
     _scale_lr,
     set_resume,
+    _always(load_from_storage),
     _always(add_hooks),
     _always(evaluate_as_trained),
     _always(seed_data),

@@ -6,7 +6,6 @@ import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import all_gather_object
@@ -15,6 +14,7 @@ from mmengine.logging import print_log
 from mmamp.checkpoint.latest import check_checkpoint, latest_checkpoint
 from mmamp.errors import UsageError
 
+from .storage import out_dir_of, storage_of
 from .weights import find_checkpoint
 
 
@@ -38,11 +38,12 @@ def set_resume(cfg: Config, args: Namespace) -> None:
             'loaded with weights_only=True; a DeepSpeed run is resumed under '
             "MMEngine's own train.py, without mmamp's launcher"
         )
+    storage = storage_of(cfg)
     if resume == 'auto':
-        found = latest_checkpoint(cfg.work_dir, _out_dir(cfg))
+        found = latest_checkpoint(cfg.work_dir, out_dir_of(cfg), storage)
     else:
-        path = find_checkpoint(resume)
-        found = path, check_checkpoint(path)
+        path = find_checkpoint(resume, storage)
+        found = path, check_checkpoint(path, storage)
     cfg.resume = found is not None
     if found is None:
         weights = cfg.get('load_from')
@@ -88,15 +89,25 @@ def check_same_start(cfg: Config) -> None:
         )
 
 
-def how_to_resume(cfg: Config, argv: list[str]) -> str:
-    """Say what a user who pressed Ctrl-C wants to know."""
+def how_to_resume(
+    cfg: Config, argv: list[str], what: str = 'Interrupted'
+) -> str:
+    """Say what a user wants to know whose run has ended early.
+
+    Args:
+        cfg (Config): Of the run.
+        argv (list[str]): Its arguments.
+        what (str): What became of it. Defaults to ``'Interrupted'``.
+    """
     try:
-        latest = latest_checkpoint(cfg.work_dir, _out_dir(cfg))
+        latest = latest_checkpoint(
+            cfg.work_dir, out_dir_of(cfg), storage_of(cfg)
+        )
     except UsageError as error:
-        return f'Interrupted; {error}'
+        return f'{what}; {error}'
     if latest is None:
-        return 'Interrupted before the first checkpoint was saved.'
-    return f'Interrupted. Go on from {latest[0]} with: {resume_command(argv)}'
+        return f'{what} before the first checkpoint was saved.'
+    return f'{what}. Go on from {latest[0]} with: {resume_command(argv)}'
 
 
 def resume_command(argv: list[str]) -> str:
@@ -130,13 +141,3 @@ def _started() -> list[str]:
     if spec is not None and spec.origin and Path(spec.origin) == Path(script):
         return ['-m', spec.name]
     return [script]
-
-
-def _out_dir(cfg: Config) -> str | None:
-    """Where checkpoints go, if that is not the work dir itself."""
-    hook: Any = (cfg.get('default_hooks') or {}).get('checkpoint')
-    out_dir = hook.get('out_dir') if isinstance(hook, dict) else None
-    if not out_dir:
-        return None
-    # As MMEngine's CheckpointHook has it.
-    return str(Path(out_dir, Path(cfg.work_dir).name))

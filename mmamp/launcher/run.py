@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmamp.checkpoint.storage import is_remote
 from mmamp.distributed.ranks import check_launcher
 from mmamp.errors import UsageError
 
@@ -49,12 +50,18 @@ def set_work_dir(cfg: Config, args: Namespace) -> None:
         args (argparse.Namespace): With ``work_dir`` and ``config``.
 
     Raises:
-        UsageError: If it is a file.
+        UsageError: If it is a file, or no folder of a disk.
     """
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    if is_remote(cfg.work_dir):
+        raise UsageError(
+            f'work dir {cfg.work_dir!r} has to be a folder of a disk; '
+            'checkpoints go elsewhere with --cfg-options '
+            'default_hooks.checkpoint.out_dir=...'
+        )
     if Path(cfg.work_dir).is_file():
         raise UsageError(f'work dir {cfg.work_dir!r} is a file')
 

@@ -7,6 +7,7 @@ from mmengine.logging import print_log
 
 from mmamp.errors import UsageError
 
+from .storage import storage_of
 from .weights import find_checkpoint, training_seed
 
 PARTS = ('dataloader', 'cfg', 'evaluator')
@@ -24,7 +25,7 @@ def set_weights(cfg: Config, args: Namespace) -> None:
     Raises:
         UsageError: If there is none.
     """
-    args.checkpoint = find_checkpoint(args.checkpoint)
+    args.checkpoint = find_checkpoint(args.checkpoint, storage_of(cfg))
     cfg.load_from = None
     cfg.resume = False
 
@@ -68,5 +69,5 @@ def seed_as_trained(cfg: Config, args: Namespace) -> None:
     """
     randomness = dict(cfg.get('randomness') or {}, diff_rank_seed=False)
     if randomness.get('seed') is None:
-        randomness['seed'] = training_seed(args.checkpoint)
+        randomness['seed'] = training_seed(args.checkpoint, storage_of(cfg))
     cfg.randomness = randomness

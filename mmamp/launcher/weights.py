@@ -1,48 +1,51 @@
 """Weights to test, or to sample from."""
 
-import os
 from typing import Any
 
 from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 
 from mmamp.checkpoint.latest import latest_checkpoint
-from mmamp.checkpoint.safe_load import read_checkpoint
+from mmamp.checkpoint.safe_load import DISK, read_checkpoint
+from mmamp.checkpoint.storage import Storage
 from mmamp.errors import UsageError
 
 
-def find_checkpoint(path: str) -> str:
+def find_checkpoint(path: str, storage: Storage = DISK) -> str:
     """Return the file that a command line means.
 
     Args:
         path (str): Of a checkpoint, or of a work dir with some.
+        storage (Storage): Where it is. Defaults to a disk, or what MMEngine
+            has for its prefix.
 
     Raises:
         UsageError: If there is none.
     """
-    if not os.path.isdir(path):
-        if not os.path.isfile(path):
+    if not storage.is_dir(path):
+        if not storage.is_file(path):
             raise UsageError(f'checkpoint {path!r} does not exist')
         return path
-    found = latest_checkpoint(path)
+    found = latest_checkpoint(path, storage=storage)
     if found is None:
         raise UsageError(f'there is no checkpoint in {path!r}')
     return found[0]
 
 
-def training_seed(path: str) -> int:
+def training_seed(path: str, storage: Storage = DISK) -> int:
     """Return the seed of the run that saved a checkpoint; else 0.
 
     Args:
         path (str): Of the file.
+        storage (Storage): Where it is; see :func:`find_checkpoint`.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(path, storage)
     meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
     seed = meta.get('seed') if isinstance(meta, dict) else None
     return seed if isinstance(seed, int) else 0
 
 
-def load_weights(model: nn.Module, path: str) -> None:
+def load_weights(model: nn.Module, path: str, storage: Storage = DISK) -> None:
     """Load a model's weights, all of them or none.
 
     MMEngine would log what does not fit, and go on.
@@ -50,11 +53,12 @@ def load_weights(model: nn.Module, path: str) -> None:
     Args:
         model (nn.Module): Changed in place.
         path (str): Of a checkpoint, or of a bare state dict.
+        storage (Storage): Where it is; see :func:`find_checkpoint`.
 
     Raises:
         UsageError: If it does not hold all of the model's weights.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(path, storage)
     given: Any = {}
     if isinstance(checkpoint, dict):
         given = checkpoint.get('state_dict', checkpoint)

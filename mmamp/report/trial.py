@@ -14,6 +14,7 @@ from mmengine.config import Config
 
 import mmamp  # noqa: F401  (registers everything)
 from mmamp.checkpoint.safe_load import load_safely_only
+from mmamp.launcher.storage import load_from_storage
 from mmamp.precision.devices import PeakMemory
 from mmamp.train import build_runner
 
@@ -32,6 +33,7 @@ def main(config: str, iters: str, watch: str, out: str) -> None:
     load_safely_only()
     memory = PeakMemory()
     cfg = Config.fromfile(config)
+    load_from_storage(cfg)
     runner = build_runner(cfg)
     stop = Stop(int(iters))
     runner.register_hook(stop)

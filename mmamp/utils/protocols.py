@@ -132,6 +132,13 @@ class ShardsInDtype(Protocol):
 
 
 @runtime_checkable
+class GathersState(Protocol):
+    """A strategy whose state dicts all ranks have to ask for together."""
+
+    gathers_state: bool
+
+
+@runtime_checkable
 class SavesNow(Protocol):
     """Saves at any iteration; asked by PreemptionHook."""
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from mmengine.runner import CheckpointLoader
 
 
 @pytest.fixture(autouse=True)
@@ -12,6 +13,9 @@ def _environment(monkeypatch):
         monkeypatch.setenv(name, '0')
         monkeypatch.delenv(name)
     kept = torch.serialization.get_safe_globals()
+    monkeypatch.setattr(
+        CheckpointLoader, '_schemes', dict(CheckpointLoader._schemes)
+    )
     yield
     torch.serialization.clear_safe_globals()
     torch.serialization.add_safe_globals(kept)

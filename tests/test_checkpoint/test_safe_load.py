@@ -1,17 +1,20 @@
 """Checkpoints: what may be in them, and what must not run."""
 
 import builtins
+import contextlib
+import functools
 import os
-import pickle
 import subprocess
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import Runner
+from mmengine.runner import CheckpointLoader, Runner
 
 from mmamp.checkpoint.latest import check_checkpoint
 from mmamp.checkpoint.safe_load import load_safely_only
@@ -38,6 +41,20 @@ class _ThroughGetattr:
         return builtins.getattr, (self.owner, self.name)
 
 
+class _Item:
+    """What a dataset of the user's keeps."""
+
+
+@contextlib.contextmanager
+def _serving(folder):
+    """A web server over a folder; yields its URL."""
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{server.server_port}'
+        server.shutdown()
+
+
 class TestHostile:
     def test_a_command_does_not_run(self, tmp_path):
         marker, path = tmp_path / 'ran', tmp_path / 'evil.pth'
@@ -45,8 +62,48 @@ class TestHostile:
         load_safely_only()
         with pytest.raises(UsageError, match=r'GLOBAL posix.system'):
             check_checkpoint(str(path))
-        with pytest.raises(pickle.UnpicklingError):
-            torch.load(path, weights_only=False)
+        with pytest.raises(UsageError, match=r'GLOBAL posix.system'):
+            CheckpointLoader.load_checkpoint(str(path))
+        assert not marker.exists()
+
+    def test_from_a_web_server_too(self, tmp_path, monkeypatch):
+        """Whose files MMEngine's own loader fetches, and keeps."""
+        marker = tmp_path / 'ran'
+        torch.save(
+            dict(state_dict={}, meta=_System(marker)), tmp_path / 'evil.pth'
+        )
+        monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+        load_safely_only()
+        with _serving(tmp_path) as url:
+            with pytest.raises(UsageError, match=r'GLOBAL posix.system'):
+                CheckpointLoader.load_checkpoint(f'{url}/evil.pth')
+            with pytest.raises(UsageError, match=r'GLOBAL posix.system'):
+                check_checkpoint(f'{url}/evil.pth')
+            with pytest.raises(UsageError, match='HTTP Error 404'):
+                check_checkpoint(f'{url}/nothing.pth')
+        assert not marker.exists()
+
+    def test_calls_of_others_are_theirs(self, tmp_path, monkeypatch):
+        """A dataset's own pickles, here and in processes that it starts."""
+        path = tmp_path / 'list.pth'
+        torch.save([_Item()], path)
+        weights = tmp_path / 'weights.pth'
+        torch.save(dict(state_dict={}), weights)
+        before = dict(os.environ)
+        load_safely_only()
+        CheckpointLoader.load_checkpoint(str(weights))
+        assert isinstance(torch.load(path, weights_only=False)[0], _Item)
+        assert dict(os.environ) == before
+
+    def test_whatever_the_environment_says(self, tmp_path, monkeypatch):
+        marker, path = tmp_path / 'ran', tmp_path / 'evil.pth'
+        torch.save(dict(state_dict={}, meta=_System(marker)), path)
+        monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
+        load_safely_only()
+        for read in (check_checkpoint, CheckpointLoader.load_checkpoint):
+            with pytest.raises(UsageError, match=r'GLOBAL posix.system'):
+                read(str(path))
+        assert os.environ['TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'] == '1'
         assert not marker.exists()
 
     @pytest.mark.parametrize(

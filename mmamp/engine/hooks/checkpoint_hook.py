@@ -1,48 +1,42 @@
 """Checkpoints that survive a kill at any moment."""
 
+import hashlib
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Iterable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import (
-    all_gather_object,
-    get_rank,
-    get_world_size,
-    is_main_process,
-)
-from mmengine.fileio import LocalBackend, get_file_backend
+from mmengine.dist import get_backend, is_main_process
+from mmengine.fileio import FileClient, LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
+from mmengine.logging import print_log
 
-from mmamp.checkpoint.atomic import (
-    AtomicLocalBackend,
-    remove_leftovers,
-    replace_durably,
-    temporary_name,
-)
-from mmamp.checkpoint.keys import MODEL_STATES, RANK_STATES, RNG_STATES, WINDOW
-from mmamp.checkpoint.primitives import to_primitives
-from mmamp.compat.mmengine import SingleDeviceStrategy, is_resuming
+from mmamp.checkpoint.atomic import AtomicLocalBackend, remove_leftovers
+from mmamp.checkpoint.safe_load import read_checkpoint
+from mmamp.checkpoint.storage import Storage, join, prefix_of, write
+from mmamp.compat.mmengine import is_resuming
+from mmamp.distributed.cpu_group import new_cpu_group
 from mmamp.errors import UsageError
 from mmamp.registry import HOOKS
-from mmamp.utils.modules import unwrap
-from mmamp.utils.protocols import RankState
 from mmamp.utils.suggest import arguments_of, did_you_mean
 
-from .runner_access import named_wrappers, strategy_of, training_rng_state
+from .checkpoint_content import name_last, save, saves_by_itself
+from .states_of_ranks import gather_states, give_states
 
 
 @HOOKS.register_module()
 class CheckpointHook(MMEngineCheckpointHook):
     """MMEngine's ``CheckpointHook``, safe against being killed.
 
-    On a local disk a checkpoint is written under another name, flushed and
+    On a local disk a checkpoint is streamed to another name, flushed and
     renamed, and those that ``max_keep_ckpts`` (or a better score) makes
     superfluous are removed only then: with ``max_keep_ckpts=1`` too there is
     a whole checkpoint at every moment. The random-number states of all ranks
-    are in it.
+    are in it. ``out_dir`` may have the prefix of any file backend, such as
+    ``s3://``.
 
     Args:
         *args: Arguments of MMEngine's hook.
@@ -57,31 +51,41 @@ class CheckpointHook(MMEngineCheckpointHook):
 
     by_epoch: bool
     filename_tmpl: str
-    file_backend: Any
+    file_backend: Any = None
     file_client_args: dict[str, Any] | None
     backend_args: dict[str, Any] | None
-    out_dir: str | None
+    out_dir: Any
+    last_ckpt: str | None
     max_keep_ckpts: int
-    save_best: list[Any] | None
-    key_indicators: list[Any]
+    save_best: list[str] | None
+    key_indicators: list[str]
+    published_keys: list[str] | None
     args: dict[str, Any]
+    _states: Mapping[str, Any] = {}
+    _meta: Mapping[str, Any] = {}
+
+    # ---- before anything is saved ------------------------------------------
 
     def before_train(self, runner: Any) -> None:
-        """Prepare the folder that checkpoints go to."""
-        if self.file_client_args is None and self.backend_args is None:
-            backend = get_file_backend(str(self.out_dir or runner.work_dir))
-            if type(backend) is LocalBackend:
-                self.backend_args = dict(backend='mmamp.atomic')
+        """Prepare the folder that checkpoints go to, and what it keeps."""
         self._check_arguments(runner)
-        super().before_train(runner)
-        if is_main_process() and self._is_atomic():
-            remove_leftovers(str(self.out_dir))
-        self._of_ranks: (
-            list[tuple[dict[str, Any], dict[str, Any], Any]] | None
-        ) = None
-        self._meta: dict[str, int] = {}
+        if self.file_backend is None:
+            self._find_folder(runner)
+        self._group = None
+        if get_backend() != 'gloo':
+            # What is gathered need not go through the devices.
+            self._group = new_cpu_group('CheckpointHook')
+        info = runner.message_hub.runtime_info
         # One that max_keep_ckpts does not know of.
-        self._extra = runner.message_hub.get_info('extra_checkpoint')
+        self._extra: str | None = info.get('extra_checkpoint')
+        if self.save_best is not None:
+            self._note_best(runner)
+        if self.max_keep_ckpts > 0:
+            kept = list(info.get('keep_ckpt_ids', []))
+            self.keep_ckpt_ids = deque(kept[-self.max_keep_ckpts :])
+            self._remove(self._path(i) for i in kept[: -self.max_keep_ckpts])
+        if is_main_process() and self._is_atomic():
+            remove_leftovers(self.out_dir)
 
     def _check_arguments(self, runner: Any) -> None:
         """Refuse now what would end the run at its first checkpoint.
@@ -102,6 +106,51 @@ class CheckpointHook(MMEngineCheckpointHook):
                     f'{did_you_mean(key, valid)}'
                 )
 
+    def _find_folder(self, runner: Any) -> None:
+        folder = str(self.out_dir or runner.work_dir)
+        if self.file_client_args is not None:
+            self.file_backend = FileClient.infer_client(
+                self.file_client_args, folder
+            )
+        else:
+            self.file_backend = get_file_backend(
+                folder, backend_args=self.backend_args
+            )
+            if (
+                self.backend_args is None
+                and type(self.file_backend) is LocalBackend
+            ):
+                self.backend_args = dict(backend='mmamp.atomic')
+                self.file_backend = AtomicLocalBackend()
+        self._check_backend()
+        if folder != runner.work_dir:
+            name = Path(runner.work_dir).name
+            folder = str(self.file_backend.join_path(folder, name))
+        self.out_dir = folder
+        print_log(f'Checkpoints will be saved to {folder}.', logger='current')
+
+    def _check_backend(self) -> None:
+        """Refuse now one that cannot do what it will be asked for.
+
+        Of a backend MMEngine asks for no more than to read.
+        """
+        needed = ['put', 'join_path']
+        if self.max_keep_ckpts > 0 or self.save_best:
+            needed += ['isfile', 'isdir', 'remove']
+        name = type(self.file_backend).__name__
+        missing = [x for x in needed if not hasattr(self.file_backend, x)]
+        if missing:
+            raise UsageError(
+                f'checkpoint: {name} has no {", no ".join(missing)}, which '
+                'saving checkpoints there needs, and max_keep_ckpts and '
+                'save_best, which remove them'
+            )
+
+    def _is_atomic(self) -> bool:
+        return isinstance(self.file_backend, AtomicLocalBackend)
+
+    # ---- one checkpoint -----------------------------------------------------
+
     def save_now(self, runner: Any) -> str:
         """Save at this very iteration, whatever the interval is.
 
@@ -117,229 +166,202 @@ class CheckpointHook(MMEngineCheckpointHook):
             self._save_checkpoint_with_step(runner, iteration, meta)
             return str(self.last_ckpt)
         # An epoch that is not over gives no name, and is not counted.
-        kept = self.by_epoch, self.filename_tmpl, self.max_keep_ckpts
-        self.by_epoch, self.filename_tmpl = False, 'iter_{}.pth'
-        self.max_keep_ckpts = -1
-        name = self.filename_tmpl.format(iteration)
-        extra = self.file_backend.join_path(self.out_dir, name)
+        extra = join(self.out_dir, f'iter_{iteration}.pth')
         runner.message_hub.update_info('extra_checkpoint', extra)
-        try:
-            self._save_checkpoint_with_step(runner, iteration, meta)
-        finally:
-            self.by_epoch, self.filename_tmpl, self.max_keep_ckpts = kept
-        self._remove_extra(runner)
+        self._save_last(runner, extra, meta, by_epoch=False)
+        self._remove_extra()
         self._extra = extra
-        return str(self.last_ckpt)
+        return extra
 
     def before_save_checkpoint(
         self, runner: Any, checkpoint: dict[str, Any]
     ) -> None:
         """Add what each rank has of its own."""
+        checkpoint.update(self._states)
         # A FlexibleRunner puts its own into it, which after a validation is
         # that of the iteration, or epoch, that comes next.
         checkpoint['meta'].update(self._meta)
-        if self._of_ranks is not None:
-            rngs, optimizers, models = zip(*self._of_ranks, strict=True)
-            checkpoint[RNG_STATES] = list(rngs)
-            if any(models):
-                checkpoint[MODEL_STATES] = list(models)
-            if len(optimizers) > 1:
-                checkpoint[RANK_STATES] = list(optimizers)
 
     def after_load_checkpoint(
         self, runner: Any, checkpoint: dict[str, Any]
     ) -> None:
         """Give this rank its own, not that of the rank that saved."""
-        models = checkpoint.pop(MODEL_STATES, None)
-        if models is not None and is_resuming(runner):
-            model: Any = unwrap(runner.model)
-            model.load_rank_state(models)
-        ranks = checkpoint.pop(RANK_STATES, None)
-        if ranks is None or not is_resuming(runner):
-            return
-        states = checkpoint.get('optimizer', {})
-        for name, wrapper in named_wrappers(runner):
-            if name not in ranks[0]:
-                continue
-            # FSDP2 deals out what it takes for the gradient of all.
-            is_own = len(ranks) == get_world_size() and not getattr(
-                wrapper, 'is_sharded', False
-            )
-            mine = (
-                ranks[get_rank()][name]
-                if is_own
-                else _shared([rank[name] for rank in ranks])
-            )
-            (states[name] if name else states).update(mine)
+        if is_resuming(runner):
+            give_states(runner, checkpoint)
 
     def _save_checkpoint_with_step(
         self, runner: Any, step: int, meta: dict[str, Any]
     ) -> None:
-        self._gather_rank_states(runner)
-        with self._flexible(runner), self._removing_last():
-            super()._save_checkpoint_with_step(runner, step, meta)
-            if is_main_process() and self._is_atomic():
-                # MMEngine has just written it, but not atomically.
-                file = Path(runner.work_dir, 'last_checkpoint')
-                self.file_backend.put_text(str(self.last_ckpt), file)
-            self._remove_extra(runner)
-        self._of_ranks = None
+        """Save the one of a step, then remove those that are too many."""
+        too_many = []
+        if self.max_keep_ckpts > 0 and step not in [*self.keep_ckpt_ids][-1:]:
+            self.keep_ckpt_ids.append(step)
+            while len(self.keep_ckpt_ids) > self.max_keep_ckpts:
+                too_many.append(self._path(self.keep_ckpt_ids.popleft()))
+            runner.message_hub.update_info(
+                'keep_ckpt_ids', list(self.keep_ckpt_ids)
+            )
+        self._save_last(runner, self._path(step), meta, self.by_epoch)
+        self._remove(too_many)
+        self._remove_extra()
 
-    def _gather_rank_states(self, runner: Any) -> None:
-        """Gather what each rank has of its own.
-
-        What MMEngine does next, one rank does alone.
-        """
-        mine = (
-            training_rng_state(runner),
-            _of_optimizers(runner),
-            _of_model(runner),
+    def _save_last(
+        self, runner: Any, path: str, meta: dict[str, Any], by_epoch: bool
+    ) -> None:
+        """Save the one to go on from, and its name in the work dir."""
+        self.last_ckpt = path
+        runner.message_hub.update_info('last_ckpt', path)
+        self._save(
+            runner,
+            path,
+            meta,
+            by_epoch=by_epoch,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            **self.args,
         )
-        self._of_ranks = all_gather_object(mine)
+        if is_main_process():
+            name_last(runner, path)
 
-    def _remove_extra(self, runner: Any) -> None:
+    def _save(
+        self,
+        runner: Any,
+        path: str,
+        meta: dict[str, Any],
+        by_epoch: bool,
+        **kwargs: Any,
+    ) -> None:
+        """Save a file, by all ranks together."""
+        self._states = gather_states(runner, self._group)
+        self._meta = {key: meta[key] for key in ('epoch', 'iter')}
+        if saves_by_itself(runner):
+            runner.save_checkpoint(
+                self.out_dir,
+                Path(path).name,
+                self.file_client_args,
+                meta=meta,
+                by_epoch=by_epoch,
+                backend_args=self.backend_args,
+                **kwargs,
+            )
+        else:
+            save(runner, path, self.file_backend, meta, **kwargs)
+        self._states = {}
+        self._meta = {}
+
+    def _path(self, step: int) -> str:
+        name = self.filename_tmpl.format(step)
+        return str(self.file_backend.join_path(self.out_dir, name))
+
+    # ---- those that are superfluous -----------------------------------------
+
+    def _remove(self, paths: Iterable[str]) -> None:
+        if not is_main_process():
+            return
+        for path in paths:
+            if self.file_backend.isfile(path):
+                self.file_backend.remove(path)
+            elif self.file_backend.isdir(path):
+                self.file_backend.rmtree(path)  # DeepSpeed's
+
+    def _remove_extra(self) -> None:
         """Remove what save_now left, where only so many are to be kept."""
         extra = self._extra
         if extra and self.max_keep_ckpts > 0 and extra != self.last_ckpt:
-            if is_main_process() and self.file_backend.isfile(extra):
-                self.file_backend.remove(extra)
+            self._remove([extra])
             self._extra = None
+
+    # ---- the best one -------------------------------------------------------
 
     def _save_best_checkpoint(
         self, runner: Any, metrics: dict[str, Any]
     ) -> None:
-        if not self.save_best:
+        """Save the best by each metric; see MMEngine's."""
+        # There is no folder in a run that only validates.
+        if not self.save_best or self.file_backend is None:
             return
+        if 'auto' in self.key_indicators:
+            self._init_rule(self.rules, [next(iter(metrics))])
         for key in self.key_indicators:
-            if key != 'auto' and key not in metrics:
+            if key not in metrics:
                 raise UsageError(
                     f'checkpoint: save_best={key!r} is none of the metrics, '
                     f'which are {", ".join(map(repr, metrics))}'
                 )
-        self._gather_rank_states(runner)
-        with self._flexible(runner), self._removing_last():
-            super()._save_best_checkpoint(runner, metrics)
-        self._of_ranks = None
+        step = runner.epoch if self.by_epoch else runner.iter
+        meta = dict(epoch=runner.epoch, iter=runner.iter)
+        info = runner.message_hub.runtime_info
+        before = set()
+        for key, rule in zip(self.key_indicators, self.rules, strict=True):
+            score = metrics[key]
+            name = self._name('best_score', key)
+            best = info.get(name, self.init_value_map[rule])
+            if score is None or not self.is_better_than[key](score, best):
+                continue
+            before.add(info.get(self._name('best_ckpt', key)))
+            runner.message_hub.update_info(name, score)
+            path = self._save_best(runner, key, step, meta)
+            print_log(
+                f'The best checkpoint with {score:0.4f} {key} at {step} '
+                f'{"epoch" if self.by_epoch else "iter"} is saved to {path}.',
+                logger='current',
+            )
+        if before and self.last_ckpt is not None:
+            # Once more, so that it knows of the best.
+            self._save_checkpoint_with_step(runner, step, meta)
+        keys = (self._name('best_ckpt', key) for key in self.key_indicators)
+        self._remove(before - {info.get(key) for key in keys} - {None})
 
-    def _is_atomic(self) -> bool:
-        backend = self.file_backend
-        if isinstance(backend, _RemovingLast):
-            backend = backend.backend
-        return isinstance(backend, AtomicLocalBackend)
-
-    @contextmanager
-    def _flexible(self, runner: Any) -> Iterator[None]:
-        """Have a FlexibleRunner save as a Runner does.
-
-        It heeds neither the ``meta`` nor the backend that it is given.
-        """
-        strategy = strategy_of(runner)
-        if strategy is None or 'save_checkpoint' in vars(runner):
-            yield
-            return
-        original = runner.save_checkpoint
-        # DeepSpeed's and its like are folders of their own making.
-        is_atomic = self._is_atomic() and isinstance(
-            strategy, SingleDeviceStrategy
+    def _save_best(
+        self, runner: Any, key: str, step: int, meta: dict[str, Any]
+    ) -> str:
+        """Save the best by a metric; return its path."""
+        name = f'best_{key}_{self.filename_tmpl.format(step)}'
+        # What no name of a file may have.
+        path = join(self.out_dir, name.replace('/', '_'))
+        runner.message_hub.update_info(self._name('best_ckpt', key), path)
+        self._note_best(runner)
+        self._save(
+            runner,
+            path,
+            meta,
+            by_epoch=False,
+            save_optimizer=False,
+            save_param_scheduler=False,
         )
+        return path
 
-        def save(
-            out_dir: str,
-            filename: str,
-            *args: Any,
-            meta: dict[str, Any],
-            **kwargs: Any,
-        ) -> None:
-            self._meta = {key: meta[key] for key in ('epoch', 'iter')}
-            name = temporary_name(filename) if is_atomic else filename
-            original(out_dir, name, *args, meta=meta, **kwargs)
-            self._meta = {}
-            if is_atomic and is_main_process():
-                replace_durably(Path(out_dir, name), Path(out_dir, filename))
+    def _note_best(self, runner: Any) -> None:
+        """Note the paths of the best where MMEngine's hook publishes them."""
+        info = runner.message_hub.runtime_info
+        paths = {
+            key: info.get(self._name('best_ckpt', key))
+            for key in self.key_indicators
+        }
+        if len(paths) == 1:
+            self.best_ckpt_path = next(iter(paths.values()))
+        else:
+            self.best_ckpt_path_dict = paths
 
-        runner.save_checkpoint = save
-        try:
-            yield
-        finally:
-            del runner.save_checkpoint
+    def _name(self, what: str, key: str) -> str:
+        """Return the name that MMEngine has for it in the message hub."""
+        return what if len(self.key_indicators) == 1 else f'{what}_{key}'
 
-    @contextmanager
-    def _removing_last(self) -> Iterator[None]:
-        """Have MMEngine remove old checkpoints after the new one is there."""
-        # There is none in a run that only validates.
-        backend = getattr(self, 'file_backend', None)
-        if backend is None or isinstance(backend, _RemovingLast):
-            yield  # saving the best one also saves the last one again
+    def _publish_model(self, runner: Any, ckpt_path: str) -> None:
+        """Save some keys of a checkpoint under another name."""
+        if not is_main_process():
             return
-        self.file_backend = _RemovingLast(backend)
-        try:
-            yield
-            self.file_backend.remove_now()
-        finally:
-            self.file_backend = backend
-
-
-def _of_optimizers(runner: Any) -> dict[str, Any]:
-    """Return what each optimizer wrapper has on this rank alone, by name."""
-    if get_world_size() == 1:
-        return {}  # the optimizers' own states hold it
-    return {
-        name: wrapper.rank_state()
-        for name, wrapper in named_wrappers(runner)
-        if isinstance(wrapper, RankState)
-    }
-
-
-def _of_model(runner: Any) -> Any:
-    """Return what the model has on this rank alone, if it says so."""
-    model = unwrap(runner.model)
-    return (
-        to_primitives(model.rank_state())
-        if isinstance(model, RankState)
-        else None
-    )
-
-
-def _shared(of_ranks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what another number of ranks goes on with.
-
-    Each with the mean of the gradients: their own mean, which is what they
-    step with, comes to the same.
-    """
-    state = dict(of_ranks[0])
-    if WINDOW in state:
-        grads = zip(*(r[WINDOW]['grads'] for r in of_ranks), strict=True)
-        state[WINDOW] = dict(
-            state[WINDOW],
-            grads=[_mean_of(given) for given in grads],
+        storage = Storage(prefix_of(ckpt_path), self.backend_args)
+        whole = read_checkpoint(ckpt_path, storage)
+        published = set(self.published_keys or ())
+        content = {k: v for k, v in whole.items() if k in published}
+        with BytesIO() as buffer:
+            torch.save(content, buffer)
+            digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+        path = f'{ckpt_path.removesuffix(".pth")}-{digest[:8]}.pth'
+        write(content, path, self.file_backend)
+        print_log(
+            f'The checkpoint ({ckpt_path}) is published to {path}, without '
+            f'{", ".join(whole.keys() - published)}',
+            logger='current',
         )
-    return state
-
-
-def _mean_of(grads: tuple[torch.Tensor | None, ...]) -> torch.Tensor | None:
-    """Where a rank has none, it is zero, as it is to DDP."""
-    present = [grad for grad in grads if grad is not None]
-    if not present:
-        return None
-    return torch.stack(present).sum(0) / len(grads)
-
-
-class _RemovingLast:
-    """A file backend that puts off what it is told to remove."""
-
-    def __init__(self, backend: Any) -> None:
-        self.backend = backend
-        self._removals: list[tuple[Any, Any]] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.backend, name)
-
-    def remove(self, path: Any) -> None:
-        self._removals.append((self.backend.remove, path))
-
-    def rmtree(self, path: Any) -> None:
-        self._removals.append((self.backend.rmtree, path))
-
-    def remove_now(self) -> None:
-        for remove, path in self._removals:
-            remove(path)

@@ -14,11 +14,11 @@ from mmamp.registry import HOOKS
 from mmamp.utils.checks import check_int
 from mmamp.utils.protocols import Recording
 
+from .checkpoint_content import save_this_iteration
 from .runner_access import (
     logging_interval,
     named_wrappers,
     recording_wrappers,
-    save_this_iteration,
 )
 
 

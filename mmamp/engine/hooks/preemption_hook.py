@@ -1,37 +1,34 @@
 """A checkpoint when the scheduler asks the run to go."""
 
-import os
 import signal
-import threading
 from typing import Any
 
 import torch
-from mmengine.dist import get_world_size
+from mmengine.dist import get_comm_device, get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from torch import distributed
 
+from mmamp.distributed.cpu_group import new_cpu_group
 from mmamp.errors import Preempted
 from mmamp.registry import HOOKS
 from mmamp.utils.protocols import SavesNow
 
-from .runner_access import save_this_iteration
-
-SIGNALS = tuple(
-    getattr(signal, name)
-    for name in ('SIGTERM', 'SIGUSR1')
-    if hasattr(signal, name)  # Windows has no second one
-)
+from .checkpoint_content import name_last, save_this_iteration
+from .runner_access import logging_interval
+from .signal_listener import SignalListener
 
 
 @HOOKS.register_module()
 class PreemptionHook(Hook):
     """Save a checkpoint on SIGTERM and SIGUSR1, and end the run.
 
-    The signal is noted; at the end of an iteration all ranks agree on it
-    (over gloo, without waiting for a device), save with the run's
+    The first signal is noted; at the end of an iteration all ranks agree on
+    it (over gloo, without waiting for a device), save with the run's
     ``CheckpointHook`` and leave with exit code 0. ``--resume`` goes on from
-    there, exactly.
+    there, exactly. A second signal acts at once, as it did before the run,
+    also where an iteration hangs. Where gloo cannot connect the ranks they
+    agree over the run's own backend, when the log is written.
 
     Examples:
         >>> custom_hooks = [dict(type='mmamp.PreemptionHook')]
@@ -41,29 +38,21 @@ class PreemptionHook(Hook):
     priority = 'LOWEST'
 
     def __init__(self) -> None:
-        self._signal: int | None = None
-        self._previous: dict[int, Any] = {}
+        self._signals = SignalListener()
         self._group: Any = None
         self._pending: tuple[Any, torch.Tensor] | None = None
 
     def before_train(self, runner: Any) -> None:
         """Listen from here on."""
-        if get_world_size() > 1 and self._group is None:
-            self._group = distributed.new_group(backend='gloo')
-        if threading.current_thread() is not threading.main_thread():
+        if self._group is None:
+            self._group = new_cpu_group('PreemptionHook')
+        self._pending = None
+        if not self._signals.begin(runner):
             print_log(
                 'PreemptionHook: training runs outside of the main thread, '
                 'where signals cannot be received',
                 logger='current',
             )
-            return
-        self._pid = os.getpid()
-        for number in SIGNALS:
-            self._previous[number] = signal.signal(number, self._note)
-
-    def _note(self, number: int, frame: Any) -> None:
-        if os.getpid() == self._pid:  # a forked worker is no rank
-            self._signal = number
 
     def after_train(self, runner: Any) -> None:
         """Listen no more."""
@@ -74,12 +63,7 @@ class PreemptionHook(Hook):
         if self._pending is not None:
             self._pending[0].wait()  # the other ranks' last question
             self._pending = None
-        self._restore_handlers()
-
-    def _restore_handlers(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous.clear()
+        self._signals.end()
 
     def after_train_iter(
         self,
@@ -89,22 +73,29 @@ class PreemptionHook(Hook):
         outputs: dict[str, Any] | None = None,
     ) -> None:
         """Save and leave, if any rank was asked to."""
-        if not self._agreed() or self.is_last_train_iter(runner):
+        if not self._agreed(runner) or self.is_last_train_iter(runner):
             return
         path = _save(runner)
-        name = signal.Signals(self._signal or signal.SIGTERM).name
+        name = signal.Signals(self._signals.received or signal.SIGTERM).name
         runner.logger.info(
             f'Got {name}: saved {path} after iteration {runner.iter + 1}. '
             f'Go on from it with --resume'
         )
-        self._restore_handlers()
+        self._signals.end()
         raise Preempted(path)
 
-    def _agreed(self) -> bool:
+    def _agreed(self, runner: Any) -> bool:
         """Tell whether any rank has got a signal, the same on all of them."""
-        asked = self._signal is not None
-        if self._group is None:
+        asked = self._signals.received is not None
+        if get_world_size() == 1:
             return asked
+        if self._group is None:
+            # One that may wait for the device, as the log does.
+            if not self.every_n_train_iters(runner, logging_interval(runner)):
+                return False
+            flag = torch.tensor([int(asked)], device=get_comm_device())
+            distributed.all_reduce(flag, distributed.ReduceOp.MAX)
+            return bool(flag.item())
         # The answer to the last iteration's question, which is there by now,
         # so that nobody waits.
         answer = False
@@ -129,6 +120,6 @@ def _save(runner: Any) -> str:
         if isinstance(hook, SavesNow):
             return hook.save_now(runner)
     path = save_this_iteration(runner, f'iter_{runner.iter + 1}.pth')
-    with open(os.path.join(runner.work_dir, 'last_checkpoint'), 'w') as file:
-        file.write(path)
+    if is_main_process():
+        name_last(runner, path)
     return path

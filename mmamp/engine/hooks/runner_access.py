@@ -1,6 +1,5 @@
 """What several hooks ask of a runner."""
 
-import os
 from typing import Any
 
 from mmengine.hooks import LoggerHook
@@ -66,22 +65,3 @@ def training_rng_state(runner: Any) -> dict[str, Any]:
         if isinstance(hook, KeepsRng) and hook.rng_before_val is not None:
             return hook.rng_before_val
     return rng_state()
-
-
-def save_this_iteration(runner: Any, name: str) -> str:
-    """Save a checkpoint after this iteration, without a hook's bookkeeping.
-
-    Args:
-        runner (Runner): The runner, in ``after_train_iter``.
-        name (str): Of the file in the work dir.
-
-    Returns:
-        str: Its path.
-    """
-    runner.save_checkpoint(
-        runner.work_dir,
-        name,
-        meta=dict(epoch=runner.epoch, iter=runner.iter + 1),
-        by_epoch=False,
-    )
-    return os.path.join(runner.work_dir, name)

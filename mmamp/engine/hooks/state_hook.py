@@ -10,7 +10,7 @@ from mmengine.runner.checkpoint import get_state_dict
 
 from mmamp.checkpoint.keys import (
     DATA_POSITION,
-    RANK_STATES,
+    OPTIMIZER_BY_RANK,
     RNG_STATES,
     WINDOW,
 )
@@ -163,8 +163,10 @@ class StateHook(Hook):
         for name, wrapper in named_wrappers(runner):
             counts = accumulative_counts(wrapper)
             if isinstance(wrapper, RankState):
-                if WINDOW in wrapper.rank_state() and (
-                    get_world_size() > 1 and RANK_STATES not in checkpoint
+                if (
+                    get_world_size() > 1
+                    and OPTIMIZER_BY_RANK not in checkpoint
+                    and WINDOW in wrapper.rank_state()
                 ):
                     self._warn_once(
                         f'{name or "optim_wrapper"}: this checkpoint is taken '

@@ -22,6 +22,7 @@ from mmamp.checkpoint.keys import (
     PENALTY_SCALERS,
     WINDOW,
 )
+from mmamp.compat.mmengine import let_schedulers_step
 from mmamp.compat.torch import as_it_is, skips_by_itself, tree_map
 from mmamp.distributed.no_sync import no_sync
 from mmamp.distributed.sharding import is_sharded
@@ -265,6 +266,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self._max_counts = max_counts
         self._window.move_to(self._inner_count, max_counts)
         self._watch(model)
+        let_schedulers_step(self)
         if self._resumes_window():
             return
         first, last = self._window.bounds(self._inner_count)
@@ -381,6 +383,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             **kwargs: Arguments of ``torch.Tensor.backward``.
         """
         self._follow_device()
+        let_schedulers_step(self)
         params = self._params()
         self._usage.check_backward(
             params,

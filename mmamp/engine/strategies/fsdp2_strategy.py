@@ -81,6 +81,8 @@ class FSDP2Strategy(DDPStrategy):
         ...     units=[r'generator\.blocks\.\d+'])
     """
 
+    gathers_state = True
+
     def __init__(
         self,
         *,

@@ -1,12 +1,20 @@
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
+from torch import nn
+from torch.utils._pytree import tree_flatten
 
+from mmamp import AmpOptimWrapper
+from mmamp.checkpoint import atomic
 from mmamp.checkpoint.atomic import AtomicLocalBackend
-from mmamp.engine.hooks import CheckpointHook, checkpoint_hook
+from mmamp.engine.hooks import CheckpointHook
+from mmamp.engine.hooks.states_of_ranks import gather_states, give_states
 from mmamp.errors import UsageError
+from mmamp.registry import METRICS
 
 
 def options(**hook):
@@ -35,16 +43,15 @@ class Interrupt(Exception):
 def interrupted_write(monkeypatch):
     """The third checkpoint's write fails half way."""
     calls = []
-    original = AtomicLocalBackend.put
+    original = torch.save
 
-    def put(self, obj, filepath):
-        if str(filepath).endswith('.pth'):
-            calls.append(filepath)
-            if len(calls) == 3:
-                raise Interrupt
-        original(self, obj, filepath)
+    def save(obj, file, *args, **kwargs):
+        calls.append(file)
+        original(obj, file, *args, **kwargs)
+        if len(calls) == 3:
+            raise Interrupt
 
-    monkeypatch.setattr(AtomicLocalBackend, 'put', put)
+    monkeypatch.setattr(torch, 'save', save)
 
 
 def test_the_old_one_goes_when_the_new_one_is_there(
@@ -85,13 +92,13 @@ def test_a_key_that_a_runner_takes(build_runner, monkeypatch):
 def test_the_name_of_the_last_is_written_atomically(build_runner, monkeypatch):
     """MMEngine writes it too, but a kill could leave it empty."""
     written = []
-    original = AtomicLocalBackend.put
+    original = atomic.written_whole
 
-    def put(self, obj, filepath):
-        written.append(os.path.basename(filepath))
-        original(self, obj, filepath)
+    def note(path):
+        written.append(path.name)
+        return original(path)
 
-    monkeypatch.setattr(AtomicLocalBackend, 'put', put)
+    monkeypatch.setattr(atomic, 'written_whole', note)
     build_runner(options=options(interval=2)).train()
     assert written == ['iter_2.pth', 'last_checkpoint'] + [
         'iter_4.pth',
@@ -99,22 +106,8 @@ def test_the_name_of_the_last_is_written_atomically(build_runner, monkeypatch):
     ]
 
 
-def test_a_flexible_runner_too(build_runner, monkeypatch):
+def test_a_flexible_runner_too(build_runner, interrupted_write, monkeypatch):
     """Whose strategies write without a backend."""
-    calls = []
-    original = torch.save
-
-    def save(obj, file, *args, **kwargs):
-        calls.append(file)
-        original(obj, file, *args, **kwargs)
-        if len(calls) == 3:
-            # After it is written, before it has its name.
-            monkeypatch.setattr(checkpoint_hook, 'replace_durably', fail)
-
-    def fail(*args):
-        raise Interrupt
-
-    monkeypatch.setattr(torch, 'save', save)
     given = options(max_keep_ckpts=1)
     given['strategy'] = dict(type='SingleDeviceStrategy')
     given['launcher'] = 'none'
@@ -124,14 +117,12 @@ def test_a_flexible_runner_too(build_runner, monkeypatch):
         runner.train()
     assert checkpoints(runner) == ['iter_2.pth']
     assert last_named(runner) == os.path.join(runner.work_dir, 'iter_2.pth')
-    leftovers = [x for x in os.listdir(runner.work_dir) if x[0] == '.']
-    assert leftovers == ['.iter_3.pth.tmp']
+    assert not [x for x in os.listdir(runner.work_dir) if x[0] == '.']
     given['custom_hooks'] = [dict(type='StateHook')]
     monkeypatch.undo()
     again = build_runner(options=given, work_dir=runner.work_dir)
     again.train()
     assert checkpoints(again) == ['iter_4.pth']
-    assert not [x for x in os.listdir(runner.work_dir) if x[0] == '.']
 
 
 @pytest.mark.parametrize('keep', [1, 2])
@@ -155,9 +146,9 @@ def test_random_number_states_are_in_it(build_runner):
 def test_leftovers_of_a_killed_run_are_removed(build_runner, tmp_path):
     work_dir = tmp_path / 'run'
     work_dir.mkdir()
-    (work_dir / '.iter_9.pth.tmp').touch()
+    (work_dir / '.iter_9.pth.0123abcd.mmamp.tmp').touch()
     build_runner(options=options(), work_dir=work_dir).train()
-    assert not (work_dir / '.iter_9.pth.tmp').exists()
+    assert not (work_dir / '.iter_9.pth.0123abcd.mmamp.tmp').exists()
 
 
 @pytest.mark.parametrize('by_epoch', [False, True])
@@ -230,3 +221,181 @@ def test_the_best_one_too(build_runner):
     runner.train()
     best = [x for x in checkpoints(runner) if x.startswith('best')]
     assert best == ['best_distance_iter_4.pth']
+
+
+class Rising(BaseMetric):
+    """A worse score each time, by one of its two measures."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def process(self, data_batch, data_samples):
+        self.results.append(0)
+
+    def compute_metrics(self, results):
+        self.count += 1
+        return dict(up=self.count, down=-self.count, worse=self.count)
+
+
+@pytest.mark.parametrize('several', [False, True])
+def test_the_best_before_goes_last(build_runner, monkeypatch, several, mm_log):
+    """It is there until the last checkpoint names its successor."""
+
+    def evaluated(cfg):
+        cfg.val_dataloader = dict(
+            cfg.train_dataloader,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+        )
+        cfg.val_evaluator = dict(type='TwoMeasures')
+        cfg.val_cfg = dict()
+        cfg.train_cfg.val_interval = 1
+
+    METRICS.register_module('TwoMeasures', module=Rising, force=True)
+    save_best = ['up', 'worse'] if several else 'auto'
+    rule = ['greater', 'less'] if several else 'greater'
+    given = options(
+        interval=1, max_keep_ckpts=1, save_best=save_best, rule=rule
+    )
+    given['custom_hooks'] = [dict(type='StateHook')]
+    runner = build_runner('gan', given, edit=evaluated)
+    runner.model.val_step = lambda data: [0]
+    events = []
+    original = AtomicLocalBackend.remove
+    monkeypatch.setattr(
+        AtomicLocalBackend,
+        'remove',
+        lambda self, path: (
+            events.append(os.path.basename(path)),
+            original(self, path),
+        ),
+    )
+    save = torch.save
+    monkeypatch.setattr(
+        torch,
+        'save',
+        lambda obj, file, *args: (
+            events.append(os.path.basename(file.name).split('.')[1]),
+            save(obj, file, *args),
+        ),
+    )
+    runner.train()
+    last = ['iter_4.pth']
+    worse = ['best_worse_iter_1.pth'] if several else []
+    assert checkpoints(runner) == ['best_up_iter_4.pth', *worse, *last]
+    assert events[-4:] == ['iter_3.pth'] + [
+        'best_up_iter_4',
+        'iter_4',
+        'best_up_iter_3.pth',
+    ]
+    path = os.path.join(runner.work_dir, 'iter_4.pth')
+    info = torch.load(path, weights_only=True)['message_hub']['runtime_info']
+    key = 'best_ckpt_up' if several else 'best_ckpt'
+    assert info[key].endswith('best_up_iter_4.pth')
+    # MMEngine's hook goes on with it.
+    assert info['best_score' + ('_up' if several else '')] == 4
+
+
+def test_a_validation_alone_saves_nothing(build_runner):
+    def evaluated(cfg):
+        cfg.val_dataloader = dict(
+            cfg.train_dataloader,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+        )
+        cfg.val_evaluator = dict(type='Falling')
+        cfg.val_cfg = dict()
+
+    given = options(save_best='distance', rule='less')
+    runner = build_runner('gan', given, edit=evaluated)
+    runner.model.val_step = lambda data: [0]
+    runner.val()
+    assert checkpoints(runner) == []
+
+
+def test_a_run_is_trained_once_more(build_runner, tmp_path):
+    """By the same hook, in the same folder."""
+    out = tmp_path / 'out'
+    runner = build_runner(options=options(out_dir=str(out)))
+    runner.train()
+    runner.train_loop._max_iters = 6
+    runner.train()
+    (folder,) = out.iterdir()
+    assert sorted(os.listdir(folder))[-1] == 'iter_6.pth'
+
+
+@pytest.mark.parametrize('kind', ['classifier', 'gan'])
+def test_it_holds_what_mmengine_would_write(build_runner, kind):
+    """Key by key, and tensor by tensor."""
+    given = {
+        **options(interval=4),
+        'custom_hooks': [dict(type='StateHook')],
+    }
+
+    def edit(cfg):
+        sides = list(cfg.optim_wrapper) if kind == 'gan' else []
+        schedule = [dict(type='LinearLR', by_epoch=False)]
+        cfg.param_scheduler = {
+            side: schedule for side in sides if side != 'constructor'
+        } or schedule
+
+    runner = build_runner(kind, given, edit=edit)
+    runner.train()
+    ours = torch.load(
+        os.path.join(runner.work_dir, 'iter_4.pth'), weights_only=True
+    )
+    runner.train_loop._iter = 3
+    runner.save_checkpoint(runner.work_dir, 'theirs.pth', by_epoch=False)
+    theirs = torch.load(
+        os.path.join(runner.work_dir, 'theirs.pth'), weights_only=True
+    )
+    for checkpoint in (ours, theirs):
+        del checkpoint['meta']['time']
+    assert ours.keys() - theirs.keys() == set()
+    for key in ('state_dict', 'optimizer', 'param_schedulers', 'meta'):
+        (mine, shape), (other, expected) = map(
+            tree_flatten, (ours[key], theirs[key])
+        )
+        assert shape == expected
+        for a, b in zip(mine, other, strict=True):
+            assert torch.equal(a, b) if torch.is_tensor(a) else a == b
+
+
+def gathered(rank, world_size):
+    """Bytes of gradients that a rank holds for a checkpoint."""
+    torch.manual_seed(0)
+    net = nn.Linear(64, 64)
+    wrapper = AmpOptimWrapper(
+        torch.optim.SGD(net.parameters(), lr=0.1),
+        dtype='float32',
+        accumulative_counts=2,
+    )
+    wrapper.initialize_count_status(net, 0, 10)
+    with wrapper.optim_context(net):
+        loss = net(torch.ones(1, 64)).sum()
+    wrapper.update_params(loss)
+    runner = SimpleNamespace(optim_wrapper=wrapper, model=net, hooks=[])
+    states = gather_states(runner, None)
+    return [len(states.get('optimizer_by_rank', []))]
+
+
+def test_one_rank_alone_has_what_all_have(in_ranks):
+    """It is the one that writes."""
+    assert in_ranks(2, gathered) == [[2], [0]]
+
+
+def test_keys_as_they_were_called_before():
+    class Model(nn.Module):
+        def load_rank_state(self, states):
+            self.taken = states
+
+    net = nn.Linear(1, 1)
+    wrapper = AmpOptimWrapper(torch.optim.SGD(net.parameters(), lr=0.1))
+    runner = SimpleNamespace(model=Model(), optim_wrapper=wrapper)
+    checkpoint = dict(
+        model_states=['mine'],
+        rank_states=[{'': dict(window='mine')}],
+        optimizer=dict(window='of the first rank'),
+    )
+    give_states(runner, checkpoint)
+    assert runner.model.taken == ['mine']
+    assert checkpoint == dict(optimizer=dict(window='mine'))

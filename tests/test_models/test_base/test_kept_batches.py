@@ -106,7 +106,7 @@ def test_a_run_that_stopped_inside_of_a_cycle_is_exact(build_runner):
     whole = build_runner('gan', options, None, edit)
     whole.train()
     saved = f'{whole.work_dir}/iter_5.pth'
-    found = torch.load(saved, weights_only=True)['model_states']
+    found = torch.load(saved, weights_only=True)['model_by_rank']
     assert [len(batches) for batches in found] == [2]
     resumed = build_runner(
         'gan', {**options, 'resume': True, 'load_from': saved}, None, edit

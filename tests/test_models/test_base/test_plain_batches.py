@@ -6,7 +6,7 @@ import torch
 from mmengine.structures import BaseDataElement, InstanceData
 from torch import Tensor, nn
 
-from mmamp.checkpoint.primitives import plain
+from mmamp.checkpoint.primitives import to_primitives
 from mmamp.models.base.kept_batches import KeptBatches
 from mmamp.models.base.plain_batches import (
     batches_from,
@@ -40,7 +40,7 @@ def sample(number):
 
 
 def saved_and_loaded(value, tmp_path):
-    torch.save(plain(plain_batches(value)), tmp_path / 'x.pth')
+    torch.save(to_primitives(plain_batches(value)), tmp_path / 'x.pth')
     found = torch.load(tmp_path / 'x.pth', weights_only=True)
     return batches_from(found, 'cpu')
 

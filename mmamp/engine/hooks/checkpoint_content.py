@@ -1,0 +1,160 @@
+"""What a checkpoint of a runner holds, and how it is saved."""
+
+import os
+import time
+from typing import Any
+
+import mmengine
+from mmengine.dist import is_main_process
+from mmengine.runner import FlexibleRunner, Runner
+from mmengine.runner.checkpoint import weights_to_cpu
+from mmengine.utils import apply_to, get_git_hash
+
+from mmamp.checkpoint.atomic import AtomicLocalBackend
+from mmamp.checkpoint.storage import write
+from mmamp.compat.mmengine import DDPStrategy, SingleDeviceStrategy
+from mmamp.utils.modules import unwrap
+from mmamp.utils.protocols import GathersState
+
+from .runner_access import strategy_of
+
+
+def saves_by_itself(runner: Any) -> bool:
+    """Tell whether a runner, or its strategy, has its own way of saving.
+
+    Such as DeepSpeed's, which is a folder, or that of a user's class.
+
+    Args:
+        runner (Runner or FlexibleRunner): The runner.
+    """
+    method = getattr(runner.save_checkpoint, '__func__', None)
+    if method not in (Runner.save_checkpoint, FlexibleRunner.save_checkpoint):
+        return True
+    strategy = strategy_of(runner)
+    return not (
+        strategy is None
+        or isinstance(strategy, GathersState)
+        or type(strategy).save_checkpoint
+        in (SingleDeviceStrategy.save_checkpoint, DDPStrategy.save_checkpoint)
+    )
+
+
+def content_of(
+    runner: Any,
+    meta: dict[str, Any],
+    save_optimizer: bool = True,
+    save_param_scheduler: bool = True,
+) -> dict[str, Any] | None:
+    """Return what MMEngine's runners save, after all hooks have seen it.
+
+    Args:
+        runner (Runner or FlexibleRunner): The runner, on all ranks.
+        meta (dict): With ``epoch`` and ``iter``.
+        save_optimizer (bool): Whether the optimizers' state is in it.
+            Defaults to True.
+        save_param_scheduler (bool): Whether that of the schedulers is.
+            Defaults to True.
+
+    Returns:
+        dict or None: Its tensors are on the CPU, those that were there
+        without a copy; None on other ranks than the main one.
+    """
+    source = strategy_of(runner) or _Own(runner)
+    if not (is_main_process() or isinstance(source, GathersState)):
+        return None
+    content = dict(state_dict=source.model_state_dict())
+    if save_optimizer:
+        content['optimizer'] = _on_cpu(source.optim_state_dict())
+    if not is_main_process():
+        return None
+    if save_param_scheduler and runner.param_schedulers is not None:
+        content['param_schedulers'] = source.scheduler_state_dict()
+    content['message_hub'] = _on_cpu(runner.message_hub.state_dict())
+    content['meta'] = dict(
+        meta,
+        cfg=runner.cfg.pretty_text,
+        seed=runner.seed,
+        experiment_name=runner.experiment_name,
+        time=time.strftime('%Y%m%d_%H%M%S'),
+        mmengine_version=mmengine.__version__ + get_git_hash(),
+    )
+    dataset = runner.train_dataloader.dataset
+    if hasattr(dataset, 'metainfo'):
+        content['meta']['dataset_meta'] = dataset.metainfo
+    runner.call_hook('before_save_checkpoint', checkpoint=content)
+    return content
+
+
+def save_this_iteration(runner: Any, name: str) -> str:
+    """Save a checkpoint after this iteration, without a hook's bookkeeping.
+
+    Args:
+        runner (Runner): The runner, in ``after_train_iter``, on all ranks.
+        name (str): Of the file in the work dir.
+
+    Returns:
+        str: Its path.
+    """
+    meta = dict(epoch=runner.epoch, iter=runner.iter + 1)
+    path = os.path.join(runner.work_dir, name)
+    if saves_by_itself(runner):
+        runner.save_checkpoint(
+            runner.work_dir, name, meta=meta, by_epoch=False
+        )
+    else:
+        save(runner, path, AtomicLocalBackend(), meta)
+    return path
+
+
+def save(
+    runner: Any, path: str, backend: Any, meta: dict[str, Any], **kwargs: Any
+) -> None:
+    """Save what MMEngine's runners do, by all ranks together.
+
+    Args:
+        runner (Runner or FlexibleRunner): The runner.
+        path (str): Of the file.
+        backend (BaseStorageBackend): Where it goes.
+        meta (dict): See :func:`content_of`.
+        **kwargs: See :func:`content_of`.
+    """
+    content = content_of(runner, meta, **kwargs)
+    if content is not None:
+        write(content, path, backend)
+
+
+def name_last(runner: Any, path: str) -> None:
+    """Have ``--resume`` go on from a checkpoint.
+
+    Args:
+        runner (Runner): Whose work dir is told.
+        path (str): Of the checkpoint.
+    """
+    file = os.path.join(runner.work_dir, 'last_checkpoint')
+    AtomicLocalBackend().put_text(path, file)
+
+
+class _Own:
+    """The states of a ``Runner``, asked for as those of a strategy."""
+
+    def __init__(self, runner: Any) -> None:
+        self._runner = runner
+
+    def model_state_dict(self) -> Any:
+        return weights_to_cpu(unwrap(self._runner.model).state_dict())
+
+    def optim_state_dict(self) -> Any:
+        return self._runner.optim_wrapper.state_dict()
+
+    def scheduler_state_dict(self) -> Any:
+        schedulers = self._runner.param_schedulers
+        if isinstance(schedulers, dict):
+            return {
+                name: [x.state_dict() for x in those]
+                for name, those in schedulers.items()
+            }
+        return [x.state_dict() for x in schedulers]
+
+
+def _on_cpu(value: Any) -> Any:
+    return apply_to(value, lambda x: hasattr(x, 'cpu'), lambda x: x.cpu())

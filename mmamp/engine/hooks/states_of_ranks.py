@@ -1,0 +1,126 @@
+"""What each rank has of its own, in a checkpoint that one rank writes."""
+
+from typing import Any
+
+import torch
+from mmengine.dist import gather_object, get_rank, get_world_size
+
+from mmamp.checkpoint.keys import (
+    BEFORE,
+    MODEL_BY_RANK,
+    OPTIMIZER_BY_RANK,
+    RNG_STATES,
+    WINDOW,
+)
+from mmamp.checkpoint.primitives import to_primitives
+from mmamp.utils.modules import unwrap
+from mmamp.utils.protocols import RankState
+
+from .runner_access import named_wrappers, training_rng_state
+
+
+def gather_states(runner: Any, group: Any) -> dict[str, Any]:
+    """Gather what each rank has, on the main one.
+
+    Args:
+        runner (Runner): The runner, on all ranks.
+        group (ProcessGroup, optional): To talk over.
+
+    Returns:
+        dict: For a checkpoint; on the other ranks, empty.
+    """
+    mine = (
+        training_rng_state(runner),
+        _of_optimizers(runner),
+        _of_model(runner),
+    )
+    all_ = gather_object(mine, group=group)
+    if all_ is None:
+        return {}
+    rngs, optimizers, models = zip(*all_, strict=True)
+    states = {RNG_STATES: list(rngs)}
+    if any(models):
+        states[MODEL_BY_RANK] = list(models)
+    if len(optimizers) > 1:
+        states[OPTIMIZER_BY_RANK] = list(optimizers)
+    return states
+
+
+def give_states(runner: Any, checkpoint: dict[str, Any]) -> None:
+    """Give this rank its own, not that of the rank that saved.
+
+    Args:
+        runner (Runner): The runner, which resumes.
+        checkpoint (dict): Changed in place.
+    """
+    models = _taken(checkpoint, MODEL_BY_RANK)
+    if models is not None:
+        model: Any = unwrap(runner.model)
+        model.load_rank_state(models)
+    ranks = _taken(checkpoint, OPTIMIZER_BY_RANK)
+    if ranks is None:
+        return
+    states = checkpoint.get('optimizer', {})
+    for name, wrapper in named_wrappers(runner):
+        if name not in ranks[0]:
+            continue
+        # FSDP2 deals out what it takes for the gradient of all.
+        is_own = len(ranks) == get_world_size() and not getattr(
+            wrapper, 'is_sharded', False
+        )
+        mine = (
+            ranks[get_rank()][name]
+            if is_own
+            else _shared([rank[name] for rank in ranks])
+        )
+        (states[name] if name else states).update(mine)
+
+
+def _taken(checkpoint: dict[str, Any], key: str) -> Any:
+    """Take out what a key holds, by its name of before too."""
+    return checkpoint.pop(key, checkpoint.pop(BEFORE[key], None))
+
+
+def _of_optimizers(runner: Any) -> dict[str, Any]:
+    """Return what each optimizer wrapper has on this rank alone, by name."""
+    if get_world_size() == 1:
+        return {}  # the optimizers' own states hold it
+    return {
+        name: wrapper.rank_state()
+        for name, wrapper in named_wrappers(runner)
+        if isinstance(wrapper, RankState)
+    }
+
+
+def _of_model(runner: Any) -> Any:
+    """Return what the model has on this rank alone, if it says so."""
+    model = unwrap(runner.model)
+    return (
+        to_primitives(model.rank_state())
+        if isinstance(model, RankState)
+        else None
+    )
+
+
+def _shared(of_ranks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what another number of ranks goes on with.
+
+    Each with the mean of the gradients: their own mean, which is what they
+    step with, comes to the same.
+    """
+    state = dict(of_ranks[0])
+    if WINDOW in state:
+        grads = zip(*(r[WINDOW]['grads'] for r in of_ranks), strict=True)
+        state[WINDOW] = dict(
+            state[WINDOW],
+            grads=[_mean_of(given) for given in grads],
+        )
+    return state
+
+
+def _mean_of(grads: tuple[torch.Tensor | None, ...]) -> torch.Tensor | None:
+    """Where a rank has none, it is zero, as it is to DDP."""
+    present = [grad for grad in grads if grad is not None]
+    if not present:
+        return None
+    return torch.stack(present).sum(0) / len(grads)

@@ -55,8 +55,11 @@ def load_by_backend(path: str, storage: Storage) -> None:
     """
     prefix = prefix_of(path)
     backend = prefix_to_backends.get(prefix)
+    has_own = any(re.match(p, path) for p in checkpoint_loaders() if p)
     if not is_remote(path) or backend is HTTPBackend:
         return
+    if backend is None and has_own:
+        return  # such as torchvision://
 
     def load_from_storage(filename: str, map_location: Any = None) -> Any:
         return read_checkpoint(filename, storage, map_location)

@@ -62,7 +62,7 @@ class Storage:
         """
         if not is_remote(path):
             return Path(path).is_file()
-        backend = self._backend(path)
+        backend = self.backend(path)
         if not hasattr(backend, 'isfile'):
             return True  # reading it will tell, as with a web server
         return bool(_ask(path, backend.isfile, path))
@@ -71,7 +71,7 @@ class Storage:
         """Tell whether there is such a folder; see :meth:`is_file`."""
         if not is_remote(path):
             return Path(path).is_dir()
-        backend = self._backend(path)
+        backend = self.backend(path)
         is_dir = getattr(backend, 'isdir', None)
         return is_dir is not None and bool(_ask(path, is_dir, path))
 
@@ -81,7 +81,7 @@ class Storage:
         Raises:
             UsageError: If it cannot be read.
         """
-        return bytes(_ask(path, self._backend(path).get, path))
+        return bytes(_ask(path, self.backend(path).get, path))
 
     def checkpoints(self, folder: str) -> list[str]:
         """List the checkpoints in a folder, the newest first.
@@ -96,14 +96,19 @@ class Storage:
             found = list(Path(folder).glob(f'*{_SUFFIX}'))
             found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
             return [str(path) for path in found]
-        backend = self._backend(folder)
+        backend = self.backend(folder)
         if not hasattr(backend, 'list_dir_or_file'):
             return []
         names = _ask(folder, _names, backend, folder)
         names.sort(key=_numbers, reverse=True)
         return [join(folder, name) for name in names]
 
-    def _backend(self, path: str) -> Any:
+    def backend(self, path: str) -> Any:
+        """Return MMEngine's file backend for a path.
+
+        Raises:
+            UsageError: If there is none.
+        """
         args = self.backend_args if prefix_of(path) == self.prefix else None
         try:
             return get_file_backend(path, backend_args=args)
@@ -112,10 +117,9 @@ class Storage:
             prefix = prefix_of(path)
             raise UsageError(
                 f'{path!r}: there is no file backend for {prefix}:// '
-                f'({type(error).__name__}: {error}); a module of '
-                'custom_imports can register one with mmengine.fileio.'
-                f"register_backend(NAME, CLASS, prefixes='{prefix}', "
-                'force=True)'
+                f'({_in_one_line(error)}); a module of custom_imports can '
+                'register one with mmengine.fileio.register_backend(NAME, '
+                f"CLASS, prefixes='{prefix}', force=True)"
             ) from error
 
 

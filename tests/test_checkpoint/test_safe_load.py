@@ -17,7 +17,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, Runner
 
 from mmamp.checkpoint.latest import check_checkpoint
-from mmamp.checkpoint.safe_load import load_safely_only
+from mmamp.checkpoint.safe_load import load_by_backend, load_safely_only
+from mmamp.checkpoint.storage import Storage
 from mmamp.errors import UsageError
 
 
@@ -82,6 +83,13 @@ class TestHostile:
             with pytest.raises(UsageError, match='HTTP Error 404'):
                 check_checkpoint(f'{url}/nothing.pth')
         assert not marker.exists()
+
+    def test_what_mmengine_finds_by_name_stays(self):
+        load_safely_only()
+        before = dict(CheckpointLoader._schemes)
+        for path in ('torchvision://resnet18', 'https://a/b.pth', 'b.pth'):
+            load_by_backend(path, Storage())
+        assert before == CheckpointLoader._schemes
 
     def test_calls_of_others_are_theirs(self, tmp_path, monkeypatch):
         """A dataset's own pickles, here and in processes that it starts."""

@@ -175,13 +175,17 @@ def names_at(url):
     return names(boto3.resource('s3', endpoint_url=url).Bucket('models'))
 
 
-def test_a_backend_that_only_reads_and_writes(store, project):
+def test_a_backend_that_only_reads_and_writes(store, project, capfd):
     """It cannot list, nor remove: what is named can be gone on from."""
     out = 'default_hooks.checkpoint.out_dir=plain://models/runs'
     assert project(train, '--cfg-options', out) == 0
     assert project(train, *RESUME, out) == 0
     keep = 'default_hooks.checkpoint.max_keep_ckpts=1'
     assert project(train, '--cfg-options', out, keep) == 2
+    assert 'has no isfile, no isdir, no remove' in capfd.readouterr().err
+    none = 'default_hooks.checkpoint.out_dir=gs://models/runs'
+    assert project(train, '--cfg-options', none) == 2
+    assert 'no file backend for gs://' in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

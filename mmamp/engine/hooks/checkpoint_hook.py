@@ -10,13 +10,19 @@ from typing import Any
 
 import torch
 from mmengine.dist import get_backend, is_main_process
-from mmengine.fileio import FileClient, LocalBackend, get_file_backend
+from mmengine.fileio import FileClient, LocalBackend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.logging import print_log
 
 from mmamp.checkpoint.atomic import AtomicLocalBackend, remove_leftovers
 from mmamp.checkpoint.safe_load import read_checkpoint
-from mmamp.checkpoint.storage import Storage, join, prefix_of, write
+from mmamp.checkpoint.storage import (
+    Storage,
+    is_remote,
+    join,
+    prefix_of,
+    write,
+)
 from mmamp.compat.mmengine import is_resuming
 from mmamp.distributed.cpu_group import new_cpu_group
 from mmamp.errors import UsageError
@@ -61,6 +67,7 @@ class CheckpointHook(MMEngineCheckpointHook):
     key_indicators: list[str]
     published_keys: list[str] | None
     args: dict[str, Any]
+    _group: Any = None
     _states: Mapping[str, Any] = {}
     _meta: Mapping[str, Any] = {}
 
@@ -71,8 +78,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         self._check_arguments(runner)
         if self.file_backend is None:
             self._find_folder(runner)
-        self._group = None
-        if get_backend() != 'gloo':
+        if self._group is None and get_backend() != 'gloo':
             # What is gathered need not go through the devices.
             self._group = new_cpu_group('CheckpointHook')
         info = runner.message_hub.runtime_info
@@ -84,8 +90,10 @@ class CheckpointHook(MMEngineCheckpointHook):
             kept = list(info.get('keep_ckpt_ids', []))
             self.keep_ckpt_ids = deque(kept[-self.max_keep_ckpts :])
             self._remove(self._path(i) for i in kept[: -self.max_keep_ckpts])
-        if is_main_process() and self._is_atomic():
-            remove_leftovers(self.out_dir)
+        if is_main_process():
+            for folder in {self.out_dir, runner.work_dir}:
+                if not is_remote(folder):
+                    remove_leftovers(folder)
 
     def _check_arguments(self, runner: Any) -> None:
         """Refuse now what would end the run at its first checkpoint.
@@ -113,23 +121,22 @@ class CheckpointHook(MMEngineCheckpointHook):
                 self.file_client_args, folder
             )
         else:
-            self.file_backend = get_file_backend(
-                folder, backend_args=self.backend_args
-            )
+            storage = Storage(prefix_of(folder), self.backend_args)
+            self.file_backend = storage.backend(folder)
             if (
                 self.backend_args is None
                 and type(self.file_backend) is LocalBackend
             ):
                 self.backend_args = dict(backend='mmamp.atomic')
                 self.file_backend = AtomicLocalBackend()
-        self._check_backend()
+        self._check_backend(folder)
         if folder != runner.work_dir:
             name = Path(runner.work_dir).name
             folder = str(self.file_backend.join_path(folder, name))
         self.out_dir = folder
         print_log(f'Checkpoints will be saved to {folder}.', logger='current')
 
-    def _check_backend(self) -> None:
+    def _check_backend(self, folder: str) -> None:
         """Refuse now one that cannot do what it will be asked for.
 
         Of a backend MMEngine asks for no more than to read.
@@ -137,17 +144,14 @@ class CheckpointHook(MMEngineCheckpointHook):
         needed = ['put', 'join_path']
         if self.max_keep_ckpts > 0 or self.save_best:
             needed += ['isfile', 'isdir', 'remove']
-        name = type(self.file_backend).__name__
         missing = [x for x in needed if not hasattr(self.file_backend, x)]
         if missing:
             raise UsageError(
-                f'checkpoint: {name} has no {", no ".join(missing)}, which '
-                'saving checkpoints there needs, and max_keep_ckpts and '
-                'save_best, which remove them'
+                f'checkpoint: {type(self.file_backend).__name__}, the backend '
+                f'of {folder!r}, has no {", no ".join(missing)}; put and '
+                'join_path save checkpoints, and isfile, isdir and remove are '
+                'for max_keep_ckpts and save_best'
             )
-
-    def _is_atomic(self) -> bool:
-        return isinstance(self.file_backend, AtomicLocalBackend)
 
     # ---- one checkpoint -----------------------------------------------------
 

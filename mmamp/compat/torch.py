@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -85,32 +85,30 @@ def mkldnn_has(dtype: torch.dtype) -> bool:
 
 
 def replace_autocast(
-    device: str, operators: Iterable[str], kernel: Callable[..., Any]
+    device: str, name: str, kernel: Callable[..., Any]
 ) -> None:
-    """Put a kernel in the places of those that autocast has, for good.
+    """Put a kernel in the place of one that autocast has, for good.
 
     Args:
         device (str): As in the name of a dispatch key, such as ``'CPU'``.
-        operators (Iterable[str]): Names in ``torch.ops.aten``; those that
-            autocast does not know in this release are left out.
+        name (str): In ``torch.ops.aten``; nothing is done if autocast does
+            not know it in this release.
         kernel (Callable): Called with the operator, its positional arguments
             and those by keywords.
     """
     key = f'Autocast{device}'
-    for name in operators:
-        base, _, overload = name.partition('.')
-        if torch._C._dispatch_has_kernel_for_dispatch_key(
-            f'aten::{name}', key
-        ):
-            op = getattr(getattr(torch.ops.aten, base), overload or 'default')
-            with warnings.catch_warnings():
-                # That it replaces one is what it is for.
-                warnings.simplefilter('ignore')
-                _AUTOCAST.impl(name, _bound(kernel, op), key)
-
-
-def _bound(kernel: Callable[..., Any], op: Any) -> Callable[..., Any]:
-    return lambda *args, **kwargs: kernel(op, args, kwargs)
+    if not torch._C._dispatch_has_kernel_for_dispatch_key(
+        f'aten::{name}', key
+    ):
+        return
+    base, _, overload = name.partition('.')
+    op = getattr(getattr(torch.ops.aten, base), overload or 'default')
+    with warnings.catch_warnings():
+        # That it replaces one is what it is for.
+        warnings.simplefilter('ignore')
+        _AUTOCAST.impl(
+            name, lambda *args, **kwargs: kernel(op, args, kwargs), key
+        )
 
 
 _AUTOCAST = torch.library.Library('aten', 'IMPL')

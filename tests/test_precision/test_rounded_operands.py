@@ -13,8 +13,12 @@ LOW = [torch.bfloat16, torch.float16]
 
 @pytest.fixture
 def no_instructions(monkeypatch):
-    """Take the instructions for both dtypes from this CPU."""
+    """Take the instructions for both dtypes from this CPU.
+
+    All products are taken for large ones, so that tests can be small.
+    """
     monkeypatch.setattr(rounded_operands, 'has_native', lambda *_: False)
+    monkeypatch.setattr(rounded_operands, 'MIN_MULTIPLY_ADDS', 0)
 
 
 class Multiplied(TorchDispatchMode):
@@ -189,6 +193,19 @@ def test_a_dtype_with_instructions_is_cast_as_ever(monkeypatch):
     assert torch.equal(found, F.linear(x.bfloat16(), weight.bfloat16()))
 
 
+@pytest.mark.parametrize(
+    ('size', 'used'), [(32, LOW[1]), (128, torch.float32)]
+)
+def test_small_products_stay_with_torchs_kernel(monkeypatch, size, used):
+    monkeypatch.setattr(rounded_operands, 'has_native', lambda *_: False)
+    x, weight = torch.randn(size, size), torch.randn(size, size)
+    weight.requires_grad_()  # before autograd decomposes it
+    for call in (F.linear, torch.mm, lambda a, b: torch.addmm(a, a, b)):
+        with Multiplied() as products, autocast('cpu', torch.float16):
+            call(x, weight)
+        assert products.seen == {used}
+
+
 @pytest.mark.usefixtures('no_instructions')
 def test_double_and_integer_tensors_are_left_alone():
     with autocast('cpu', torch.bfloat16):
@@ -203,6 +220,8 @@ def test_mistakes_are_told_as_ever():
     with autocast('cpu', torch.bfloat16):
         with pytest.raises(TypeError, match='invalid combination'):
             F.conv2d(torch.ones(1))
+        with pytest.raises(RuntimeError, match='Expected 3D'):
+            F.conv2d(torch.ones(1), torch.ones(1, 1, 1, 1))
         with pytest.raises(RuntimeError, match='shapes'):
             F.linear(torch.ones(1, 2), torch.ones(3, 3))
 

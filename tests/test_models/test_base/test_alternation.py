@@ -369,7 +369,9 @@ class TestCopies:
 
     @pytest.mark.parametrize('copied', [pickled, saved, copy.deepcopy])
     @pytest.mark.parametrize('wrapper', [OptimWrapper, AmpOptimWrapper])
-    def test_train_like_the_model(self, copied, wrapper):
+    def test_train_like_the_model(self, copied, wrapper, monkeypatch):
+        # A launcher that ran in this process may have set it.
+        monkeypatch.delenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', raising=False)
         model, wrappers = build(wrapper=wrapper)
         train(model, wrappers, 2)
         found = copied(model)

@@ -17,8 +17,10 @@ from mmengine.logging import print_log
 from mmamp.errors import StorageError
 from mmamp.logging.once import LogOnce
 
-if sys.platform != 'win32':
+try:
     import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 TEMPORARY = '.mmamp.tmp'
 """How files end that are being written."""
@@ -170,7 +172,7 @@ def _lock(file: BinaryIO) -> bool:
 
     A lock goes with its process, however that ends.
     """
-    if sys.platform != 'win32':
+    if fcntl is not None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -78,7 +78,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         *args: The optimizer, ``loss_scale``, ``dtype`` and ``use_fsdp``, in
             this order; or as MMEngine's wrapper takes them, without the
             optimizer.
-        optimizer (Optimizer): The optimizer.
+        optimizer (Optimizer, optional): The optimizer, if it is not given by
+            position. Defaults to None.
         loss_scale (str or float or int or dict): ``'dynamic'``, a number for
             a static scale, or arguments of
             :class:`~mmamp.engine.optimizers.loss_scaler.LossScaler`. Has no
@@ -678,6 +679,9 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
 
         For whoever uses the model inside of a window. What the window's
         forward passes have changed is there again afterwards.
+
+        Returns:
+            AbstractContextManager: For a ``with`` statement.
         """
         return self._window.guard.judged()
 

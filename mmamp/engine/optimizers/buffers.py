@@ -16,6 +16,7 @@ from mmamp.compat.torch import (
     children_of,
     foreach_copy_,
     non_persistent_buffers,
+    times_changed,
     when_buffers_are_registered,
 )
 
@@ -142,7 +143,7 @@ def snapshot(slots: Iterable[Slot]) -> Snapshot:
             tensors.append(tensor)
         else:
             copy = tensor.detach().clone()
-            found.others[slot] = (tensor, tensor._version, copy)
+            found.others[slot] = (tensor, times_changed(tensor), copy)
     found.dense = [Copy.of(*group) for group in groups.values()]
     return found
 

@@ -133,6 +133,9 @@ class LossScaler(GradScaler):
 
         Args:
             device (str): Device type of the gradients.
+
+        Returns:
+            LossScaler: Itself.
         """
         self._device = device
         self._scale = self._growth_tracker = self._hysteresis_left = None
@@ -148,8 +151,8 @@ class LossScaler(GradScaler):
             device (torch.device): Of the loss.
 
         Returns:
-            Tensor or None: A copy, which no other optimizer's window changes;
-            None where there is no scale.
+            Tensor or None: A scalar, which no other optimizer's window
+            changes; None where there is no scale.
         """
         if not self._enabled:
             return None

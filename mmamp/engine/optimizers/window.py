@@ -39,7 +39,6 @@ class Window:
         self.micro_batches = 0
         self.scale: Tensor | None = None
         self.guard = BufferGuard()
-        self._is_open = False
         # Where the last one ended, or the run began.
         self._begun = 0
 
@@ -52,7 +51,7 @@ class Window:
         Returns:
             tuple[int, int]: The first, and one past the last.
         """
-        if self._is_open:
+        if self.micro_batches:
             return self.first, self.last
         first = index // self.counts * self.counts
         last = first + self.counts
@@ -62,13 +61,12 @@ class Window:
         )
 
     def enter(self, index: int) -> None:
-        """Open it, unless it is.
+        """Open it, unless it holds gradients.
 
         Args:
             index (int): The micro-batch that comes next.
         """
         self.first, self.last = self.bounds(index)
-        self._is_open = True
 
     def add(self, loss: Tensor) -> None:
         """Note a backward pass.
@@ -81,9 +79,8 @@ class Window:
 
     def close(self) -> None:
         """End it: a step was made, or left out."""
-        if self._is_open:
+        if self.micro_batches:
             self._begun = self.first + self.micro_batches
-        self._is_open = False
         self.micro_batches = 0
         self.scale = None
 

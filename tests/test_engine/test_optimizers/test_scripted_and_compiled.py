@@ -58,8 +58,8 @@ def test_the_guard_sees_buffers_that_are_there_now():
     guard = BufferGuard()
     guard.watch(net)
     net.double()
-    guard.save()
-    net(torch.randn(4, 3).double())
+    with guard.forward():
+        net(torch.randn(4, 3).double())
     guard.restore()
     assert net.running_mean.tolist() == [0, 0, 0]
     assert net.running_mean.dtype is torch.float64

@@ -18,9 +18,14 @@ import mmamp
 for found in pkgutil.walk_packages(mmamp.__path__, 'mmamp.'):
     importlib.import_module(found.name)
 from mmamp.engine.hooks import PreemptionHook
-hook = PreemptionHook()
-hook.before_train(None)
-hook.after_run(None)
+class Runner:
+    train_loop = None
+    def train(self):
+        hook = PreemptionHook()
+        hook.before_train(self)
+        hook.after_train(self)
+        hook.after_run(self)
+Runner().train()
 """
 
 

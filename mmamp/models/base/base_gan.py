@@ -426,7 +426,12 @@ class BaseGAN(BaseModel):
 
     def _update_averages(self, wrapper: OptimWrapper) -> None:
         """Advance the averages by an update, unless it was skipped."""
-        if wrapper.should_update() and not was_skipped(wrapper):
+        # Whether it was skipped is a question to the device.
+        if (
+            self._sides['generator'].has_averages(self)
+            and wrapper.should_update()
+            and not was_skipped(wrapper)
+        ):
             updates = ceil(wrapper.inner_count / accumulative_counts(wrapper))
             self._sides['generator'].update_averages(
                 self, copies=updates <= self._ema_start

@@ -73,6 +73,12 @@ class Side:
                 )
             setattr(model, f'{name}_ema', average)
 
+    def has_averages(self, model: nn.Module) -> bool:
+        """Tell whether a model keeps averages of its networks."""
+        return any(
+            getattr(model, f'{name}_ema') is not None for name in self.names
+        )
+
     def update_averages(self, model: nn.Module, copies: bool) -> None:
         """Advance the averages by an update, where there are any.
 

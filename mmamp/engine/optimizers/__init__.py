@@ -1,4 +1,22 @@
-"""Optimizer wrappers, loss scaling, and the constructor of several."""
+"""Optimizer wrappers, loss scaling, and the constructor of several.
+
+An update, and where each line of it is made::
+
+    with optim_context(model):             # window.py: a window opens
+        loss = model(batch)                # buffer_guard.py: what it changes
+    loss = scale_loss(loss)                # window.py: by the real length
+    backward(loss * window.scale)          # amp_optim_wrapper.py
+    if window.is_complete:                 # run_length.py: the run's end, too
+        unscale(gradients)                 # loss_scaler.py
+        norm, finite = judge(gradients)    # gradient_step.py, gradients.py
+        clip(gradients, norm)              # gradients.py
+        optimizer.step() if finite         # kernels.py: or on the device
+        restore(buffers) if not finite     # buffers.py
+        scale, record = update(finite)     # shared_scaler.py, step_record.py
+
+``grad`` is in ``higher_order.py``, what cannot work is refused in
+``limits.py``, and what a user's own loop gets wrong is told by ``usage.py``.
+"""
 
 from .amp_optim_wrapper import AmpOptimWrapper
 from .loss_scaler import LossScaler

@@ -1,7 +1,8 @@
 """Running statistics and the like, kept safe from a skipped window."""
 
+import weakref
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any
 
@@ -48,17 +49,24 @@ class BufferGuard:
     tensors, have to wait for it.
     """
 
-    MOST_WAITING = 8
+    MOST_WAITING = 32
     """Forward passes that may wait for a backward pass; the first of more
     were run for nothing."""
+    MOST_ELEMENTS = 2**24
+    """Elements of buffers that may be kept for those after the first two."""
 
     def __init__(self) -> None:
-        self._roots: list[nn.Module] = []
+        # Weak: a loop may make one anew in each iteration.
+        self._roots: list[weakref.ref[nn.Module]] = []
         self._change: Change | None = None
         # Of forward passes that no backward pass has used yet, and when they
         # began.
         self._waiting: list[tuple[int, Change]] = []
         self._has_graph = False
+        self._is_hidden = False
+        self._kept_state: dict[str, Any] | None = None
+        # Of the window before.
+        self._accepted: Change | None = None
         # Of the forward pass that is being made.
         self._made: dict[Slot, Tensor] | None = None
         self._entry: Snapshot | None = None
@@ -75,10 +83,15 @@ class BufferGuard:
         Returns:
             bool: Whether it is a new one.
         """
-        if any(module is root for root in self._roots):
+        models = self._models()
+        if any(module is model for model in models):
             return False
-        self._roots.append(module)
+        self._roots = [weakref.ref(model) for model in [*models, module]]
         return True
+
+    def _models(self) -> list[nn.Module]:
+        found = [root() for root in self._roots]
+        return [model for model in found if model is not None]
 
     def holds(self, params: Iterable[nn.Parameter]) -> bool:
         """Tell whether some of these are parameters of the modules now.
@@ -90,22 +103,31 @@ class BufferGuard:
         asked = {id(param) for param in params}
         return any(
             id(param) in asked
-            for root in self._roots
-            for param in root.parameters()
+            for model in self._models()
+            for param in model.parameters()
         )
 
     @contextmanager
     def forward(self) -> Iterator[None]:
         """Note what a forward pass of the window changes."""
-        if self._made is not None:  # inside of another
+        if self._made is not None:
+            # Inside of another, maybe of a model that nobody knew then.
+            self._end()
+            self._begin()
             yield
             return
-        with watch_made(modules_of(self._roots)) as made:
+        with watch_made(modules_of(self._models())) as made:
             self._made = made
             self._begin()
             try:
                 yield
                 self._end()
+            except Exception:
+                # Nobody will step on it. A device that has failed stays so.
+                with suppress(RuntimeError), torch.no_grad():
+                    self._end()
+                    self._waiting.pop()[1].heal(moved=False)
+                raise
             finally:
                 self._made = self._entry = None
 
@@ -131,11 +153,18 @@ class BufferGuard:
             # One node is that of the question.
             if sequence_number() > self._number + 1:
                 self._has_graph = True
-            if len(self._waiting) > self.MOST_WAITING:
+            while self._waits_too_long():
                 (_, first), (number, second), *rest = self._waiting
                 self._waiting = [(number, first.instead(second)), *rest]
         self._entry = None
         self._last_event = next(_events)
+
+    def _waits_too_long(self) -> bool:
+        number = len(self._waiting)
+        if number <= 2:
+            return False
+        size = self._waiting[-1][1].size()
+        return number > self.MOST_WAITING or number * size > self.MOST_ELEMENTS
 
     def backward(self, loss: Tensor) -> None:
         """Note which forward passes a backward pass uses.
@@ -185,15 +214,21 @@ class BufferGuard:
         """
         self._end()
         self._take()
-        change = self._change
-        if change is not None:
-            with torch.no_grad():
-                change.put_back(skipped, self._others_came())
+        moved = self._others_came()
+        with torch.no_grad():
+            if self._change is not None:
+                self._change.put_back(skipped, moved)
+            elif self._accepted is not None:
+                # Its forward passes were those of the window before.
+                self._accepted.heal(moved)
         self._last_event = next(_events)
         self.accept()
 
     def accept(self) -> None:
         """End the window: what it changed stays."""
+        self._end()
+        self._take()
+        self._accepted = self._change or self._accepted
         self._change = None
         self._waiting = []
         self._has_graph = False
@@ -227,13 +262,24 @@ class BufferGuard:
 
         For whoever uses the model inside of a window: validation, a
         checkpoint. What the window has changed is there again afterwards.
+        Other guards of the same buffers have to :meth:`keep_state` first.
         """
         change = self._whole()
-        if change is None:
+        if self._is_hidden or change is None:
             yield
             return
-        with change.hidden():
-            yield
+        self.keep_state()
+        self._is_hidden = True
+        try:
+            with change.hidden():
+                yield
+        finally:
+            self._is_hidden, self._kept_state = False, None
+
+    def keep_state(self) -> None:
+        """Have :meth:`state` say what it says now, until buffers are back."""
+        if self._kept_state is None:
+            self._kept_state = self.state()
 
     def state(self) -> dict[str, Any]:
         """Return what undoes the window, in an order that a resumed run has.
@@ -243,6 +289,8 @@ class BufferGuard:
             passes, a tensor for each device and dtype; ``after``: what they
             are; ``rebuilt``: what others were, by their number.
         """
+        if self._kept_state is not None:
+            return self._kept_state
         change = self._whole()
         if change is None:
             return dict(before=[], after=[], rebuilt={})
@@ -304,7 +352,7 @@ class BufferGuard:
         return whole
 
     def _slots(self) -> list[Slot]:
-        return slots_of(modules_of(self._roots))
+        return slots_of(modules_of(self._models()))
 
     def _others_came(self) -> bool:
         """Tell whether another guard may have seen the buffers change."""

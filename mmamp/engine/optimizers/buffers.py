@@ -314,8 +314,15 @@ class Change:
         ]
         pairs, olds, news = _matched([*entry.dense, *first], after.dense)
         known = entry.slots() if news or after.others else set()
+
+        def original(slot: Slot) -> Tensor | None:
+            if slot not in made:
+                return entry.value(slot)
+            # What was made of values that are not finite goes again.
+            return made[slot] if _is_finite(made[slot]) else None
+
         rebuilt = {
-            slot: made[slot] if slot in made else entry.value(slot)
+            slot: original(slot)
             for slot in [*news, *after.others]
             if slot in made
             or (
@@ -373,6 +380,10 @@ class Change:
         dense = [*dense, *olds.values(), *news.values()]
         return Change(dense, rebuilt, self.moved)
 
+    def size(self) -> int:
+        """Return how many elements it keeps."""
+        return sum(2 * x.values.numel() for x in self.dense)
+
     def undone(self, now: list[Copy], moved: bool) -> list[Tensor]:
         """Return what dense buffers would be without it.
 
@@ -410,7 +421,7 @@ class Change:
                 copy.write(kept, copy.tensors)
         for slot, original in self.rebuilt.items():
             if not _is_finite(buffers_of(slot[0]).get(slot[1])):
-                _put_original(slot, original)
+                _put(slot, original)
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
@@ -456,7 +467,7 @@ class Change:
         # What has another shape cannot be chosen on the device.
         if rebuilt and (skipped is None or bool(skipped)):
             for slot, original in rebuilt.items():
-                _put_original(slot, original)
+                _put(slot, original)
 
 
 def _matched(
@@ -520,12 +531,6 @@ def _shaped(elements: Tensor, like: Tensor) -> Tensor:
 def _put(slot: Slot, tensor: Tensor | None) -> None:
     module, name = slot
     setattr(module, name, tensor)
-
-
-def _put_original(slot: Slot, original: Tensor | None) -> None:
-    """Put a buffer back as it was, or take it out again."""
-    # It may have been made of what was not finite.
-    _put(slot, original if _is_finite(original) else None)
 
 
 def _is_finite(tensor: Tensor | None) -> bool:

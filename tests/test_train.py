@@ -518,7 +518,7 @@ class TestMistakes:
         args += ['model.generator.image_size=16']
         args += ['model.discriminator.image_size=16']
         line = refused(args, capsys)
-        assert 'iter_2.pth is of another model or optimizer' in line
+        assert 'iter_2.pth is of another model: ' in line
 
     def test_work_dir_is_a_file(self, tmp_path, capsys):
         file = tmp_path / 'f'

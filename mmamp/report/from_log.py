@@ -128,8 +128,9 @@ def _verdict(
         )
     if not skipped:
         return (
-            'The log says nothing of mixed precision: the run was in float32, '
-            'or had no AmpMonitorHook.'
+            f'In {iterations} iterations no line of the log has a loss scale '
+            'or skipped steps: the run was in float32, had no AmpMonitorHook, '
+            'or was too short for it to write any.'
         )
     parts = []
     for name, counts in skipped.items():

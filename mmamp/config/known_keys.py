@@ -1,14 +1,14 @@
 """The keys at the top of a config, and what comes close to one of them."""
 
 import difflib
-import inspect
 import logging
 import re
 from functools import cache
 
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.runner import FlexibleRunner, Runner
+
+from mmamp.compat.mmengine import runner_arguments
 
 _BESIDE = (
     # What MMEngine looks for in a config, besides the runners' arguments
@@ -23,13 +23,7 @@ _CLOSE = 0.85
 @cache
 def known_keys() -> tuple[str, ...]:
     """List the keys that mean something to MMEngine or to mmamp."""
-    arguments = (
-        name
-        for runner in (Runner, FlexibleRunner)
-        for name in inspect.signature(runner).parameters
-        if name != 'cfg'
-    )
-    return tuple(dict.fromkeys([*arguments, *_BESIDE]))
+    return (*runner_arguments(), *_BESIDE)
 
 
 def warn_of_misspelt(cfg: Config, path: str) -> None:

@@ -63,13 +63,13 @@ def suggest_file(file: Path) -> str:
         for path in sorted(folder.glob(pattern))
     )
     names = {
-        str(path): path.name
+        str(path): path.stem
         for path in islice(found, 5000)
         if not any(
             x[0] == '.' or x == 'site-packages'
             for x in path.relative_to(folder).parts[:-1]
         )
     }
-    close = difflib.get_close_matches(file.name, names.values(), n=3)
+    close = difflib.get_close_matches(file.stem, names.values(), n=3)
     paths = [path for path, name in names.items() if name in close][:3]
     return f'; did you mean {" or ".join(map(repr, paths))}?' if paths else ''

@@ -91,6 +91,17 @@ def test_misspelt_keys_of_a_file_are_told_of(tmp_path, mm_log, key, meant):
     assert f'c.py: nothing reads the key {key!r}; did you mean {meant}?' in log
 
 
+def test_hooks_beside_those_of_a_base(tmp_path):
+    """As the README has it."""
+    (tmp_path / 'base.py').write_text("custom_hooks = [dict(type='A')]\n")
+    file = tmp_path / 'c.py'
+    file.write_text(
+        "_base_ = 'base.py'\n"
+        "custom_hooks = [*_base_.custom_hooks, dict(type='B')]\n"
+    )
+    assert [x.type for x in load_config(str(file)).custom_hooks] == ['A', 'B']
+
+
 def test_a_configs_own_variables_are_not(tmp_path, mm_log):
     names = 'pipeline data_root train_dataset vis_backends val_dataloader_2'
     file = tmp_path / 'c.py'

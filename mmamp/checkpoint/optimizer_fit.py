@@ -9,9 +9,15 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+_KERNELS = ('fused', 'foreach', 'capturable')
+
 
 def missing_of(optimizer: Optimizer, state: dict[str, Any]) -> list[str]:
     """Name what an optimizer needs and a saved state does not have.
+
+    Found out by another one of its kind, which loads the state's settings and
+    takes one step. Of one that cannot be built so, or that needs more for a
+    step, nothing is known.
 
     Args:
         optimizer (Optimizer): That is going to load it.
@@ -22,40 +28,32 @@ def missing_of(optimizer: Optimizer, state: dict[str, Any]) -> list[str]:
         ``'exp_inf'``. None of them if it fits.
     """
     found: dict[str, None] = {}
+    # Torch adds switches to the defaults which not all of its optimizers have.
+    names = inspect.signature(type(optimizer)).parameters
+    own = {k: v for k, v in optimizer.defaults.items() if k in names}
     for group in state['param_groups']:
-        # Later releases add switches, which have a value for older states.
-        found |= {
-            name: None
-            for name, default in optimizer.defaults.items()
-            if name not in group and not isinstance(default, bool | None)
-        }
-    if found:
-        return list(found)
-    for group in state['param_groups']:
-        needed = _averages(optimizer, group)
-        for index in group['params']:
-            if index in state['state']:
-                saved = state['state'][index]
-                found |= dict.fromkeys(n for n in needed if n not in saved)
+        with suppress(Exception):
+            twin = _twin(type(optimizer), own, group)
+            (settings,) = twin.param_groups
+            if missing := [x for x in own if x not in settings]:
+                return missing
+            twin.step()
+            (needed,) = twin.state.values()
+            for index in group['params']:
+                saved = state['state'].get(index, needed)
+                found |= dict.fromkeys(x for x in needed if x not in saved)
     return list(found)
 
 
-def _averages(optimizer: Optimizer, group: dict[str, Any]) -> list[str]:
-    """Names of what an optimizer keeps of each parameter.
-
-    Found out by one step of another one of its kind. One that cannot be
-    built so, or needs more for a step, keeps what nobody knows.
-    """
-    kind: Any = type(optimizer)
-    given = {**optimizer.defaults, **group}
-    names = [n for n in inspect.signature(kind).parameters if n != 'params']
+def _twin(kind: Any, own: dict[str, Any], group: dict[str, Any]) -> Any:
+    """Build an optimizer of one number, with the settings of a saved group."""
     param = nn.Parameter(torch.zeros(1))
     param.grad = torch.zeros(1)
-    with suppress(Exception):
-        twin = kind([param], **{n: given[n] for n in names if n in given})
-        twin.step()
-        return list(twin.state[param])
-    return []
+    twin = kind([param], **own)
+    switches = {name: False for name in _KERNELS if name in group}
+    saved = {**group, **switches, 'params': [0]}
+    twin.load_state_dict(dict(state={}, param_groups=[saved]))
+    return twin
 
 
 def saved_type(meta: dict[str, Any], name: str) -> str | None:

@@ -40,7 +40,8 @@ def report_from_log(work_dir: Path) -> dict[str, Any]:
         )
         raise UsageError(
             f'no log in {str(work_dir)!r}: a run writes '
-            f'*/vis_data/scalars.json into its work dir, but {what}'
+            '*/vis_data/scalars.json into its work dir once it has run for '
+            f'default_hooks.logger.interval iterations, but {what}'
         )
     losses: dict[str, list[float | None]] = defaultdict(list)
     scales: dict[str, list[float | None]] = defaultdict(list)

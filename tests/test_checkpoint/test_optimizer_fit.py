@@ -37,6 +37,34 @@ def test_one_that_needs_a_closure_takes_what_is_there():
     assert missing_of(optimizer, saved) == []
 
 
+class Later(optim.SGD):
+    """With a setting that its earlier states do not have."""
+
+    def __init__(self, params, lr=0.1, power=0.5):
+        super().__init__(params, lr)
+        self.defaults['power'] = power
+        self.param_groups[0]['power'] = power
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group.setdefault('power', 0.5)
+
+
+def test_a_setting_that_the_optimizer_fills_in():
+    saved = trained(optim.SGD).state_dict()
+    assert missing_of(Later(nn.Linear(2, 1).parameters()), saved) == []
+
+
+def test_one_that_runs_in_kernels_of_another_device():
+    saved = trained(optim.Adam).state_dict()
+    saved['param_groups'][0].update(fused=True, capturable=True)
+    optimizer = optim.Adam(nn.Linear(2, 1).parameters())
+    assert missing_of(optimizer, saved) == []
+    other = optim.Adamax(nn.Linear(2, 1).parameters())
+    assert missing_of(other, saved) == ['exp_inf']
+
+
 def test_saved_type():
     adam = dict(optimizer=dict(type='torch.optim.Adam', lr=0.1))
     cfg = Config(dict(a=1, optim_wrapper=dict(generator=adam)))

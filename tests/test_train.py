@@ -448,6 +448,16 @@ class TestMistakes:
             (['--cfg-options', 'train_cfg.max_iters=ten'], "'ten'"),
             (['--cfg-options', 'model.generator.chan=3'], "argument 'chan'"),
             (
+                ['--cfg-options', 'default_hooks.checkpont.interval=0'],
+                '; the config has this as default_hooks.checkpont (more in',
+            ),
+            (['--cfg-options', 'train_cfg.max_iters=-1'], 'but is -1'),
+            (['--cfg-options', 'randomness.seed=abc'], 'randomness.seed'),
+            (
+                ['--cfg-options', 'param_scheduler.gen.type=LinearLR'],
+                "schedules of 'gen'",
+            ),
+            (
                 [
                     '--cfg-options',
                     'optim_wrapper.generator.optimizer.type=Adamm',
@@ -518,7 +528,7 @@ class TestMistakes:
         args += ['model.generator.image_size=16']
         args += ['model.discriminator.image_size=16']
         line = refused(args, capsys)
-        assert 'iter_2.pth is of another model or optimizer' in line
+        assert 'iter_2.pth is of another model: ' in line
 
     def test_work_dir_is_a_file(self, tmp_path, capsys):
         file = tmp_path / 'f'

@@ -3,13 +3,14 @@
 The fork ``onedl-mmengine`` has the same.
 """
 
+import inspect
 from typing import Any
 
 from mmengine._strategy import DDPStrategy, SingleDeviceStrategy
 from mmengine.config import Config
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 from mmengine.registry import Registry
-from mmengine.runner import CheckpointLoader
+from mmengine.runner import CheckpointLoader, FlexibleRunner, Runner
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 
 __all__ = ['DDPStrategy', 'ParamScheduler', 'SingleDeviceStrategy']
@@ -72,6 +73,16 @@ def scope_of(root: Registry, name: str) -> Registry | None:
 
 
 # ---- runners and loops ------------------------------------------------------
+
+
+def runner_arguments() -> list[str]:
+    """List what MMEngine's runners take from the top of a config."""
+    names = {
+        name: None
+        for runner in (Runner, FlexibleRunner)
+        for name in inspect.signature(runner).parameters
+    }
+    return [name for name in names if name != 'cfg']
 
 
 def is_resuming(runner: Any) -> bool:

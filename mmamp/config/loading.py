@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mmamp.errors import UsageError
 from mmamp.utils.suggest import suggest_file
 
+from .known_keys import known_keys, warn_of_misspelt
 from .options import is_path_with_commas, split
 from .packages import config_file
 
@@ -39,7 +40,7 @@ def load_config(path: str) -> Config:
             f'config file {path!r} does not exist{suggest_file(file)}'
         )
     try:
-        return Config.fromfile(str(file))
+        cfg = Config.fromfile(str(file))
     except Exception as error:
         # A config is a program: it can raise anything.
         raise UsageError(
@@ -47,6 +48,8 @@ def load_config(path: str) -> Config:
             f'{type(error).__name__}: {" ".join(str(error).split())}'
             f'{_cause(error)}'
         ) from error
+    warn_of_misspelt(cfg, path)
+    return cfg
 
 
 def _cause(error: BaseException) -> str:
@@ -67,7 +70,8 @@ def merge_options(cfg: Config, options: dict[str, Any]) -> None:
     """Replace settings of a config, in place.
 
     A key that the config does not have yet is set, as everywhere in MMEngine,
-    but with a warning that names those it may have been meant for.
+    but with a warning that names those it may have been meant for, unless
+    every config may have it.
 
     Args:
         cfg (Config): The config.
@@ -108,8 +112,12 @@ def _warn_unknown(cfg: Config, key: str) -> None:
         if not hasattr(node, 'keys'):
             return
         if part not in node:
+            known = ('_delete_',) if i else known_keys()
+            if part in known:
+                return
             above = '.'.join(parts[:i]) or 'the config'
-            close = difflib.get_close_matches(part, map(str, node.keys()))
+            names = dict.fromkeys([*map(str, node.keys()), *known])
+            close = difflib.get_close_matches(part, names)
             hint = f'; did you mean {" or ".join(close)}?' if close else ''
             print_log(
                 f'--cfg-options: {above} had no {part!r}, which is new '

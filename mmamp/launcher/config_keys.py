@@ -29,6 +29,33 @@ def keys_of_paths(cfg: Any, text: str) -> list[str]:
     ]
 
 
+def keys_of(cfg: Any, value: Any) -> list[str]:
+    """Keys below which a config has a dict.
+
+    Args:
+        cfg (Config or None): The config.
+        value (dict or None): The dict, which may be a copy.
+
+    Returns:
+        list[str]: As ``--cfg-options`` takes them, such as
+        ``default_hooks.logger``.
+    """
+    if value is None:
+        return []
+    return [key for key, node in _nodes(cfg) if node == value]
+
+
+def _nodes(node: Any, at: str = '') -> Iterator[tuple[str, Any]]:
+    """All dicts below, each with its key."""
+    if isinstance(node, (list, tuple)):
+        for i, value in enumerate(node):
+            yield from _nodes(value, f'{at}.{i}')
+    elif hasattr(node, 'items'):
+        yield at, node
+        for name, value in node.items():
+            yield from _nodes(value, f'{at}.{name}'.lstrip('.'))
+
+
 def _strings(node: Any, at: str = '') -> Iterator[tuple[str, str]]:
     """All strings below, each with its key."""
     if isinstance(node, str):

@@ -15,7 +15,12 @@ from mmamp.config.amp import enable_amp
 from mmamp.config.data import seed_data
 from mmamp.config.hooks import add_hooks, evaluate_as_trained
 from mmamp.config.loading import load_config, merge_options
-from mmamp.config.optimizers import check_constructor, enable_auto_scale_lr
+from mmamp.config.optimizers import (
+    check_constructor,
+    check_schedulers,
+    enable_auto_scale_lr,
+)
+from mmamp.config.values import check_length, check_seed
 from mmamp.errors import UsageError
 
 from .model_wrapper import set_model_wrapper
@@ -85,12 +90,15 @@ COMMON: tuple[Edit, ...] = (
     check_amp_options,
     set_launcher,
     set_work_dir,
+    _always(check_seed),
     _always(check_constructor),
     _put_in_amp,
 )
 """Of training and testing, first."""
 TRAIN: tuple[Edit, ...] = (
     *COMMON,
+    _always(check_length),
+    _always(check_schedulers),
     _scale_lr,
     set_resume,
     _always(load_from_storage),

@@ -13,8 +13,8 @@ from mmengine.logging import MMLogger
 
 from mmamp.errors import INTERRUPTED, USAGE, UsageError
 
-from .config_keys import keys_of_paths
-from .valid_names import valid_names
+from .config_keys import keys_of, keys_of_paths
+from .valid_names import valid_names, without_type
 
 SECONDS = 3.0
 """How long a rank waits with what the first one may say too."""
@@ -99,6 +99,8 @@ def complain(
     text = ' '.join(f'{text}{valid_names(error)}'.split())
     if isinstance(error, OSError) and (keys := keys_of_paths(cfg, text)):
         text += f'; the config names it in {", ".join(keys)}'
+    if untyped := keys_of(cfg, without_type(error)):
+        text += f'; the config has this as {" and ".join(untyped)}'
     where = ''
     for handler in MMLogger.get_current_instance().handlers:
         if isinstance(handler, logging.FileHandler):

@@ -7,6 +7,8 @@ from mmengine.logging import print_log
 
 from mmamp.config.hooks import has_stock_ema_hook
 from mmamp.errors import UsageError
+from mmamp.registry import STRATEGIES
+from mmamp.utils.suggest import did_you_mean
 
 from .model_wrapper import overrides_train_step, wrapper_for
 
@@ -17,6 +19,11 @@ REFUSED = dict(
     'checkpoints that mmamp cannot resume from',
 )
 """Strategies of MMEngine's that mmamp's launcher does not run, and why."""
+_RUN = (
+    *('FSDP2Strategy', 'DDPStrategy', 'DeepSpeedStrategy'),
+    'SingleDeviceStrategy',
+)
+"""Those that it does, for an error."""
 
 
 def set_strategy(cfg: Config) -> None:
@@ -59,6 +66,7 @@ def set_strategy(cfg: Config) -> None:
             f'strategy {name}: {REFUSED[name]}. Give strategy=dict(type='
             "'mmamp.FSDP2Strategy') to shard, or leave it out for DDP"
         )
+    _check_exists(kind)
     if name == 'SingleDeviceStrategy' and not alone:
         raise UsageError(
             'strategy SingleDeviceStrategy trains in one process, but this '
@@ -89,6 +97,18 @@ def set_strategy(cfg: Config) -> None:
                 "of the model is sharded with it (a GAN's ema_config)"
             )
         _leave_islands(cfg, strategy)
+
+
+def _check_exists(kind: Any) -> None:
+    """Refuse the name of a strategy that there is not."""
+    if not isinstance(kind, str):
+        return
+    scope, _, name = kind.rpartition('.')
+    if scope in ('', 'mmamp', 'mmengine') and STRATEGIES.get(name) is None:
+        raise UsageError(
+            f'strategy.type: there is no {kind!r}; there are '
+            f'{", ".join(_RUN)}.{did_you_mean(name, _RUN)}'
+        )
 
 
 def leave_strategy(cfg: Config) -> None:

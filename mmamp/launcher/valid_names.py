@@ -14,6 +14,7 @@ from mmamp.utils.suggest import arguments_of, did_you_mean
 _UNKNOWN_KEY = re.compile(
     r"([\w.]+)\.__init__\(\) got an unexpected keyword argument '(\w+)'"
 )
+_NO_TYPE = 'must contain the key "type"'
 _UNKNOWN_TYPE = re.compile(r'(\S+) is not in the \S+ registry')
 
 MANY = 60
@@ -48,6 +49,21 @@ def valid_names(error: BaseException) -> str:
             if isinstance(registry, Registry):
                 return _registered(registry, match[1].strip('"\''))
     return ''
+
+
+def without_type(error: BaseException) -> Any:
+    """Return the config that MMEngine could not build for lack of a type.
+
+    Args:
+        error (BaseException): What building from a config has raised.
+
+    Returns:
+        dict or None: None if the error is of another kind.
+    """
+    if _NO_TYPE not in str(error):
+        return None
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return frames[-1].f_locals.get('cfg') if frames else None
 
 
 def _classes(frames: list[Any], name: str, key: str) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from typing import Any
 from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 
+from mmamp.checkpoint.fit import misfits, such_as
 from mmamp.checkpoint.latest import latest_checkpoint
 from mmamp.checkpoint.safe_load import DISK, read_checkpoint
 from mmamp.checkpoint.storage import Storage
@@ -65,23 +66,12 @@ def load_weights(model: nn.Module, path: str, storage: Storage = DISK) -> None:
     if not isinstance(given, dict):
         given = {}
     wanted = model.state_dict()
-    wrong = [
-        f'{name} ({_shape(given.get(name))} instead of {_shape(value)})'
-        for name, value in wanted.items()
-        # What is empty gets its shape with the weights.
-        if _shape(given.get(name)) != _shape(value) and value.numel()
-    ]
-    if wrong:
+    if wrong := misfits(wanted, given):
         raise UsageError(
             f'{path!r} holds other weights than the config has: '
-            f'{len(wrong)} of {len(wanted)} do not fit, such as {wrong[0]}; '
-            'give the config that it was trained with (its work dir holds it)'
+            f'{len(wrong)} of {len(wanted)} do not fit, such as '
+            f'{such_as(wrong)}; give the config that it was trained with '
+            '(its work dir holds it)'
         )
     # MMEngine's own, which knows of model wrappers in the model.
     load_state_dict(model, given)
-
-
-def _shape(value: Any) -> str:
-    if value is None:
-        return 'nothing'
-    return str(tuple(getattr(value, 'shape', (type(value).__name__,))))

@@ -94,7 +94,8 @@ def main(argv: list[str] | None = None) -> int:
         if name not in EXTRA:
             raise
         return _complain(
-            f"{name} is not installed: `pip install 'mmamp[migration]'`"
+            f"{name} is not installed: `pip install 'mmamp[migration]'`, or "
+            "in a checkout `pip install -e '.[migration]'`"
         )
     except BrokenPipeError:
         # Who reads has seen enough; Python must not flush on its way out.

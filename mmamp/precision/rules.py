@@ -39,6 +39,7 @@ class Rule:
     output_dtype: torch.dtype | str | None = None
     clamp: float | None = None
     of_norm: bool = False
+    is_set: bool = False
     matched: list[str] = field(default_factory=list)
 
     def install(self, module: nn.Module) -> Island | None:
@@ -56,35 +57,38 @@ class Rule:
 
 
 def _norms(label: str) -> Rule:
-    return Rule(label, lambda name, module: isinstance(module, _NORMS))
+    return Rule(
+        label, lambda name, module: isinstance(module, _NORMS), is_set=True
+    )
 
 
 RULE_SETS: dict[str, Callable[[], Rule]] = {
     'normalization': lambda: _norms('normalization'),
-    'normalisation': lambda: _norms('normalisation'),
     'spectral_norm': lambda: Rule(
         'spectral_norm',
         lambda name, module: is_spectral_norm(module),
         of_norm=True,
+        is_set=True,
     ),
-    'to_rgb': lambda: Rule('to_rgb', _is_to_rgb),
+    'to_rgb': lambda: Rule('to_rgb', _is_to_rgb, is_set=True),
 }
-"""Ready-made rules, which put modules into float32.
-
-The first is the field's spelling, the second is taken too.
-"""
+"""Ready-made rules, which put modules into float32."""
+_OTHER_SPELLINGS: dict[str, Callable[[], Rule]] = {
+    'normalisation': lambda: _norms('normalisation'),
+}
 
 
 def parse_rule(rule: dict[str, Any] | str) -> Rule:
     """Check a rule."""
     if isinstance(rule, str):
-        if rule not in RULE_SETS:
+        sets = {**RULE_SETS, **_OTHER_SPELLINGS}
+        if rule not in sets:
             raise ValueError(
                 f'there is no set of rules {rule!r}; there are '
                 f'{", ".join(map(repr, RULE_SETS))}. A regular expression is '
                 f'given as dict(pattern={rule!r})'
             )
-        return RULE_SETS[rule]()
+        return sets[rule]()
     if not isinstance(rule, dict):
         raise TypeError(f'a rule must be a dict or a str, but got {rule!r}')
     keys = ('pattern', 'dtype', 'output_dtype', 'clamp')

@@ -40,7 +40,8 @@ def report_from_log(work_dir: Path) -> dict[str, Any]:
         )
         raise UsageError(
             f'no log in {str(work_dir)!r}: a run writes '
-            f'*/vis_data/scalars.json into its work dir, but {what}'
+            '*/vis_data/scalars.json into its work dir once it has run for '
+            f'default_hooks.logger.interval iterations, but {what}'
         )
     losses: dict[str, list[float | None]] = defaultdict(list)
     scales: dict[str, list[float | None]] = defaultdict(list)
@@ -128,8 +129,9 @@ def _verdict(
         )
     if not skipped:
         return (
-            'The log says nothing of mixed precision: the run was in float32, '
-            'or had no AmpMonitorHook.'
+            f'In {iterations} iterations no line of the log has a loss scale '
+            'or skipped steps: the run was in float32, had no AmpMonitorHook, '
+            'or was too short for it to write any.'
         )
     parts = []
     for name, counts in skipped.items():

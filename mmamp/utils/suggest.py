@@ -46,6 +46,8 @@ def arguments_of(cls: Any) -> list[str]:
 def suggest_file(file: Path) -> str:
     """Name the files that the user may have meant, for an error.
 
+    Those of its own folder and up to two levels below.
+
     Args:
         file (Path): Which does not exist.
 
@@ -53,19 +55,21 @@ def suggest_file(file: Path) -> str:
         str: ``'; did you mean ...?'``, or nothing.
     """
     folder = file.parent
-    while not folder.is_dir():
-        folder = folder.parent
-    if str(folder) == folder.anchor:
-        # Not a search of the whole disk.
+    if not folder.is_dir() or str(folder) == folder.anchor:
         return ''
+    found = (
+        path
+        for pattern in ('*.py', '*/*.py', '*/*/*.py')
+        for path in sorted(folder.glob(pattern))
+    )
     names = {
-        str(p): p.name
-        for p in sorted(islice(folder.rglob('*.py'), 5000))
+        str(path): path.stem
+        for path in islice(found, 5000)
         if not any(
             x[0] == '.' or x == 'site-packages'
-            for x in p.relative_to(folder).parts[:-1]
+            for x in path.relative_to(folder).parts[:-1]
         )
     }
-    close = difflib.get_close_matches(file.name, names.values(), n=3)
+    close = difflib.get_close_matches(file.stem, names.values(), n=3)
     paths = [path for path, name in names.items() if name in close][:3]
     return f'; did you mean {" or ".join(map(repr, paths))}?' if paths else ''

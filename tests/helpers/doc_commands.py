@@ -12,6 +12,7 @@ from pathlib import Path
 from doc_blocks import ROOT
 
 from benchmarks.speed.command import build_parser as build_benchmark_parser
+from mmamp.config.loading import load_config
 from mmamp.launcher.arguments import (
     build_parser,
     build_sample_parser,
@@ -131,6 +132,9 @@ def run(words: list[str], number: int) -> None:
 
 
 def _shortened(args: list[str], number: int) -> list[str]:
+    # The file that a page names is what its first run ends with.
+    length = load_config(args[0]).get('train_cfg', {}).get('max_iters')
+    args = [x.replace(f'/iter_{length}.pth', '/iter_2.pth') for x in args]
     options = [
         f'train_cfg.max_iters={2 * number + 2}',
         'train_dataloader.batch_size=4',

@@ -1,8 +1,13 @@
+import logging
+from pathlib import Path
+
 import pytest
 from mmengine.config import Config
 
 from mmamp.config.loading import load_config, merge_options
 from mmamp.errors import UsageError
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
 def test_load_config_reads_bases(tmp_path):
@@ -48,3 +53,64 @@ def test_new_keys_are_set_with_a_warning(mm_log):
 def test_a_key_that_leads_nowhere():
     with pytest.raises(UsageError, match='--cfg-options'):
         merge_options(Config(dict(a=[1])), {'a.7': 2})
+
+
+def test_keys_that_every_config_may_have_are_set_without_one(mm_log):
+    cfg = Config(dict(optim_wrapper=dict(optimizer=dict(type='SGD'))))
+    options = {
+        'randomness.seed': 3,
+        'auto_scale_lr.enable': True,
+        'runner_type': 'FlexibleRunner',
+        'optim_wrapper.optimizer._delete_': True,
+        'optim_wrapper.optimizer.type': 'Adam',
+    }
+    merge_options(cfg, options)
+    assert mm_log() == ''
+    assert cfg.randomness.seed == 3
+    merge_options(cfg, {'randomnes.seed': 4})
+    assert 'did you mean randomness?' in mm_log()
+
+
+@pytest.mark.parametrize(
+    ('key', 'meant'),
+    [
+        ('custom_hook', 'custom_hooks'),
+        ('optim_wraper', 'optim_wrapper'),
+        ('default_hook', 'default_hooks'),
+        ('param_schedulers', 'param_scheduler'),
+        ('train_cgf', 'train_cfg'),
+        ('runer_type', 'runner_type'),
+    ],
+)
+def test_misspelt_keys_of_a_file_are_told_of(tmp_path, mm_log, key, meant):
+    (tmp_path / 'base.py').write_text('custom_hooks = []\n')
+    file = tmp_path / 'c.py'
+    file.write_text(f"_base_ = 'base.py'\n{key} = dict(a=1)\n")
+    assert load_config(str(file))[key] == dict(a=1)
+    log = mm_log(logging.WARNING)
+    assert f'c.py: nothing reads the key {key!r}; did you mean {meant}?' in log
+
+
+def test_hooks_beside_those_of_a_base(tmp_path):
+    """As the README has it."""
+    (tmp_path / 'base.py').write_text("custom_hooks = [dict(type='A')]\n")
+    file = tmp_path / 'c.py'
+    file.write_text(
+        "_base_ = 'base.py'\n"
+        "custom_hooks = [*_base_.custom_hooks, dict(type='B')]\n"
+    )
+    assert [x.type for x in load_config(str(file)).custom_hooks] == ['A', 'B']
+
+
+def test_a_configs_own_variables_are_not(tmp_path, mm_log):
+    names = 'pipeline data_root train_dataset vis_backends val_dataloader_2'
+    file = tmp_path / 'c.py'
+    file.write_text(''.join(f'{x} = 1\n' for x in names.split()))
+    load_config(str(file))
+    assert mm_log(logging.WARNING) == ''
+
+
+@pytest.mark.parametrize('file', sorted(CONFIGS.glob('*/*.py')), ids=str)
+def test_the_configs_here_are_not(mm_log, file):
+    load_config(str(file))
+    assert 'nothing reads' not in mm_log()

@@ -1,7 +1,11 @@
 import pytest
 from mmengine.config import Config
 
-from mmamp.config.optimizers import check_constructor, enable_auto_scale_lr
+from mmamp.config.optimizers import (
+    check_constructor,
+    check_schedulers,
+    enable_auto_scale_lr,
+)
 from mmamp.errors import UsageError
 
 
@@ -29,3 +33,40 @@ def test_several_optimizers_without_a_constructor():
         None,
     ):
         check_constructor(Config(dict(optim_wrapper=fine)))
+
+
+@pytest.mark.parametrize(
+    'names',
+    [['generatr'], ['generator'], ['generator', 'discriminator', 'generatr']],
+)
+def test_schedules_of_other_optimizers(names):
+    adam = dict(optimizer=dict(type='Adam', lr=1e-4))
+    wrapper = dict(constructor='x', generator=adam, discriminator=adam)
+    cfg = Config(
+        dict(
+            optim_wrapper=wrapper,
+            param_scheduler={name: [dict(type='LinearLR')] for name in names},
+        )
+    )
+    with pytest.raises(UsageError, match='^param_scheduler has') as error:
+        check_schedulers(cfg)
+    text = str(error.value)
+    assert f'schedules of {", ".join(map(repr, names))}, but' in text
+    assert "the optimizers are 'generator', 'discriminator'" in text
+    assert ("Did you mean 'generator'?" in text) == ('generatr' in names)
+
+
+def test_schedules():
+    adam = dict(optimizer=dict(type='Adam', lr=1e-4))
+    one = [dict(type='LinearLR')]
+    for wrapper, schedulers in (
+        (dict(constructor='x', a=adam, b=adam), dict(a=one, b=[])),
+        (dict(constructor='x', a=adam, b=adam), one),
+        (dict(constructor='x', a=adam, b=adam), one[0]),
+        (dict(constructor='x'), dict(a=one)),
+        (adam, one),
+        (None, None),
+    ):
+        check_schedulers(
+            Config(dict(optim_wrapper=wrapper, param_scheduler=schedulers))
+        )

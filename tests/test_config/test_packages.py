@@ -38,7 +38,7 @@ def test_load_config_takes_any_package(package):
 
 
 @pytest.mark.parametrize(
-    'name', ['mmamp::dcgan/dcgan_digit-32x32.py', 'mmamp::x/dcgan_digits.py']
+    'name', ['mmamp::dcgan/dcgan_digit-32x32.py', 'mmamp::dcgan_digits.py']
 )
 def test_load_config_says_what_is_near(name):
     with pytest.raises(UsageError, match=f'{name}.*dcgan_digits-32x32.py'):

@@ -136,3 +136,13 @@ def test_what_is_refused(strategy, kwargs, match):
 def test_deepspeed_for_a_single_network():
     cfg = config(dict(type='DeepSpeedStrategy'), model='PlainForStrategy')
     assert cfg.strategy == dict(type='DeepSpeedStrategy')
+
+
+@pytest.mark.parametrize('scope', ['', 'mmamp.', 'mmengine.'])
+def test_a_misspelt_strategy(scope):
+    with pytest.raises(UsageError) as error:
+        config(dict(type=f'{scope}FSDP2Strateg'))
+    text = str(error.value)
+    assert f"there is no '{scope}FSDP2Strateg'; there are " in text
+    assert "Did you mean 'FSDP2Strategy'" in text
+    assert 'ColossalAI' not in text

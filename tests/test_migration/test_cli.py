@@ -252,7 +252,7 @@ def test_an_unreadable_file_in_a_folder(migrate, write, command):
 
 UNUSABLE = {
     'missing': (['old.pz'], "'old.pz' does not exist"),
-    'near': (['olb.py'], "or 'old.py'?"),
+    'near': (['olb.py'], "did you mean 'old.py'?"),
     'far': (['/no/such/file.py'], "'/no/such/file.py' does not exist"),
     'no Python': (['broken.py'], 'broken.py: line 1'),
     'no text': (['binary.py'], 'binary.py: no text'),

@@ -14,7 +14,11 @@ from mmamp.precision.rules import parse_rule
         ('normalisation', TypeError, 'must be a list of rules'),
         ([], ValueError, 'must not be empty'),
         ([3], TypeError, 'a rule must be a dict or a str, but got 3'),
-        (['norm'], ValueError, "no set of rules 'norm'.*'normalization'"),
+        (
+            ['norm'],
+            ValueError,
+            "no set of rules 'norm'; there are 'normalization', 'spectral_",
+        ),
         ([dict(dtype='float32')], ValueError, 'has no pattern'),
         ([dict(pattern='a', typo=1)], ValueError, r"unknown keys \['typo'\]"),
         ([dict(pattern='(')], ValueError, 'no regular expression'),

@@ -95,14 +95,18 @@ def test_a_curve_that_begins_late_and_a_line_that_was_cut(tmp_path, capsys):
     assert 'scalars.json, line 1, is not JSON' in capsys.readouterr().err
 
 
-def test_from_the_log_of_a_run_in_float32(build_runner, tmp_path):
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_from_a_log_without_mixed_precision(build_runner, dtype):
+    """In bfloat16 too: the run has no hook that writes of it."""
     runner = build_runner(
-        'classifier', {'optim_wrapper.dtype': 'float32', 'custom_hooks': []}
+        'classifier', {'optim_wrapper.dtype': dtype, 'custom_hooks': []}
     )
     runner.train()
     assert main(['--from-log', runner.work_dir]) == 0
     found = json.loads(Path(runner.work_dir, 'report.json').read_text())
-    assert 'says nothing of mixed precision' in found['verdict']
+    text = 'no line of the log has a loss scale or skipped steps: the run was'
+    assert text in found['verdict']
+    assert 'or was too short' in found['verdict']
 
 
 def row(dtype, seconds=1.0, memory=100, **kwargs):

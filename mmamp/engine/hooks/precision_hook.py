@@ -254,7 +254,14 @@ def _check_shadowed(rule: Rule, modules: list[Any]) -> None:
 
 def _no_match(rule: Rule, modules: list[Any]) -> str:
     """Say of a rule that it matches nothing."""
-    names = [name for all_names, _ in modules for name in all_names if name]
+    if rule.is_set:
+        return (
+            f'PrecisionHook: the set of rules {rule.label!r} finds nothing in '
+            'this model: leave it out, or name modules with dict(pattern=...)'
+        )
+    names = list(
+        dict.fromkeys(n for all_names, _ in modules for n in all_names if n)
+    )
     plain = rule.label.replace('\\', '').replace('.*', '')
     near = difflib.get_close_matches(plain, names, n=5, cutoff=0.4)
     top = [name for name in names if '.' not in name]

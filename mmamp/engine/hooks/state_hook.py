@@ -6,7 +6,6 @@ from typing import Any
 from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.runner.checkpoint import get_state_dict
 
 from mmamp.checkpoint.keys import (
     DATA_POSITION,
@@ -21,14 +20,14 @@ from mmamp.checkpoint.primitives import (
     without_wrapper,
 )
 from mmamp.checkpoint.safe_load import allow_mmengine_globals
-from mmamp.compat.mmengine import accumulative_counts, is_resuming, loaded_from
+from mmamp.compat.mmengine import accumulative_counts, is_resuming
 from mmamp.engine.loops.data_position import DataPosition
 from mmamp.logging.once import LogOnce
 from mmamp.randomness.state import part_ranks, rng_state, set_rng_state
 from mmamp.registry import HOOKS
-from mmamp.utils.modules import unwrap
 from mmamp.utils.protocols import Iterates, RankState
 
+from .checkpoint_fit import check_resumed, tell_what_is_not_loaded
 from .judged_buffers import judge_checkpoint, judged_buffers
 from .runner_access import named_wrappers, training_rng_state
 
@@ -196,9 +195,11 @@ class StateHook(Hook):
         for name, value in scalars.items():
             scalars[name] = history_from(value)
         if is_resuming(runner):
-            _check_model(runner, checkpoint)
+            check_resumed(runner, checkpoint)
             self._take_rng(checkpoint.pop(RNG_STATES, None))
             self._position.load(checkpoint.pop(DATA_POSITION, None))
+        else:
+            tell_what_is_not_loaded(runner, checkpoint)
 
     def _take_rng(self, states: list[dict[str, Any]] | None) -> None:
         if states is None or len(states) != get_world_size():
@@ -225,38 +226,3 @@ class StateHook(Hook):
                     f'a {error}, which could not be loaded again'
                 )
         return result
-
-
-def _check_model(runner: Any, checkpoint: dict[str, Any]) -> None:
-    """Refuse a checkpoint of another model, which MMEngine only warns of.
-
-    Raises:
-        ValueError: If it has nothing of one of the networks, or optimizers of
-            other parameters.
-    """
-    path = loaded_from(runner) or 'the checkpoint'
-    names = without_wrapper(checkpoint['state_dict'])
-    saved = {name.partition('.')[0] for name in names}
-    own = {
-        name.partition('.')[0]: None
-        for name in get_state_dict(unwrap(runner.model))
-    }
-    missing = [name for name in own if name not in saved]
-    if missing:
-        raise ValueError(
-            f'{path} is of another model: it has nothing of '
-            f'{", ".join(missing)}, but {", ".join(sorted(saved))}'
-        )
-    states = checkpoint.get('optimizer', {})
-    for name, wrapper in named_wrappers(runner):
-        groups = (states.get(name, {}) if name else states).get('param_groups')
-        if groups is None:
-            continue
-        then = [len(group['params']) for group in groups]
-        now = [len(g['params']) for g in wrapper.optimizer.param_groups]
-        if then != now:
-            raise ValueError(
-                f'{path} is of another model or optimizer: '
-                f'{name or "optim_wrapper"} has groups of {now} parameters, '
-                f'and had groups of {then}'
-            )

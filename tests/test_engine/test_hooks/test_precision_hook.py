@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -137,8 +138,11 @@ def test_names_are_without_those_of_model_wrappers(build_runner, tmp_path):
     ('rule', 'match'),
     [
         (dict(pattern='discriminater'), "'discriminater'.*discriminator"),
-        ('spectral_norm', "'spectral_norm' matches no module"),
-        ('to_rgb', "'to_rgb' matches no module"),
+        (
+            'spectral_norm',
+            "'spectral_norm' finds nothing in this model: leave",
+        ),
+        ('to_rgb', "'to_rgb' finds nothing in this model: leave"),
     ],
 )
 def test_a_rule_that_matches_nothing(build_runner, rule, match):
@@ -185,8 +189,21 @@ def test_a_rule_beside_that_of_the_spectral_norm(build_runner):
 
 def test_a_pattern_that_matches_nothing_says_why(build_runner):
     first = build_runner('gan', hook('to_rgb'))
-    with pytest.raises(ValueError, match=r"'to_rgb' matches no module\."):
+    with pytest.raises(ValueError, match="'to_rgb' finds nothing"):
         first.train()
+
+
+def test_near_names_come_once(build_runner):
+    """A generator's average has the generator's names too."""
+    options = hook(dict(pattern=r'generator\.layer'))
+    options['model.ema_config'] = dict(momentum=0.9)
+    with pytest.raises(ValueError, match='matches no module') as error:
+        build_runner('gan', options).train()
+    for part in re.findall(
+        '(?:Near it: |are )([^:]*?)(?:\\. |$)', str(error.value)
+    ):
+        names = part.split(', ')
+        assert len(names) == len(set(names)) > 1
 
 
 def test_a_rule_under_earlier_ones_is_told(build_runner):

@@ -1,4 +1,5 @@
 import os
+import re
 
 import pytest
 import torch
@@ -333,6 +334,115 @@ def test_a_checkpoint_of_another_model_is_refused(build_runner):
     second = build_runner('gan', dict(HOOK, load_from=path, resume=True))
     with pytest.raises(ValueError, match=r'iter_2.pth is of another model: '):
         second.train()
+
+
+class TestCheckpointOfAnother:
+    """Refused before anything is loaded, or told of."""
+
+    @pytest.fixture
+    def start(self, build_runner):
+        """A checkpoint, and ``begin(resume, edit, options)`` of a run."""
+
+        def start(kind='gan', saved_by=None, **options):
+            first = build_runner(kind, {**HOOK, **options}, edit=saved_by)
+            first.train()
+            path = os.path.join(first.work_dir, 'iter_2.pth')
+
+            def begin(edit, resume=True, **more):
+                given = dict(HOOK, load_from=path, resume=resume)
+                return build_runner(kind, {**given, **more}, edit=edit)
+
+            return begin
+
+        return start
+
+    @pytest.mark.parametrize('flexible', [False, True])
+    @pytest.mark.parametrize('width', [1, 4])
+    def test_shapes(self, start, flexible, width):
+        def edit(cfg):
+            cfg.model.generator.base_channels = width
+            if flexible:
+                make_flexible(cfg)
+
+        runner = start()(edit)
+        with pytest.raises(ValueError, match='of another model: ') as refusal:
+            runner.train()
+        assert runner.iter == 0
+        text = str(refusal.value)
+        assert 'parameters have other shapes, such as generator.' in text
+        assert re.search(
+            r'weight \(\([\d, ]+\) in the checkpoint, \([\d, ]+\)', text
+        )
+        assert 'load_from=' in text
+
+    @pytest.mark.parametrize('flexible', [False, True])
+    def test_weights_alone_are_told_of(self, start, capfd, flexible):
+        def edit(cfg):
+            cfg.model.generator.base_channels = 8
+            if flexible:
+                make_flexible(cfg)
+
+        start()(edit, resume=False).train()
+        text = ''.join(capfd.readouterr())
+        lines = [x for x in text.splitlines() if ' stay as initial' in x]
+        assert len(lines) == 1
+        assert re.search(r'load_from: \d+ of \d+ weights', lines[0])
+        assert 'generator.' in lines[0]
+
+    def test_all_weights_are_not_told_of(self, start, capfd):
+        start()(lambda cfg: None, resume=False).train()
+        assert 'stay as initial' not in ''.join(capfd.readouterr())
+
+    @pytest.mark.parametrize(
+        ('saved', 'optimizer', 'missing'),
+        [
+            ('Adam', dict(type='SGD', lr=0.1, momentum=0.9), 'momentum'),
+            ('Adam', dict(type='Adamax', lr=0.1), 'exp_inf'),
+            ('Adam', dict(type='RMSprop', lr=0.1), 'alpha'),
+            ('SGD', dict(type='Adam', lr=0.1), 'betas'),
+        ],
+    )
+    def test_optimizers(self, start, saved, optimizer, missing):
+        def saved_by(cfg):
+            cfg.optim_wrapper.generator.optimizer = dict(type=saved, lr=0.01)
+
+        def edit(cfg):
+            cfg.optim_wrapper.generator.optimizer = optimizer
+
+        runner = start(saved_by=saved_by)(edit)
+        with pytest.raises(ValueError, match='of another optimizer') as error:
+            runner.train()
+        text = str(error.value)
+        assert (
+            f'generator has {optimizer["type"]}, and was saved by {saved}, '
+            f'whose state has no '
+        ) in text
+        assert missing in text
+        assert 'load_from=' in text
+
+    def test_optimizers_that_go_on_from_each_other(self, start):
+        def saved_by(cfg):
+            cfg.optim_wrapper.generator.optimizer = dict(type='Adam', lr=0.01)
+
+        def edit(cfg):
+            cfg.optim_wrapper.generator.optimizer = dict(
+                type='AdamW', lr=0.01, amsgrad=True
+            )
+
+        runner = start(saved_by=saved_by)(edit)
+        runner.train()
+        assert runner.iter == 4
+
+    def test_a_single_optimizer(self, start):
+        def edit(cfg):
+            cfg.optim_wrapper.optimizer = dict(
+                type='SGD', lr=0.01, momentum=0.9
+            )
+
+        runner = start('classifier')(edit)
+        match = r'optim_wrapper has SGD, and was saved by Adam'
+        with pytest.raises(ValueError, match=match):
+            runner.train()
 
 
 def test_a_foreign_runner_without_default_hooks(build_runner):

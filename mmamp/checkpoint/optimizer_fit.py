@@ -1,0 +1,92 @@
+"""Whether a saved optimizer state is of the optimizer that takes it."""
+
+import ast
+import inspect
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+_KERNELS = ('fused', 'foreach', 'capturable')
+
+
+def missing_of(optimizer: Optimizer, state: dict[str, Any]) -> list[str]:
+    """Name what an optimizer needs and a saved state does not have.
+
+    Found out by another one of its kind, which loads the state's settings and
+    takes one step. Of one that cannot be built so, or that needs more for a
+    step, nothing is known.
+
+    Args:
+        optimizer (Optimizer): That is going to load it.
+        state (dict): An optimizer's, of as many parameters.
+
+    Returns:
+        list[str]: Settings, such as ``'momentum'``, else averages, such as
+        ``'exp_inf'``. None of them if it fits.
+    """
+    found: dict[str, None] = {}
+    # Torch adds switches to the defaults which not all of its optimizers have.
+    names = inspect.signature(type(optimizer)).parameters
+    own = {k: v for k, v in optimizer.defaults.items() if k in names}
+    for group in state['param_groups']:
+        with suppress(Exception):
+            twin = _twin(type(optimizer), own, group)
+            (settings,) = twin.param_groups
+            if missing := [x for x in own if x not in settings]:
+                return missing
+            twin.step()
+            (needed,) = twin.state.values()
+            for index in group['params']:
+                saved = state['state'].get(index, needed)
+                found |= dict.fromkeys(x for x in needed if x not in saved)
+    return list(found)
+
+
+def _twin(kind: Any, own: dict[str, Any], group: dict[str, Any]) -> Any:
+    """Build an optimizer of one number, with the settings of a saved group."""
+    param = nn.Parameter(torch.zeros(1))
+    param.grad = torch.zeros(1)
+    twin = kind([param], **own)
+    switches = {name: False for name in _KERNELS if name in group}
+    saved = {**group, **switches, 'params': [0]}
+    twin.load_state_dict(dict(state={}, param_groups=[saved]))
+    return twin
+
+
+def saved_type(meta: dict[str, Any], name: str) -> str | None:
+    """Return the type of the optimizer that a run has saved.
+
+    Args:
+        meta (dict): Of the checkpoint, where MMEngine has put the config.
+        name (str): Of the optimizer; empty for a single one.
+
+    Returns:
+        str or None: Such as ``'Adam'``; None if the config does not say.
+    """
+    keys = [name, 'optimizer', 'type'] if name else ['optimizer', 'type']
+    try:
+        # Read, not run: it comes with a file.
+        statements = ast.parse(str(meta.get('cfg', ''))).body
+    except SyntaxError:
+        return None
+    for statement in statements:
+        if isinstance(statement, ast.Assign) and (
+            ast.unparse(statement.targets[0]) == 'optim_wrapper'
+        ):
+            node: ast.expr | None = statement.value
+            for key in keys:
+                node = _argument(node, key)
+            value = getattr(node, 'value', None)
+            if isinstance(value, str):
+                return value.rpartition('.')[2]
+    return None
+
+
+def _argument(call: ast.expr | None, name: str) -> ast.expr | None:
+    for keyword in call.keywords if isinstance(call, ast.Call) else []:
+        if keyword.arg == name:
+            return keyword.value
+    return None

@@ -1,0 +1,82 @@
+import pytest
+from mmengine.config import Config
+from torch import nn, optim
+
+from mmamp.checkpoint.optimizer_fit import missing_of, saved_type
+
+
+def trained(kind, **settings):
+    layer = nn.Linear(2, 1)
+    optimizer = kind(layer.parameters(), lr=0.1, **settings)
+    layer.weight.grad = layer.weight.detach().clone()
+    optimizer.step()
+    return optimizer
+
+
+@pytest.mark.parametrize(
+    ('saved', 'own', 'missing'),
+    [
+        (trained(optim.Adam), optim.Adamax, ['exp_inf']),
+        (trained(optim.Adam), optim.Adagrad, ['lr_decay']),
+        (trained(optim.SGD, momentum=0.9), optim.Adam, ['betas', 'eps']),
+        (trained(optim.Adam), optim.AdamW, []),
+        (trained(optim.Adam, amsgrad=True), optim.Adam, []),
+        (trained(optim.SGD), optim.SGD, []),
+    ],
+)
+def test_missing_of(saved, own, missing):
+    optimizer = own(nn.Linear(2, 1).parameters(), lr=0.1)
+    found = missing_of(optimizer, saved.state_dict())
+    assert set(missing) <= set(found)
+    assert bool(found) == bool(missing)
+
+
+def test_one_that_needs_a_closure_takes_what_is_there():
+    optimizer = optim.LBFGS(nn.Linear(2, 1).parameters())
+    saved = optimizer.state_dict()
+    assert missing_of(optimizer, saved) == []
+
+
+class Later(optim.SGD):
+    """With a setting that its earlier states do not have."""
+
+    def __init__(self, params, lr=0.1, power=0.5):
+        super().__init__(params, lr)
+        self.defaults['power'] = power
+        self.param_groups[0]['power'] = power
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group.setdefault('power', 0.5)
+
+
+def test_a_setting_that_the_optimizer_fills_in():
+    saved = trained(optim.SGD).state_dict()
+    assert missing_of(Later(nn.Linear(2, 1).parameters()), saved) == []
+
+
+def test_one_that_runs_in_kernels_of_another_device():
+    saved = trained(optim.Adam).state_dict()
+    saved['param_groups'][0].update(fused=True, capturable=True)
+    optimizer = optim.Adam(nn.Linear(2, 1).parameters())
+    assert missing_of(optimizer, saved) == []
+    other = optim.Adamax(nn.Linear(2, 1).parameters())
+    assert missing_of(other, saved) == ['exp_inf']
+
+
+def test_saved_type():
+    adam = dict(optimizer=dict(type='torch.optim.Adam', lr=0.1))
+    cfg = Config(dict(a=1, optim_wrapper=dict(generator=adam)))
+    meta = dict(cfg=cfg.pretty_text)
+    assert saved_type(meta, 'generator') == 'Adam'
+    assert saved_type(meta, 'critic') is None
+    assert saved_type(meta, '') is None
+    single = Config(dict(optim_wrapper=adam)).pretty_text
+    assert saved_type(dict(cfg=single), '') == 'Adam'
+
+
+@pytest.mark.parametrize('cfg', [None, 'a = (', 'optim_wrapper = 3'])
+def test_a_config_that_says_nothing(cfg):
+    assert saved_type(dict(cfg=cfg), '') is None
+    assert saved_type({}, '') is None

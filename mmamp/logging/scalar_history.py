@@ -86,6 +86,8 @@ class ScalarHistory(HistoryBuffer):
                 afterwards.
             count (int or float): How many it stands for. Defaults to 1.
         """
+        if isinstance(value, Tensor):
+            value = value.detach()
         self._pending.append(value)
         self._pending_counts.append(count)
         if len(self._pending) >= self.most_pending:

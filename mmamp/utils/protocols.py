@@ -45,11 +45,12 @@ class Recording(Protocol):
 class Judging(Protocol):
     """Knows what no step has judged yet; asked by hooks."""
 
-    def window_state(self) -> dict[str, Any] | None:
-        """Return what a checkpoint needs of an open window."""
+    @property
+    def is_in_window(self) -> bool:
+        """bool: Whether there are gradients that no step has used yet."""
 
-    def judged_buffers(self) -> AbstractContextManager[None]:
-        """Have buffers be as the last step left them."""
+    def judged_buffers(self, others: Any) -> AbstractContextManager[None]:
+        """Have buffers be as the last steps, others' too, left them."""
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ from mmengine.hooks import EMAHook as MMEngineEMAHook
 from mmamp.checkpoint.primitives import without_wrapper
 from mmamp.compat.mmengine import accumulative_counts
 from mmamp.registry import HOOKS
-from mmamp.utils.protocols import Recording, was_skipped
+from mmamp.utils.protocols import Recording
 
 from .runner_access import named_wrappers
 
@@ -16,7 +16,8 @@ from .runner_access import named_wrappers
 class EMAHook(MMEngineEMAHook):
     """MMEngine's ``EMAHook``, which counts updates of the parameters.
 
-    It advances once an accumulation window, and not for one that was skipped.
+    It advances where an accumulation window has ended and was not skipped; an
+    iteration that makes several updates is one.
 
     It also works under a ``FlexibleRunner``, except with ``FSDP2Strategy``:
     a model that is sharded cannot be copied. For models with one optimizer; a
@@ -32,7 +33,7 @@ class EMAHook(MMEngineEMAHook):
     """
 
     _is_made = False
-    _windows: dict[str, int]
+    _updates: dict[str, int]
 
     def before_run(self, runner: Any) -> None:
         """Make the average, once."""
@@ -57,24 +58,19 @@ class EMAHook(MMEngineEMAHook):
     def before_train(self, runner: Any) -> None:
         """Begin to count updates."""
         super().before_train(runner)
-        self._windows = _windows(runner)
+        self._updates = _updates(runner)
 
     def after_train_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
-        """Advance once for an update, unless it was skipped."""
-        before, self._windows = self._windows, _windows(runner)
-        ended = [
-            wrapper
-            for name, wrapper in named_wrappers(runner)
-            if self._windows[name] != before.get(name)
-        ]
-        if ended and not any(map(was_skipped, ended)):
+        """Advance if there was an update that was not skipped."""
+        before, self._updates = self._updates, _updates(runner)
+        if self._updates != before:
             super().after_train_iter(runner, *args, **kwargs)
 
 
-def _windows(runner: Any) -> dict[str, int]:
-    """Return how many windows each wrapper has ended."""
+def _updates(runner: Any) -> dict[str, int]:
+    """Return how many updates each wrapper has made; waits for the device."""
     return {
-        name: wrapper.record.windows
+        name: wrapper.record.windows - wrapper.record.skipped
         if isinstance(wrapper, Recording)
         else wrapper.inner_count // accumulative_counts(wrapper)
         for name, wrapper in named_wrappers(runner)

@@ -5,10 +5,10 @@ and no step has judged yet whether they were finite.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
-import torch
+from torch import Tensor
 
 from mmamp.utils.modules import unwrap
 from mmamp.utils.protocols import Judging
@@ -23,14 +23,11 @@ def judged_buffers(runner: Any) -> Iterator[None]:
     Args:
         runner (Runner): The runner.
     """
-    wrappers = getattr(runner, 'optim_wrapper', None) and [
-        wrapper
-        for _, wrapper in named_wrappers(runner)
-        if isinstance(wrapper, Judging)
-    ]
-    with ExitStack() as stack:
-        for wrapper in wrappers or ():
-            stack.enter_context(wrapper.judged_buffers())
+    first, *others = [*_judging(runner), None]
+    if first is None:
+        yield
+        return
+    with first.judged_buffers([x for x in others if x is not None]):
         yield
 
 
@@ -45,10 +42,7 @@ def judge_checkpoint(runner: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint (dict): Its ``state_dict`` is changed; MMEngine's EMAHook
             has put the model into ``ema_state_dict``.
     """
-    if not any(
-        isinstance(wrapper, Judging) and wrapper.window_state() is not None
-        for _, wrapper in named_wrappers(runner)
-    ):
+    if not any(wrapper.is_in_window for wrapper in _judging(runner)):
         return
     model = unwrap(runner.model)
     now = {name: b.detach().clone() for name, b in model.named_buffers()}
@@ -59,5 +53,20 @@ def judge_checkpoint(runner: Any, checkpoint: dict[str, Any]) -> None:
         for name, buffer in now.items():
             saved = state.get(prefix + name)
             # An average has values of its own.
-            if saved is not None and torch.equal(saved, buffer.to(saved)):
+            if saved is not None and _is_same(saved, buffer.to(saved)):
                 state[prefix + name] = judged[name].to(saved)
+
+
+def _judging(runner: Any) -> list[Judging]:
+    # There is no optimizer in a run that only validates.
+    if getattr(runner, 'optim_wrapper', None) is None:
+        return []
+    return [x for _, x in named_wrappers(runner) if isinstance(x, Judging)]
+
+
+def _is_same(one: Tensor, other: Tensor) -> bool:
+    """Tell whether two tensors are equal; nan is nan."""
+    if one.shape != other.shape:
+        return False
+    same = one == other
+    return bool((same | ((one != one) & (other != other))).all())

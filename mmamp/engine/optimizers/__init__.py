@@ -6,7 +6,7 @@ An update, and where each line of it is made::
         loss = model(batch)                # buffer_guard.py: what it changes
     loss = scale_loss(loss)                # window.py: by the real length
     backward(loss * window.scale)          # amp_optim_wrapper.py
-    if window.is_complete:                 # run_length.py: the run's end, too
+    if should_update():                    # run_length.py: the run's end, too
         unscale(gradients)                 # loss_scaler.py
         norm, finite = judge(gradients)    # gradient_step.py, gradients.py
         clip(gradients, norm)              # gradients.py

@@ -2,11 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import (
-    AbstractContextManager,
-    contextmanager,
-    nullcontext,
-)
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -59,7 +55,9 @@ from .step_record import StepRecord
 from .usage import Usage
 from .window import Window
 
-_POSITIONAL = ('loss_scale', 'dtype', 'use_fsdp')
+_DEFAULTS = dict(loss_scale='dynamic', dtype=None, use_fsdp=False)
+_POSITIONAL = tuple(_DEFAULTS)
+"""What MMEngine's wrapper takes by position."""
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -161,8 +159,10 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self._run = RunLength(self.message_hub)
         self._pending: dict[str, Any] | None = None
         self._penalty_scalers = PenaltyScalers()
-        self._inside = 0
+        self._inside: list[nn.Module] = []
+        self._held = ExitStack()
         self._norm: Tensor | None = None
+        self._sharing: list[AmpOptimWrapper] = [self]
         self._dtype, self._loss_scale = given['dtype'], given['loss_scale']
         self._use_fsdp = bool(given['use_fsdp'])
         self.is_sharded = any(is_sharded(p) for p in self._params())
@@ -211,11 +211,15 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         now = self._device_type()
         if now == self.device_type:
             return
-        before, scaler = self.device_type, self.loss_scaler
-        self._set_up(now)
-        if scaler.cycle.is_shared or scaler.state_dict():
-            # Of a group; or it has a history.
-            self.loss_scaler = scaler.move_to(now)
+        before, old = self.device_type, self.loss_scaler
+        for wrapper in self._sharing:
+            wrapper._set_up(wrapper._device_type())
+        # It goes on where it was, if it is needed there.
+        self.loss_scaler.load_state_dict(old.state_dict())
+        self.loss_scaler.cycle = old.cycle
+        for wrapper in self._sharing:
+            wrapper.loss_scaler = self.loss_scaler
+        check_optimizer(self.optimizer, self.loss_scaler.is_enabled())
         self._usage.say_once(
             f'its parameters were on {before} when it was built and are on '
             f'{now} now: it trains in {self.precision}',
@@ -223,8 +227,12 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         )
 
     def _device_type(self) -> str:
-        param: Tensor = self.optimizer.param_groups[0]['params'][0]
-        return param.device.type
+        for group in self.optimizer.param_groups:
+            for param in group['params']:
+                return str(param.device.type)
+        raise ValueError(
+            f'{type(self.optimizer).__name__} has no parameters to train'
+        )
 
     @property
     def name(self) -> str:
@@ -263,6 +271,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             ValueError: If windows do not work with the model's wrapper.
         """
         check_model(model, self._accumulative_counts)
+        self._begin_anew()
         self._inner_count = self._run.begin(init_counts, max_counts)
         self._max_counts = max_counts
         # Nothing of ours; subclasses of MMEngine's wrapper may ask for it.
@@ -283,6 +292,12 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self._usage.check_batch_norm(
             model, self._params(), self._accumulative_counts
         )
+
+    def _begin_anew(self) -> None:
+        """Drop what is left of a window of another run."""
+        if self._window.micro_batches:
+            self._drop_window()
+            self.optimizer.zero_grad()
 
     def _watch(self, model: nn.Module) -> None:
         """Get to know a model: its buffers, its spectral norms."""
@@ -335,23 +350,34 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self._usage.has_entered = True
         self._watch(model)
         self._enter_window()
-        self._inside += 1
+        self._inside.append(model)
+        self._hold_gradients()
         try:
             with (
-                nullcontext() if self.should_sync() else no_sync(model),
                 self._window.guard.forward(),
                 autocast(self.device_type, self.cast_dtype),
             ):
                 yield
         finally:
-            self._inside -= 1
+            self._inside.remove(model)
+            self._hold_gradients()
+
+    def _hold_gradients(self) -> None:
+        """Keep them on their rank until the window's last backward pass.
+
+        Decided anew after each, since several may be made in one context.
+        """
+        self._held.close()
+        if not self.should_sync():
+            for model in self._inside:
+                self._held.enter_context(no_sync(model))
 
     def _enter_window(self) -> None:
         if self._pending is not None:
             # Nobody has called initialize_count_status.
             self._inner_count = self._pending['inner_count']
             self._resumes_window()
-        elif self._window.micro_batches and all(
+        elif self._window.has_gradients and all(
             param.grad is None for param in self._params()
         ):
             self._drop_window()  # optimizer.zero_grad(), not the wrapper's
@@ -405,11 +431,13 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             scaled = at_least_float32(loss)
             if window.scale is not None:
                 scaled = scaled * window.scale
-            window.add(scaled)
+            window.begin_backward(scaled)
             scaled.backward(**kwargs)
+        window.end_backward(any(p.grad is not None for p in params))
         self._inner_count += 1
         self._run.add_micro_batch()
         self._penalty_scalers.end_micro_batch()
+        self._hold_gradients()
 
     def should_update(self) -> bool:
         """Tell whether the last backward pass completed a window."""
@@ -422,6 +450,12 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         Args:
             **kwargs: Arguments of ``optimizer.step``.
         """
+        if kwargs.get('closure') is not None:
+            raise ValueError(
+                f'{self.name or "optim_wrapper"}: step(closure=...) would '
+                'make gradients that nobody unscales and judges: give the '
+                'loss to update_params or backward'
+            )
         scaler = self.loss_scaler
         params = [p for p in self._params() if p.grad is not None]
         if not params:
@@ -433,11 +467,20 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             scaler.end_window(self.optimizer)
             self._window.drop()
             return
+        is_scaled = bool(self._window.micro_batches) or scaler.was_asked
+        if not is_scaled and scaler.is_enabled():
+            self._usage.say_once(
+                'step() was called on gradients that it did not make: they '
+                'are taken as unscaled. Call optim_wrapper.backward(loss), '
+                'not loss.backward()',
+                'unscaled',
+                logging.WARNING,
+            )
         with autocast_off(self.device_type):
             at_minimum = scaler.at_minimum()
             norm, finite = self._step.run(
                 params,
-                scaler,
+                scaler if is_scaled else None,
                 norm_type_of(self._norm_clip()),
                 self._can_step_on_device(),
                 self._must_be_finite(),
@@ -455,6 +498,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             scaler.end_window(self.optimizer)
             self._window.close()
         self._log_norm()
+        self._hold_gradients()
         # A second forward pass in the same context shall not meet the
         # weights from before the step.
         torch.clear_autocast_cache()
@@ -519,6 +563,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         """
         if self._window.micro_batches:
             self._drop_window()
+        self._pending = None  # its gradients are not wanted either
         # Zeros that are kept are nobody else's gradients.
         self._usage.has_own_gradients = not kwargs.get('set_to_none', True)
         super().zero_grad(**kwargs)
@@ -612,7 +657,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             ValueError: If their settings of it are not the same.
         """
         cycle = self.loss_scaler.cycle
-        cycle.members = [id(self.optimizer)]
+        cycle.members = [self.optimizer]
+        self._sharing = [self, *others]
         for other in others:
             if not self.loss_scaler.has_settings_of(other.loss_scaler):
                 raise ValueError(
@@ -621,7 +667,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                     'loss_scale or dtype differ: give both the same'
                 )
             other.loss_scaler = self.loss_scaler
-            cycle.members.append(id(other.optimizer))
+            other._sharing = self._sharing
+            cycle.members.append(other.optimizer)
 
     # ---- what it tells -----------------------------------------------------
 
@@ -676,16 +723,27 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         """
         return self.record.stuck
 
-    def judged_buffers(self) -> AbstractContextManager[None]:
+    @property
+    def is_in_window(self) -> bool:
+        """bool: Whether there are gradients that no step has used yet."""
+        return self._pending is not None or bool(self._window.micro_batches)
+
+    def judged_buffers(
+        self, others: 'Sequence[AmpOptimWrapper]' = ()
+    ) -> AbstractContextManager[None]:
         """Have the model's buffers be as the last step left them.
 
-        For whoever uses the model inside of a window. What the window's
+        For whoever uses the model inside of a window. What the windows'
         forward passes have changed is there again afterwards.
+
+        Args:
+            others (Sequence[AmpOptimWrapper]): Those that train the same
+                model. Defaults to none.
 
         Returns:
             AbstractContextManager: For a ``with`` statement.
         """
-        return self._window.guard.judged()
+        return judged([self, *others])
 
     def _params(self) -> list[nn.Parameter]:
         groups = self.optimizer.param_groups
@@ -764,11 +822,19 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 MMEngine's or mmamp's; it is left as it is.
         """
         state = dict(state_dict)
+        self._begin_anew()
         scaler_state = state.pop(LOSS_SCALER, {})
         counters = state.pop(AMP_COUNTERS, {})
-        self._pending = state.pop(WINDOW, None)
+        window = state.pop(WINDOW, None)
+        penalties = state.pop(PENALTY_SCALERS, [])
+        # MMEngine's version of this takes its keys out of the given dict.
+        OptimWrapper.load_state_dict(
+            self, with_settings_of(self.optimizer, state)
+        )
+        lay_out_state(self.optimizer)
+        self._pending = window
         self._penalty_scalers.load_state_dict(
-            state.pop(PENALTY_SCALERS, []), self._params()[0].device
+            penalties, self._params()[0].device
         )
         if self.loss_scaler.is_enabled() and not scaler_state:
             self._usage.say_once(
@@ -786,11 +852,20 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self.loss_scaler.load_state_dict(scaler_state)
         self.record.load_state_dict(counters)
         self._run.load_state_dict(counters)
-        # MMEngine's version of this takes its keys out of the given dict.
-        OptimWrapper.load_state_dict(
-            self, with_settings_of(self.optimizer, state)
-        )
-        lay_out_state(self.optimizer)
+
+
+@contextmanager
+def judged(wrappers: Sequence[AmpOptimWrapper]) -> Iterator[None]:
+    """Have buffers be as the last steps of several wrappers left them."""
+    guards = [wrapper._window.guard for wrapper in wrappers]
+    for guard in guards:
+        guard.keep_state()
+    with ExitStack() as stack:
+        for guard in guards:
+            stack.callback(guard.forget_state)
+        for guard in guards:
+            stack.enter_context(guard.judged())
+        yield
 
 
 def _on_cpu(value: Any) -> Any:
@@ -815,7 +890,12 @@ def _take_positional(
             f'{", ".join(_POSITIONAL)} can be given by position, but got '
             f'{args!r}'
         )
-    given.update(zip(_POSITIONAL, args, strict=False))
+    for name, value in zip(_POSITIONAL, args, strict=False):
+        if given[name] != _DEFAULTS[name]:
+            raise TypeError(
+                f'{name} is given twice: {value!r}, {given[name]!r}'
+            )
+        given[name] = value
     if not isinstance(optimizer, Optimizer):
         raise TypeError(
             f'optimizer must be a torch.optim.Optimizer, but got {optimizer!r}'

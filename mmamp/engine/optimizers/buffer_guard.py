@@ -268,18 +268,22 @@ class BufferGuard:
         if self._is_hidden or change is None:
             yield
             return
-        self.keep_state()
         self._is_hidden = True
         try:
             with change.hidden():
                 yield
         finally:
-            self._is_hidden, self._kept_state = False, None
+            self._is_hidden = False
 
     def keep_state(self) -> None:
-        """Have :meth:`state` say what it says now, until buffers are back."""
-        if self._kept_state is None:
+        """Have :meth:`state` say what it says now, whatever buffers are."""
+        if not self._is_hidden:
             self._kept_state = self.state()
+
+    def forget_state(self) -> None:
+        """Have :meth:`state` say what is true again."""
+        if not self._is_hidden:
+            self._kept_state = None
 
     def state(self) -> dict[str, Any]:
         """Return what undoes the window, in an order that a resumed run has.

@@ -44,7 +44,7 @@ class GradientStep:
     def run(
         self,
         params: list[nn.Parameter],
-        scaler: LossScaler,
+        scaler: LossScaler | None,
         norm_type: float,
         on_device: bool,
         must_be_finite: bool,
@@ -55,7 +55,8 @@ class GradientStep:
 
         Args:
             params (list[Parameter]): With gradients, at the loss scale.
-            scaler (LossScaler): Takes it out of them.
+            scaler (LossScaler, optional): Takes it out of them; None if there
+                is no scale in them.
             norm_type (float): Which norm is clipped, or told.
             on_device (bool): Whether the optimizer's kernels may decide.
             must_be_finite (bool): Whether others end the run.
@@ -69,12 +70,14 @@ class GradientStep:
         Raises:
             RuntimeError: If something is not finite that must be.
         """
-        if not scaler.is_unscaled(self.optimizer):
+        if scaler is not None and not scaler.is_enabled():
+            scaler = None
+        if scaler is not None and not scaler.is_unscaled(self.optimizer):
             scaler.unscale_(self.optimizer)
         grads = gradients_of(params)
         if on_device and norm_type in EXACT_ON_DEVICE and not must_be_finite:
             norm, finite = norm_on_device(grads, norm_type)
-            if scaler.is_enabled():
+            if scaler is not None:
                 finite = ~scaler.found_inf(self.optimizer)
             finite = self._on_all_ranks(finite)
             clip(norm)
@@ -92,21 +95,27 @@ class GradientStep:
         return norm, is_finite
 
     def _decide(
-        self, grads: list[Tensor], scaler: LossScaler, norm_type: float
+        self,
+        grads: list[Tensor],
+        scaler: LossScaler | None,
+        norm_type: float,
     ) -> tuple[Tensor, bool]:
         """Decide here: the one synchronisation that the decision needs."""
         norm = total_norm(grads, norm_type)
         has_norm = torch.isfinite(norm)
         # Of shards each rank's scaler has seen its own alone.
-        has_scale = scaler.is_enabled() and not self.is_sharded
-        finite = ~scaler.found_inf(self.optimizer) if has_scale else has_norm
+        if self.is_sharded:
+            scaler = None
+        finite = has_norm
+        if scaler is not None:
+            finite = ~scaler.found_inf(self.optimizer)
         flags = torch.stack([finite.to(norm.device), has_norm])
         both = self._on_all_ranks(flags).int()
         code = int(2 * both[0] + both[1])
         is_finite = code >= 2
         if code != 3:
             # The norm of finite gradients may overflow.
-            if not has_scale:
+            if scaler is None:
                 is_finite = bool(self._on_all_ranks(all_finite(grads)))
             if is_finite:
                 norm = exact_norm(grads, norm_type)

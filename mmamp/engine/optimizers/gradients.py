@@ -59,11 +59,15 @@ def exact_norm(grads: list[Tensor], norm_type: float = 2.0) -> Tensor:
         norm_type (float): Defaults to 2.
 
     Returns:
-        Tensor: A float64 scalar; with a copy of each gradient in turn.
+        Tensor: A scalar, float64 where the device has it; with a copy of each
+        gradient in turn.
     """
     largest = sharding.total_norm(grads, float('inf'))
-    scale = torch.where(largest > 0, largest, 1).double()
-    return sharding.total_norm(grads, norm_type, scale) * scale
+    scale = torch.where(largest > 0, largest, 1)
+    if scale.device.type != 'mps':
+        scale = scale.double()
+    norm = sharding.total_norm(grads, norm_type, scale) * scale
+    return norm.clamp(max=torch.finfo(norm.dtype).max)
 
 
 def with_real_gradients(optimizer: Optimizer) -> Any:
@@ -128,8 +132,12 @@ def clip_norm_(grads: list[Tensor], max_norm: float, norm: Tensor) -> None:
         norm (Tensor): What they have, finite or not.
     """
     factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)
+    of_device: dict[torch.device, list[Tensor]] = {}
+    for grad in grads:
+        of_device.setdefault(grad.device, []).append(sharding.local(grad))
     with torch.no_grad():
-        foreach_mul_([sharding.local(g) for g in grads], factor)
+        for device, parts in of_device.items():
+            foreach_mul_(parts, factor.to(device))
 
 
 def clip_value_(grads: list[Tensor], clip_value: float) -> None:

@@ -75,6 +75,8 @@ class LossScaler(GradScaler):
         self._init_hysteresis_left = hysteresis
         self._hysteresis_left: torch.Tensor | None = None
         self._scales: dict[int, torch.Tensor] = {}
+        # Whether somebody scales by hand, without a window.
+        self.was_asked = False
         self.cycle = ScalerCycle()
 
     def _lazy_init_scale_growth_tracker(self, dev: torch.device) -> None:
@@ -128,18 +130,17 @@ class LossScaler(GradScaler):
             return self._init_scale <= self.min_scale
         return self._scale <= self.min_scale
 
-    def move_to(self, device: str) -> 'LossScaler':
-        """Go on where the parameters are now.
+    def scale(self, outputs: Any) -> Any:
+        """Scale by hand, as ``torch.amp.GradScaler`` does.
 
         Args:
-            device (str): Device type of the gradients.
+            outputs (Tensor or Iterable[Tensor]): Of any shapes.
 
         Returns:
-            LossScaler: Itself.
+            Tensor or Iterable[Tensor]: Of the same shapes.
         """
-        self._device = device
-        self._scale = self._growth_tracker = self._hysteresis_left = None
-        return self
+        self.was_asked = True
+        return super().scale(outputs)
 
     def begin_window(
         self, optimizer: torch.optim.Optimizer, device: torch.device
@@ -204,6 +205,7 @@ class LossScaler(GradScaler):
         """
         if not self._enabled:
             return
+        self.was_asked = False
         self._scales.pop(id(optimizer), None)
         self._per_optimizer_states.pop(id(optimizer), None)
 
@@ -235,15 +237,23 @@ class LossScaler(GradScaler):
             found &= made_at <= scale
         else:
             found = torch.zeros((), dtype=torch.bool, device=scale.device)
-        is_over, any_found = self.cycle.end(id(optimizer), found)
+        is_over, any_found = self.cycle.end(optimizer, found)
         before, counted = scale.clone(), tracker.clone()
+        left = self._hysteresis_left
+        held = None if left is None else left.clone()
+        # As if nobody else were in the middle of a step.
+        others = dict(self._per_optimizer_states)
+        self._per_optimizer_states.clear()
         state = self._per_optimizer_states[id(optimizer)]
         state['found_inf_per_device'] = {scale.device: found.float()}
         self.update()
+        self._per_optimizer_states.update(others)
         # It falls at once, and grows by whole cycles.
         changes = found | (~any_found.to(scale.device) & is_over)
         scale.copy_(torch.where(changes, scale, before))
         tracker.copy_(torch.where(changes, tracker, counted))
+        if left is not None and held is not None:
+            left.copy_(torch.where(changes, left, held))
 
     def update(self, new_scale: float | torch.Tensor | None = None) -> None:
         """Adapt the scale to the windows since the last call.

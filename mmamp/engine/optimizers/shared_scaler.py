@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 
 class ScalerCycle:
@@ -19,8 +20,8 @@ class ScalerCycle:
     others, which may not be trained any more."""
 
     def __init__(self) -> None:
-        self.members: list[int] = []
-        self._ended: dict[int, int] = {}
+        self.members: list[Optimizer] = []
+        self._ended: dict[int, int] = {}  # windows, by the member's place
         self._found: Tensor | None = None
 
     @property
@@ -28,11 +29,11 @@ class ScalerCycle:
         """bool: Whether there is more than one optimizer."""
         return len(self.members) > 1
 
-    def end(self, member: int, found: Tensor) -> tuple[bool, Tensor]:
+    def end(self, optimizer: Optimizer, found: Tensor) -> tuple[bool, Tensor]:
         """Note the end of a window.
 
         Args:
-            member (int): Whose.
+            optimizer (Optimizer): Whose.
             found (Tensor): A scalar boolean: whether it was not finite at the
                 present scale.
 
@@ -40,12 +41,13 @@ class ScalerCycle:
             tuple[bool, Tensor]: Whether the cycle is over, and whether any
             window in it was not finite.
         """
+        member = next(i for i, x in enumerate(self.members) if x is optimizer)
         self._ended[member] = self._ended.get(member, 0) + 1
         self._found = found if self._found is None else self._found | found
         found = self._found
-        is_over = self._ended[
-            member
-        ] >= self.PATIENCE or self._ended.keys() >= set(self.members)
+        is_over = self._ended[member] >= self.PATIENCE or len(
+            self._ended
+        ) == len(self.members)
         if is_over:
             self._ended, self._found = {}, None
         return is_over, found
@@ -53,14 +55,13 @@ class ScalerCycle:
     def state_dict(self) -> dict[str, Any]:
         """Return what the rest of the cycle needs, as plain numbers."""
         return dict(
-            ended=[self._ended.get(member, 0) for member in self.members],
+            ended=[self._ended.get(i, 0) for i in range(len(self.members))],
             found_inf=self._found is not None and bool(self._found),
         )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on inside of a cycle."""
-        ended = zip(self.members, state['ended'], strict=False)
-        self._ended = {member: n for member, n in ended if n}
+        self._ended = {i: n for i, n in enumerate(state['ended']) if n}
         self._found = None
         if self._ended:
             self._found = torch.tensor(bool(state['found_inf']))

@@ -27,6 +27,7 @@ class Window:
         first (int): The micro-batch that it began with, from 0.
         last (int): One past the micro-batch that completes it.
         micro_batches (int): Backward passes in it so far.
+        has_gradients (bool): Whether they led to any.
         scale (Tensor, optional): The loss scale of its gradients; None
             without one, and before the first backward pass.
         guard (BufferGuard): What undoes its forward passes.
@@ -37,6 +38,7 @@ class Window:
         self.end = -1
         self.first = self.last = 0
         self.micro_batches = 0
+        self.has_gradients = False
         self.scale: Tensor | None = None
         self.guard = BufferGuard()
         # Where the last one ended, or the run began.
@@ -68,20 +70,29 @@ class Window:
         """
         self.first, self.last = self.bounds(index)
 
-    def add(self, loss: Tensor) -> None:
-        """Note a backward pass.
+    def begin_backward(self, loss: Tensor) -> None:
+        """Note which forward passes a backward pass is going to use.
 
         Args:
             loss (Tensor): Where it begins.
         """
-        self.micro_batches += 1
         self.guard.backward(loss)
+
+    def end_backward(self, has_gradients: bool) -> None:
+        """Count a micro-batch.
+
+        Args:
+            has_gradients (bool): Whether any parameter has one now.
+        """
+        self.micro_batches += 1
+        self.has_gradients = has_gradients
 
     def close(self) -> None:
         """End it: a step was made, or left out."""
         if self.micro_batches:
             self._begun = self.first + self.micro_batches
         self.micro_batches = 0
+        self.has_gradients = False
         self.scale = None
 
     def drop(self) -> None:
@@ -161,18 +172,20 @@ class Window:
             factor = float(scale)
         else:
             scale.fill_(was)
+        self.close()
+        self._begun = state['first']
+        self.enter(state['first'])
         with torch.no_grad():
             for param, grad in zip(params, grads, strict=True):
+                param.grad = None
                 if grad is None:
                     continue
+                self.has_gradients = True
                 grad = grad.to(param.device, param.dtype, copy=True)
                 param.grad = laid_out_as(grad, param)
                 if factor != 1:
                     param.grad.mul_(factor)
         index = state['inner_count']
-        self.close()
-        self._begun = state['first']
-        self.enter(state['first'])
         self.micro_batches = state.get('micro_batches', index - state['first'])
         self.scale = scale
         self.guard.load_state(state['buffers'])

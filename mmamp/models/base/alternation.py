@@ -90,6 +90,11 @@ class Turn:
         if not is_several and self.wrapper.inner_count != counts:
             yield [found or {}], True
             return
+        if not losses:
+            raise ValueError(
+                f'{train.__qualname__} has yielded no losses, so that there '
+                'is nothing to train on: yield a dict of them for each update'
+            )
         while losses:
             for each in losses:
                 _check_losses(each, train)

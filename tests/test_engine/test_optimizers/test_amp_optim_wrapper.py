@@ -1,6 +1,8 @@
 import copy
+import gc
 import io
 import logging
+import weakref
 from contextlib import nullcontext, suppress
 
 import pytest
@@ -1138,6 +1140,171 @@ class TestWindowsOfAnyLoop:
             update(net, found, [[4, 2]])
             assert found.record.windows == 1
         assert torch.equal(bag.weight, other.weight)
+
+
+class TestOddMoments:
+    def test_a_forward_pass_that_raises_leaves_nothing(self):
+        net = make_net()
+        wrapper = AmpOptimWrapper(adam(net))
+        before = state_of(net)
+
+        def spoil():
+            with wrapper.optim_context(net):
+                net(batches(1)[0] * float('inf'))
+                raise RuntimeError('out of memory')
+
+        with pytest.raises(RuntimeError, match='out of memory'):
+            spoil()
+        assert torch.equal(net[1].running_mean, before['1.running_mean'])
+        train(net, wrapper, batches(2))
+        assert wrapper.skipped_steps == 0
+        for value in net.state_dict().values():
+            assert value.isfinite().all()
+
+    def test_a_model_inside_of_anothers_context(self):
+        outer, inner = make_net(1), make_net(2)
+        wrapper = AmpOptimWrapper(
+            torch.optim.SGD([*outer.parameters(), *inner.parameters()], lr=0.1)
+        )
+        before = state_of(inner)
+        (x,) = batches(1)
+        with wrapper.optim_context(outer):
+            loss = outer(x).float().mean()
+            with wrapper.optim_context(inner):
+                loss = loss + inner(x * float('inf')).float().mean()
+        wrapper.update_params(loss)
+        assert wrapper.step_was_skipped
+        assert_same(state_of(inner), before)
+
+    def test_many_forward_passes_of_one_loss(self):
+        net = make_net()
+        wrapper = AmpOptimWrapper(adam(net))
+        before, losses = state_of(net), []
+        for x in batches(12):
+            with wrapper.optim_context(net):
+                losses.append(net(x).float().mean())
+        wrapper.update_params(sum(losses) * float('inf'))
+        assert wrapper.step_was_skipped
+        assert_same(state_of(net), before)
+
+    def test_two_updates_of_two_forward_passes_of_one_context(self):
+        """The first is finite, and its step comes before the second."""
+        net = make_net(norm=lambda conv: conv)
+        # What backward passes need of the network stays as it is.
+        net.requires_grad_(False)
+        bias = net[-1].bias.requires_grad_()
+        wrapper = AmpOptimWrapper(torch.optim.SGD([bias], lr=0.1))
+        good, bad = batches(2)
+        with wrapper.optim_context(net):
+            first = net(good).float().mean()
+            second = net(bad * float('inf')).float().mean()
+        wrapper.backward(first)
+        wrapper.step()
+        wrapper.backward(second * float('nan'))
+        wrapper.step()
+        assert wrapper.step_was_skipped
+        for value in net.state_dict().values():
+            assert value.isfinite().all()
+
+    def test_a_micro_batch_that_does_not_reach_the_network(self):
+        """It is one of the window all the same."""
+        net, other = nn.Linear(1, 1, bias=False), nn.Linear(1, 1)
+        wrapper = AmpOptimWrapper(
+            torch.optim.SGD(net.parameters(), lr=1.0),
+            dtype='float32',
+            accumulative_counts=2,
+        )
+        before = net.weight.item()
+        for used in (other, net):
+            with wrapper.optim_context(net):
+                loss = used(torch.ones(1, 1)).sum()
+            wrapper.update_params(loss)
+        assert wrapper.record.windows == 1
+        assert net.weight.item() == pytest.approx(before - 0.5)
+
+    @pytest.mark.parametrize('fused', [False, True])
+    def test_gradients_made_by_hand(self, fused, mm_log):
+        """They have no scale in them, and are stepped as they are."""
+        param = nn.Parameter(torch.zeros(1))
+        wrapper = AmpOptimWrapper(
+            torch.optim.SGD([param], lr=1.0, fused=fused), 512.0, 'float16'
+        )
+        (param * 2).sum().backward()
+        wrapper.step()
+        assert param.item() == -2
+        assert 'taken as unscaled' in mm_log(logging.WARNING)
+        wrapper.zero_grad()
+        wrapper.loss_scaler.scale((param * 2).sum()).backward()
+        wrapper.step()
+        assert param.item() == -4
+
+    def test_a_closure(self):
+        param = nn.Parameter(torch.zeros(1))
+        wrapper = AmpOptimWrapper(torch.optim.SGD([param], lr=1.0))
+        with pytest.raises(ValueError, match=r'step\(closure='):
+            wrapper.update_params(
+                param.sum(), step_kwargs=dict(closure=lambda: 0.0)
+            )
+
+    def test_a_state_that_is_loaded_inside_of_a_window(self):
+        net = make_net()
+        wrapper = AmpOptimWrapper(adam(net), accumulative_counts=2)
+        state = copy.deepcopy(wrapper.state_dict())
+        train(net, wrapper, batches(1))
+        wrapper.load_state_dict(state)
+        assert all(p.grad is None for p in net.parameters())
+        assert wrapper.window_state() is None
+
+    def test_gradients_that_were_loaded_and_dropped(self):
+        net, other = make_net(), make_net()
+        wrapper = AmpOptimWrapper(adam(net), accumulative_counts=2)
+        train(net, wrapper, batches(1))
+        resumed = AmpOptimWrapper(adam(other), accumulative_counts=2)
+        resumed.load_state_dict(wrapper.state_dict())
+        resumed.zero_grad()
+        assert not resumed.is_in_window
+        with resumed.optim_context(other):
+            pass
+        assert all(p.grad is None for p in other.parameters())
+
+    def test_an_optimizer_that_refuses_a_state_has_changed_nothing(self):
+        net = make_net()
+        wrapper = AmpOptimWrapper(adam(net), SMALL, 'float16')
+        state = copy.deepcopy(wrapper.state_dict())
+        state['loss_scaler']['scale'] = 2.0
+        state['param_groups'] *= 2
+        with pytest.raises(ValueError, match='parameter groups'):
+            wrapper.load_state_dict(state)
+        assert wrapper.loss_scaler.get_scale() == 1024
+
+    def test_a_copy_of_wrappers_that_share_a_scaler(self):
+        nets = nn.ModuleDict(dict(a=nn.Linear(1, 1), b=nn.Linear(1, 1)))
+        entry = dict(
+            type='mmamp.AmpOptimWrapper',
+            dtype='float16',
+            loss_scaler='shared',
+            loss_scale=dict(init_scale=8.0, growth_interval=1),
+            optimizer=dict(type='SGD', lr=0.0),
+        )
+        wrappers = OptimWrapperConstructor(dict(a=entry, b=entry))(nets)
+        nets, wrappers = copy.deepcopy((nets, wrappers))
+        for name in 'abab':
+            wrappers[name].update_params(nets[name](torch.ones(1, 1)).sum())
+        assert wrappers['a'].loss_scaler.get_scale() == 32
+
+    def test_no_modules_are_kept(self):
+        net = make_net()
+        wrapper = AmpOptimWrapper(adam(net))
+        for x in batches(3):
+            both = nn.ModuleList([net])
+            with wrapper.optim_context(both):
+                loss = net(x).float().mean()
+            wrapper.update_params(loss)
+        seen = weakref.ref(both)
+        wrapper.zero_grad()
+        del both
+        gc.collect()
+        assert seen() is None
 
 
 class TestGuards:

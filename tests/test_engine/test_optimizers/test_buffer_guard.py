@@ -462,3 +462,36 @@ class TestOthers:
         resumed.load_state(guard.state()['before'])
         resumed.restore()
         assert_same(other, before)
+
+    def test_see_it_however_often_they_ask(self):
+        """A checkpoint that is saved inside of validation."""
+        net = make_net()
+        guard, before = guard_of(net), state_of(net)
+        guard.backward(run(guard, net, torch.randn(4, 3)))
+        during, expected = state_of(net), copy.deepcopy(guard.state())
+        guard.keep_state()
+        with guard.judged(), guard.judged():
+            assert_same(net, before)
+            inside = guard.state()
+        for key in ('before', 'after'):
+            for one, two in zip(inside[key], expected[key], strict=True):
+                assert torch.equal(one, two)
+        assert_same(net, during)
+
+
+def test_what_starts_at_infinity_goes_back_to_it():
+    class Observer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer('least', torch.tensor(float('inf')))
+
+        def forward(self, x):
+            self.least = torch.minimum(self.least, x.min(0)[0])
+            return x.sum()
+
+    module = Observer()
+    guard = guard_of(module)
+    guard.backward(run(guard, module, torch.full((2, 3), NAN)))
+    guard.restore()
+    assert module.least.item() == float('inf')
+    module(torch.ones(2, 3))

@@ -70,6 +70,7 @@ class BufferGuard:
         # Of the forward pass that is being made.
         self._made: dict[Slot, Tensor] | None = None
         self._entry: Snapshot | None = None
+        self._modules: list[nn.Module] = []
         self._moved = False
         self._number = 0
         self._last_event = 0
@@ -113,10 +114,12 @@ class BufferGuard:
         if self._made is not None:
             # Inside of another, maybe of a model that nobody knew then.
             self._end()
+            self._modules = modules_of(self._models())
             self._begin()
             yield
             return
-        with watch_made(modules_of(self._models())) as made:
+        self._modules = modules_of(self._models())
+        with watch_made(self._modules) as made:
             self._made = made
             self._begin()
             try:
@@ -130,6 +133,7 @@ class BufferGuard:
                 raise
             finally:
                 self._made = self._entry = None
+                self._modules = []
 
     def _begin(self) -> None:
         """Remember the buffers, if a forward pass begins or goes on."""
@@ -138,14 +142,16 @@ class BufferGuard:
         self._moved = self._others_came()
         self._number = sequence_number()
         with torch.no_grad():
-            self._entry = snapshot(self._slots())
+            self._entry = snapshot(slots_of(self._modules))
 
     def _end(self) -> None:
         """Note what was changed since, if a forward pass is being made."""
         if self._made is None or self._entry is None:
             return
+        if self._made:  # by modules that were made too, maybe
+            self._modules = modules_of(self._models())
         with torch.no_grad():
-            after = snapshot(self._slots())
+            after = snapshot(slots_of(self._modules))
             change = Change.between(
                 self._entry, after, self._made, self._moved
             )

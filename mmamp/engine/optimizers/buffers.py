@@ -174,7 +174,11 @@ def modules_of(roots: Iterable[nn.Module]) -> list[nn.Module]:
         seen[module] = None
         children = children_of(module).values()
         stack += [child for child in children if child is not None][::-1]
-    return [m for m in seen if not getattr(m, 'keeps_itself_finite', False)]
+    return [
+        module
+        for module in seen
+        if not getattr(type(module), 'keeps_itself_finite', False)
+    ]
 
 
 @contextmanager

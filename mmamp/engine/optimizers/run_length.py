@@ -40,6 +40,8 @@ class RunLength:
         self._in_this = self._before_this = 0
         saved, self._saved = self._saved, 0
         if init_counts and saved and saved % init_counts == 0:
+            # Of all iterations of the run, those before a resume too.
+            self._init_counts, self._before_this = 0, saved
             return saved
         return init_counts
 
@@ -56,7 +58,9 @@ class RunLength:
         """
         iteration = self._now()
         self._see(iteration)
-        if iteration is None or (rate := self._rate()) <= 1:
+        if iteration is None:
+            return self._max_counts
+        if (rate := self._rate()) <= 1:
             return self._max_counts
         left = (self._max_counts - iteration) * rate
         return index - self._in_this + left
@@ -88,7 +92,12 @@ class RunLength:
         Args:
             index (int): Micro-batches so far.
         """
-        return dict(micro_batches=index) if self._rate() > 1 else {}
+        if self._iteration is None:
+            return {}
+        # The iteration that a checkpoint is taken in is over.
+        done = self._iteration - self._init_counts + 1
+        rate, rest = divmod(self._before_this + self._in_this, max(done, 1))
+        return dict(micro_batches=index) if rate > 1 and not rest else {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state."""

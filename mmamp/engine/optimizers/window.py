@@ -130,6 +130,7 @@ class Window:
             return None
         return dict(
             first=self.first,
+            last=self.last,
             inner_count=index,
             accumulative_counts=self.counts,
             micro_batches=self.micro_batches,
@@ -175,6 +176,7 @@ class Window:
         self.close()
         self._begun = state['first']
         self.enter(state['first'])
+        self.last = state.get('last', self.last)
         with torch.no_grad():
             for param, grad in zip(params, grads, strict=True):
                 param.grad = None

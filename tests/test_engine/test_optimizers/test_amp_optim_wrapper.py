@@ -1069,31 +1069,46 @@ class TestWindowsOfAnyLoop:
         ]
         assert wrapper.window_state() is None
 
-    def test_several_updates_in_an_iteration_go_on(self):
+    @pytest.mark.parametrize('stop', range(1, 9))
+    @pytest.mark.parametrize('counted', ['iterations', 'micro-batches'])
+    def test_several_updates_in_an_iteration_go_on(self, stop, counted):
+        """From any iteration, whoever says where the run is."""
+
         def build(net):
-            wrapper = AmpOptimWrapper(adam(net), accumulative_counts=4)
+            wrapper = AmpOptimWrapper(
+                torch.optim.SGD(net.parameters(), lr=0.1),
+                dtype='float32',
+                accumulative_counts=4,
+            )
             wrapper.message_hub.update_info('max_iters', 9)
             return wrapper
 
         def iterate(net, wrapper, iterations):
             for i in iterations:
                 wrapper.message_hub.update_info('iter', i)
-                train(net, wrapper, batches(2, seed=i))
+                generator = torch.Generator().manual_seed(i)
+                for x in torch.randn(2, 4, 3, generator=generator):
+                    with wrapper.optim_context(net):
+                        loss = net(x).square().mean()
+                    wrapper.update_params(loss)
 
-        net, other = make_net(), make_net()
+        torch.manual_seed(0)
+        net, other = nn.Linear(3, 1), nn.Linear(3, 1)
         wrapper = build(net)
         wrapper.initialize_count_status(net, 0, 9)
-        iterate(net, wrapper, range(3))
+        iterate(net, wrapper, range(stop))
         saved = copy.deepcopy((net.state_dict(), wrapper.state_dict()))
-        iterate(net, wrapper, range(3, 9))
+        iterate(net, wrapper, range(stop, 9))
         resumed = build(other)
         other.load_state_dict(saved[0])
         resumed.load_state_dict(saved[1])
-        resumed.initialize_count_status(other, 3, 9)
-        assert resumed.inner_count == 6
-        iterate(other, resumed, range(3, 9))
+        resumed.initialize_count_status(
+            other, stop if counted == 'iterations' else 2 * stop, 9
+        )
+        assert resumed.inner_count == 2 * stop
+        iterate(other, resumed, range(stop, 9))
         assert_same(state_of(other), state_of(net))
-        assert resumed.record.windows == 5
+        assert resumed.record.windows == wrapper.record.windows == 5
 
     def test_a_window_that_nobody_has_taken_up_yet_is_saved_again(self):
         net = make_net()

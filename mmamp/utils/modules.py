@@ -1,9 +1,10 @@
-"""Modules under the names that a config calls them by."""
+"""Modules under the names that a config calls them by, and parameters."""
 
 from collections.abc import Iterator, Sequence
 
 from mmengine.model import BaseAveragedModel, is_model_wrapper
 from torch import nn
+from torch.optim import Optimizer
 
 from mmamp.compat.torch import children_of
 
@@ -34,6 +35,15 @@ def quick_modules(root: nn.Module) -> Iterator[nn.Module]:
         if module is not None:
             yield module
             left.extend(children_of(module).values())
+
+
+def params_of(optimizer: Optimizer) -> list[nn.Parameter]:
+    """List the parameters that an optimizer holds, in its order.
+
+    Args:
+        optimizer (Optimizer): Any.
+    """
+    return [p for group in optimizer.param_groups for p in group['params']]
 
 
 def all_in_mode(model: nn.Module, mode: bool) -> bool:

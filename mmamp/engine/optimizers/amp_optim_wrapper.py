@@ -36,6 +36,7 @@ from mmamp.precision.rounded_operands import needs_rounding, warn_slow_cpu
 from mmamp.precision.spectral_norm import protect_spectral_norm
 from mmamp.registry import OPTIM_WRAPPERS
 from mmamp.utils.checks import check_int
+from mmamp.utils.modules import params_of
 
 from .gradient_step import GradientStep
 from .gradients import (
@@ -746,8 +747,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         return judged([self, *others])
 
     def _params(self) -> list[nn.Parameter]:
-        groups = self.optimizer.param_groups
-        return [p for group in groups for p in group['params']]
+        return params_of(self.optimizer)
 
     def __repr__(self) -> str:
         scale = (

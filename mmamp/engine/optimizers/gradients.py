@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from mmamp.compat.torch import foreach_mul_
 from mmamp.distributed import sharding
 from mmamp.precision.devices import device_of_type
+from mmamp.utils.modules import params_of
 
 EXACT_ON_DEVICE = (1.0, 2.0, float('inf'))
 """Norms whose sums of powers float64 holds for whatever float32 holds."""
@@ -80,7 +81,7 @@ def with_real_gradients(optimizer: Optimizer) -> Any:
         Optimizer: Itself, where there are none; else what stands for it to a
         ``GradScaler``, and shares the memory of its gradients.
     """
-    params = [p for group in optimizer.param_groups for p in group['params']]
+    params: list[Tensor] = [*params_of(optimizer)]
     if not any(p.is_complex() for p in params):
         return optimizer
     pairs = []

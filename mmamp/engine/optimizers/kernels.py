@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from mmamp.compat.torch import say_it_skips
 from mmamp.distributed.sharding import is_sharded
 from mmamp.precision.devices import device_of_type
+from mmamp.utils.modules import params_of
 
 FUSED = (torch.optim.Adam, torch.optim.AdamW)
 """Optimizers that lose nothing by it; SGD's kernels take no sparse
@@ -40,7 +41,7 @@ def fuse(optimizer: Optimizer) -> bool:
         for key in ('fused', 'foreach')
     ):
         return False  # False on purpose
-    params = [p for group in groups for p in group['params']]
+    params = params_of(optimizer)
     devices = {p.device.type for p in params}
     if (
         len(devices) != 1

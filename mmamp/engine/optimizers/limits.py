@@ -7,6 +7,8 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
+from mmamp.utils.modules import params_of
+
 from .kernels import needs_closure
 
 
@@ -49,16 +51,14 @@ def check_optimizer(optimizer: Optimizer, has_scale: bool) -> None:
         )
     if not has_scale:
         return
-    for group in optimizer.param_groups:
-        for param in group['params']:
-            if param.dtype is torch.float16:
-                raise UnfitParameter(
-                    param,
-                    'is float16 itself, whose gradients a loss scale cannot '
-                    'be taken out of: keep it in float32 (no `.half()`), '
-                    'autocast runs it in float16; or choose '
-                    "dtype='bfloat16'",
-                )
+    for param in params_of(optimizer):
+        if param.dtype is torch.float16:
+            raise UnfitParameter(
+                param,
+                'is float16 itself, whose gradients a loss scale cannot be '
+                'taken out of: keep it in float32 (no `.half()`), autocast '
+                "runs it in float16; or choose dtype='bfloat16'",
+            )
 
 
 def check_model(model: nn.Module, counts: int) -> None:

@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from mmamp.compat.torch import children_of
-from mmamp.utils.modules import unwrap
+from mmamp.utils.modules import params_of, unwrap
 from mmamp.utils.suggest import did_you_mean
 
 
@@ -120,8 +120,11 @@ class ParamMatcher:
         Raises:
             ValueError: If it holds no trainable parameter of the model.
         """
-        held = [p for group in optimizer.param_groups for p in group['params']]
-        ours = [p for p in held if p in self.param_names and p.requires_grad]
+        ours = [
+            p
+            for p in params_of(optimizer)
+            if p in self.param_names and p.requires_grad
+        ]
         if not ours:
             raise ValueError(
                 f'{label} is a built optimizer wrapper that holds no '

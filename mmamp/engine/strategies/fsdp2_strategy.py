@@ -19,6 +19,7 @@ from mmamp.compat.torch import set_up_sharding, set_versions, versions_of
 from mmamp.distributed.sharding import gathered, shard_like
 from mmamp.precision.dtypes import casts
 from mmamp.registry import STRATEGIES
+from mmamp.utils.modules import params_of
 
 from .networks import (
     average_shards,
@@ -254,7 +255,7 @@ class FSDP2Strategy(DDPStrategy):
 
 def _dealt_out(state: dict[str, Any], wrapper: OptimWrapper) -> dict[str, Any]:
     """Return a wrapper's state with this rank's parts of its tensors."""
-    params = [p for g in wrapper.optimizer.param_groups for p in g['params']]
+    params = params_of(wrapper.optimizer)
     state = dict(state)
     state['state'] = {
         index: {

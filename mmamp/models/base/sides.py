@@ -12,7 +12,7 @@ from torch import nn
 from mmamp.compat.torch import parameters_of
 from mmamp.distributed.no_sync import no_sync
 from mmamp.registry import MODELS, built
-from mmamp.utils.modules import quick_modules, unwrap
+from mmamp.utils.modules import params_of, quick_modules, unwrap
 
 from .compiled import compile_network
 
@@ -123,7 +123,8 @@ def networks_of(
             role
             for role in found
             if any(
-                id(param) in params for param in _held_by(optim_wrapper[role])
+                id(param) in params
+                for param in params_of(optim_wrapper[role].optimizer)
             )
         ]
         if len(owners) == 1:
@@ -149,9 +150,9 @@ def frozen(
             other modules too.
         own (OptimWrapper): Of the side that has its turn.
     """
-    held = {id(param) for param in _held_by(own)}
+    held = {id(param) for param in params_of(own.optimizer)}
     params = []
-    for param in chain(_inside(network), _held_by(wrapper)):
+    for param in chain(_inside(network), params_of(wrapper.optimizer)):
         if param.requires_grad and id(param) not in held:
             param.requires_grad_(False)
             params.append(param)
@@ -169,8 +170,3 @@ def _inside(network: nn.Module) -> Iterator[nn.Parameter]:
         for param in parameters_of(module).values():
             if param is not None:
                 yield param
-
-
-def _held_by(wrapper: OptimWrapper) -> Iterator[nn.Parameter]:
-    for group in wrapper.optimizer.param_groups:
-        yield from group['params']

@@ -9,7 +9,7 @@ from mmamp.compat.mmengine import accumulative_counts
 from mmamp.registry import HOOKS
 from mmamp.utils.protocols import Recording
 
-from .runner_access import named_wrappers
+from .runner_access import named_wrappers, recording_wrappers
 
 
 @HOOKS.register_module()
@@ -33,6 +33,7 @@ class EMAHook(MMEngineEMAHook):
     """
 
     _is_made = False
+    _windows: dict[str, int]
     _updates: dict[str, int]
 
     def before_run(self, runner: Any) -> None:
@@ -58,20 +59,31 @@ class EMAHook(MMEngineEMAHook):
     def before_train(self, runner: Any) -> None:
         """Begin to count updates."""
         super().before_train(runner)
-        self._updates = _updates(runner)
+        self._windows, self._updates = _windows(runner), _updates(runner)
 
     def after_train_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
         """Advance if there was an update that was not skipped."""
-        before, self._updates = self._updates, _updates(runner)
-        if self._updates != before:
+        windows, self._windows = self._windows, _windows(runner)
+        if self._windows == windows:
+            return  # nothing to ask the device for
+        updates, self._updates = self._updates, _updates(runner)
+        if self._updates != updates:
             super().after_train_iter(runner, *args, **kwargs)
 
 
-def _updates(runner: Any) -> dict[str, int]:
-    """Return how many updates each wrapper has made; waits for the device."""
+def _windows(runner: Any) -> dict[str, int]:
+    """Return how many windows each wrapper has ended."""
     return {
-        name: wrapper.record.windows - wrapper.record.skipped
+        name: wrapper.record.windows
         if isinstance(wrapper, Recording)
         else wrapper.inner_count // accumulative_counts(wrapper)
         for name, wrapper in named_wrappers(runner)
     }
+
+
+def _updates(runner: Any) -> dict[str, int]:
+    """Return how many were not skipped; waits for the device."""
+    windows = _windows(runner)
+    for name, wrapper in recording_wrappers(runner):
+        windows[name] -= wrapper.record.skipped
+    return windows

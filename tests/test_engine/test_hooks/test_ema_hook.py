@@ -3,6 +3,8 @@ import os
 import pytest
 import torch
 
+from mmamp.engine.optimizers.step_record import StepRecord
+
 
 @pytest.mark.parametrize('counts', [1, 2])
 def test_waits_for_updates_that_were_not_skipped(build_runner, counts):
@@ -51,3 +53,21 @@ def test_resumed(build_runner, flexible):
     ]
     for name, value in states[0].items():
         assert torch.equal(states[1][name], value), name
+
+
+def test_asks_the_device_where_a_window_has_ended(build_runner, monkeypatch):
+    asked = []
+    skipped = StepRecord.skipped.fget
+    monkeypatch.setattr(
+        StepRecord,
+        'skipped',
+        property(lambda self: asked.append(self.windows) or skipped(self)),
+    )
+    given = {
+        'optim_wrapper.accumulative_counts': 4,
+        'train_cfg.max_iters': 12,
+        'default_hooks.checkpoint': None,
+        'custom_hooks': [dict(type='EMAHook', momentum=0.5)],
+    }
+    build_runner(options=given).train()
+    assert asked == [0, 1, 2, 3]

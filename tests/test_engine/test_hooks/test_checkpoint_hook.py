@@ -205,18 +205,24 @@ def test_save_now_leaves_nothing_behind(build_runner):
     assert checkpoints(second) == ['epoch_3.pth']
 
 
-def test_the_best_one_too(build_runner):
-    def evaluated(cfg):
+def evaluated(metric, interval):
+    """Have a config validate on its training data."""
+
+    def edit(cfg):
         cfg.val_dataloader = dict(
             cfg.train_dataloader,
             sampler=dict(type='DefaultSampler', shuffle=False),
         )
-        cfg.val_evaluator = dict(type='Falling')
+        cfg.val_evaluator = dict(type=metric)
         cfg.val_cfg = dict()
-        cfg.train_cfg.val_interval = 2
+        cfg.train_cfg.val_interval = interval
 
+    return edit
+
+
+def test_the_best_one_too(build_runner):
     given = options(interval=2, save_best='distance', rule='less')
-    runner = build_runner('gan', given, edit=evaluated)
+    runner = build_runner('gan', given, edit=evaluated('Falling', 2))
     runner.model.val_step = lambda data: [0]
     runner.train()
     best = [x for x in checkpoints(runner) if x.startswith('best')]
@@ -242,15 +248,6 @@ class Rising(BaseMetric):
 def test_the_best_before_goes_last(build_runner, monkeypatch, several, mm_log):
     """It is there until the last checkpoint names its successor."""
 
-    def evaluated(cfg):
-        cfg.val_dataloader = dict(
-            cfg.train_dataloader,
-            sampler=dict(type='DefaultSampler', shuffle=False),
-        )
-        cfg.val_evaluator = dict(type='TwoMeasures')
-        cfg.val_cfg = dict()
-        cfg.train_cfg.val_interval = 1
-
     METRICS.register_module('TwoMeasures', module=Rising, force=True)
     save_best = ['up', 'worse'] if several else 'auto'
     rule = ['greater', 'less'] if several else 'greater'
@@ -258,7 +255,7 @@ def test_the_best_before_goes_last(build_runner, monkeypatch, several, mm_log):
         interval=1, max_keep_ckpts=1, save_best=save_best, rule=rule
     )
     given['custom_hooks'] = [dict(type='StateHook')]
-    runner = build_runner('gan', given, edit=evaluated)
+    runner = build_runner('gan', given, edit=evaluated('TwoMeasures', 1))
     runner.model.val_step = lambda data: [0]
     events = []
     original = AtomicLocalBackend.remove
@@ -297,16 +294,8 @@ def test_the_best_before_goes_last(build_runner, monkeypatch, several, mm_log):
 
 
 def test_a_validation_alone_saves_nothing(build_runner):
-    def evaluated(cfg):
-        cfg.val_dataloader = dict(
-            cfg.train_dataloader,
-            sampler=dict(type='DefaultSampler', shuffle=False),
-        )
-        cfg.val_evaluator = dict(type='Falling')
-        cfg.val_cfg = dict()
-
     given = options(save_best='distance', rule='less')
-    runner = build_runner('gan', given, edit=evaluated)
+    runner = build_runner('gan', given, edit=evaluated('Falling', 1))
     runner.model.val_step = lambda data: [0]
     runner.val()
     assert checkpoints(runner) == []

@@ -143,7 +143,8 @@ def total_norm(
             of the gradients, but at least float32.
 
     Returns:
-        Tensor: A scalar, the same on all ranks of the parts.
+        Tensor: A scalar, the same on all ranks of the parts. It may overflow
+        where they are finite.
     """
     parts: dict[Any, list[Tensor]] = {}
     for grad in grads:

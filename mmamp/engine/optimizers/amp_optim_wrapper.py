@@ -21,7 +21,7 @@ from mmamp.checkpoint.keys import (
 from mmamp.compat.mmengine import let_schedulers_step
 from mmamp.compat.torch import as_it_is, skips_by_itself, tree_map
 from mmamp.distributed.no_sync import no_sync
-from mmamp.distributed.sharding import is_sharded
+from mmamp.distributed.sharding import is_sharded, total_norm
 from mmamp.logging.scalar_history import add_scalar
 from mmamp.logging.scalars import GRAD_NORM, LOSS_SCALE, SKIPPED_STEPS
 from mmamp.precision.autocast import autocast, autocast_off, in_backward
@@ -45,7 +45,6 @@ from .gradients import (
     clip_value_,
     gradients_of,
     norm_type_of,
-    total_norm,
 )
 from .higher_order import PenaltyScalers, scaled_grad
 from .kernels import fuse, lacks_momentum, lay_out_state, with_settings_of
@@ -96,8 +95,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             None.
         loss_scaler (str, optional): ``'shared'``, or another name of a group:
             wrappers of one group, built by mmamp's constructor, share one
-            scaler, which is updated once they have all stepped. Defaults to
-            None: a scaler of its own.
+            scaler, which falls with a window of any of them and grows by
+            windows of each. Defaults to None: a scaler of its own.
 
     Attributes:
         loss_scaler (LossScaler): Disabled where the dtype needs no scale.
@@ -432,9 +431,9 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             scaled = at_least_float32(loss)
             if window.scale is not None:
                 scaled = scaled * window.scale
-            window.begin_backward(scaled)
+            window.guard.backward(scaled)
             scaled.backward(**kwargs)
-        window.end_backward(any(p.grad is not None for p in params))
+        window.add(any(p.grad is not None for p in params))
         self._inner_count += 1
         self._run.add_micro_batch()
         self._penalty_scalers.end_micro_batch()

@@ -228,16 +228,17 @@ class BufferGuard:
                 # Its forward passes were those of the window before.
                 self._accepted.heal(moved)
         self._last_event = next(_events)
-        self.accept()
+        self._close()
 
     def accept(self) -> None:
         """End the window: what it changed stays."""
         self._end()
         self._take()
+        self._close()
+
+    def _close(self) -> None:
         self._accepted = self._change or self._accepted
         self._change = None
-        self._waiting = []
-        self._has_graph = False
         self._begin()
 
     def drop(self) -> None:
@@ -258,7 +259,7 @@ class BufferGuard:
         with torch.no_grad():
             self._change.heal(self._others_came())
         self._last_event = next(_events)
-        self.accept()
+        self._close()
 
     # ---- what others may see ------------------------------------------------
 

@@ -23,7 +23,6 @@ from mmamp.compat.torch import (
 Slot = tuple[nn.Module, str]
 """Where a buffer is: its module, and its name there."""
 
-
 Kind = TypeVar('Kind', bound='Copy')
 Other = TypeVar('Other', bound='Copy')
 
@@ -47,7 +46,7 @@ class Copy:
         """Copy buffers as they are now."""
         return cls(slots, tensors, torch.cat([_elements(t) for t in tensors]))
 
-    def split(self: 'Kind') -> 'list[Kind]':
+    def split(self: Kind) -> list[Kind]:
         """Take the buffers apart."""
         sizes = [len(_elements(t)) for t in self.tensors]
         values = self.values.split(sizes)
@@ -384,6 +383,10 @@ class Change:
         dense = [*dense, *olds.values(), *news.values()]
         return Change(dense, rebuilt, self.moved)
 
+    def _now(self) -> list[Copy]:
+        """Copy the dense buffers as they are now."""
+        return snapshot(slot for x in self.dense for slot in x.slots).dense
+
     def size(self) -> int:
         """Return how many elements it keeps."""
         return sum(2 * x.values.numel() for x in self.dense)
@@ -417,7 +420,7 @@ class Change:
         Args:
             moved (bool): Whether others may have changed buffers since.
         """
-        now = snapshot(slot for x in self.dense for slot in x.slots).dense
+        now = self._now()
         for copy, old in zip(now, self.undone(now, moved), strict=True):
             if copy.values.is_floating_point() or copy.values.is_complex():
                 finite = copy.values.isfinite()
@@ -430,7 +433,7 @@ class Change:
     @contextmanager
     def hidden(self) -> Iterator[None]:
         """Undo it for a while."""
-        now = snapshot(slot for x in self.dense for slot in x.slots).dense
+        now = self._now()
         rebuilt = {
             slot: buffers_of(slot[0]).get(slot[1])
             for slot, original in self.rebuilt.items()
@@ -459,8 +462,7 @@ class Change:
             moved (bool): Whether others may have changed buffers since.
         """
         rebuilt = dict(self.rebuilt)
-        now = snapshot(slot for x in self.dense for slot in x.slots)
-        pairs, olds, _ = _matched(self.dense, now.dense)
+        pairs, olds, _ = _matched(self.dense, self._now())
         for change, current in pairs:
             values = change.undone(current.values, moved)
             if skipped is not None:

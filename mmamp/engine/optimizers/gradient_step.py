@@ -7,13 +7,14 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 
+from mmamp.distributed.sharding import total_norm
+
 from .gradients import (
     EXACT_ON_DEVICE,
     all_finite,
     exact_norm,
     gradients_of,
     norm_on_device,
-    total_norm,
 )
 from .kernels import step_on_device
 from .loss_scaler import LossScaler

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mmamp.compat.torch import foreach_mul_
-from mmamp.distributed import sharding
+from mmamp.distributed.sharding import local, total_norm
 from mmamp.precision.devices import device_of_type
 from mmamp.utils.modules import params_of
 
@@ -39,19 +39,6 @@ def gradients_of(params: Sequence[nn.Parameter]) -> list[Tensor]:
     return [torch.view_as_real(g) if g.is_complex() else g for g in grads]
 
 
-def total_norm(grads: list[Tensor], norm_type: float = 2.0) -> Tensor:
-    """Return the norm of all gradients, as one scalar on their device.
-
-    Args:
-        grads (list[Tensor]): From :func:`gradients_of`.
-        norm_type (float): Defaults to 2.
-
-    Returns:
-        Tensor: At least float32. It may overflow where they are finite.
-    """
-    return sharding.total_norm(grads, norm_type)
-
-
 def exact_norm(grads: list[Tensor], norm_type: float = 2.0) -> Tensor:
     """Return a norm that is finite if the gradients are.
 
@@ -63,11 +50,11 @@ def exact_norm(grads: list[Tensor], norm_type: float = 2.0) -> Tensor:
         Tensor: A scalar, float64 where the device has it; with a copy of each
         gradient in turn.
     """
-    largest = sharding.total_norm(grads, float('inf'))
+    largest = total_norm(grads, float('inf'))
     scale = torch.where(largest > 0, largest, 1)
     if scale.device.type != 'mps':
         scale = scale.double()
-    norm = sharding.total_norm(grads, norm_type, scale) * scale
+    norm = total_norm(grads, norm_type, scale) * scale
     return norm.clamp(max=torch.finfo(norm.dtype).max)
 
 
@@ -96,7 +83,7 @@ def with_real_gradients(optimizer: Optimizer) -> Any:
 
 def all_finite(grads: list[Tensor]) -> Tensor:
     """Tell on the device whether every element is finite, on all ranks."""
-    return torch.isfinite(sharding.total_norm(grads, float('inf')))
+    return torch.isfinite(total_norm(grads, float('inf')))
 
 
 def norm_on_device(
@@ -113,10 +100,10 @@ def norm_on_device(
         and the device has no fast float64, a bound stands for it.
     """
     if device_of_type(grads[0].device.type).has_fast_float64:
-        norm = sharding.total_norm(grads, norm_type, dtype=torch.float64)
+        norm = total_norm(grads, norm_type, dtype=torch.float64)
         return norm, torch.isfinite(norm)
-    largest = sharding.total_norm(grads, float('inf'))
-    norm = sharding.total_norm(grads, norm_type)
+    largest = total_norm(grads, float('inf'))
+    norm = total_norm(grads, norm_type)
     number = sum(g.numel() for g in grads)
     bound = (largest * number ** (1 / norm_type)).clamp(
         max=torch.finfo(largest.dtype).max
@@ -135,7 +122,7 @@ def clip_norm_(grads: list[Tensor], max_norm: float, norm: Tensor) -> None:
     factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)
     of_device: dict[torch.device, list[Tensor]] = {}
     for grad in grads:
-        of_device.setdefault(grad.device, []).append(sharding.local(grad))
+        of_device.setdefault(grad.device, []).append(local(grad))
     with torch.no_grad():
         for device, parts in of_device.items():
             foreach_mul_(parts, factor.to(device))
@@ -150,7 +137,7 @@ def clip_value_(grads: list[Tensor], clip_value: float) -> None:
     """
     with torch.no_grad():
         for grad in grads:
-            sharding.local(grad).clamp_(-clip_value, clip_value)
+            local(grad).clamp_(-clip_value, clip_value)
 
 
 _CLIP = {

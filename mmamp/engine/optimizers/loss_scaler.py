@@ -1,5 +1,6 @@
 """Loss scaling: ``torch.amp.GradScaler`` with bounds, patience, a memory."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -192,10 +193,7 @@ class LossScaler(GradScaler):
         Returns:
             Tensor: A scalar boolean: whether a gradient is not finite.
         """
-        state = self._per_optimizer_states[id(optimizer)]
-        found = list(state['found_inf_per_device'].values())
-        device = found[0].device
-        return torch.stack([f.to(device).reshape(()) for f in found]).sum() > 0
+        return _any_found([self._per_optimizer_states[id(optimizer)]])
 
     def drop_window(self, optimizer: torch.optim.Optimizer) -> None:
         """Tell that an optimizer's gradients were dropped.
@@ -273,7 +271,8 @@ class LossScaler(GradScaler):
             return
         scale, _ = self._check_scale_growth_tracker('update')
         if self.hysteresis > 1:
-            found_inf = self._found_inf(scale.device)
+            states = self._per_optimizer_states.values()
+            found_inf = _any_found(states).to(scale.device)
             before = scale.clone()
             super().update()
             self._hold(scale, before, found_inf)
@@ -281,16 +280,6 @@ class LossScaler(GradScaler):
             super().update()
         # From here on the scale stays where the user wants it.
         scale.clamp_(self.min_scale, self.max_scale)
-
-    def _found_inf(self, device: torch.device) -> torch.Tensor:
-        """Tell on the device whether any optimizer met what is not finite."""
-        states = self._per_optimizer_states
-        found = [
-            value.to(device=device, non_blocking=True)
-            for state in states.values()
-            for value in state['found_inf_per_device'].values()
-        ]
-        return torch.stack([f.reshape(()) for f in found]).sum() > 0
 
     def _hold(
         self,
@@ -361,6 +350,22 @@ class LossScaler(GradScaler):
             self._hysteresis_left.fill_(left)
         if self.cycle.is_shared and '_cycle' in state_dict:
             self.cycle.load_state_dict(state_dict['_cycle'])
+
+
+def _any_found(states: Iterable[dict[str, Any]]) -> torch.Tensor:
+    """Tell on a device whether any optimizer met what is not finite.
+
+    Args:
+        states (Iterable[dict]): As a ``GradScaler`` keeps one an optimizer.
+    """
+    found = [
+        value.reshape(())
+        for state in states
+        for value in state['found_inf_per_device'].values()
+    ]
+    device = found[0].device
+    moved = [value.to(device, non_blocking=True) for value in found]
+    return torch.stack(moved).sum() > 0
 
 
 class ShardedLossScaler(LossScaler, ShardedGradScaler):

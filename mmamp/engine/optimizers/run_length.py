@@ -73,9 +73,7 @@ class RunLength:
     def _rate(self) -> int:
         """Return the micro-batches of each iteration so far; 1 if unknown."""
         done = (self._iteration or 0) - self._init_counts
-        if done <= 0 or self._before_this % done:
-            return 1
-        return self._before_this // done
+        return _rate_of(self._before_this, done)
 
     def _now(self) -> int | None:
         """Return the iteration, if that is what the run is counted in."""
@@ -96,9 +94,16 @@ class RunLength:
             return {}
         # The iteration that a checkpoint is taken in is over.
         done = self._iteration - self._init_counts + 1
-        rate, rest = divmod(self._before_this + self._in_this, max(done, 1))
-        return dict(micro_batches=index) if rate > 1 and not rest else {}
+        rate = _rate_of(self._before_this + self._in_this, done)
+        return dict(micro_batches=index) if rate > 1 else {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state."""
         self._saved = state.get('micro_batches', 0)
+
+
+def _rate_of(count: int, iterations: int) -> int:
+    """Return how many each iteration had; 1 if they are not equally many."""
+    if iterations <= 0 or count % iterations:
+        return 1
+    return count // iterations

@@ -70,15 +70,7 @@ class Window:
         """
         self.first, self.last = self.bounds(index)
 
-    def begin_backward(self, loss: Tensor) -> None:
-        """Note which forward passes a backward pass is going to use.
-
-        Args:
-            loss (Tensor): Where it begins.
-        """
-        self.guard.backward(loss)
-
-    def end_backward(self, has_gradients: bool) -> None:
+    def add(self, has_gradients: bool) -> None:
         """Count a micro-batch.
 
         Args:

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from mmamp.distributed.sharding import total_norm
 from mmamp.engine.optimizers.gradients import (
     all_finite,
     clip_norm_,
@@ -9,7 +10,6 @@ from mmamp.engine.optimizers.gradients import (
     exact_norm,
     gradients_of,
     norm_on_device,
-    total_norm,
     with_real_gradients,
 )
 

@@ -11,7 +11,7 @@ An update, and where each line of it is made::
         norm, finite = judge(gradients)    # gradient_step.py, gradients.py
         clip(gradients, norm)              # gradients.py
         optimizer.step() if finite         # kernels.py: or on the device
-        restore(buffers) if not finite     # buffers.py
+        restore(buffers) if not finite     # buffer_changes.py
         scale, record = update(finite)     # shared_scaler.py, step_record.py
 
 ``grad`` is in ``higher_order.py``, what cannot work is refused in

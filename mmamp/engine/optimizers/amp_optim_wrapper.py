@@ -38,6 +38,7 @@ from mmamp.registry import OPTIM_WRAPPERS
 from mmamp.utils.checks import check_int
 from mmamp.utils.modules import params_of
 
+from .arguments import take_positional
 from .gradient_step import GradientStep
 from .gradients import (
     check_clip_grad,
@@ -54,10 +55,6 @@ from .run_length import RunLength
 from .step_record import StepRecord
 from .usage import Usage
 from .window import Window
-
-_DEFAULTS = dict(loss_scale='dynamic', dtype=None, use_fsdp=False)
-_POSITIONAL = tuple(_DEFAULTS)
-"""What MMEngine's wrapper takes by position."""
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -134,7 +131,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         given: dict[str, Any] = dict(
             loss_scale=loss_scale, dtype=dtype, use_fsdp=use_fsdp
         )
-        optimizer = _take_positional(args, optimizer, given)
+        optimizer = take_positional(args, optimizer, given)
         if loss_scaler is not None and not (
             isinstance(loss_scaler, str) and loss_scaler
         ):
@@ -873,30 +870,3 @@ def _on_cpu(value: Any) -> Any:
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
     return (value,) if isinstance(value, Tensor) else tuple(value)
-
-
-def _take_positional(
-    args: tuple[Any, ...], optimizer: Any, given: dict[str, Any]
-) -> Any:
-    """Tell positional arguments apart; return the optimizer."""
-    if args and isinstance(args[0], Optimizer):
-        if optimizer is not None:
-            raise TypeError('the optimizer is given twice')
-        optimizer, args = args[0], args[1:]
-    if len(args) > len(_POSITIONAL):
-        raise TypeError(
-            'at most the optimizer and '
-            f'{", ".join(_POSITIONAL)} can be given by position, but got '
-            f'{args!r}'
-        )
-    for name, value in zip(_POSITIONAL, args, strict=False):
-        if given[name] != _DEFAULTS[name]:
-            raise TypeError(
-                f'{name} is given twice: {value!r}, {given[name]!r}'
-            )
-        given[name] = value
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(
-            f'optimizer must be a torch.optim.Optimizer, but got {optimizer!r}'
-        )
-    return optimizer

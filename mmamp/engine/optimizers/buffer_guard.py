@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from mmamp.compat.torch import oldest_node, sequence_number
 
+from .buffer_changes import Change, Changed
 from .buffers import (
-    Change,
-    Changed,
     Slot,
     Snapshot,
     modules_of,

@@ -1,9 +1,9 @@
-"""The values of a model's persistent buffers, and what has changed them."""
+"""The values of a model's persistent buffers."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -24,7 +24,6 @@ Slot = tuple[nn.Module, str]
 """Where a buffer is: its module, and its name there."""
 
 Kind = TypeVar('Kind', bound='Copy')
-Other = TypeVar('Other', bound='Copy')
 
 
 @dataclass
@@ -93,7 +92,7 @@ class Copy:
             self.slots, self.tensors, parts, same, strict=True
         ):
             if not is_same:
-                _put(slot, _shaped(part, now))
+                put(slot, _shaped(part, now))
 
 
 @dataclass
@@ -136,7 +135,7 @@ def snapshot(slots: Iterable[Slot]) -> Snapshot:
         tensor = buffers_of(slot[0]).get(slot[1])
         if tensor is None or is_lazy(tensor):
             found.empty.add(slot)
-        elif _is_dense(tensor):
+        elif is_dense(tensor):
             of_kind, tensors = groups[tensor.device, tensor.dtype]
             of_kind.append(slot)
             tensors.append(tensor)
@@ -215,301 +214,8 @@ def watch_made(modules: list[nn.Module]) -> Iterator[dict[Slot, Tensor]]:
         yield made
 
 
-@dataclass
-class Changed(Copy):
-    """What forward passes changed in dense buffers.
-
-    Args:
-        slots (list[Slot]): Where they are.
-        tensors (list[Tensor]): What was there at first.
-        values (Tensor): What they would be without those passes.
-        after (Tensor): What the last pass left.
-    """
-
-    after: Tensor
-
-    def split(self) -> list['Changed']:
-        """Take the buffers apart."""
-        parts = super().split()
-        afters = self.after.split([len(part.values) for part in parts])
-        return [
-            replace(part, after=after)
-            for part, after in zip(parts, afters, strict=True)
-        ]
-
-    def undone(self, now: Tensor, moved: bool) -> Tensor:
-        """Return what the buffers would be without those passes.
-
-        Args:
-            now (Tensor): What they are.
-            moved (bool): Whether others may have changed them since.
-        """
-        before, after = self.values, self.after
-        changed = _differ(after, before)
-        if not moved:
-            return torch.where(changed, before, now)
-        if now.is_floating_point() or now.is_complex():
-            back = now - after + before
-            finite = torch.where(before.isfinite(), before, now)
-            back = torch.where(back.isfinite(), back, finite)
-        elif now.dtype is torch.bool:
-            back = now
-        else:
-            back = now - after + before
-        back = torch.where(_differ(now, after), back, before)
-        return torch.where(changed, back, now)
-
-    def then(self, later: 'Changed', moved: bool) -> 'Changed':
-        """Join it with what a later pass changed."""
-        before = self.undone(later.values, moved)
-        return replace(self, values=before, after=later.after)
-
-    def instead(self, later: 'Changed') -> 'Changed':
-        """Join it with a later pass that was run in its place.
-
-        What both changed is undone for the later one alone, unless the first
-        one has spoilt it.
-        """
-        again = _differ(later.after, later.values)
-        again &= _differ(self.after, self.values) & later.values.isfinite()
-        before = self.undone(later.values, moved=False)
-        before = torch.where(again, later.values, before)
-        return replace(self, values=before, after=later.after)
-
-
-@dataclass
-class Change:
-    """What forward passes changed.
-
-    Args:
-        dense (list[Changed]): Of plain and dense buffers.
-        rebuilt (dict[Slot, Tensor or None]): What others were: those that
-            were made, got another shape, or are not dense.
-        moved (bool): Whether others may have changed buffers since the
-            forward passes before these. Defaults to False.
-    """
-
-    dense: list[Changed]
-    rebuilt: dict[Slot, Tensor | None] = field(default_factory=dict)
-    moved: bool = False
-
-    @classmethod
-    def between(
-        cls,
-        entry: Snapshot,
-        after: Snapshot,
-        made: dict[Slot, Tensor],
-        moved: bool,
-    ) -> 'Change':
-        """Compare the buffers from before a forward pass with those after.
-
-        Args:
-            entry (Snapshot): From before.
-            after (Snapshot): From after.
-            made (dict[Slot, Tensor]): What was made in it, as it was at first.
-            moved (bool): As of the class.
-        """
-        # What was made in it is one that has changed since it was made.
-        first = [
-            Copy.of([slot], [tensor])
-            for slot, tensor in made.items()
-            if _is_dense(tensor) and _is_finite(tensor)
-        ]
-        pairs, olds, news = _matched([*entry.dense, *first], after.dense)
-        known = entry.slots() if news or after.others else set()
-
-        def original(slot: Slot) -> Tensor | None:
-            if slot not in made:
-                return entry.value(slot)
-            # What was made of values that are not finite goes again.
-            return made[slot] if _is_finite(made[slot]) else None
-
-        rebuilt = {
-            slot: original(slot)
-            for slot in [*news, *after.others]
-            if slot in made
-            or (
-                slot in known
-                and not _is_same(
-                    entry.others.get(slot), after.others.get(slot)
-                )
-            )
-        }
-        for slot in olds.keys() - news.keys() - after.others.keys():
-            if slot not in made:
-                rebuilt[slot] = entry.value(slot)
-        dense = [
-            Changed(old.slots, old.tensors, old.values, new.values)
-            for old, new in pairs
-        ]
-        return cls(dense, rebuilt, moved)
-
-    def then(self, later: 'Change') -> 'Change':
-        """Join it with what a later forward pass changed.
-
-        Args:
-            later (Change): The later one.
-        """
-        pairs, olds, news = _matched(self.dense, later.dense)
-        return self._joined(
-            later, [a.then(b, later.moved) for a, b in pairs], olds, news
-        )
-
-    def instead(self, later: 'Change') -> 'Change':
-        """Join it with a later forward pass that was run in its place.
-
-        Args:
-            later (Change): The later one.
-        """
-        pairs, olds, news = _matched(self.dense, later.dense)
-        return self._joined(
-            later, [a.instead(b) for a, b in pairs], olds, news
-        )
-
-    def _joined(
-        self,
-        later: 'Change',
-        dense: list[Changed],
-        olds: dict[Slot, Changed],
-        news: dict[Slot, Changed],
-    ) -> 'Change':
-        rebuilt = {**later.rebuilt, **self.rebuilt}
-        for slot, old in olds.items():
-            if slot in news or slot in later.rebuilt:
-                rebuilt.setdefault(slot, old.value())
-        for slot in rebuilt:
-            olds.pop(slot, None)
-            news.pop(slot, None)
-        dense = [*dense, *olds.values(), *news.values()]
-        return Change(dense, rebuilt, self.moved)
-
-    def _now(self) -> list[Copy]:
-        """Copy the dense buffers as they are now."""
-        return snapshot(slot for x in self.dense for slot in x.slots).dense
-
-    def size(self) -> int:
-        """Return how many elements it keeps."""
-        return sum(2 * x.values.numel() for x in self.dense)
-
-    def undone(self, now: list[Copy], moved: bool) -> list[Tensor]:
-        """Return what dense buffers would be without it.
-
-        Args:
-            now (list[Copy]): What they are.
-            moved (bool): Whether others may have changed buffers since.
-
-        Returns:
-            list[Tensor]: The elements of each copy.
-        """
-        pairs, _, rest = _matched(self.dense, now)
-        if not rest and len(pairs) == len(now):
-            return [mine.undone(copy.values, moved) for mine, copy in pairs]
-        parts = {
-            slot: mine.undone(copy.values, moved)
-            for mine, copy in pairs
-            for slot in copy.slots
-        }
-        return [
-            torch.cat([parts.get(x.slots[0], x.values) for x in copy.split()])
-            for copy in now
-        ]
-
-    def heal(self, moved: bool) -> None:
-        """Undo it where what it left is not finite.
-
-        Args:
-            moved (bool): Whether others may have changed buffers since.
-        """
-        now = self._now()
-        for copy, old in zip(now, self.undone(now, moved), strict=True):
-            if copy.values.is_floating_point() or copy.values.is_complex():
-                finite = copy.values.isfinite()
-                kept = torch.where(finite, copy.values, old)
-                copy.write(kept, copy.tensors)
-        for slot, original in self.rebuilt.items():
-            if not _is_finite(buffers_of(slot[0]).get(slot[1])):
-                _put(slot, original)
-
-    @contextmanager
-    def hidden(self) -> Iterator[None]:
-        """Undo it for a while."""
-        now = self._now()
-        rebuilt = {
-            slot: buffers_of(slot[0]).get(slot[1])
-            for slot, original in self.rebuilt.items()
-            if original is not None
-        }
-        with torch.no_grad():
-            for copy, old in zip(now, self.undone(now, True), strict=True):
-                copy.write(old, copy.tensors)
-        for slot in rebuilt:
-            _put(slot, self.rebuilt[slot])
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                for copy in now:
-                    copy.write(copy.values, copy.tensors)
-            for slot, tensor in rebuilt.items():
-                _put(slot, tensor)
-
-    def put_back(self, skipped: Tensor | None, moved: bool) -> None:
-        """Undo it.
-
-        Args:
-            skipped (Tensor or None): A scalar boolean on the device that
-                decides; None means yes.
-            moved (bool): Whether others may have changed buffers since.
-        """
-        rebuilt = dict(self.rebuilt)
-        pairs, olds, _ = _matched(self.dense, self._now())
-        for change, current in pairs:
-            values = change.undone(current.values, moved)
-            if skipped is not None:
-                flag = skipped.to(values.device)
-                values = torch.where(flag, values, current.values)
-            current.write(values, change.tensors)
-        rebuilt.update({slot: old.value() for slot, old in olds.items()})
-        # What has another shape cannot be chosen on the device.
-        if rebuilt and (skipped is None or bool(skipped)):
-            for slot, original in rebuilt.items():
-                _put(slot, original)
-
-
-def _matched(
-    olds: list[Kind], news: list[Other]
-) -> tuple[list[tuple[Kind, Other]], dict[Slot, Kind], dict[Slot, Other]]:
-    """Pair the copies of the same buffers; return what has no pair, too."""
-    if len(olds) == len(news) and all(map(Copy.fits, olds, news)):
-        return list(zip(olds, news, strict=True)), {}, {}
-    by_slot = {x.slots[0]: x for old in olds for x in old.split()}
-    others = {x.slots[0]: x for new in news for x in new.split()}
-    pairs = [
-        (by_slot.pop(slot), others.pop(slot))
-        for slot in by_slot.keys() & others.keys()
-        if by_slot[slot].fits(others[slot])
-    ]
-    return pairs, by_slot, others
-
-
-def _is_same(
-    old: tuple[Tensor, int, Tensor] | None,
-    new: tuple[Tensor, int, Tensor] | None,
-) -> bool:
-    if old is None or new is None:
-        return False
-    return old[0] is new[0] and old[1] == new[1]
-
-
-def _differ(one: Tensor, other: Tensor) -> Tensor:
-    """Tell where two differ; nan is nan."""
-    differ = one != other
-    if one.is_floating_point() or one.is_complex():
-        differ &= (one == one) | (other == other)
-    return differ
-
-
-def _is_dense(tensor: Tensor) -> bool:
+def is_dense(tensor: Tensor) -> bool:
+    """Tell whether a buffer is plain memory of numbers."""
     return (
         type(tensor) in (Tensor, nn.Parameter)
         and tensor.layout is torch.strided
@@ -534,12 +240,13 @@ def _shaped(elements: Tensor, like: Tensor) -> Tensor:
     return elements.as_strided(like.shape, like.stride()).clone()
 
 
-def _put(slot: Slot, tensor: Tensor | None) -> None:
+def put(slot: Slot, tensor: Tensor | None) -> None:
+    """Have a buffer be another tensor, or none."""
     module, name = slot
     setattr(module, name, tensor)
 
 
-def _is_finite(tensor: Tensor | None) -> bool:
+def is_finite(tensor: Tensor | None) -> bool:
     """Tell it of any tensor; waits for its device."""
     if tensor is None or not (
         tensor.is_floating_point() or tensor.is_complex()

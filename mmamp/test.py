@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -19,6 +20,7 @@ from mmamp.launcher.run import make_work_dir
 from mmamp.launcher.start import started
 from mmamp.launcher.storage import storage_of
 from mmamp.launcher.weights import load_weights
+from mmamp.logging.early_log import EarlyLog
 from mmamp.utils.modules import unwrap
 
 COMMAND = 'mmamp.test'
@@ -39,22 +41,29 @@ def main(argv: list[str] | None = None) -> int:
     if begun is None:
         return USAGE
     cfg, early = begun
+    metrics = _Metrics()
     try:
         join_ranks(cfg.launcher)
         make_work_dir(cfg)
-        runner = Runner.from_cfg(cfg)
-        early.replay(runner.logger)
-        load_weights(unwrap(runner.model), args.checkpoint, storage_of(cfg))
-        runner.logger.info(f'Weights of {args.checkpoint}')
-        metrics = _Metrics()
-        runner.register_hook(metrics)
-        runner.test()
+        _test(cfg, early, metrics, args.checkpoint)
     except BaseException as error:
         return exit_code(error, COMMAND, cfg)
     if is_main_process():
         _print(metrics.found, args.checkpoint)
+    # The runner is gone, and with it what holds the groups of processes.
     leave_ranks()
     return 0
+
+
+def _test(
+    cfg: Config, early: EarlyLog, metrics: '_Metrics', checkpoint: str
+) -> None:
+    runner = Runner.from_cfg(cfg)
+    early.replay(runner.logger)
+    load_weights(unwrap(runner.model), checkpoint, storage_of(cfg))
+    runner.logger.info(f'Weights of {checkpoint}')
+    runner.register_hook(metrics)
+    runner.test()
 
 
 class _Metrics(Hook):

@@ -30,6 +30,7 @@ from mmamp.launcher.resume import (
 )
 from mmamp.launcher.run import make_work_dir
 from mmamp.launcher.start import started
+from mmamp.logging.early_log import EarlyLog
 
 COMMAND = 'mmamp.train'
 
@@ -54,32 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         join_ranks(cfg.launcher)
         make_work_dir(cfg)
-        runner = build_runner(cfg)
-        check_same_start(cfg)
-        early.replay(runner.logger)
-        runner.register_hook(phase, 'HIGHEST')
-        runner.train()
-        if is_main_process() and not phase.trains:
-            print(
-                f'Nothing to do: the run is at iteration {runner.iter} of '
-                f'{runner.max_iters} already',
-                file=sys.stderr,
-            )
-    except Preempted as preempted:
-        if is_main_process():
-            print(
-                f'Saved {preempted.checkpoint}. Go on with: '
-                f'{resume_command(argv)}',
-                file=sys.stderr,
-            )
-            if mark := os.environ.get('MMAMP_PREEMPTED'):
-                Path(mark).touch()
-        runner.call_hook('after_run')
-    except NonFiniteTrainingError:
-        # The log has said why.
-        runner.call_hook('after_run')
-        leave_ranks()
-        return NOT_FINITE
+        code = _train(cfg, early, phase, argv)
     except StorageError as error:
         told = how_to_resume(cfg, argv, 'The run ended')
         return exit_code(StorageError(f'{error}. {told}'), COMMAND)
@@ -91,7 +67,42 @@ def main(argv: list[str] | None = None) -> int:
             mistakes=(UsageError,) if phase.trains else MISTAKES,
             on_interrupt=lambda: how_to_resume(cfg, argv),
         )
+    # The runner is gone, and with it what holds the groups of processes.
     leave_ranks()
+    return code
+
+
+def _train(
+    cfg: Config, early: EarlyLog, phase: '_Phase', argv: list[str]
+) -> int:
+    """Train to the end, or until all ranks agree to leave."""
+    runner = build_runner(cfg)
+    check_same_start(cfg)
+    early.replay(runner.logger)
+    runner.register_hook(phase, 'HIGHEST')
+    try:
+        runner.train()
+    except Preempted as preempted:
+        if is_main_process():
+            print(
+                f'Saved {preempted.checkpoint}. Go on with: '
+                f'{resume_command(argv)}',
+                file=sys.stderr,
+            )
+            if mark := os.environ.get('MMAMP_PREEMPTED'):
+                Path(mark).touch()
+        runner.call_hook('after_run')
+        return 0
+    except NonFiniteTrainingError:
+        # The log has said why.
+        runner.call_hook('after_run')
+        return NOT_FINITE
+    if is_main_process() and not phase.trains:
+        print(
+            f'Nothing to do: the run is at iteration {runner.iter} of '
+            f'{runner.max_iters} already',
+            file=sys.stderr,
+        )
     return 0
 
 

@@ -1,5 +1,6 @@
 """The processes of one run."""
 
+import gc
 import os
 
 from mmengine.device import get_device
@@ -51,7 +52,12 @@ def is_first(launcher: str) -> bool:
 
 
 def leave_ranks() -> None:
-    """Part from the other processes when all of them are done."""
+    """Part from the other processes when all of them are done.
+
+    A group's threads end with the last that refers to it. One that still
+    lets go of a tensor while Python ends would end the process (SIGABRT).
+    """
     if distributed.is_initialized():
         distributed.barrier()
         distributed.destroy_process_group()
+        gc.collect()

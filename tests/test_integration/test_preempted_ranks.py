@@ -39,13 +39,13 @@ randomness = dict(seed=0, diff_rank_seed=True)
 """
 
 
-def start(folder, env, work_dir, *args):
+def start(folder, env, work_dir, *args, command=('-m', 'mmamp.train')):
     return subprocess.Popen(
         [
             env['PYTHON'],
             *('-m', 'torch.distributed.run', '--nproc-per-node=2'),
             f'--master-port={29500 + os.getpid() % 1000}',
-            *('-m', 'mmamp.train', str(folder / 'config.py')),
+            *(*command, str(folder / 'config.py')),
             *('--launcher', 'pytorch', '--work-dir', str(folder / work_dir)),
             *args,
         ],
@@ -89,3 +89,50 @@ def test_all_ranks_leave_together_and_go_on_exactly(
     )
     for name, value in whole['state_dict'].items():
         assert torch.equal(stopped['state_dict'][name], value), name
+
+
+LEFT = """
+import glob
+import sys
+from pathlib import Path
+
+from mmamp.train import main
+
+code = main(sys.argv[1:])
+tasks = glob.glob('/proc/self/task/*/comm')
+threads = [Path(task).read_text() for task in tasks]
+print('GLOO', sum('gloo' in name for name in threads), 'left')
+sys.exit(code)
+"""
+ASKED = """
+custom_hooks = [dict(type='Asked')]
+"""
+ASKS = """
+
+import os, signal
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+
+@HOOKS.register_module()
+class Asked(Hook):
+    def after_train_iter(self, runner, *args, **kwargs):
+        if runner.iter == 4 and os.environ['RANK'] == '1':
+            signal.raise_signal(signal.SIGTERM)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('asked', [False, True])
+def test_no_thread_outlives_the_run(user_project, environment, asked):
+    """One that frees a tensor while Python ends aborts the process."""
+    folder = user_project(
+        MODEL + ASKS * asked,
+        CONFIG.replace('2000', '20') + ASKED * asked,
+    )
+    script = folder / 'main.py'
+    script.write_text(LEFT)
+    env = environment(folder, PYTHON=sys.executable)
+    out = finish(start(folder, env, 'run', command=[str(script)]))
+    assert ('Got SIGTERM' in out) == asked
+    assert out.count('GLOO 0 left') == 2

@@ -60,10 +60,20 @@ class PreemptionHook(Hook):
 
     def after_run(self, runner: Any) -> None:
         """Listen no more, where training was broken off too."""
-        if self._pending is not None:
-            self._pending[0].wait()  # the other ranks' last question
-            self._pending = None
+        self._hear_out()
         self._signals.end()
+
+    def _hear_out(self) -> None:
+        """Wait for the last question of all ranks, which nobody needs.
+
+        A process that ends meanwhile may be aborted by the thread that asks.
+        """
+        if self._pending is not None:
+            self._pending[0].wait()
+            self._pending = None
+        if self._group is not None:
+            distributed.destroy_process_group(self._group)
+            self._group = None
 
     def after_train_iter(
         self,
@@ -81,7 +91,7 @@ class PreemptionHook(Hook):
             f'Got {name}: saved {path} after iteration {runner.iter + 1}. '
             f'Go on from it with --resume'
         )
-        self._signals.end()
+        self.after_run(runner)
         raise Preempted(path)
 
     def _agreed(self, runner: Any) -> bool:

@@ -47,10 +47,11 @@ from .gradients import (
     gradients_of,
     norm_type_of,
 )
-from .higher_order import PenaltyScalers, scaled_grad
+from .higher_order import scaled_grad
 from .kernels import fuse, lacks_momentum, lay_out_state, with_settings_of
 from .limits import check_model, check_optimizer
 from .loss_scaler import LossScaler, build_loss_scaler
+from .penalty_scalers import PenaltyScalers
 from .run_length import RunLength
 from .step_record import StepRecord
 from .usage import Usage
@@ -633,8 +634,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             )
         with in_backward(self.device_type, self.cast_dtype):
             if is_narrow(self.cast_dtype):
-                scaler = self._penalty_scalers.next(
-                    outputs[0].device, create_graph
+                scaler = self._penalty_scalers.of_call(
+                    outputs, create_graph, self._params()
                 )
                 return scaled_grad(scaler, outputs, inputs, **kwargs)
             grads = torch.autograd.grad(outputs, inputs, **kwargs)

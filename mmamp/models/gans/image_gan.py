@@ -387,8 +387,8 @@ def _due(
 ) -> Iterator[Any]:
     """Yield the regularizers due: in a whole window, or in nothing of it.
 
-    The rarest last: the optimizer wrapper tells its calls of ``grad`` by
-    their order, which is then the same whether those are due or not.
+    The rarest last: the optimizer wrapper tells two of one type by the order
+    of their calls, which is then the same whether those are due or not.
     """
     update, _ = position
     in_order: list[Any] = sorted(regularizers, key=_interval)

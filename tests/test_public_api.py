@@ -50,6 +50,7 @@ class Tables:
             'variables',
             'checkpoint',
             'wrapper_state',
+            'differences',
             'log',
         )
         self._tables = dict(zip(names, found, strict=True))

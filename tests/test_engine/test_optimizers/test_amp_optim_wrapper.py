@@ -2,6 +2,7 @@ import copy
 import gc
 import io
 import logging
+import re
 import weakref
 from contextlib import nullcontext, suppress
 
@@ -1442,3 +1443,30 @@ class TestSynchronisations:
         assert reads <= 4 * expected + (bad is not None and not fused)
         assert reads >= 4 * expected
         assert wrapper.skipped_steps == (bad is not None)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'error'),
+    [
+        (dict(clip_grad=[]), TypeError),
+        (dict(loss_scale='unknown'), ValueError),
+        (dict(dtype='float64'), ValueError),
+    ],
+)
+def test_differs_from_mmengine_in_errors(arguments, error):
+    """As the table in public_api.md says."""
+    (value,) = arguments.values()
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1)
+    with pytest.raises(error, match=re.escape(str(value))):
+        AmpOptimWrapper(optimizer=optimizer, **arguments)
+
+
+def test_differs_from_mmengine_in_its_state():
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1)
+    wrapper = AmpOptimWrapper(optimizer=optimizer, dtype='float32')
+    bare = optimizer.state_dict()
+    assert set(wrapper.state_dict()) - set(bare) == {
+        'loss_scaler',
+        'amp_counters',
+    }
+    wrapper.load_state_dict(bare)

@@ -47,7 +47,8 @@ def test_goes_on_inside_of_a_window(commit, tmp_path):
         state_of(folder / 'iter_6.pth'),
         state_of(tmp_path / 'iter_6.pth'),
     )
-    assert list(now) == list(then)
+    # Penalties have names since.
+    assert [x for x in now if not x.endswith('.penalty')] == list(then)
     for name, value in then.items():
         if isinstance(value, torch.Tensor) and value.is_floating_point():
             # On another processor sums have another order.

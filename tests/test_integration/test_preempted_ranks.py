@@ -91,7 +91,7 @@ def test_all_ranks_leave_together_and_go_on_exactly(
         assert torch.equal(stopped['state_dict'][name], value), name
 
 
-LEFT = """
+LEFT = r"""
 import glob
 import os
 import sys

@@ -141,9 +141,9 @@ def _differentiated(output: Tensor, params: Sequence[Tensor]) -> str:
             continue
         variable = getattr(node, 'variable', None)
         if variable is not None:
-            place = [i for i, p in enumerate(params) if p is variable]
-            if place:
-                return ' '.join([*found, f'parameter {place[0]}'])
+            for place, param in enumerate(params):
+                if param is variable:
+                    return ' '.join([*found, f'parameter {place}'])
             continue
         found.append(node.name() + _factor(node))
         nodes += [following for following, _ in node.next_functions]

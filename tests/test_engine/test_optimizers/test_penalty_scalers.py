@@ -117,16 +117,21 @@ def test_each_has_its_scales_again_after_resuming():
     assert rest.wrapper.skipped_steps == whole.wrapper.skipped_steps
 
 
+def update(wrapper, net, penalties):
+    """With as many that are the same."""
+    with wrapper.optim_context(net):
+        loss = 0.0
+        for _ in range(penalties):
+            x = torch.ones(2, 4).requires_grad_()
+            loss = loss + squared(wrapper, net(x).sum(), x)
+    wrapper.update_params(loss)
+
+
 def test_calls_that_agree_are_told_by_their_order():
     net = network()
     wrapper = wrapped(net)
     for _ in range(3):
-        with wrapper.optim_context(net):
-            loss = 0.0
-            for _ in range(2):
-                x = torch.ones(2, 4).requires_grad_()
-                loss = loss + squared(wrapper, net(x).sum(), x)
-        wrapper.update_params(loss)
+        update(wrapper, net, 2)
     assert len(scales(wrapper)) == 2
 
 
@@ -155,12 +160,7 @@ def test_states_that_tell_them_by_order_alone():
 def test_more_than_there_is_room_for_share_the_last():
     net = network()
     wrapper = wrapped(net)
-    with wrapper.optim_context(net):
-        loss = 0.0
-        for _ in range(20):
-            x = torch.ones(2, 4).requires_grad_()
-            loss = loss + squared(wrapper, net(x).sum(), x)
-    wrapper.update_params(loss)
+    update(wrapper, net, 20)
     assert len(scales(wrapper)) == 16
 
 
@@ -172,7 +172,5 @@ def test_a_graph_that_is_freed_in_part():
         factor = (net.get_parameter('2.bias') * torch.tensor(3.0)).sum()
         factor.backward()
         x = torch.ones(2, 4).requires_grad_()
-        (g,) = wrapper.grad(
-            (net(x).sum() + factor.detach()), x, create_graph=True
-        )
+        (g,) = wrapper.grad(net(x).sum() + factor, x, create_graph=True)
     assert torch.isfinite(g).all()

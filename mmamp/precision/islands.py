@@ -32,6 +32,8 @@ class Island:
 
     Attributes:
         has_run (bool): Whether the method has been called.
+        seen_dtype (torch.dtype, optional): Of what it computed last, before
+            ``output_dtype``; None before, and if that was no tensor.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Island:
         self.output_dtype = output_dtype
         self.clamp = clamp
         self.has_run = False
+        self.seen_dtype: torch.dtype | None = None
 
     def install(self, owner: Any, method: str = 'forward') -> None:
         """Make an object an island.
@@ -67,6 +70,7 @@ class Island:
             output = self._call(
                 *tree_map(self._cast, args), **tree_map(self._cast, kwargs)
             )
+        self.seen_dtype = output.dtype if isinstance(output, Tensor) else None
         dtype = self.output_dtype
         if dtype == 'input':
             dtype = _first_dtype(args, kwargs)
@@ -96,6 +100,10 @@ class Island:
         if self.dtype is None or not torch.amp.is_autocast_available(device):
             return nullcontext()
         enabled = casts(self.dtype)
+        if enabled == torch.is_autocast_enabled(device) and (
+            not enabled or self.dtype is torch.get_autocast_dtype(device)
+        ):
+            return nullcontext()  # an island around it has done so
         return torch.autocast(
             device,
             dtype=self.dtype if enabled else None,

@@ -55,6 +55,22 @@ class Rule:
         island.install(module)
         return island
 
+    def install_inside(self, module: nn.Module) -> Island | None:
+        """Put what a module under this rule holds into the rule's dtype.
+
+        So that it holds too where not the forward of the module is called,
+        but a method of its own, or what is inside of it.
+
+        Returns:
+            Island or None: What the module has become; None if the rule has
+            no dtype.
+        """
+        if self.of_norm or self.dtype is None:
+            return None
+        island = Island(self.dtype)
+        island.install(module)
+        return island
+
 
 def _norms(label: str) -> Rule:
     return Rule(

@@ -1,9 +1,12 @@
+import re
+
 import pytest
 import torch
 from torch import nn
 
 from mmamp.precision.bypassed import BypassedIslands
-from mmamp.precision.islands import Island
+from mmamp.precision.placement import place, places_of
+from mmamp.precision.rules import parse_rule
 
 SELF = 'attention.out_proj'
 
@@ -11,11 +14,11 @@ SELF = 'attention.out_proj'
 def found(dtypes, call=True):
     """Train attention under islands of these dtypes; what was bypassed."""
     net = nn.ModuleDict(dict(attention=nn.MultiheadAttention(4, 2)))
-    modules = dict(net.named_modules())
-    islands = {name: Island(dtype) for name, dtype in dtypes.items()}
-    for name, island in islands.items():
-        island.install(modules[name])
-    watched = BypassedIslands(modules, islands)
+    rules = [
+        parse_rule(dict(pattern=re.escape(name), dtype=dtype))
+        for name, dtype in dtypes.items()
+    ]
+    watched = BypassedIslands(place(rules, places_of(net)))
     watched.watch()
     if call:
         x = torch.randn(3, 1, 4)
@@ -39,7 +42,7 @@ def found(dtypes, call=True):
 )
 def test_an_island_around_it_may_do_the_same(around, is_told):
     bypasses, _ = found({**around, SELF: torch.float32})
-    told = [x for x in bypasses if x.name == SELF]
+    told = [x for x in bypasses if x.placed.name == SELF]
     assert bool(told) == is_told
     for bypass in told:
         assert bypass.by_weights

@@ -4,7 +4,7 @@ import difflib
 import io
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,14 +12,13 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from rich.console import Console
 from rich.table import Table
-from torch import nn
 
 from mmamp.precision.bypassed import Bypass, BypassedIslands
 from mmamp.precision.dtypes import is_narrow
 from mmamp.precision.names import name_of
+from mmamp.precision.placement import Place, Placed, place, places_of
 from mmamp.precision.rules import Rule, parse_rule
 from mmamp.registry import HOOKS
-from mmamp.utils.modules import named_modules
 from mmamp.utils.protocols import Scaling, ShardsInDtype
 
 from .runner_access import named_wrappers, strategy_of
@@ -35,8 +34,10 @@ class PrecisionHook(Hook):
     What ``auto_fp16`` and ``force_fp32`` were for: a module that matches a
     rule computes in the rule's dtype, its inputs cast and autocast switched
     accordingly, in training and evaluation. The first rule that matches a
-    module holds. A rule on a module covers what is inside of it, unless
-    another rule is met there.
+    module holds. A rule on a module covers what is inside of it, whatever
+    method of the module is called, unless another rule is met there. After
+    the first iteration a table in the log shows what was seen, and a warning
+    names what was not reached.
 
     Args:
         rules (Sequence[dict or str]): Each is the name of a ready-made set of
@@ -83,6 +84,7 @@ class PrecisionHook(Hook):
             raise ValueError('rules must not be empty')
         self.rules = [parse_rule(rule) for rule in rules]
         self._is_installed = False
+        self._is_shown = False
         self._watch_left = WATCHED
 
     def before_run(self, runner: Any) -> None:
@@ -101,24 +103,14 @@ class PrecisionHook(Hook):
                 "has not rounded: strategy=dict(type='mmamp.FSDP2Strategy', "
                 "param_dtype='float32')"
             )
-        modules = _changeable(named_modules(runner.model))
-        chosen = [
-            (rule, names[0], module)
-            for names, module in modules
-            for rule in self._rules_for(names, module)
-        ]
+        places = places_of(runner.model)
+        self._placed = place(self.rules, places)
         for rule in self.rules:
-            rule.matched = [name for r, name, _ in chosen if r is rule]
             if not rule.matched:
-                _check_shadowed(rule, modules)
-        islands = {}
-        for rule, name, module in chosen:
-            if island := rule.install(module):
-                islands[name] = island
-        self._bypassed = BypassedIslands(
-            {names[0]: module for names, module in modules}, islands
-        )
-        print_log(_table(self.rules), logger='current')
+                _check_shadowed(rule, places)
+            else:
+                print_log(_matched(rule), logger='current')
+        self._bypassed = BypassedIslands(self._placed)
         self._check_surroundings(runner)
 
     def before_train(self, runner: Any) -> None:
@@ -135,15 +127,16 @@ class PrecisionHook(Hook):
         """Tell of rules whose modules are trained, but never called."""
         if not self._watch_left:
             return
+        if self._watch_left == WATCHED:
+            self._show()
+            for rule in self.rules:
+                _warn_of_unreached(
+                    [x for x in self._bypassed.unreached() if x.rule is rule]
+                )
         self._watch_left -= 1
         by_rule = defaultdict(list)
         for bypass in self._bypassed.found():
-            (rule,) = (
-                r
-                for r in self.rules
-                if bypass.name in r.matched and not r.of_norm
-            )
-            by_rule[rule.label, bypass.by_weights].append(bypass)
+            by_rule[bypass.placed.rule.label, bypass.by_weights].append(bypass)
         for (label, _), bypasses in by_rule.items():
             print_log(
                 _without_effect(label, bypasses),
@@ -154,19 +147,23 @@ class PrecisionHook(Hook):
             self._watch_left = 0
             self._bypassed.stop()
 
+    def after_val_iter(self, *_: Any, **__: Any) -> None:
+        """Show what was seen, if nothing was trained before."""
+        self._show()
+
+    def after_test_iter(self, *_: Any, **__: Any) -> None:
+        """Show what was seen."""
+        self._show()
+
+    def _show(self) -> None:
+        """Log the table, once."""
+        if not self._is_shown:
+            self._is_shown = True
+            print_log(_table(self.rules, self._placed), logger='current')
+
     def after_train(self, runner: Any) -> None:
         """Watch no more."""
         self._bypassed.stop()
-
-    def _rules_for(self, names: list[str], module: nn.Module) -> list[Rule]:
-        """Return the rule of a module, and that of the norm of its weight."""
-        found = [
-            rule
-            for rule in self.rules
-            if any(rule.matches(name, module) for name in names)
-        ]
-        first = [rule for rule in found if not rule.of_norm][:1]
-        return first + [rule for rule in found if rule.of_norm][:1]
 
     def _check_surroundings(self, runner: Any) -> None:
         """float16 islands need a loss scale; float32 ones low precision."""
@@ -202,48 +199,66 @@ class PrecisionHook(Hook):
             )
 
 
-def _changeable(
-    modules: Iterable[tuple[list[str], nn.Module]],
-) -> list[tuple[list[str], nn.Module]]:
-    """Return modules without those inside of a ``ScriptModule``.
-
-    It runs without Python; the whole of it may be under a rule.
-    """
-    found = []
-    scripted: tuple[str, ...] = ()
-    for names, module in modules:
-        if scripted and names[0].startswith(scripted):
-            continue
-        if isinstance(module, torch.jit.ScriptModule):
-            scripted += (f'{names[0]}.',)
-        found.append((names, module))
-    return found
+def _warn_of_unreached(unreached: list[Placed]) -> None:
+    """Say of a rule which of its modules nothing has called so far."""
+    if not unreached:
+        return
+    # What is inside of one goes without saying.
+    names = [x.name for x in unreached]
+    outer = [
+        name
+        for name in names
+        if not any(name.startswith(f'{other}.') for other in names)
+    ]
+    print_log(
+        f'PrecisionHook: rule {unreached[0].rule.label!r} has done nothing '
+        f'for {_listed(outer)}: nothing in the first iteration called '
+        f'{"it" if len(outer) == 1 else "them"}',
+        logger='current',
+        level=logging.WARNING,
+    )
 
 
 def _without_effect(label: str, bypasses: list[Bypass]) -> str:
     """Say of a rule that it does nothing, and what to name instead."""
     first = bypasses[0]
     more = f' and {len(bypasses) - 1} more' if len(bypasses) > 1 else ''
-    why, instead = (
-        ('code outside of it uses its weights', 'whose code does')
-        if first.by_weights
-        else ('only what is inside of it was', 'there')
-    )
+    if first.by_weights:
+        what = (
+            f'does nothing for {first.placed.name!r}{more}: it is trained, '
+            'but its forward was not called; code outside of it uses its '
+            'weights. Name the modules whose code does'
+        )
+    else:
+        what = (
+            f'has its dtype in {first.placed.name!r}{more}, but no '
+            'output_dtype or clamp: its forward was not called, only what is '
+            'inside of it was. Name the modules there'
+        )
     return (
-        f'PrecisionHook: rule {label!r} does nothing for {first.name!r}'
-        f'{more}: it is trained, but its forward was not called; {why}. Name '
-        f'the modules {instead}, such as dict(pattern={first.pattern!r})'
+        f'PrecisionHook: rule {label!r} {what}, such as '
+        f'dict(pattern={first.pattern!r})'
     )
 
 
-def _check_shadowed(rule: Rule, modules: list[Any]) -> None:
+def _matched(rule: Rule) -> str:
+    """Say what a rule is for."""
+    number = len(rule.matched)
+    return (
+        f'PrecisionHook: rule {rule.label!r} matches {number} '
+        f'module{"s" * (number != 1)}: {_listed(rule.matched)}'
+    )
+
+
+def _listed(names: Sequence[str], shown: int = 3) -> str:
+    more = f' and {len(names) - shown} more' if len(names) > shown else ''
+    return ', '.join(name or '(model)' for name in names[:shown]) + more
+
+
+def _check_shadowed(rule: Rule, places: list[Place]) -> None:
     """Refuse a rule that matches nothing; earlier ones may hold for it."""
-    if not any(
-        rule.matches(name, module)
-        for names, module in modules
-        for name in names
-    ):
-        raise ValueError(_no_match(rule, modules))
+    if not any(rule.matches(n, p.module) for p in places for n in p.names):
+        raise ValueError(_no_match(rule, places))
     print_log(
         f'PrecisionHook: rule {rule.label!r} has no effect: earlier rules '
         'hold for every module that it matches',
@@ -252,16 +267,14 @@ def _check_shadowed(rule: Rule, modules: list[Any]) -> None:
     )
 
 
-def _no_match(rule: Rule, modules: list[Any]) -> str:
+def _no_match(rule: Rule, places: list[Place]) -> str:
     """Say of a rule that it matches nothing."""
     if rule.is_set:
         return (
             f'PrecisionHook: the set of rules {rule.label!r} finds nothing in '
             'this model: leave it out, or name modules with dict(pattern=...)'
         )
-    names = list(
-        dict.fromkeys(n for all_names, _ in modules for n in all_names if n)
-    )
+    names = list(dict.fromkeys(n for p in places for n in p.names if n))
     plain = rule.label.replace('\\', '').replace('.*', '')
     near = difflib.get_close_matches(plain, names, n=5, cutoff=0.4)
     top = [name for name in names if '.' not in name]
@@ -272,25 +285,57 @@ def _no_match(rule: Rule, modules: list[Any]) -> str:
     )
 
 
-def _table(rules: list[Rule], shown: int = 3) -> str:
-    """Return what each rule matched, as text."""
-    table = Table(title='Precision by module')
-    for column in ('rule', 'dtype', 'output', 'clamp', 'modules', 'such as'):
+def _table(rules: list[Rule], placed: list[Placed]) -> str:
+    """Return what each rule has been seen to do, as text."""
+    table = Table(title='Precision by module, as seen in the first iteration')
+    for column in (
+        'rule',
+        'dtype',
+        'seen',
+        'output',
+        'clamp',
+        'modules',
+        'called',
+        'such as',
+    ):
         table.add_column(column, overflow='fold')
     for rule in rules:
-        more = ', ...' if len(rule.matched) > shown else ''
+        own = [x for x in placed if x.rule is rule]
         table.add_row(
             rule.label,
             _shown(rule.dtype),
+            '-' if rule.of_norm else _seen(own),
             _shown(rule.output_dtype),
             '-' if rule.clamp is None else f'{rule.clamp:g}',
             str(len(rule.matched)),
-            ', '.join(name or '(model)' for name in rule.matched[:shown])
-            + more,
+            '-' if rule.of_norm else str(_called(own)),
+            _listed(rule.matched),
         )
     text = io.StringIO()
     Console(file=text, width=110, color_system=None).print(table)
     return '\n' + text.getvalue().rstrip()
+
+
+def _called(placed: list[Placed]) -> int:
+    """Count modules that a rule names and that ran, in whole or in part."""
+    ran = [x.name for x in placed if x.island.has_run]
+    return sum(
+        x.island.has_run
+        or any(not x.name or name.startswith(f'{x.name}.') for name in ran)
+        for x in placed
+        if x.is_matched
+    )
+
+
+def _seen(placed: list[Placed]) -> str:
+    """Return the dtypes that modules with weights have computed in."""
+    found = {
+        name_of(x.island.seen_dtype)
+        for x in placed
+        if x.island.seen_dtype is not None
+        and any(True for _ in x.module.parameters(recurse=False))
+    }
+    return ', '.join(sorted(found)) or '-'
 
 
 def _shown(dtype: Any) -> str:

@@ -225,6 +225,7 @@ class Uses(BaseModel):
         self.head = nn.ModuleDict(dict(fc=nn.Linear(8, 8)))
         self.tied = nn.Linear(8, 8)
         self.idle = nn.Linear(8, 8)
+        self.other = nn.Sequential(nn.Linear(8, 8))
         self.judge = torch.jit.script(nn.Sequential(nn.Linear(8, 8)))
 
     def forward(self, inputs):
@@ -260,7 +261,6 @@ def uses(build_runner, *rules):
     [
         (r'attention\.out_proj', 'attention.out_proj', "'attention'"),
         ('tied', 'tied', "''"),
-        ('head', 'head', r"'head\\..*'"),
     ],
 )
 def test_a_module_that_is_used_but_not_called(
@@ -278,8 +278,8 @@ def test_a_module_that_is_used_but_not_called(
     'pattern',
     [
         'attention|head.fc|judge',
-        'idle',  # not trained
         'attention.*',
+        'head',  # whose inside is called
         'head.*',
         '.*',
     ],
@@ -294,6 +294,75 @@ def test_what_is_called_or_covered_is_not_told(build_runner, pattern):
 def test_a_clamp_is_nobody_elses(build_runner):
     _, log = uses(build_runner, dict(pattern='attention.*', clamp=1.0))
     assert "does nothing for 'attention.out_proj'" in log
+    _, log = uses(build_runner, dict(pattern='head', clamp=1.0))
+    assert "has its dtype in 'head', but no output_dtype or clamp" in log
+    assert r"dict(pattern='head\\..*')" in log
+
+
+def test_what_nothing_reached_is_told(build_runner):
+    _, log = uses(
+        build_runner, dict(pattern='idle'), dict(pattern='head|tied|other.*')
+    )
+    said = [x for x in log.splitlines() if 'has done nothing for' in x]
+    assert [x.partition('PrecisionHook: ')[2] for x in said] == [
+        "rule 'idle' has done nothing for idle: nothing in the first "
+        'iteration called it',
+        "rule 'head|tied|other.*' has done nothing for other: nothing in the "
+        'first iteration called it',
+    ]
+
+
+class Head(nn.Module):
+    """Reached by its methods alone, as heads of toolboxes are."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(8, 8), nn.ReLU())
+        self.norm = nn.LayerNorm(8)
+        self.shared = None
+
+    def loss(self, x):
+        return self.norm(self.layers(self.shared(x))).float().square().mean()
+
+
+class Headed(BaseModel):
+    def __init__(self):
+        super().__init__(dict(type='mmamp.GANDataPreprocessor'))
+        self.head, self.neck = Head(), nn.Linear(8, 8)
+        self.head.shared = self.neck
+
+    def forward(self, inputs):
+        return self.head.loss(self.neck(inputs.flatten(2).mean(1)[..., :8]))
+
+    train_step = Uses.train_step
+
+
+MODELS.register_module(module=Headed, force=True)
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'float16', 'bfloat16'])
+def test_a_rule_holds_whatever_method_was_called(build_runner, dtype):
+    runner = build_runner(
+        'classifier',
+        {**hook(dict(pattern='head', dtype=dtype)), 'log_level': 'INFO'},
+        edit=lambda cfg: cfg.update(model=dict(type='Headed')),
+    )
+    names = ['head.layers', 'head.layers.0', 'head.norm', 'neck']
+    seen = watch(runner.model, names)
+    runner.train()
+    low = runner.optim_wrapper.cast_dtype
+    chosen = getattr(torch, dtype)
+    assert seen == {
+        'head.layers': chosen,
+        'head.layers.0': chosen,
+        'head.norm': chosen,
+        # Not the head's alone.
+        'neck': low,
+    }
+    (log,) = Path(runner.work_dir).glob('*/*.log')
+    row = next(x for x in log.read_text().splitlines() if '│ head' in x)
+    assert row.split('│')[3].strip() == dtype
+    assert row.split('│')[7].strip() == '1'
 
 
 def test_a_scripted_module_is_under_a_rule_as_a_whole(build_runner):

@@ -31,6 +31,7 @@ class Island:
             Defaults to None.
 
     Attributes:
+        owner (Any): The object.
         has_run (bool): Whether the method has been called.
         seen_dtype (torch.dtype, optional): Of what it computed last, before
             ``output_dtype``; None before, and if that was no tensor.
@@ -56,7 +57,7 @@ class Island:
                 has as a hook.
             method (str): What of it is run. Defaults to ``'forward'``.
         """
-        self._owner, self._method = owner, method
+        self.owner, self._method = owner, method
         # One of its class is looked up there when it is called: copies and
         # pickles of the object hold nothing but this.
         given = getattr(owner, method)
@@ -67,7 +68,7 @@ class Island:
         """Switch the precision, cast what goes in and what comes out."""
         self.has_run = True
         with self._precision(args, kwargs):
-            output = self._call(
+            output = self.run_given(
                 *tree_map(self._cast, args), **tree_map(self._cast, kwargs)
             )
         self.seen_dtype = output.dtype if isinstance(output, Tensor) else None
@@ -86,16 +87,17 @@ class Island:
 
         return tree_map(finish, output)
 
-    def _call(self, *args: Any, **kwargs: Any) -> Any:
+    def run_given(self, *args: Any, **kwargs: Any) -> Any:
+        """Run what the island stands in place of."""
         if self._given is not None:
             return self._given(*args, **kwargs)
-        function = getattr(type(self._owner), self._method)
-        return function(self._owner, *args, **kwargs)
+        function = getattr(type(self.owner), self._method)
+        return function(self.owner, *args, **kwargs)
 
     def _precision(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> AbstractContextManager[Any]:
-        device = _device(self._owner, args, kwargs)
+        device = _device(self.owner, args, kwargs)
         # There is none where nothing is computed, as on 'meta'.
         if self.dtype is None or not torch.amp.is_autocast_available(device):
             return nullcontext()

@@ -7,7 +7,7 @@ that costs nothing to look at.
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Record(Protocol):
@@ -39,6 +39,14 @@ class Recording(Protocol):
 
     def amp_scalars(self) -> dict[str, float]:
         """Return what a log should show."""
+
+
+@runtime_checkable
+class Meets(Protocol):
+    """Wants to know the model that is trained; asked by hooks."""
+
+    def meet(self, model: nn.Module) -> None:
+        """Learn it."""
 
 
 @runtime_checkable

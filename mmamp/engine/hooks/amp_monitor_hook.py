@@ -7,8 +7,9 @@ from mmengine.logging import HistoryBuffer, print_log
 
 from mmamp.logging.scalars import SCALARS, SKIP_RATE, SKIPPED_STEPS
 from mmamp.registry import HOOKS
+from mmamp.utils.protocols import Meets
 
-from .runner_access import logging_interval, recording_wrappers
+from .runner_access import logging_interval, named_wrappers, recording_wrappers
 
 
 @HOOKS.register_module()
@@ -21,7 +22,8 @@ class AmpMonitorHook(Hook):
     backend; with several optimizers ``train/<name>.loss_scale`` and so on.
     Each is what it is when the log is written, not an average, and only read
     then: no training step waits for it. When training begins it logs what
-    precision each optimizer came to.
+    precision each optimizer came to, and makes the model known to those that
+    run its networks in autocast where the ``train_step`` does not.
 
     Args:
         interval (int, optional): Iterations between two reports. Defaults to
@@ -58,6 +60,9 @@ class AmpMonitorHook(Hook):
             )
             record = wrapper.record
             self._before[key] = record.windows, record.skipped
+        for _, wrapper in named_wrappers(runner):
+            if isinstance(wrapper, Meets):
+                wrapper.meet(runner.model)
         if self.interval is None:
             self.interval = logging_interval(runner)
 

@@ -51,6 +51,7 @@ from .higher_order import scaled_grad
 from .kernels import fuse, lacks_momentum, lay_out_state, with_settings_of
 from .limits import check_model, check_optimizer
 from .loss_scaler import LossScaler, build_loss_scaler
+from .own_autocast import OwnAutocast
 from .penalty_scalers import PenaltyScalers
 from .run_length import RunLength
 from .step_record import StepRecord
@@ -95,6 +96,12 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             wrappers of one group, built by mmamp's constructor, share one
             scaler, which falls with a window of any of them and grows by
             windows of each. Defaults to None: a scaler of its own.
+        autocast (str): What puts forward passes in mixed precision where a
+            ``train_step`` has no ``with optim_wrapper.optim_context(model):``.
+            ``'auto'``: the networks that the optimizer owns do it themselves,
+            once that is found out, after the first update at the latest, which
+            is logged; ``'networks'``: from the start; ``'context'``: it is an
+            error. Defaults to ``'auto'``.
 
     Attributes:
         loss_scaler (LossScaler): Disabled where the dtype needs no scale.
@@ -128,6 +135,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         accumulative_counts: int = 1,
         clip_grad: dict[str, Any] | None = None,
         loss_scaler: str | None = None,
+        autocast: str = 'auto',
     ) -> None:
         given: dict[str, Any] = dict(
             loss_scale=loss_scale, dtype=dtype, use_fsdp=use_fsdp
@@ -153,6 +161,9 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self.scaler_group = loss_scaler
         self.record = StepRecord()
         self._usage = Usage()
+        self._own_autocast = OwnAutocast(
+            autocast, self._usage, self.optim_context, self._autocast
+        )
         self._window = Window(accumulative_counts)
         self._run = RunLength(self.message_hub)
         self._pending: dict[str, Any] | None = None
@@ -193,7 +204,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
 
     def _set_up(self, device_type: str) -> None:
         """Get ready for the device that the parameters are on."""
-        self.device_type = device_type
+        self.device_type = self._own_autocast.device_type = device_type
         self.cast_dtype = resolve_dtype(self._dtype, device_type)
         self.loss_scaler: LossScaler = build_loss_scaler(
             self._loss_scale,
@@ -252,6 +263,18 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
 
     # ---- a run begins -------------------------------------------------------
 
+    def meet(self, model: nn.Module) -> None:
+        """Learn which model is trained, before the first iteration.
+
+        For wrappers of several optimizers, whose ``initialize_count_status``
+        MMEngine's loops do not call.
+
+        Args:
+            model (nn.Module): The whole model.
+        """
+        if casts(self.cast_dtype):
+            self._own_autocast.begin(model, self._params())
+
     def initialize_count_status(
         self, model: nn.Module, init_counts: int, max_counts: int
     ) -> None:
@@ -276,6 +299,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self._remainder_counts = max_counts % self._accumulative_counts
         self._window.move_to(self._inner_count, max_counts)
         self._watch(model)
+        self.meet(model)
         let_schedulers_step(self)
         if self._resumes_window():
             return
@@ -345,7 +369,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 gradients are synchronised once a window.
         """
         self._follow_device()
-        self._usage.has_entered = True
+        self._own_autocast.was_reached = True
         self._watch(model)
         self._enter_window()
         self._inside.append(model)
@@ -353,12 +377,23 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         try:
             with (
                 self._window.guard.forward(),
-                autocast(self.device_type, self.cast_dtype),
+                self._autocast(),
             ):
                 yield
         finally:
             self._inside.remove(model)
             self._hold_gradients()
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        return autocast(self.device_type, self.cast_dtype)
+
+    def _missed_context(self, is_step: bool = False) -> bool:
+        """Tell whether its forward passes are in float32, and stay so."""
+        return (
+            casts(self.cast_dtype)
+            and not self._own_autocast.was_reached
+            and not self._own_autocast.missed(is_step)
+        )
 
     def _hold_gradients(self) -> None:
         """Keep them on their rank until the window's last backward pass.
@@ -414,7 +449,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         params = self._params()
         self._usage.check_backward(
             params,
-            casts(self.cast_dtype),
+            self._missed_context(),
             bool(self._inside),
             self.device_type,
         )
@@ -454,6 +489,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 'make gradients that nobody unscales and judges: give the '
                 'loss to update_params or backward'
             )
+        self._missed_context(is_step=True)
         scaler = self.loss_scaler
         params = [p for p in self._params() if p.grad is not None]
         if not params:

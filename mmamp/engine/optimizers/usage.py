@@ -16,7 +16,6 @@ class Usage:
     Attributes:
         name (str): The optimizer's in the config; empty where there is only
             one.
-        has_entered (bool): Whether a forward pass ran in ``optim_context``.
         has_own_gradients (bool): Whether gradients that are there are its own.
         frozen (Mapping[str, Parameter]): Parameters of its modules that it
             was not given, by name.
@@ -24,10 +23,14 @@ class Usage:
 
     def __init__(self) -> None:
         self.name = ''
-        self.has_entered = False
         self.has_own_gradients = False
         self.frozen: Mapping[str, nn.Parameter] = {}
         self._log_once = LogOnce()
+
+    @property
+    def who(self) -> str:
+        """str: The wrapper, and its name in the config."""
+        return 'AmpOptimWrapper' + (f' {self.name!r}' if self.name else '')
 
     def say_once(self, text: str, key: str, level: int = logging.INFO) -> None:
         """Log a line that names the wrapper, the first time only.
@@ -37,13 +40,12 @@ class Usage:
             key (str): What tells it from other lines.
             level (int): Of the log. Defaults to INFO.
         """
-        who = 'AmpOptimWrapper' + (f' {self.name!r}' if self.name else '')
-        self._log_once(f'{who}: {text}.', level, key)
+        self._log_once(f'{self.who}: {text}.', level, key)
 
     def check_backward(
         self,
         params: Sequence[nn.Parameter],
-        casts: bool,
+        is_float32: bool,
         is_inside: bool,
         device_type: str,
     ) -> None:
@@ -51,11 +53,12 @@ class Usage:
 
         Args:
             params (Sequence[Parameter]): The optimizer's.
-            casts (bool): Whether its forward passes should be cast.
+            is_float32 (bool): Whether its forward passes should have been
+                cast, and were not.
             is_inside (bool): Whether it is made inside of ``optim_context``.
             device_type (str): Of the parameters.
         """
-        if casts and not self.has_entered:
+        if is_float32:
             self.say_once(
                 'backward() was called, but no forward pass has run inside '
                 '`with optim_wrapper.optim_context(model):`, so that '

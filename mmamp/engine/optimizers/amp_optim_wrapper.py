@@ -32,6 +32,7 @@ from mmamp.precision.dtypes import (
     resolve_dtype,
 )
 from mmamp.precision.names import name_of
+from mmamp.precision.penalised_norms import watch_penalties
 from mmamp.precision.rounded_operands import needs_rounding, warn_slow_cpu
 from mmamp.precision.spectral_norm import protect_spectral_norm
 from mmamp.registry import OPTIM_WRAPPERS
@@ -326,6 +327,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         is_new = self._window.guard.watch(model)
         if not is_new or not casts(self.cast_dtype):
             return
+        if is_narrow(self.cast_dtype):
+            watch_penalties(model, self._usage.log_once)
         if names := protect_spectral_norm(model):
             print_log(
                 f'torch.nn.utils spectral norm of {len(names)} layer(s), such '

@@ -19,13 +19,14 @@ class Usage:
         has_own_gradients (bool): Whether gradients that are there are its own.
         frozen (Mapping[str, Parameter]): Parameters of its modules that it
             was not given, by name.
+        log_once (LogOnce): Of the wrapper.
     """
 
     def __init__(self) -> None:
         self.name = ''
         self.has_own_gradients = False
         self.frozen: Mapping[str, nn.Parameter] = {}
-        self._log_once = LogOnce()
+        self.log_once = LogOnce()
 
     @property
     def who(self) -> str:
@@ -40,7 +41,7 @@ class Usage:
             key (str): What tells it from other lines.
             level (int): Of the log. Defaults to INFO.
         """
-        self._log_once(f'{self.who}: {text}.', level, key)
+        self.log_once(f'{self.who}: {text}.', level, key)
 
     def check_backward(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmamp.compat.torch import BatchNorm
+from mmamp.compat.torch import BatchStatistics
 from mmamp.logging.once import LogOnce
 from mmamp.precision.dtypes import is_narrow
 from mmamp.precision.islands import islands
@@ -73,10 +73,11 @@ class Regularizer(nn.Module):
 
         Args:
             like (Tensor): On the network's device, of any shape.
-            network (object): If it is a module with BatchNorm that would run
-                in float16, it is run in float32 for the term, and that is
-                logged: BatchNorm's second derivative divides by the variance
-                of its input, and is then not finite at any scale.
+            network (object): If it is a module with batch or instance norm
+                that would run in float16, it is run in float32 for the term,
+                and that is logged: the second derivative of such a norm
+                divides by the variance of its input, and may then not be
+                finite at any scale.
 
         Returns:
             AbstractContextManager: To be entered.
@@ -87,22 +88,22 @@ class Regularizer(nn.Module):
         if (
             torch.is_autocast_enabled(device)
             and is_narrow(torch.get_autocast_dtype(device))
-            and _has_float16_batch_norm(network)
+            and _has_float16_norm(network)
         ):
             self._log_once(
-                f'{type(self).__name__}: {type(network).__name__} has '
-                'BatchNorm, whose second derivative is not finite in '
-                'float16, and is run in float32 for this penalty; with '
+                f'{type(self).__name__}: {type(network).__name__} has batch '
+                'or instance norm, whose second derivative may not be finite '
+                'in float16, and is run in float32 for this penalty; with '
                 "custom_hooks=[dict(type='mmamp.PrecisionHook', "
-                "rules=['normalization'])] BatchNorm alone would be"
+                "rules=['normalization'])] the norms alone would be"
             )
             return torch.autocast(device, enabled=False)
         return nullcontext()
 
 
-def _has_float16_batch_norm(network: object) -> bool:
+def _has_float16_norm(network: object) -> bool:
     return isinstance(network, nn.Module) and any(
-        isinstance(module, BatchNorm)
+        isinstance(module, BatchStatistics)
         and not any(x.dtype is torch.float32 for x in islands(module))
         for module in network.modules()
     )

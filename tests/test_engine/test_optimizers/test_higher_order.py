@@ -183,7 +183,7 @@ class TestAgreesWithFloat32:
         assert_agrees(
             compare(network, penalty_of, 'float16', 256.0), 'float16'
         )
-        text = 'DCGANDiscriminator has BatchNorm, whose second derivative'
+        text = 'DCGANDiscriminator has batch or instance norm, whose second'
         assert mm_log().count(text) == 1
 
         islands = copy.deepcopy(network)

@@ -28,6 +28,7 @@ from mmamp.registry import HOOKS
 from mmamp.utils.protocols import Iterates, RankState
 
 from .checkpoint_fit import check_resumed, tell_what_is_not_loaded
+from .foreign_draws import part_hooks
 from .judged_buffers import judge_checkpoint, judged_buffers
 from .runner_access import named_wrappers, training_rng_state
 
@@ -44,8 +45,9 @@ class StateHook(Hook):
 
     It also saves the states of the random-number generators and puts them
     back where the resumed run goes on, and keeps validation from moving
-    them. Where training begins it seeds each rank but the first anew: else
-    all of them would drop out the same units. With
+    them; nor do other people's hooks, which draw numbers of their own. Where
+    training begins it seeds each rank but the first anew: else all of them
+    would drop out the same units. With
     :class:`~mmamp.datasets.seeded.SeededDataset` the data goes on where it
     was.
 
@@ -74,6 +76,12 @@ class StateHook(Hook):
             print_log(
                 f'Each of {get_world_size()} ranks draws random numbers of '
                 'its own from here on, such as those of dropout',
+                logger='current',
+            )
+        if hooks := part_hooks(runner):
+            print_log(
+                f'What {", ".join(hooks)} draw in training are random numbers '
+                'of their own, so that training does not depend on them',
                 logger='current',
             )
         if isinstance(runner.train_loop, Iterates):

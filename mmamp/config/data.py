@@ -8,6 +8,23 @@ from mmengine.logging import print_log
 from .hooks import type_name
 
 
+def take_scopes_off(cfg: Config) -> None:
+    """Have collate functions of another package's config built.
+
+    MMEngine marks the dicts of ``_base_ = 'mmpretrain::...'`` with a
+    ``_scope_``, and hands that of a ``collate_fn`` on as an argument.
+
+    Args:
+        cfg (Config): The config, changed in place.
+    """
+    for mode in ('train', 'val', 'test'):
+        loaders: Any = cfg.get(f'{mode}_dataloader')
+        for loader in loaders if isinstance(loaders, list) else [loaders]:
+            collate = loader.get('collate_fn') if loader else None
+            if isinstance(collate, dict):
+                collate.pop('_scope_', None)
+
+
 def seed_data(cfg: Config) -> None:
     """Make the training data a function of the position in it, and say so.
 

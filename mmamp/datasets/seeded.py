@@ -127,6 +127,14 @@ class SeededSampler(Sampler[SeededIndex]):
         """Count the samples that this rank draws in an epoch."""
         return len(self.sampler)
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """type: The sampler's, for code that asks which kind it is."""
+        return _kind_of(self, 'sampler', SeededSampler)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.__dict__)
+
     def __getattr__(self, name: str) -> Any:
         # Also asked for before `sampler` is there, by copy and pickle.
         if name.startswith('__') or name == 'sampler':
@@ -215,6 +223,14 @@ class SeededDataset:
         """Count the samples."""
         return len(self.dataset)
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """type: The dataset's, for code that asks which kind it is."""
+        return _kind_of(self, 'dataset', SeededDataset)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.__dict__)
+
     def __getattr__(self, name: str) -> Any:
         # Also asked for before `dataset` is there, by copy and pickle.
         if name.startswith('__') or name in self._OWN:
@@ -227,3 +243,16 @@ class SeededDataset:
             super().__setattr__(name, value)
         else:
             setattr(self.dataset, name, value)
+
+
+def _kind_of(self: Any, name: str, default: type) -> Any:
+    """Return the class of what an object stands for, once it is there."""
+    held = self.__dict__.get(name)
+    return default if held is None else held.__class__
+
+
+def _again(cls: type, state: dict[str, Any]) -> Any:
+    """Make a copy: pickle itself would take the class that is told."""
+    new: Any = object.__new__(cls)
+    new.__dict__.update(state)
+    return new

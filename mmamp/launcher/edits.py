@@ -12,7 +12,7 @@ from mmengine.config import Config
 
 from mmamp.compat.mmengine import forget_filename
 from mmamp.config.amp import enable_amp
-from mmamp.config.data import seed_data
+from mmamp.config.data import seed_data, take_scopes_off
 from mmamp.config.hooks import add_hooks, evaluate_as_trained
 from mmamp.config.loading import load_config, merge_options
 from mmamp.config.optimizers import (
@@ -92,6 +92,7 @@ COMMON: tuple[Edit, ...] = (
     set_work_dir,
     _always(check_seed),
     _always(check_constructor),
+    _always(take_scopes_off),
     _put_in_amp,
 )
 """Of training and testing, first."""

@@ -1,7 +1,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmamp.config.data import seed_data
+from mmamp.config.data import seed_data, take_scopes_off
 
 
 class TestSeedData:
@@ -30,3 +30,18 @@ class TestSeedData:
         before = cfg.pretty_text
         seed_data(cfg)
         assert cfg.pretty_text == before
+
+
+def test_a_collate_function_of_another_package(build_runner):
+    """MMEngine would hand its scope on as an argument."""
+
+    def edit(cfg):
+        for mode in ('train', 'val'):
+            cfg[f'{mode}_dataloader'].collate_fn = dict(
+                type='default_collate', _scope_='mmengine'
+            )
+        cfg.test_dataloader = None
+        take_scopes_off(cfg)
+        take_scopes_off(cfg)
+
+    build_runner('classifier', edit=edit).train()

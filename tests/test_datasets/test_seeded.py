@@ -213,6 +213,19 @@ class TestWrapper:
         assert torch.equal(dataset[2], expected)
         assert not torch.equal(dataset[2], expected)
 
+    def test_is_of_its_kind(self):
+        """As hooks of toolboxes ask, which exchange samplers and pipelines."""
+        dataset = SeededDataset(Noise())
+        sampler = SeededSampler(dict(type='InfiniteSampler'), dataset, 3)
+        assert isinstance(dataset, Noise)
+        assert isinstance(dataset, SeededDataset)
+        assert isinstance(sampler, InfiniteSampler)
+        assert isinstance(sampler, SeededSampler)
+        assert not isinstance(sampler, DefaultSampler)
+        twin = pickle.loads(pickle.dumps(sampler))
+        assert type(twin) is SeededSampler
+        assert type(pickle.loads(pickle.dumps(dataset))) is SeededDataset
+
     def test_copies_and_pickles(self):
         dataset = SeededDataset(Noise(4))
         for index in range(2):

@@ -36,11 +36,9 @@ def test_a_collate_function_of_another_package(build_runner):
     """MMEngine would hand its scope on as an argument."""
 
     def edit(cfg):
-        for mode in ('train', 'val'):
-            cfg[f'{mode}_dataloader'].collate_fn = dict(
-                type='default_collate', _scope_='mmengine'
-            )
-        cfg.test_dataloader = None
+        cfg.train_dataloader.collate_fn = dict(
+            type='default_collate', _scope_='mmengine'
+        )
         take_scopes_off(cfg)
         take_scopes_off(cfg)
 

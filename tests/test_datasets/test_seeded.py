@@ -222,8 +222,10 @@ class TestWrapper:
         assert isinstance(sampler, InfiniteSampler)
         assert isinstance(sampler, SeededSampler)
         assert not isinstance(sampler, DefaultSampler)
-        twin = pickle.loads(pickle.dumps(sampler))
+        finite = SeededSampler(FINITE, dataset, 3)
+        twin = pickle.loads(pickle.dumps(finite))
         assert type(twin) is SeededSampler
+        assert list(twin) == list(finite)
         assert type(pickle.loads(pickle.dumps(dataset))) is SeededDataset
 
     def test_copies_and_pickles(self):

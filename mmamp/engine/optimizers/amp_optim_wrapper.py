@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
+from mmengine.logging import MessageHub, print_log
 from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
@@ -168,7 +168,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             autocast, self._usage, self.optim_context, self._autocast
         )
         self._window = Window(accumulative_counts)
-        self._run = RunLength(self.message_hub)
+        self._run = RunLength()
         self._pending: dict[str, Any] | None = None
         self._penalty_scalers = PenaltyScalers()
         self._inside: list[nn.Module] = []
@@ -276,6 +276,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         Args:
             model (nn.Module): The whole model.
         """
+        # The wrapper may have been built before the Runner.
+        self.message_hub = MessageHub.get_current_instance()
         if casts(self.cast_dtype):
             self._own_autocast.begin(model, self._params())
 
@@ -297,13 +299,15 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         """
         check_model(model, self._accumulative_counts)
         self._begin_anew()
-        self._inner_count = self._run.begin(init_counts, max_counts)
+        self.meet(model)
+        self._inner_count = self._run.begin(
+            init_counts, max_counts, self.message_hub
+        )
         self._max_counts = max_counts
         # Nothing of ours; subclasses of MMEngine's wrapper may ask for it.
         self._remainder_counts = max_counts % self._accumulative_counts
         self._window.move_to(self._inner_count, max_counts)
         self._watch(model)
-        self.meet(model)
         let_schedulers_step(self)
         if self._resumes_window():
             return

@@ -31,6 +31,7 @@ from mmamp.launcher.resume import (
 from mmamp.launcher.run import make_work_dir
 from mmamp.launcher.start import started
 from mmamp.logging.early_log import EarlyLog
+from mmamp.utils.suggest import did_you_mean
 
 COMMAND = 'mmamp.train'
 
@@ -120,10 +121,19 @@ def build_runner(cfg: Config) -> Any:
 
     Args:
         cfg (Config): ``runner_type`` and ``strategy`` decide.
+
+    Raises:
+        UsageError: If there is no such runner.
     """
     kind: Any = cfg.get('runner_type', 'Runner')
     if isinstance(kind, str):
-        kind = RUNNERS.get(kind)
+        name, kind = kind, RUNNERS.get(kind)
+        if kind is None:
+            valid = sorted(RUNNERS.module_dict)
+            raise UsageError(
+                f'runner_type: there is no {name!r}; there are '
+                f'{", ".join(valid)}.{did_you_mean(name, valid)}'
+            )
     return kind.from_cfg(cfg)
 
 

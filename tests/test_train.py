@@ -452,6 +452,14 @@ class TestMistakes:
                 '; the config has this as default_hooks.checkpont (more in',
             ),
             (['--cfg-options', 'train_cfg.max_iters=-1'], 'but is -1'),
+            (
+                ['--cfg-options', 'runner_type=Runer'],
+                "runner_type: there is no 'Runer'; there are ",
+            ),
+            (
+                ['--cfg-options', 'train_dataloader.sampler.type=Samler'],
+                '; the config names it in train_dataloader.sampler.type (more',
+            ),
             (['--cfg-options', 'randomness.seed=abc'], 'randomness.seed'),
             (
                 ['--cfg-options', 'param_scheduler.gen.type=LinearLR'],

@@ -108,9 +108,7 @@ def complain(
     where = ''
     for handler in MMLogger.get_current_instance().handlers:
         if isinstance(handler, logging.FileHandler):
-            with open(handler.baseFilename, 'a') as file:
-                file.writelines(format_exception(error))
-            where = f' (more in {handler.baseFilename})'
+            where = f' ({_write(error, handler.baseFilename)})'
     if has_log and not where:
         print(''.join(format_exception(error)), file=sys.stderr)
     rank = '' if is_main_process() else f'rank {get_rank()}: '
@@ -118,3 +116,13 @@ def complain(
         f'{command}: error: {rank}{type(error).__name__}: {text}{where}',
         file=sys.stderr,
     )
+
+
+def _write(error: BaseException, log: str) -> str:
+    """Write where an error was found out; say where that is."""
+    try:
+        with open(log, 'a') as file:
+            file.writelines(format_exception(error))
+    except OSError as failure:
+        return f'and {log} cannot be written to: {failure.strerror}'
+    return f'more in {log}'

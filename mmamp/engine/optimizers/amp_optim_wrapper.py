@@ -541,7 +541,9 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             self._window.drop()
             return
         self._take_over(params[0].device)
-        is_scaled = self._window.scale is not None or scaler.was_asked
+        is_scaled = self._window.scale is not None or scaler.cycle.is_by_hand(
+            self.optimizer
+        )
         if not is_scaled and scaler.is_enabled():
             self._usage.say_once(
                 'step() was called on gradients that it did not make: they '

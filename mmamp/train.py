@@ -30,7 +30,10 @@ from mmamp.launcher.resume import (
 )
 from mmamp.launcher.run import make_work_dir
 from mmamp.launcher.start import started
+from mmamp.launcher.storage import storage_error
 from mmamp.logging.early_log import EarlyLog
+from mmamp.logging.log_file import tell_once
+from mmamp.utils.suggest import did_you_mean
 
 COMMAND = 'mmamp.train'
 
@@ -56,10 +59,12 @@ def main(argv: list[str] | None = None) -> int:
         join_ranks(cfg.launcher)
         make_work_dir(cfg)
         code = _train(cfg, early, phase, argv)
-    except StorageError as error:
-        told = how_to_resume(cfg, argv, 'The run ended')
-        return exit_code(StorageError(f'{error}. {told}'), COMMAND)
     except BaseException as error:
+        if (full := storage_error(error, cfg)) is not None:
+            told = how_to_resume(cfg, argv, 'The run ended')
+            ended = StorageError(f'{full}. {told}')
+            ended.__cause__ = error
+            return exit_code(ended, COMMAND)
         return exit_code(
             error,
             COMMAND,
@@ -78,6 +83,7 @@ def _train(
     """Train to the end, or until all ranks agree to leave."""
     runner = build_runner(cfg)
     check_same_start(cfg)
+    tell_once(runner.logger)
     early.replay(runner.logger)
     runner.register_hook(phase, 'HIGHEST')
     try:
@@ -120,10 +126,19 @@ def build_runner(cfg: Config) -> Any:
 
     Args:
         cfg (Config): ``runner_type`` and ``strategy`` decide.
+
+    Raises:
+        UsageError: If there is no such runner.
     """
     kind: Any = cfg.get('runner_type', 'Runner')
     if isinstance(kind, str):
-        kind = RUNNERS.get(kind)
+        name, kind = kind, RUNNERS.get(kind)
+        if kind is None:
+            valid = sorted(RUNNERS.module_dict)
+            raise UsageError(
+                f'runner_type: there is no {name!r}; there are '
+                f'{", ".join(valid)}.{did_you_mean(name, valid)}'
+            )
     return kind.from_cfg(cfg)
 
 

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from mmamp.config.hooks import HOOKS as LAUNCHER_HOOKS
@@ -452,6 +454,14 @@ class TestMistakes:
                 '; the config has this as default_hooks.checkpont (more in',
             ),
             (['--cfg-options', 'train_cfg.max_iters=-1'], 'but is -1'),
+            (
+                ['--cfg-options', 'runner_type=Runer'],
+                "runner_type: there is no 'Runer'; there are ",
+            ),
+            (
+                ['--cfg-options', 'train_dataloader.sampler.type=Samler'],
+                '; the config names it in train_dataloader.sampler.type (more',
+            ),
             (['--cfg-options', 'randomness.seed=abc'], 'randomness.seed'),
             (
                 ['--cfg-options', 'param_scheduler.gen.type=LinearLR'],
@@ -657,6 +667,50 @@ def test_a_disk_that_fills_up(tmp_path, small_disk, capsys):
     (small_disk / 'data').unlink()
     iters = int(found[-1].stem.partition('_')[2]) + 2
     assert train(work_dir, '--resume', options=options, iters=iters) == 0
+
+
+def test_a_disk_that_is_full_from_the_start(tmp_path, small_disk, capsys):
+    (small_disk / 'data').write_bytes(bytes(2**22 - 2**15))
+    line = refused([DCGAN, '--work-dir', small_disk / 'work'], capsys)
+    assert 'cannot be written to: No space left on device' in line
+
+
+@HOOKS.register_module(force=True)
+class FillsDisk(Hook):
+    """Takes all the room there is."""
+
+    def __init__(self, folder):
+        self.file = Path(folder) / 'fill'
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == 3:
+            with open(self.file, 'ab', buffering=0) as file:
+                for size in (2**16, 1):
+                    with suppress(OSError):
+                        while True:
+                            file.write(bytes(size))
+
+
+def test_a_disk_that_fills_up_between_checkpoints(
+    tmp_path, small_disk, capsys
+):
+    config = tmp_path / 'c.py'
+    config.write_text(
+        f'_base_ = {DCGAN!r}\n'
+        "custom_hooks = [dict(type='FillsDisk', "
+        f'folder={str(small_disk)!r})]\n'
+    )
+    work_dir = small_disk / 'work'
+    assert train(work_dir, config=str(config), iters=100) == 2
+    err = capsys.readouterr().err
+    assert 'Traceback' not in err
+    line = err.splitlines()[-1]
+    assert f"StorageError: '{work_dir}" in line
+    assert 'could not be written: No space left on device (0.0 MiB' in line
+    assert f'Go on from {work_dir / "iter_2.pth"} with: ' in line
+    (small_disk / 'fill').unlink()
+    for handler in MMLogger.get_current_instance().handlers:
+        handler.close()
 
 
 def test_save_best_of_a_metric_that_there_is_not(tmp_path, capsys):

@@ -30,6 +30,7 @@ _REMEDIES = {
     errno.EDQUOT: 'make room there within your quota',
     errno.EFBIG: 'allow files of that size (ulimit -f)',
 }
+"""What to do where there is no room."""
 _REFUSALS = {
     *(errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF),
     *(errno.EACCES, errno.EPERM, errno.EISDIR),
@@ -113,7 +114,11 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
         cause = _os_error(error)
         if cause is None:
             raise
-        raise _explained(cause, path) from error
+        found = StorageError(
+            f'{explained(cause, path)}. Nothing of it was left'
+        )
+        found.errno = cause.errno
+        raise found from error
     _sync_folder(path.parent)
 
 
@@ -212,15 +217,25 @@ def _os_error(error: BaseException | None) -> OSError | None:
     return error
 
 
-def _explained(error: OSError, path: Path) -> StorageError:
-    """Say what the system said, and what to do."""
+def lacks_room(error: OSError) -> bool:
+    """Tell whether a file could not be written for lack of room."""
+    return error.errno in _REMEDIES
+
+
+def explained(error: OSError, path: Path | None) -> str:
+    """Say what the system said of writing a file, and what to do.
+
+    Args:
+        error (OSError): What it said.
+        path (Path, optional): The file, or a folder that it is in; None if
+            that is unknown.
+    """
     code = error.errno or 0
-    text = f'{str(path)!r} could not be written: {error.strerror or error}'
-    if code == errno.ENOSPC:
+    name = 'a file' if path is None else repr(str(path))
+    text = f'{name} could not be written: {error.strerror or error}'
+    if code == errno.ENOSPC and path is not None:
         with suppress(OSError):
             free = shutil.disk_usage(path.parent).free / 2**20
             text += f' ({free:.1f} MiB are left)'
     remedy = _REMEDIES.get(code, 'see that its folder can be written to')
-    found = StorageError(f'{text}; {remedy}. Nothing of it was left')
-    found.errno = error.errno
-    return found
+    return f'{text}; {remedy}'

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
+_AROUND = dict(dataset='mmamp.SeededDataset', sampler='mmamp.SeededSampler')
+"""What the launcher puts around a part of the user's."""
+
 
 def keys_of_paths(cfg: Any, text: str) -> list[str]:
     """Keys whose paths a message names, or has joined with something.
@@ -45,6 +48,23 @@ def keys_of(cfg: Any, value: Any) -> list[str]:
     return [key for key, node in _nodes(cfg) if node == value]
 
 
+def keys_of_type(cfg: Any, name: str) -> list[str]:
+    """Keys whose value is the name of a type.
+
+    Args:
+        cfg (Config or None): The config.
+        name (str): The name.
+
+    Returns:
+        list[str]: Such as ``optim_wrapper.optimizer.type``.
+    """
+    return [
+        key
+        for key, value in _strings(cfg)
+        if value == name and key.endswith(('.type', '.constructor'))
+    ]
+
+
 def _nodes(node: Any, at: str = '') -> Iterator[tuple[str, Any]]:
     """All dicts below, each with its key."""
     if isinstance(node, (list, tuple)):
@@ -65,9 +85,6 @@ def _strings(node: Any, at: str = '') -> Iterator[tuple[str, str]]:
             yield from _strings(value, f'{at}.{i}')
     elif hasattr(node, 'items'):
         for name, value in node.items():
-            # The launcher put this around the user's.
-            is_around = name == 'dataset' and node.get('type') == (
-                'mmamp.SeededDataset'
-            )
+            is_around = name in _AROUND and node.get('type') == _AROUND[name]
             key = at if is_around else f'{at}.{name}'.lstrip('.')
             yield from _strings(value, key)

@@ -13,8 +13,8 @@ from mmengine.logging import MMLogger
 
 from mmamp.errors import INTERRUPTED, USAGE, UsageError
 
-from .config_keys import keys_of, keys_of_paths
-from .valid_names import valid_names, without_type
+from .config_keys import keys_of, keys_of_paths, keys_of_type
+from .valid_names import unknown_type, valid_names, without_type
 
 SECONDS = 3.0
 """How long a rank waits with what the first one may say too."""
@@ -96,7 +96,11 @@ def complain(
         return
     # A KeyError would put its text into quotes.
     text: Any = error.args[0] if isinstance(error, KeyError) else error
+    if unknown := unknown_type(error):
+        text = unknown[1]
     text = ' '.join(f'{text}{valid_names(error)}'.split())
+    if unknown and (keys := keys_of_type(cfg, unknown[0])):
+        text += f'; the config names it in {", ".join(keys)}'
     if isinstance(error, OSError) and (keys := keys_of_paths(cfg, text)):
         text += f'; the config names it in {", ".join(keys)}'
     if untyped := keys_of(cfg, without_type(error)):
@@ -104,9 +108,7 @@ def complain(
     where = ''
     for handler in MMLogger.get_current_instance().handlers:
         if isinstance(handler, logging.FileHandler):
-            with open(handler.baseFilename, 'a') as file:
-                file.writelines(format_exception(error))
-            where = f' (more in {handler.baseFilename})'
+            where = f' ({_write(error, handler.baseFilename)})'
     if has_log and not where:
         print(''.join(format_exception(error)), file=sys.stderr)
     rank = '' if is_main_process() else f'rank {get_rank()}: '
@@ -114,3 +116,13 @@ def complain(
         f'{command}: error: {rank}{type(error).__name__}: {text}{where}',
         file=sys.stderr,
     )
+
+
+def _write(error: BaseException, log: str) -> str:
+    """Write where an error was found out; say where that is."""
+    try:
+        with open(log, 'a') as file:
+            file.writelines(format_exception(error))
+    except OSError as failure:
+        return f'and {log} cannot be written to: {failure.strerror}'
+    return f'more in {log}'

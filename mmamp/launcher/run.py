@@ -2,12 +2,16 @@
 
 from argparse import Namespace
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from mmengine.config import Config
 
 from mmamp.checkpoint.storage import is_remote
 from mmamp.distributed.ranks import check_launcher
 from mmamp.errors import UsageError
+
+ROOM = 2**16
+"""Bytes that a run's config and the first lines of its log take."""
 
 
 def check_amp_options(cfg: Config, args: Namespace) -> None:
@@ -73,11 +77,15 @@ def make_work_dir(cfg: Config) -> None:
         cfg (Config): With its ``work_dir``.
 
     Raises:
-        UsageError: If it cannot be made.
+        UsageError: If it cannot be made, or not be written to.
     """
+    what = 'made'
     try:
         Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
+        what = 'written to'
+        with TemporaryFile(dir=cfg.work_dir) as file:
+            file.write(bytes(ROOM))
     except OSError as error:
         raise UsageError(
-            f'work dir {cfg.work_dir!r} cannot be made: {error.strerror}'
+            f'work dir {cfg.work_dir!r} cannot be {what}: {error.strerror}'
         ) from error

@@ -15,7 +15,16 @@ _UNKNOWN_KEY = re.compile(
     r"([\w.]+)\.__init__\(\) got an unexpected keyword argument '(\w+)'"
 )
 _NO_TYPE = 'must contain the key "type"'
-_UNKNOWN_TYPE = re.compile(r'(\S+) is not in the \S+ registry')
+_UNKNOWN_TYPE = re.compile(r'(\S+) is not in the \S+::[^.]+ registry')
+_ADVICE = '. Please check whether'
+_LOOKED_UP = {
+    'optimizer_cls': ('OPTIMIZERS', 'optimizer_cfg'),
+    'model_wrapper_type': ('MODEL_WRAPPERS', 'model_wrapper_cfg'),
+    'collate_fn': ('FUNCTIONS', 'collate_fn_type'),
+    'worker_init_fn': ('FUNCTIONS', 'worker_init_fn_type'),
+}
+"""Variables of MMEngine's for what a registry has found, or None, which it
+goes on with: the registry, and the variable for what it was asked for."""
 
 MANY = 60
 """Names of a registry and its parent that are too many to list them all."""
@@ -34,21 +43,37 @@ def valid_names(error: BaseException) -> str:
         str: Such as ``'; Adam takes lr, betas. Did you mean 'lr'?'``, or
         nothing.
     """
-    text = str(error)
-    while error.__cause__ not in (None, error):
-        error = error.__cause__
-    frames = [frame for frame, _ in walk_tb(error.__traceback__)][::-1]
+    text, error = str(error), _first(error)
+    frames = _frames(error)
     if match := _UNKNOWN_KEY.search(text):
         for cls in _classes(frames, *match.groups()):
             valid = arguments_of(cls)
             hint = did_you_mean(match[2], valid)
             return f'; {cls.__name__} takes {", ".join(valid)}.{hint}'
-    if match := _UNKNOWN_TYPE.search(text):
-        for frame in frames:
-            registry = frame.f_locals.get('registry')
-            if isinstance(registry, Registry):
-                return _registered(registry, match[1].strip('"\''))
+    if unknown := _unknown(error, text):
+        return _registered(*unknown)
     return ''
+
+
+def unknown_type(error: BaseException) -> tuple[str, str] | None:
+    """Return the type that no registry has, where that is the mistake.
+
+    Args:
+        error (BaseException): What building from a config has raised.
+
+    Returns:
+        tuple[str, str] or None: The type, and that in words.
+    """
+    # A KeyError would put its text into quotes.
+    text = str(error.args[0]) if error.args else ''
+    unknown = _unknown(_first(error), text)
+    if unknown is None:
+        return None
+    registry, given = unknown
+    if given in text:
+        return given, text.partition(_ADVICE)[0]
+    where = f'{registry.scope}::{registry.name} registry'
+    return given, f'{given} is not in the {where}'
 
 
 def without_type(error: BaseException) -> Any:
@@ -64,6 +89,39 @@ def without_type(error: BaseException) -> Any:
         return None
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     return frames[-1].f_locals.get('cfg') if frames else None
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the error that was put into words by this one, or this one."""
+    while error.__cause__ not in (None, error):
+        error = error.__cause__
+    return error
+
+
+def _frames(error: BaseException) -> list[Any]:
+    return [frame for frame, _ in walk_tb(error.__traceback__)][::-1]
+
+
+def _unknown(error: BaseException, text: str) -> tuple[Registry, str] | None:
+    """Which registry was asked in vain, and for what."""
+    if match := _UNKNOWN_TYPE.search(text):
+        for frame in _frames(error):
+            registry = frame.f_locals.get('registry')
+            if isinstance(registry, Registry):
+                return registry, match[1].strip('"\'')
+    for frame in _frames(error):
+        found = frame.f_locals
+        for result, (name, asked) in _LOOKED_UP.items():
+            registry = frame.f_globals.get(name)
+            given = found.get(asked)
+            given = given.get('type') if isinstance(given, dict) else given
+            if (
+                found.get(result, given) is None
+                and isinstance(registry, Registry)
+                and isinstance(given, str)
+            ):
+                return registry, given
+    return None
 
 
 def _classes(frames: list[Any], name: str, key: str) -> Iterator[Any]:

@@ -1,7 +1,7 @@
 from mmengine.config import Config
 
 from mmamp.config.data import seed_data
-from mmamp.launcher.config_keys import keys_of_paths
+from mmamp.launcher.config_keys import keys_of_paths, keys_of_type
 
 
 def config():
@@ -39,6 +39,22 @@ def test_keys_are_those_the_user_gave():
     seed_data(cfg)
     (first, _) = keys_of_paths(cfg, "'data/a'")
     assert first == 'train_dataloader.dataset.data_root'
+
+
+def test_keys_of_a_type():
+    found = keys_of_type(config(), 'ImageFolderDataset')
+    assert found == [
+        'train_dataloader.dataset.type',
+        'val_dataloader.dataset.source.type',
+    ]
+    cfg = config()
+    seed_data(cfg)
+    assert keys_of_type(cfg, 'ImageFolderDataset') == found
+    (found,) = keys_of_type(cfg, 'InfiniteSampler')
+    assert found == 'train_dataloader.sampler.type'
+    cfg = Config(dict(optim_wrapper=dict(constructor='C', name='C')))
+    assert keys_of_type(cfg, 'C') == ['optim_wrapper.constructor']
+    assert keys_of_type(None, 'C') == []
 
 
 def test_no_config():

@@ -1,9 +1,14 @@
+from types import SimpleNamespace
+
 import pytest
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import Registry
+from mmengine.runner import Runner
+from torch import nn
 from torch.utils.data import DataLoader
 
-from mmamp.launcher.valid_names import valid_names
+from mmamp.launcher.valid_names import unknown_type, valid_names
 from mmamp.registry import MODELS
 
 THINGS = Registry('thing')
@@ -104,6 +109,74 @@ def test_types():
     assert text == expected
 
 
+SPACED = Registry('data thing')
+
+
+@SPACED.register_module()
+class Sampler:
+    pass
+
+
+def test_a_registry_whose_name_has_a_space():
+    with pytest.raises(KeyError) as caught:
+        SPACED.build(dict(type='Samler'))
+    text = "; there are Sampler. Did you mean 'Sampler'?"
+    assert valid_names(caught.value) == text
+    text = 'Samler is not in the tests::data thing registry'
+    assert unknown_type(caught.value) == ('Samler', text)
+
+
+def loader(**cfg):
+    Runner.build_dataloader(
+        dict(dict(batch_size=1, dataset=[1], sampler=None), **cfg)
+    )
+
+
+def wrapped(cfg):
+    runner = SimpleNamespace(
+        distributed=True,
+        cfg=dict(model_wrapper_cfg=cfg),
+    )
+    Runner.wrap_model(runner, cfg, nn.Linear(1, 1))
+
+
+def optimizer(name):
+    cfg = dict(optimizer=dict(type=name, lr=0.1))
+    build_optim_wrapper(nn.Linear(1, 1), cfg)
+
+
+@pytest.mark.parametrize(
+    ('build', 'given', 'near', 'registry'),
+    [
+        (lambda: optimizer('Adamm'), 'Adamm', 'Adam', 'optimizer'),
+        (
+            lambda: loader(collate_fn=dict(type='default_colate')),
+            'default_colate',
+            'default_collate',
+            'function',
+        ),
+        (
+            lambda: loader(worker_init_fn=dict(type='default_colate')),
+            'default_colate',
+            'default_collate',
+            'function',
+        ),
+        (
+            lambda: wrapped(dict(type='MMDistributedDataParalel')),
+            'MMDistributedDataParalel',
+            'MMDistributedDataParallel',
+            'model_wrapper',
+        ),
+    ],
+)
+def test_types_that_mmengine_looks_up_by_itself(build, given, near, registry):
+    with pytest.raises((TypeError, AssertionError)) as caught:
+        build()
+    text = f'{given} is not in the mmengine::{registry} registry'
+    assert unknown_type(caught.value) == (given, text)
+    assert f"Did you mean '{near}'" in valid_names(caught.value)
+
+
 def test_of_others_nothing_is_said():
     assert what_is_valid(THINGS.build, dict(type='Base')) == ''
     assert valid_names(KeyError('x')) == ''
@@ -111,3 +184,8 @@ def test_of_others_nothing_is_said():
     text = "Gone.__init__() got an unexpected keyword argument 'x'"
     assert valid_names(TypeError(text)) == ''
     assert what_is_valid(THINGS.build, dict(type='Clumsy')) == ''
+    assert unknown_type(TypeError(text)) is None
+    # Which has variables of the same names.
+    with pytest.raises(ValueError, match='batch_size') as caught:
+        loader(batch_size=-1)
+    assert unknown_type(caught.value) is None

@@ -2,11 +2,14 @@ import io
 import pickle
 from collections import OrderedDict, UserDict, defaultdict, namedtuple
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
+from torch import nn
 
 from mmamp.precision.predictions import in_float32
 
@@ -19,6 +22,43 @@ class Output:
     scores: torch.Tensor
     label: int = 3
     length: int = field(init=False, default=1)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    scores: torch.Tensor
+    total: torch.Tensor = field(init=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, 'total', self.scores[:1])
+
+
+class Plain:
+    def __init__(self, scores, **more):
+        self.__scores = scores
+        self.dtype = scores.dtype
+        vars(self).update(more)
+
+    @property
+    def scores(self):
+        raise AssertionError('a property is asked')
+
+
+class Slots:
+    __slots__ = ('__scores', 'unset')
+
+    def __init__(self, scores):
+        self.__scores = scores
+
+    def __setattr__(self, name, value):
+        assert not hasattr(self, name)
+        super().__setattr__(name, value)
+
+
+class Both(Slots):
+    def __init__(self, scores):
+        super().__init__(scores)
+        self.parts = [scores]
 
 
 class Boxes:
@@ -65,6 +105,12 @@ NESTS = {
     'default': lambda low: defaultdict(list, pred=[low]),
     'user dict': lambda low: UserDict(pred=low),
     'dataclass': lambda low: Output(low),
+    'frozen': lambda low: Frozen(low),
+    'plain': lambda low: [Plain(low)],
+    'slots': lambda low: Slots(low),
+    'slots and attributes': lambda low: Both(low),
+    'namespace': lambda low: SimpleNamespace(parts=[Plain(low)]),
+    'distribution': lambda low: torch.distributions.Normal(low, low),
     'boxes': lambda low: [Boxes(low)],
     'element': instances,
     'elements': lambda low: [instances(low), instances(low)],
@@ -113,6 +159,65 @@ def test_a_models_own_containers_are_left_as_they_are():
     assert kept['features'][0].dtype is torch.bfloat16
 
 
+def test_a_models_own_objects_are_left_as_they_are():
+    low = torch.ones(1, dtype=torch.bfloat16)
+    net = nn.Linear(1, 1, dtype=torch.bfloat16)
+    net.dtype = torch.bfloat16
+    kept = Plain(low, net=net)
+    given = Plain(low, kept=kept, again=kept, count=3)
+    found = in_float32(given)
+    assert found is not given
+    assert found.kept is found.again is not kept
+    assert found.kept.net is net
+    assert found.count == 3
+    assert net.weight.dtype is torch.bfloat16
+    for value in tensors(kept):
+        assert value.dtype is torch.bfloat16
+
+
+def test_objects_that_have_one_another():
+    given = Plain(torch.ones(1, dtype=torch.bfloat16))
+    given.part = Plain(torch.ones(1, dtype=torch.bfloat16), whole=given)
+    found = in_float32([given])[0]
+    assert found._Plain__scores.dtype is torch.float32
+    assert found.part._Plain__scores.dtype is torch.float32
+    same = Plain(torch.ones(1))
+    same.same = same
+    assert in_float32(same) is same
+    for _ in range(2000):
+        given = Plain(torch.ones(1), inside=given)
+    assert in_float32(given) is given
+
+
+class Single(Plain):
+    def __copy__(self):
+        return self
+
+
+class Shared(Plain):
+    def __copy__(self):
+        new = object.__new__(type(self))
+        new.__dict__ = self.__dict__
+        return new
+
+
+class Locked(Plain):
+    def __reduce_ex__(self, protocol):
+        raise TypeError('cannot pickle a lock')
+
+
+@pytest.mark.parametrize('cls', [Single, Shared, Locked])
+def test_objects_that_cannot_be_copied(cls):
+    given = cls(torch.ones(1, dtype=torch.bfloat16))
+    told = []
+    assert in_float32(given, told.append) is given
+    assert in_float32(given) is given
+    assert told == [cls]
+    assert given._Plain__scores.dtype is torch.bfloat16
+    assert in_float32(cls(torch.ones(1)), told.append)
+    assert told == [cls]
+
+
 @pytest.mark.parametrize(
     'value',
     [
@@ -123,8 +228,12 @@ def test_a_models_own_containers_are_left_as_they_are():
         None,
         torch.bfloat16,
         Output,
+        torch,
+        in_float32,
+        nn.Linear(1, 1, dtype=torch.bfloat16),
+        Config(dict(a=1)),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_other_values(value):
     assert in_float32(value) is value

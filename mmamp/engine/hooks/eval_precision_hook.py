@@ -29,7 +29,7 @@ class EvalPrecisionHook(Hook):
 
     Whatever the model computes in, what its ``val_step`` and ``test_step``
     return is in float32 when metrics and visualizers get it: tensors,
-    containers and ``BaseDataElement`` alike.
+    containers, ``BaseDataElement`` and objects of other classes alike.
 
     mmamp's launcher adds this hook where a network is trained or evaluated in
     mixed precision, as a whole or by a ``PrecisionHook``.
@@ -89,13 +89,20 @@ class EvalPrecisionHook(Hook):
         predict = getattr(model, step)
 
         def predict_in_float32(data: Any) -> Any:
-            return in_float32(predict(data))
+            return in_float32(predict(data), self._warn_of_low)
 
         setattr(model, step, predict_in_float32)
         if own is None:
             self._undo.callback(delattr, model, step)
         else:
             self._undo.callback(setattr, model, step, own)
+
+    def _warn_of_low(self, cls: type) -> None:
+        self._log_once.warn(
+            f'EvalPrecisionHook: predictions of class {cls.__qualname__} '
+            'cannot be copied, so that what they hold in a low precision '
+            'stays so: return a dict, or tensors in float32'
+        )
 
     def _cast(self, model: nn.Module, device: str, dtype: torch.dtype) -> None:
         """Run a model under autocast."""

@@ -5,7 +5,7 @@ An update, and where each line of it is made::
     with optim_context(model):             # window.py: a window opens
         loss = model(batch)                # buffer_guard.py: what it changes
     loss = scale_loss(loss)                # window.py: by the real length
-    backward(loss * window.scale)          # amp_optim_wrapper.py
+    backward(loss * window.scale)          # foreign_gradients.py: whom else
     if should_update():                    # run_length.py: the run's end, too
         unscale(gradients)                 # loss_scaler.py
         norm, finite = judge(gradients)    # gradient_step.py, gradients.py

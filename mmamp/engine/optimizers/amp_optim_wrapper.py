@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
+from mmengine.logging import MessageHub, print_log
 from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from mmamp.compat.mmengine import let_schedulers_step
 from mmamp.compat.torch import as_it_is, skips_by_itself, tree_map
 from mmamp.distributed.no_sync import no_sync
 from mmamp.distributed.sharding import is_sharded, total_norm
+from mmamp.errors import UsageError
 from mmamp.logging.scalar_history import add_scalar
 from mmamp.logging.scalars import GRAD_NORM, LOSS_SCALE, SKIPPED_STEPS
 from mmamp.precision.autocast import autocast, autocast_off, in_backward
@@ -40,6 +41,7 @@ from mmamp.utils.checks import check_int
 from mmamp.utils.modules import params_of
 
 from .arguments import take_positional
+from .foreign_gradients import ForeignGradients, Origin
 from .gradient_step import GradientStep
 from .gradients import (
     check_clip_grad,
@@ -166,13 +168,14 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             autocast, self._usage, self.optim_context, self._autocast
         )
         self._window = Window(accumulative_counts)
-        self._run = RunLength(self.message_hub)
+        self._run = RunLength()
         self._pending: dict[str, Any] | None = None
         self._penalty_scalers = PenaltyScalers()
         self._inside: list[nn.Module] = []
         self._held = ExitStack()
         self._norm: Tensor | None = None
         self._sharing: list[AmpOptimWrapper] = [self]
+        self._foreign = ForeignGradients(self._params, self._has_scale)
         self._dtype, self._loss_scale = given['dtype'], given['loss_scale']
         self._use_fsdp = bool(given['use_fsdp'])
         self.is_sharded = any(is_sharded(p) for p in self._params())
@@ -273,6 +276,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         Args:
             model (nn.Module): The whole model.
         """
+        # The wrapper may have been built before the Runner.
+        self.message_hub = MessageHub.get_current_instance()
         if casts(self.cast_dtype):
             self._own_autocast.begin(model, self._params())
 
@@ -294,13 +299,15 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         """
         check_model(model, self._accumulative_counts)
         self._begin_anew()
-        self._inner_count = self._run.begin(init_counts, max_counts)
+        self.meet(model)
+        self._inner_count = self._run.begin(
+            init_counts, max_counts, self.message_hub
+        )
         self._max_counts = max_counts
         # Nothing of ours; subclasses of MMEngine's wrapper may ask for it.
         self._remainder_counts = max_counts % self._accumulative_counts
         self._window.move_to(self._inner_count, max_counts)
         self._watch(model)
-        self.meet(model)
         let_schedulers_step(self)
         if self._resumes_window():
             return
@@ -458,12 +465,16 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         )
         self._enter_window()
         window = self._window
-        if window.scale is None:
-            window.scale = self.loss_scaler.begin_window(
-                self.optimizer, loss.device
+        if not window.micro_batches:
+            window.scale = self._begin_scale(
+                loss.device, self._origins_in_group()
             )
         self._usage.has_own_gradients = True
-        with in_backward(self.device_type, self.cast_dtype):
+        origin = Origin(self._usage.who, self.loss_scaler, window.scale)
+        with (
+            in_backward(self.device_type, self.cast_dtype),
+            self._foreign.backward(origin),
+        ):
             scaled = at_least_float32(loss)
             if window.scale is not None:
                 scaled = scaled * window.scale
@@ -474,6 +485,31 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self._run.add_micro_batch()
         self._penalty_scalers.end_micro_batch()
         self._hold_gradients()
+
+    def _origins_in_group(self) -> list[Origin]:
+        """Return what has made gradients that are there before a window."""
+        return [
+            origin
+            for wrapper in self._sharing
+            for origin in wrapper._foreign.origins(as_made=wrapper is self)
+            if origin.scaler is self.loss_scaler
+        ]
+
+    def _begin_scale(
+        self, device: torch.device, origins: list[Origin]
+    ) -> Tensor | None:
+        """Return the loss scale for a window; None where there is none.
+
+        Args:
+            device (torch.device): Of the loss.
+            origins (list[Origin]): Of gradients of its group that keep the
+                scale that they have, and that this window has too.
+        """
+        scale = self.loss_scaler.begin_window(self.optimizer, device)
+        for origin in origins:
+            if scale is not None and origin.scale is not None:
+                scale.copy_(origin.scale)
+        return scale
 
     def should_update(self) -> bool:
         """Tell whether the last backward pass completed a window."""
@@ -504,7 +540,10 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             scaler.end_window(self.optimizer)
             self._window.drop()
             return
-        is_scaled = bool(self._window.micro_batches) or scaler.was_asked
+        self._take_over(params[0].device)
+        is_scaled = self._window.scale is not None or scaler.cycle.is_by_hand(
+            self.optimizer
+        )
         if not is_scaled and scaler.is_enabled():
             self._usage.say_once(
                 'step() was called on gradients that it did not make: they '
@@ -534,11 +573,35 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             self.record.add(norm, finite, at_minimum)
             scaler.end_window(self.optimizer)
             self._window.close()
+            self._foreign.forget()
         self._log_norm()
         self._hold_gradients()
         # A second forward pass in the same context shall not meet the
         # weights from before the step.
         torch.clear_autocast_cache()
+
+    def _take_over(self, device: torch.device) -> None:
+        """Take over gradients that others' backward passes have made.
+
+        Raises:
+            UsageError: If they are at a loss scale that is not this one's.
+        """
+        window = self._window
+        for origin in self._foreign.origins():
+            if origin.scaler is self.loss_scaler:
+                if window.scale is None:
+                    window.scale = self._begin_scale(device, [origin])
+            elif window.micro_batches or not origin.scaler.is_unscaled(
+                self.optimizer
+            ):
+                raise UsageError(
+                    f'{self._usage.who}: step() was called on gradients that '
+                    f'the backward pass of another ({origin.who}) has made, '
+                    'at its loss scale. If one loss trains both, have them '
+                    "share a scaler (loss_scaler='shared'; by hand: "
+                    'share_scaler); if not, freeze this network meanwhile, '
+                    'or call zero_grad() here and then backward(loss)'
+                )
 
     def _log_norm(self) -> None:
         """Log what is clipped, as MMEngine's wrapper does."""
@@ -601,6 +664,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         if self._window.micro_batches:
             self._drop_window()
         self._pending = None  # its gradients are not wanted either
+        self._foreign.forget()
         # Zeros that are kept are nobody else's gradients.
         self._usage.has_own_gradients = not kwargs.get('set_to_none', True)
         super().zero_grad(**kwargs)
@@ -733,6 +797,9 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             kind = 'dynamic' if scaler.dynamic else 'static'
             scale = f'loss scale {scaler.get_scale():g} ({kind})'
         return f'{self._dtype_name()} on {self.device_type}, {scale}'
+
+    def _has_scale(self) -> bool:
+        return self.loss_scaler.is_enabled()
 
     def _dtype_name(self) -> str:
         return name_of(self.cast_dtype)

@@ -76,8 +76,6 @@ class LossScaler(GradScaler):
         self._init_hysteresis_left = hysteresis
         self._hysteresis_left: torch.Tensor | None = None
         self._scales: dict[int, torch.Tensor] = {}
-        # Whether somebody scales by hand, without a window.
-        self.was_asked = False
         self.cycle = ScalerCycle()
 
     def _lazy_init_scale_growth_tracker(self, dev: torch.device) -> None:
@@ -140,8 +138,12 @@ class LossScaler(GradScaler):
         Returns:
             Tensor or Iterable[Tensor]: Of the same shapes.
         """
-        self.was_asked = True
-        return super().scale(outputs)
+        self.cycle.begin_by_hand()
+        scaled = super().scale(outputs)
+        if self._scale is not None:
+            for member in self.cycle.members:
+                self._scales[id(member)] = self._scale.clone()
+        return scaled
 
     def begin_window(
         self, optimizer: torch.optim.Optimizer, device: torch.device
@@ -203,7 +205,7 @@ class LossScaler(GradScaler):
         """
         if not self._enabled:
             return
-        self.was_asked = False
+        self.cycle.end_by_hand(optimizer)
         self._scales.pop(id(optimizer), None)
         self._per_optimizer_states.pop(id(optimizer), None)
 

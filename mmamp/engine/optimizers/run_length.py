@@ -11,30 +11,28 @@ class RunLength:
     MMEngine's Runner counts iterations. Where a ``train_step`` makes several
     updates of one optimizer, and equally many in each iteration so far, an
     iteration has that many micro-batches.
-
-    Args:
-        hub (MessageHub): Of the run that the wrapper was built in. Its
-            ``iter`` and ``max_iters`` are asked once somebody has told where
-            the run begins, and ends there.
     """
 
-    def __init__(self, hub: MessageHub) -> None:
-        self._hub = hub
+    def __init__(self) -> None:
+        self._hub: MessageHub | None = None
         self._init_counts, self._max_counts = 0, -1
         self._iteration: int | None = None
         self._in_this = self._before_this = 0
         self._saved = 0
 
-    def begin(self, init_counts: int, max_counts: int) -> int:
+    def begin(self, init_counts: int, max_counts: int, hub: MessageHub) -> int:
         """Take over where the run begins and ends.
 
         Args:
             init_counts (int): What was done before.
             max_counts (int): What the whole run has; -1 if unknown.
+            hub (MessageHub): Of the run. Its ``iter`` and ``max_iters`` are
+                asked where the latter is ``max_counts``.
 
         Returns:
             int: Micro-batches so far.
         """
+        self._hub = hub
         self._init_counts, self._max_counts = init_counts, max_counts
         self._iteration = None
         self._in_this = self._before_this = 0
@@ -77,7 +75,7 @@ class RunLength:
 
     def _now(self) -> int | None:
         """Return the iteration, if that is what the run is counted in."""
-        if self._max_counts < 0:
+        if self._max_counts < 0 or self._hub is None:
             return None
         if self._hub.get_info('max_iters') != self._max_counts:
             return None

@@ -23,6 +23,8 @@ class ScalerCycle:
         self.members: list[Optimizer] = []
         self._ended: dict[int, int] = {}  # windows, by the member's place
         self._found: Tensor | None = None
+        # Since somebody scaled by hand; None if nobody did.
+        self._stepped: list[Optimizer] | None = None
 
     @property
     def is_shared(self) -> bool:
@@ -51,6 +53,21 @@ class ScalerCycle:
         if is_over:
             self._ended, self._found = {}, None
         return is_over, found
+
+    def begin_by_hand(self) -> None:
+        """Note that somebody scales a loss by hand, without a window."""
+        self._stepped = []
+
+    def end_by_hand(self, optimizer: Optimizer) -> None:
+        """Note that the gradients of such a loss are used, or dropped."""
+        if self._stepped is not None and self.is_by_hand(optimizer):
+            self._stepped.append(optimizer)
+
+    def is_by_hand(self, optimizer: Optimizer) -> bool:
+        """Tell whether an optimizer has not used such a loss yet."""
+        return self._stepped is not None and not any(
+            optimizer is stepped for stepped in self._stepped
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the rest of the cycle needs, as plain numbers."""

@@ -193,6 +193,33 @@ def test_predictions_are_in_float32(build_runner, dtype, mode):
     assert not {'val_step', 'test_step'} & set(vars(runner.model))
 
 
+class Scores:
+    """Whose copies are itself."""
+
+    def __init__(self, scores):
+        self.scores = scores
+
+    def __copy__(self):
+        return self
+
+    def __getitem__(self, name):
+        return self.scores.float()
+
+
+def test_objects_that_stay_low_are_warned_about(
+    build_runner, capsys, monkeypatch
+):
+    runner = predicts(build_runner, log_level='WARNING')
+    step = runner.model.val_step
+    monkeypatch.setattr(
+        type(runner.model),
+        'val_step',
+        lambda self, data: [Scores(x['scores']) for x in step(data)],
+    )
+    runner.train()
+    assert capsys.readouterr().out.count('of class Scores cannot be') == 1
+
+
 @pytest.mark.parametrize(
     'options',
     [

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmengine.logging import MessageHub
 from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
 from mmengine.optim import OptimWrapper
 from torch import nn
@@ -1069,6 +1070,27 @@ class TestWindowsOfAnyLoop:
             for n in range(1, 9 * updates + 1)
         ]
         assert wrapper.window_state() is None
+
+    def test_built_before_its_run(self):
+        """What says where the run is came after the wrapper."""
+        net = make_net()
+        wrapper = AmpOptimWrapper(
+            adam(net), accumulative_counts=4, clip_grad=dict(max_norm=1.0)
+        )
+        before = wrapper.message_hub
+        before.update_info('max_iters', 9)
+        before.update_info('iter', 3)
+        hub = MessageHub.get_instance('a run')
+        hub.update_info('max_iters', 9)
+        wrapper.initialize_count_status(net, 0, 9)
+        for i in range(9):
+            hub.update_info('iter', i)
+            for _ in range(2):
+                train(net, wrapper, batches(1))
+        assert wrapper.record.windows == 5
+        assert wrapper.message_hub is hub
+        assert 'train/grad_norm' in hub.log_scalars
+        assert 'train/grad_norm' not in before.log_scalars
 
     @pytest.mark.parametrize('stop', range(1, 9))
     @pytest.mark.parametrize('counted', ['iterations', 'micro-batches'])

@@ -149,6 +149,30 @@ class TestCycle:
         assert scale(wrappers) == 64
 
 
+def test_scaled_by_hand():
+    """Each optimizer's gradients, at the scale that one loss had."""
+    model, expected = Model(), Model()
+    wrappers = build(model)
+    x = torch.ones(1, 2)
+    model.a(x).sum().backward()
+    for name, factor in (('a', float('inf')), ('b', 1)):
+        loss = model.a(x).sum() * factor + model.b(x).sum()
+        wrappers['a'].zero_grad()
+        wrappers['b'].zero_grad()
+        wrappers['a'].loss_scaler.scale(loss).backward()
+        wrappers['a'].step()
+        wrappers['b'].step()
+        assert wrappers['a'].step_was_skipped == (name == 'a')
+        expected.zero_grad()
+        (expected.a(x) + expected.b(x)).sum().backward()
+        for name_of in 'ab'[name == 'a' :]:
+            for param in expected.get_submodule(name_of).parameters():
+                param.data -= 0.1 * param.grad
+    for p, q in zip(model.parameters(), expected.parameters(), strict=True):
+        assert torch.equal(p, q)
+    assert scale(wrappers) == 32
+
+
 def test_goes_on_inside_of_a_cycle():
     """A cycle of an overflow, of which `b` has not ended its part."""
     model = Model()

@@ -199,6 +199,28 @@ def mixed_optimizers(cfg: Config) -> list[str]:
     ]
 
 
+def stock_optimizers(cfg: Config) -> dict[str, str]:
+    """Return the optimizers in MMEngine's own AMP wrapper.
+
+    Args:
+        cfg (Config): The config; one that :func:`enable_amp` refuses has none.
+
+    Returns:
+        dict[str, str]: The wrapper's name, by the key of the config.
+    """
+    try:
+        found = _read_all(cfg)
+    except ValueError:
+        return {}
+    return {
+        'optim_wrapper' if name is None else f'optim_wrapper.{name}': (
+            precision.type_name
+        )
+        for name, precision in found.items()
+        if precision.kind == 'stock'
+    }
+
+
 def evaluation_precision(cfg: Config) -> Precision | None:
     """Return the precision that a trained model is evaluated in.
 

@@ -26,6 +26,7 @@ from mmamp.errors import UsageError
 from .model_wrapper import set_model_wrapper
 from .resume import set_resume
 from .run import check_amp_options, set_launcher, set_work_dir
+from .stock_amp import check_stock_wrappers
 from .storage import load_from_storage
 from .strategy import leave_strategy, set_strategy
 from .testing import complete_test, seed_as_trained, set_weights
@@ -98,6 +99,7 @@ COMMON: tuple[Edit, ...] = (
 """Of training and testing, first."""
 TRAIN: tuple[Edit, ...] = (
     *COMMON,
+    _always(check_stock_wrappers),
     _always(check_length),
     _always(check_schedulers),
     _scale_lr,

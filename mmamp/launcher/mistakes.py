@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from traceback import format_exception
+from traceback import extract_tb, format_exception
 from typing import Any
 
 from mmengine.config import Config
@@ -99,6 +99,8 @@ def complain(
     if unknown := unknown_type(error):
         text = unknown[1]
     text = ' '.join(f'{text}{valid_names(error)}'.split())
+    if not text:
+        text = _where(error)
     if unknown and (keys := keys_of_type(cfg, unknown[0])):
         text += f'; the config names it in {", ".join(keys)}'
     if isinstance(error, OSError) and (keys := keys_of_paths(cfg, text)):
@@ -116,6 +118,14 @@ def complain(
         f'{command}: error: {rank}{type(error).__name__}: {text}{where}',
         file=sys.stderr,
     )
+
+
+def _where(error: BaseException) -> str:
+    """Return the line that raised an error which says nothing itself."""
+    (*_, last) = [None, *extract_tb(error.__traceback__)]
+    if last is None:
+        return 'no more is known'
+    return f'{last.filename}:{last.lineno}: {last.line}'
 
 
 def _write(error: BaseException, log: str) -> str:

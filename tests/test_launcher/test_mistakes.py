@@ -6,10 +6,6 @@ from mmengine.logging import MMLogger
 
 from mmamp.launcher.mistakes import complain
 
-pytestmark = pytest.mark.skipif(
-    not Path('/dev/full').exists(), reason='a device of Linux'
-)
-
 
 @pytest.fixture
 def log():
@@ -20,9 +16,22 @@ def log():
     logger.removeHandler(handler)
 
 
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='a device of Linux')
 @pytest.mark.usefixtures('log')
 def test_a_log_that_cannot_be_written(capsys):
     complain(ValueError('a mistake'), 'command')
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith('command: error: ValueError: a mistake (and /dev/')
     assert 'No space left on device' in line
+
+
+def test_an_error_that_says_nothing_shows_its_line(capsys):
+    """As an assert of a toolbox."""
+    try:
+        assert len('ab') == 3
+    except AssertionError as error:
+        error.args = ()  # which pytest writes for its own
+        complain(error, 'command')
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f'command: error: AssertionError: {__file__}:')
+    assert "assert len('ab') == 3" in line

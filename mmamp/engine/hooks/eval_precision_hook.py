@@ -11,6 +11,7 @@ from mmamp.config.amp import evaluation_precision
 from mmamp.logging.once import LogOnce
 from mmamp.precision.autocast import autocast
 from mmamp.precision.dtypes import casts, resolve_dtype
+from mmamp.precision.mismatch import explain_mismatch
 from mmamp.precision.names import FULL, name_of
 from mmamp.precision.predictions import in_float32
 from mmamp.registry import HOOKS
@@ -51,6 +52,8 @@ class EvalPrecisionHook(Hook):
         self.dtype = dtype
         self._undo = ExitStack()
         self._open: list[Any] = []
+        # What is cast to in the evaluation that is going on.
+        self._dtype: torch.dtype | None = None
         self._log_once = LogOnce()
 
     def before_val(self, runner: Any) -> None:
@@ -71,6 +74,7 @@ class EvalPrecisionHook(Hook):
 
     def _begin(self, runner: Any, mode: str) -> None:
         self._undo.close()  # an evaluation that was broken off
+        self._dtype = None
         self._convert(runner.model, f'{mode}_step')
         key = _LOOPS[mode]
         if 'fp16' in (runner.cfg.get(key) or {}):
@@ -81,6 +85,7 @@ class EvalPrecisionHook(Hook):
         dtype = resolve_dtype(self._wanted(runner.cfg), device)
         self._say(mode, f'{name_of(dtype)} on {device}')
         if casts(dtype):
+            self._dtype = dtype
             self._cast(model, device, dtype)
 
     def _convert(self, model: nn.Module, step: str) -> None:
@@ -89,7 +94,12 @@ class EvalPrecisionHook(Hook):
         predict = getattr(model, step)
 
         def predict_in_float32(data: Any) -> Any:
-            return in_float32(predict(data), self._warn_of_low)
+            try:
+                return in_float32(predict(data), self._warn_of_low)
+            except Exception as error:
+                if self._dtype is not None:
+                    explain_mismatch(error, model, self._dtype)
+                raise
 
         setattr(model, step, predict_in_float32)
         if own is None:

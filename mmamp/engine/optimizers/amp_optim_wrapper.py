@@ -32,6 +32,7 @@ from mmamp.precision.dtypes import (
     is_narrow,
     resolve_dtype,
 )
+from mmamp.precision.mismatch import explain_mismatch
 from mmamp.precision.names import name_of
 from mmamp.precision.penalised_norms import watch_penalties
 from mmamp.precision.rounded_operands import needs_rounding, warn_slow_cpu
@@ -377,6 +378,10 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         Args:
             model (nn.Module): The network that is trained. Under DDP its
                 gradients are synchronised once a window.
+
+        Raises:
+            Exception: What the pass raises. If it is about dtypes, the log
+                says which module it comes from, and what mends it.
         """
         self._follow_device()
         self._own_autocast.was_reached = True
@@ -390,6 +395,12 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 self._autocast(),
             ):
                 yield
+        except Exception as error:
+            if casts(self.cast_dtype):
+                explain_mismatch(
+                    error, self._own_autocast.model or model, self.cast_dtype
+                )
+            raise
         finally:
             self._inside.remove(model)
             self._hold_gradients()

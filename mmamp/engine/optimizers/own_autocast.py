@@ -96,10 +96,14 @@ class OwnAutocast:
             self._usage.say_once(self._described(), 'own autocast')
 
     @property
+    def model(self) -> nn.Module | None:
+        """nn.Module or None: The whole model, if it is known."""
+        return self._model()
+
+    @property
     def is_training(self) -> bool:
         """bool: Whether the model is."""
-        model = self._model()
-        return model is not None and model.training
+        return self.model is not None and self.model.training
 
     def missed(self, is_step: bool) -> bool:
         """Tell of a backward pass, or step, whose forward pass nobody saw.

@@ -1,0 +1,81 @@
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from mmamp import AmpOptimWrapper
+from mmamp.precision.mismatch import explain_mismatch
+
+
+class Head(nn.Module):
+    """With code outside of modules, as heads of toolboxes have it."""
+
+    def __init__(self, fails):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+        self.fails = fails
+
+    def loss(self, x):
+        return getattr(self, self.fails)(self.fc(x))
+
+    def matrices(self, x):
+        return x.mm(torch.ones(4, 4)) + torch.ones(4, 4).to(x.dtype).t().mv(
+            torch.ones(4)
+        )
+
+    def as_numpy(self, x):
+        return x.detach().numpy()
+
+    def scatters(self, x):
+        found = torch.zeros(4, 4)
+        found[torch.tensor([0])] = x[:1]
+        return found
+
+    def other(self, x):
+        raise RuntimeError('out of memory')
+
+
+class Model(nn.Module):
+    def __init__(self, fails):
+        super().__init__()
+        self.backbone, self.bbox_head = nn.Linear(4, 4), Head(fails)
+
+    def forward(self, x):
+        return self.bbox_head.loss(self.backbone(x))
+
+
+def failing(fails, dtype='bfloat16'):
+    model = Model(fails)
+    wrapper = AmpOptimWrapper(
+        torch.optim.SGD(model.parameters(), lr=0.1), dtype=dtype
+    )
+    with pytest.raises(Exception) as error, wrapper.optim_context(model):
+        model(torch.ones(1, 4))
+    return error.value
+
+
+@pytest.mark.parametrize('fails', ['matrices', 'as_numpy', 'scatters'])
+def test_the_module_and_its_rule_are_named(fails, mm_log):
+    error = failing(fails)
+    log = mm_log()
+    line = "Head 'bbox_head' cannot compute in bfloat16"
+    assert line in log
+    assert "rules=[dict(pattern='bbox_head')])]" in log
+    assert ('--amp-dtype float16' in log) == (fails == 'as_numpy')
+    if sys.version_info >= (3, 11):
+        (note,) = error.__notes__
+        assert line in note
+
+
+def test_errors_of_other_kinds_are_left_alone(mm_log):
+    failing('other')
+    assert 'cannot compute' not in mm_log()
+
+
+def test_an_error_of_no_module_is_left_alone(mm_log):
+    try:
+        torch.ones(1, 1).mm(torch.ones(1, 1, dtype=torch.float64))
+    except RuntimeError as error:
+        explain_mismatch(error, Model('other'), torch.bfloat16)
+    assert 'cannot compute' not in mm_log()

@@ -1,5 +1,6 @@
 """Code that cannot do with a low precision, and the rule that mends it."""
 
+import logging
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -19,37 +20,61 @@ _OF_DTYPES = re.compile(
 _NUMPY = re.compile(r'unsupported ScalarType BFloat16', re.IGNORECASE)
 
 
+def mismatch(
+    error: Exception, model: nn.Module, dtype: torch.dtype
+) -> str | None:
+    """Say which module an error about dtypes comes from, and what mends it.
+
+    Args:
+        error (Exception): What a forward pass has raised.
+        model (nn.Module): Whose pass it was.
+        dtype (torch.dtype): What autocast was to compute in.
+
+    Returns:
+        str or None: The text; None of an error of another kind.
+    """
+    if not _OF_DTYPES.search(str(error)):
+        return None
+    found = _innermost(error, model)
+    if found is None:
+        return None
+    name, module = found
+    text = (
+        f'{type(module).__name__} {name or "(the model)"!r} cannot compute in '
+        f'{name_of(dtype)}: {" ".join(str(error).split())}. '
+    )
+    if name:
+        text += (
+            'Let it run in float32: '
+            "custom_hooks=[dict(type='mmamp.PrecisionHook', "
+            f'rules=[dict(pattern={re.escape(name)!r})])]'
+        )
+    else:
+        text += 'Let its own code cast with .float()'
+    if _NUMPY.search(str(error)):
+        text += (
+            '; or train in float16 (--amp-dtype float16), which numpy has, '
+            'other than bfloat16'
+        )
+    return text
+
+
 def explain_mismatch(
     error: Exception, model: nn.Module, dtype: torch.dtype
 ) -> None:
-    """Say which module an error about dtypes comes from, and what mends it.
+    """Tell of a mismatch in the log, and at the end of the traceback.
 
-    It is said in the log, and where Python can do so (from 3.11 on) at the end
-    of the traceback too. Of an error of another kind nothing is said.
+    The latter where Python can do so, from 3.11 on.
 
     Args:
         error (Exception): What a forward pass has raised.
         model (nn.Module): Whose pass it was.
         dtype (torch.dtype): What autocast was to compute in.
     """
-    if getattr(error, '__notes__', None) or not _OF_DTYPES.search(str(error)):
+    text = mismatch(error, model, dtype)
+    if text is None or getattr(error, '__notes__', None):
         return
-    found = _innermost(error, model)
-    if found is None:
-        return
-    name, module = found
-    text = (
-        f'{type(module).__name__} {name!r} cannot compute in {name_of(dtype)}:'
-        f' {" ".join(str(error).split())}. Let it run in float32: '
-        "custom_hooks=[dict(type='mmamp.PrecisionHook', "
-        f'rules=[dict(pattern={re.escape(name)!r})])]'
-    )
-    if _NUMPY.search(str(error)):
-        text += (
-            '; or train in float16 (--amp-dtype float16), which numpy has, '
-            'other than bfloat16'
-        )
-    print_log(text, logger='current', level=40)
+    print_log(text, logger='current', level=logging.ERROR)
     if hasattr(error, 'add_note'):
         error.add_note(text)
 
@@ -61,7 +86,7 @@ def _innermost(
     names = {id(m): all_names[0] for all_names, m in named_modules(model)}
     found = None
     for owner in _owners(error):
-        if isinstance(owner, nn.Module) and names.get(id(owner)):
+        if isinstance(owner, nn.Module) and id(owner) in names:
             found = names[id(owner)], owner
     return found
 

@@ -11,7 +11,7 @@ from mmamp.config.amp import evaluation_precision
 from mmamp.logging.once import LogOnce
 from mmamp.precision.autocast import autocast
 from mmamp.precision.dtypes import casts, resolve_dtype
-from mmamp.precision.mismatch import explain_mismatch
+from mmamp.precision.mismatch import mismatch
 from mmamp.precision.names import FULL, name_of
 from mmamp.precision.predictions import in_float32
 from mmamp.registry import HOOKS
@@ -30,7 +30,10 @@ class EvalPrecisionHook(Hook):
 
     Whatever the model computes in, what its ``val_step`` and ``test_step``
     return is in float32 when metrics and visualizers get it: tensors,
-    containers, ``BaseDataElement`` and objects of other classes alike.
+    containers, ``BaseDataElement`` and objects of other classes alike. Where
+    code of the model cannot do with the dtype, such as an operator that has
+    none for it, the batch is evaluated again in float32, and all that comes
+    after; the log says which module it was.
 
     mmamp's launcher adds this hook where a network is trained or evaluated in
     mixed precision, as a whole or by a ``PrecisionHook``.
@@ -54,6 +57,8 @@ class EvalPrecisionHook(Hook):
         self._open: list[Any] = []
         # What is cast to in the evaluation that is going on.
         self._dtype: torch.dtype | None = None
+        # Whether no code was found that cannot do with it.
+        self._is_low = True
         self._log_once = LogOnce()
 
     def before_val(self, runner: Any) -> None:
@@ -83,8 +88,9 @@ class EvalPrecisionHook(Hook):
         model = unwrap(runner.model)
         device = next(model.parameters()).device.type
         dtype = resolve_dtype(self._wanted(runner.cfg), device)
-        self._say(mode, f'{name_of(dtype)} on {device}')
-        if casts(dtype):
+        name = name_of(dtype) if self._is_low else FULL
+        self._say(mode, f'{name} on {device}')
+        if casts(dtype) and self._is_low:
             self._dtype = dtype
             self._cast(model, device, dtype)
 
@@ -97,15 +103,28 @@ class EvalPrecisionHook(Hook):
             try:
                 return in_float32(predict(data), self._warn_of_low)
             except Exception as error:
-                if self._dtype is not None:
-                    explain_mismatch(error, model, self._dtype)
-                raise
+                if not self._gives_up(error, model):
+                    raise
+            return in_float32(predict(data), self._warn_of_low)
 
         setattr(model, step, predict_in_float32)
         if own is None:
             self._undo.callback(delattr, model, step)
         else:
             self._undo.callback(setattr, model, step, own)
+
+    def _gives_up(self, error: Exception, model: nn.Module) -> bool:
+        """Go over to float32 if that is what an error is about."""
+        if self._dtype is None:
+            return False
+        text = mismatch(error, unwrap(model), self._dtype)
+        if text is None:
+            return False
+        self._dtype, self._is_low = None, False
+        self._log_once.warn(
+            f'{text}. Evaluation goes on in float32, as a whole'
+        )
+        return True
 
     def _warn_of_low(self, cls: type) -> None:
         self._log_once.warn(
@@ -118,6 +137,8 @@ class EvalPrecisionHook(Hook):
         """Run a model under autocast."""
 
         def enter(module: nn.Module, args: Any) -> None:
+            if self._dtype is None:
+                return  # given up
             context = autocast(device, dtype)
             context.__enter__()
             self._open.append(context)

@@ -220,6 +220,35 @@ def test_objects_that_stay_low_are_warned_about(
     assert capsys.readouterr().out.count('of class Scores cannot be') == 1
 
 
+@pytest.mark.parametrize('mode', ['train', 'test'])
+def test_a_model_that_cannot_do_with_it_is_evaluated_in_float32(
+    build_runner, capsys, monkeypatch, mode
+):
+    """As heads whose operators have no kernel for it."""
+    cls = MODELS.get('Predicts')
+    seen = []
+
+    def val_step(self, data):
+        logits = self(self.data_preprocessor(data, False)['inputs'].float())
+        seen.append(logits.dtype)
+        logits.numpy()
+        return [dict(scores=x) for x in logits]
+
+    monkeypatch.setattr(cls, 'val_step', torch.no_grad()(val_step))
+    monkeypatch.setattr(cls, 'test_step', cls.val_step)
+    runner = predicts(
+        build_runner,
+        log_level='WARNING',
+        **{'optim_wrapper.dtype': 'bfloat16'},
+    )
+    getattr(runner, mode)()
+    batches = 4 if mode == 'train' else 2
+    assert seen == [torch.bfloat16, *[torch.float32] * batches]
+    said = capsys.readouterr().out
+    assert said.count('Evaluation goes on in float32, as a whole') == 1
+    assert "Predicts '(the model)' cannot compute in bfloat16" in said
+
+
 @pytest.mark.parametrize(
     'options',
     [

@@ -345,9 +345,16 @@ class BufferGuard:
             for copy, before, after in zip(now, befores, afters, strict=True):
                 device = copy.values.device
                 after = after.to(device)
-                copy.write(after, copy.tensors)
+                copy.write(after, copy.tensors, copy.slots)
                 self._change.dense.append(
-                    Changed(copy.slots, copy.tensors, before.to(device), after)
+                    Changed(
+                        copy.slots,
+                        copy.tensors,
+                        before.to(device),
+                        copy.versions,
+                        after,
+                        set(copy.slots),
+                    )
                 )
         self._last_event = next(_events)
 

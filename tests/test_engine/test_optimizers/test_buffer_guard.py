@@ -215,6 +215,66 @@ class TestInterleaved:
             assert value.isfinite().all()
 
 
+class Scaled(nn.Module):
+    """Its graph holds a buffer that each forward pass changes before."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer('factor', torch.ones(3))
+
+    def forward(self, x):
+        self.factor.mul_(1.5)
+        return x * self.factor
+
+
+class TestGraphs:
+    """That are held over a window, as a generator's over the other step."""
+
+    @pytest.mark.parametrize('runs_it', [False, True])
+    @pytest.mark.parametrize(
+        'end',
+        [
+            BufferGuard.accept,
+            BufferGuard.restore,
+            lambda guard: guard.restore(torch.tensor(True)),
+            lambda guard: guard.restore(torch.tensor(False)),
+            BufferGuard.drop,
+        ],
+    )
+    def test_are_whole_where_it_changed_nothing_that_counts(
+        self, end, runs_it
+    ):
+        nets = [make_net() for _ in range(2)]
+        heads = [Scaled() for _ in range(2)]
+        guards = [guard_of(*nets, *heads) for _ in range(2)]
+        for _ in range(2):
+            with guards[0].forward():
+                held = heads[0](nets[0](torch.randn(4, 3))).square().sum()
+            expected = state_of(heads[0])
+            with guards[1].forward():
+                if runs_it:
+                    with torch.no_grad():
+                        nets[0](torch.randn(4, 3))
+                loss = heads[1](nets[1](torch.randn(4, 3))).sum()
+            guards[1].backward(loss)
+            loss.backward()
+            end(guards[1])
+            guards[0].backward(held)
+            held.backward()
+            assert_same(heads[0], expected)
+            guards[0].accept()
+
+    @pytest.mark.parametrize('skipped', [None, True])
+    def test_are_spent_where_it_is_undone(self, skipped):
+        net = Scaled()
+        guard = guard_of(net)
+        loss = run(guard, net, torch.randn(4, 3, requires_grad=True))
+        guard.restore(None if skipped is None else torch.tensor(skipped))
+        assert net.factor.tolist() == [1, 1, 1]
+        with pytest.raises(RuntimeError, match='inplace operation'):
+            loss.backward()
+
+
 class TestKindsOfBuffers:
     def check(self, make, spoil, skipped=None):
         """A window that spoils a buffer is as if it had never been."""

@@ -1,5 +1,6 @@
 """Noise, and maybe a label, to an image."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -121,9 +122,9 @@ class ImageGAN(BaseGAN):
             loss_disc_fake=self.gan_loss(pred_fake, False, is_disc=True),
             loss_disc_real=self.gan_loss(pred_real, True, is_disc=True),
         )
-        for regularizer in _due(self.disc_regularizers, position):
+        for name, regularizer in _due(self.disc_regularizers, position):
             with eager(self.discriminator):
-                losses[_name(regularizer)] = regularizer(
+                losses[name] = regularizer(
                     self.discriminator,
                     _arguments(inputs, real_labels),
                     _arguments(fake, fake_labels),
@@ -146,14 +147,14 @@ class ImageGAN(BaseGAN):
         losses = dict(
             loss_gen=self.gan_loss(self._discriminate(fake, labels), True)
         )
-        for regularizer in _due(self.gen_regularizers, position):
+        for name, regularizer in _due(self.gen_regularizers, position):
             num = max(len(inputs) // regularizer.batch_shrink, 1)
             random = self.random(num, GEN_PENALTY, position)
             # A model wrapper knows nothing of the two methods.
             generator = unwrap(self.generator)
             with regularizer.precision(inputs, generator):
                 latents = self._map(generator, random)
-            losses[_name(regularizer)] = regularizer(
+            losses[name] = regularizer(
                 self._synthesis(generator, random),
                 latents,
                 grad=_grad_of(optimizer_wrapper),
@@ -384,26 +385,31 @@ def _arguments(x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
 
 def _due(
     regularizers: nn.ModuleList, position: tuple[int, int]
-) -> Iterator[Any]:
+) -> Iterator[tuple[str, Any]]:
     """Yield the regularizers due: in a whole window, or in nothing of it.
+
+    Each with the name of its loss, which says the how many-th of its type in
+    the config it is, from the second on.
 
     The rarest last: the optimizer wrapper tells two of one type by the order
     of their calls, which is then the same whether those are due or not.
     """
     update, _ = position
-    in_order: list[Any] = sorted(regularizers, key=_interval)
-    for regularizer in in_order:
+    named: list[tuple[str, Any]] = []
+    seen: Counter[str] = Counter()
+    for regularizer in regularizers:
+        name = f'loss_{type(regularizer).__name__.lower()}'
+        seen[name] += 1
+        number = f'_{seen[name]}' if seen[name] > 1 else ''
+        named.append((f'{name}{number}', regularizer))
+    for name, regularizer in sorted(named, key=_interval):
         if regularizer.is_due(update):
-            yield regularizer
+            yield name, regularizer
 
 
-def _interval(regularizer: Any) -> int:
-    interval: int = regularizer.interval
+def _interval(named: tuple[str, Any]) -> int:
+    interval: int = named[1].interval
     return interval
-
-
-def _name(regularizer: nn.Module) -> str:
-    return f'loss_{type(regularizer).__name__.lower()}'
 
 
 def _grad_of(optimizer_wrapper: OptimWrapper) -> Any:

@@ -242,6 +242,28 @@ class TestLosses:
             expected = ['loss_dragan', 'loss_r2', 'loss_r1']
             assert found == expected[: {0: 3, 2: 2}.get(update, 1)]
 
+    def test_two_penalties_of_one_type_are_two_losses(self):
+        rare, often = dict(type='mmamp.R1', interval=2), dict(type='mmamp.R1')
+        gan = make_gan(disc_regularizers=[rare, often])
+        data = gan.data_preprocessor(batch(), True)
+        wrapper = AmpOptimWrapper(
+            torch.optim.SGD(gan.discriminator.parameters(), lr=0.1),
+            dtype='float32',
+        )
+        for update in range(2):
+            wrapper.initialize_count_status(gan, update, -1)
+            losses = gan.disc_loss(data['inputs'], {}, wrapper)
+            found = [x for x in losses if not x.startswith('loss_disc')]
+            assert (
+                found
+                == [
+                    ['loss_r1_2', 'loss_r1'],
+                    ['loss_r1_2'],
+                ][update]
+            )
+        losses['loss_r1_2'].backward()
+        assert any(p.grad is not None for p in gan.discriminator.parameters())
+
     @pytest.mark.parametrize('num_classes', [None, 3])
     def test_of_the_generator(self, num_classes):
         set_seed()

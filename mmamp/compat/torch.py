@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 import torch
@@ -274,9 +275,12 @@ def skips_by_itself(optimizer: Optimizer) -> bool:
     """Tell whether an optimizer's kernels heed ``found_inf``; all releases.
 
     Args:
-        optimizer (Optimizer): Any.
+        optimizer (Optimizer): Any. One whose ``step`` takes a ``grad_scaler``
+            asks that instead, as torch once had it.
     """
-    return bool(getattr(optimizer, '_step_supports_amp_scaling', False))
+    if not getattr(optimizer, '_step_supports_amp_scaling', False):
+        return False
+    return 'grad_scaler' not in signature(optimizer.step).parameters
 
 
 def say_it_skips(optimizer: Any) -> None:

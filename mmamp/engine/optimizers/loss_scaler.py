@@ -331,7 +331,11 @@ class LossScaler(GradScaler):
             max(state_dict['scale'], self.min_scale),
             self.max_scale or float('inf'),
         )
-        tracker = state_dict.get('_growth_tracker', 0)
+        # Torch compares for equality: what is past it would never grow.
+        tracker = min(
+            state_dict.get('_growth_tracker', 0),
+            self.get_growth_interval() - 1,
+        )
         left = min(
             state_dict.get('_hysteresis_left', self.hysteresis),
             self.hysteresis,

@@ -83,6 +83,10 @@ class StepRecord:
         """
         return math.ceil(float(self._stuck))
 
+    def forget_stuck(self) -> None:
+        """Count stuck windows from zero."""
+        self._stuck = 0.0
+
     @property
     def norm(self) -> Tensor | None:
         """Tensor or None: The last finite norm, on its device."""

@@ -13,6 +13,7 @@ from mmamp.models.base.base_gan import BaseGAN
 from mmamp.models.base.compiled import eager
 from mmamp.models.base.in_evaluation import check_mode, in_evaluation
 from mmamp.models.losses import DiscriminatorPenalty, PathLength
+from mmamp.precision.penalty_names import named_penalty
 from mmamp.randomness.samples import SampleRandom
 from mmamp.registry import MODELS, built
 from mmamp.utils.modules import unwrap
@@ -123,7 +124,7 @@ class ImageGAN(BaseGAN):
             loss_disc_real=self.gan_loss(pred_real, True, is_disc=True),
         )
         for name, regularizer in _due(self.disc_regularizers, position):
-            with eager(self.discriminator):
+            with eager(self.discriminator), named_penalty(name):
                 losses[name] = regularizer(
                     self.discriminator,
                     _arguments(inputs, real_labels),
@@ -154,12 +155,13 @@ class ImageGAN(BaseGAN):
             generator = unwrap(self.generator)
             with regularizer.precision(inputs, generator):
                 latents = self._map(generator, random)
-            losses[name] = regularizer(
-                self._synthesis(generator, random),
-                latents,
-                grad=_grad_of(optimizer_wrapper),
-                random=random,
-            )
+            with named_penalty(name):
+                losses[name] = regularizer(
+                    self._synthesis(generator, random),
+                    latents,
+                    grad=_grad_of(optimizer_wrapper),
+                    random=random,
+                )
         return losses
 
     def _generate(self, random: SampleRandom) -> tuple[Tensor, Tensor | None]:
@@ -390,26 +392,16 @@ def _due(
 
     Each with the name of its loss, which says the how many-th of its type in
     the config it is, from the second on.
-
-    The rarest last: the optimizer wrapper tells two of one type by the order
-    of their calls, which is then the same whether those are due or not.
     """
     update, _ = position
-    named: list[tuple[str, Any]] = []
     seen: Counter[str] = Counter()
-    for regularizer in regularizers:
+    given: list[Any] = list(regularizers)
+    for regularizer in given:
         name = f'loss_{type(regularizer).__name__.lower()}'
         seen[name] += 1
         number = f'_{seen[name]}' if seen[name] > 1 else ''
-        named.append((f'{name}{number}', regularizer))
-    for name, regularizer in sorted(named, key=_interval):
         if regularizer.is_due(update):
-            yield name, regularizer
-
-
-def _interval(named: tuple[str, Any]) -> int:
-    interval: int = named[1].interval
-    return interval
+            yield f'{name}{number}', regularizer
 
 
 def _grad_of(optimizer_wrapper: OptimWrapper) -> Any:

@@ -195,6 +195,20 @@ class LossScaler(GradScaler):
         """
         return _any_found([self._per_optimizer_states[id(optimizer)]])
 
+    def add_found(
+        self, optimizer: torch.optim.Optimizer, found: torch.Tensor
+    ) -> None:
+        """Tell what ``unscale_`` has made, and not found.
+
+        Args:
+            optimizer (Optimizer): Its gradients are unscaled.
+            found (Tensor): A scalar boolean: whether a gradient is not finite
+                now.
+        """
+        state = self._per_optimizer_states[id(optimizer)]
+        for value in state['found_inf_per_device'].values():
+            value.add_(found.to(value))
+
     def drop_window(self, optimizer: torch.optim.Optimizer) -> None:
         """Tell that an optimizer's gradients were dropped.
 

@@ -324,6 +324,24 @@ class TestFinite:
             (True, False),
         ]
 
+    @pytest.mark.parametrize('fused', [False, True])
+    @pytest.mark.parametrize('dynamic', [False, True])
+    def test_what_overflows_when_a_scale_below_1_is_taken_out(
+        self, dynamic, fused
+    ):
+        param = nn.Parameter(torch.zeros(2))
+        scale = 2.0**-10
+        wrapper = AmpOptimWrapper(
+            torch.optim.SGD([param], lr=0.1, fused=fused),
+            dict(init_scale=scale, growth_interval=1) if dynamic else scale,
+            'float16',
+        )
+        for _ in range(2):
+            wrapper.update_params((param * 1e20).sum() * 1e19)
+        assert wrapper.skipped_steps == wrapper.stuck_steps == 2
+        assert param.tolist() == [0, 0]
+        assert wrapper.loss_scaler.get_scale() == scale
+
     @pytest.mark.parametrize('dtype', DTYPES)
     def test_complex_parameters(self, dtype):
         param = nn.Parameter(torch.ones(3, dtype=torch.complex64))

@@ -361,6 +361,19 @@ class TestSignature:
         with pytest.raises(RuntimeError, match='not have been used'):
             wrapper.grad(self.net(self.x).sum(), (self.x, unused))
 
+    @pytest.mark.parametrize('dtype', ['float32', 'bfloat16', 'float16'])
+    def test_nothing_is_used(self, dtype):
+        wrapper = wrap(self.net, dtype)
+        unused = torch.ones(1, requires_grad=True)
+        with wrapper.optim_context(self.net):
+            found = wrapper.grad(
+                self.net(self.x).sum(),
+                unused,
+                create_graph=True,
+                allow_unused=True,
+            )
+        assert found == (None,)
+
     def test_float64_is_left_alone(self):
         net, x = self.net.double(), self.x.detach().double().requires_grad_()
         wrapper = wrap(net, 'float16')

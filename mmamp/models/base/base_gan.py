@@ -28,7 +28,7 @@ from .alternation import Alternation, Losses, Turn, check_wrappers
 from .compiled import check_compile
 from .data_preprocessor import check_memory_format
 from .kept_batches import KeptBatches
-from .loss_sum import mean_of, sum_of
+from .loss_sum import JointLogs, sum_of
 from .sides import ROLES, Side
 
 
@@ -161,6 +161,7 @@ class BaseGAN(BaseModel):
         self._progress = Progress()
         self._alternation: Alternation | None = None
         self._log_once = LogOnce()
+        self._logs = JointLogs()
         self._kept = KeptBatches(all_of_cycle=self.generator_sees_data)
 
     # ---- what a subclass says ----------------------------------------------
@@ -380,7 +381,9 @@ class BaseGAN(BaseModel):
                 ``discriminator``.
 
         Returns:
-            dict[str, Tensor]: What to log, averaged over micro-batches.
+            dict[str, Tensor]: What to log, averaged over micro-batches; where
+            both sides have a name, each with its side's before it, such as
+            ``generator.loss_adv``.
 
         Raises:
             TypeError: If there is one optimizer for both networks.
@@ -396,11 +399,7 @@ class BaseGAN(BaseModel):
         for turn in alternation.turns(self._progress.iteration, batch):
             with turn.alone():
                 logs[turn.role] += self._train(turn)
-        return {
-            key: value
-            for role in ROLES
-            for key, value in mean_of(logs[role]).items()
-        }
+        return self._logs.joined(logs)
 
     def _train(self, turn: Turn) -> Iterator[Losses]:
         """Run one micro-batch of a side; yield what to log."""
@@ -417,12 +416,18 @@ class BaseGAN(BaseModel):
                 parsed = [self.parse_losses(each) for each in losses]
                 first, *more = (loss for loss, _ in parsed)
                 turn.wrapper.update_params(sum(more, start=first))
-                logs = [log_vars for _, log_vars in parsed]
+                logs = [
+                    # The sum is nobody's; a loss of that name is.
+                    {
+                        key: value
+                        for key, value in log_vars.items()
+                        if key != 'loss' or key in each
+                    }
+                    for each, (_, log_vars) in zip(losses, parsed, strict=True)
+                ]
             if turn.role == 'generator':
                 self._update_averages(turn.wrapper)
-            for log_vars in logs:
-                # Both sides have a sum of losses; one key cannot hold the two.
-                yield {k: v for k, v in log_vars.items() if k != 'loss'}
+            yield from logs
 
     def _update_averages(self, wrapper: OptimWrapper) -> None:
         """Advance the averages by an update, unless it was skipped."""

@@ -296,6 +296,43 @@ class TestLosses:
             make_gan().parse_losses(dict(loss_a='1'))
 
 
+class TestLogs:
+    class Linear(BaseGAN):
+        key = 'loss'
+
+        def disc_loss(self, inputs, data_samples, optimizer_wrapper):
+            loss = self.discriminator(inputs).mean() * 0
+            return {self.key: loss + 100, 'loss_disc': loss}
+
+        def gen_loss(self, inputs, data_samples, optimizer_wrapper):
+            return {self.key: self.generator(inputs).mean() * 0 + 1}
+
+    @pytest.mark.parametrize('key', ['loss', 'loss_adv'])
+    def test_of_one_name_are_told_apart(self, key):
+        model = self.Linear(
+            nn.Linear(4, 4),
+            nn.Linear(4, 1),
+            data_preprocessor=dict(type='BaseDataPreprocessor'),
+            discriminator_steps=2,
+        )
+        model.key = key
+        wrappers = make_wrappers(model, dtype='float32')
+        both = {f'discriminator.{key}', 'loss_disc', f'generator.{key}'}
+        expected = [{key, 'loss_disc'}, both, both - {f'generator.{key}'}]
+        for names in expected:
+            logs = model.train_step(dict(inputs=torch.ones(2, 4)), wrappers)
+            assert set(logs) == names
+            for name, value in logs.items():
+                if name != 'loss_disc':
+                    by_generator = name.startswith('generator')
+                    assert value == (1 if by_generator else 100)
+
+    def test_the_sum_is_not_logged(self):
+        model = make_gan()
+        (logs,) = run(model, make_wrappers(model), 1)
+        assert set(logs) == {'loss_disc_fake', 'loss_disc_real', 'loss_gen'}
+
+
 class TestNonFinite:
     @pytest.mark.parametrize('dtype', ['float32', 'bfloat16', 'float16'])
     @pytest.mark.parametrize('value', ['inf', 'nan'])

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from math import ceil
 from typing import Any, ClassVar
 
@@ -24,7 +25,13 @@ from mmamp.utils.checks import check_int
 from mmamp.utils.modules import all_in_mode
 from mmamp.utils.protocols import was_skipped
 
-from .alternation import Alternation, Losses, Turn, check_wrappers
+from .alternation import (
+    Alternation,
+    Losses,
+    Turn,
+    after_steps,
+    check_wrappers,
+)
 from .compiled import check_compile
 from .data_preprocessor import check_memory_format
 from .kept_batches import KeptBatches
@@ -397,7 +404,7 @@ class BaseGAN(BaseModel):
         batch = self.data_preprocessor(data, True)
         logs: dict[str, list[Losses]] = {role: [] for role in ROLES}
         for turn in alternation.turns(self._progress.iteration, batch):
-            with turn.alone():
+            with turn.alone(), self._averaged(turn):
                 logs[turn.role] += self._train(turn)
         return self._logs.joined(logs)
 
@@ -425,18 +432,20 @@ class BaseGAN(BaseModel):
                     }
                     for each, (_, log_vars) in zip(losses, parsed, strict=True)
                 ]
-            if turn.role == 'generator':
-                self._update_averages(turn.wrapper)
             yield from logs
+
+    def _averaged(self, turn: Turn) -> AbstractContextManager[None]:
+        """Advance the averages by each update of the generator's turn."""
+        # Whether one was skipped is a question to the device.
+        if turn.role == 'generator' and (
+            self._sides['generator'].has_averages(self)
+        ):
+            return after_steps(turn.wrapper, self._update_averages)
+        return nullcontext()
 
     def _update_averages(self, wrapper: OptimWrapper) -> None:
         """Advance the averages by an update, unless it was skipped."""
-        # Whether it was skipped is a question to the device.
-        if (
-            self._sides['generator'].has_averages(self)
-            and wrapper.should_update()
-            and not was_skipped(wrapper)
-        ):
+        if not was_skipped(wrapper):
             updates = ceil(wrapper.inner_count / accumulative_counts(wrapper))
             self._sides['generator'].update_averages(
                 self, copies=updates <= self._ema_start

@@ -418,6 +418,39 @@ class TestEMA:
         third = (weights[1] + weights[2]) / 2
         torch.testing.assert_close(average, (third + weights[3]) / 2)
 
+    @pytest.mark.parametrize('wrapper', [AmpOptimWrapper, OptimWrapper])
+    def test_advances_with_each_of_several_updates(self, wrapper):
+        class Several(ImageGAN):
+            def train_generator(self, inputs, data_samples, optimizer_wrapper):
+                for _ in range(3):
+                    with optimizer_wrapper.optim_context(self.generator):
+                        losses = self.gen_loss(
+                            inputs, data_samples, optimizer_wrapper
+                        )
+                    loss = losses['loss_gen']
+                    optimizer_wrapper.update_params(loss)
+                return losses
+
+        class Yielding(ImageGAN):
+            def train_generator(self, *args):
+                for _ in range(3):
+                    yield self.gen_loss(*args)
+
+        gans = []
+        for cls in (Several, Yielding):
+            torch.manual_seed(0)
+            gan = cls(
+                Generator(),
+                Discriminator(),
+                noise_size=5,
+                ema_config=dict(momentum=0.5),
+            ).train()
+            run(gan, make_wrappers(gan, wrapper=wrapper), 2)
+            gans.append(gan)
+        for name, value in gans[0].generator_ema.state_dict().items():
+            assert torch.equal(gans[1].generator_ema.state_dict()[name], value)
+        assert gans[0].generator_ema.steps == 6
+
     def test_its_interval_begins_where_it_starts(self):
         model = make_gan(
             ema_config=dict(momentum=0.5, start_iter=2, interval=2)

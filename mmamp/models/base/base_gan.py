@@ -455,6 +455,7 @@ class BaseGAN(BaseModel):
         """Begin to train with new optimizers."""
         check_wrappers(optim_wrapper)
         self._progress.advance(begins=True)
+        self._kept.begin()
         if self._progress.kept(AGREED_SEED) is None:
             seed = (
                 run_seed() if self._progress.is_told else torch.initial_seed()

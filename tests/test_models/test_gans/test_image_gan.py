@@ -343,6 +343,10 @@ class TestSample:
         assert torch.equal(gan.sample(5), gan.sample(5))
         assert gan.generator.training
         assert gan.generator.dropout.training
+        gan.generator.dropout.eval()  # frozen
+        gan.sample(5)
+        assert gan.generator.training
+        assert not gan.generator.dropout.training
         gan.eval()
         gan.sample(5)
         assert not gan.generator.training

@@ -278,7 +278,7 @@ class Change:
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """Undo it for a while."""
+        """Undo it for a while; for good if that is never said to be over."""
         now, counted = self._now(), self._counted()
         rebuilt = {
             slot: buffers_of(slot[0]).get(slot[1])
@@ -290,14 +290,19 @@ class Change:
                 copy.write(old, copy.tensors, counted)
         for slot in rebuilt:
             put(slot, self.rebuilt[slot])
+        is_over = True
         try:
             yield
+        except GeneratorExit:
+            is_over = False
+            raise
         finally:
-            with torch.no_grad():
-                for copy in now:
-                    copy.write(copy.values, copy.tensors, counted)
-            for slot, tensor in rebuilt.items():
-                put(slot, tensor)
+            if is_over:
+                with torch.no_grad():
+                    for copy in now:
+                        copy.write(copy.values, copy.tensors, counted)
+                for slot, tensor in rebuilt.items():
+                    put(slot, tensor)
 
     def put_back(self, skipped: Tensor | None, moved: bool) -> None:
         """Undo it.

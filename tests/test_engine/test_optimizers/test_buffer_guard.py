@@ -498,6 +498,16 @@ class TestOthers:
             torch.testing.assert_close(net[0].running_mean, torch.zeros(3))
         assert net[0].num_batches_tracked == 2
 
+    def test_who_never_comes_back_has_nothing_put_back(self):
+        net = make_net()
+        guard = guard_of(net)
+        guard.backward(run(guard, net, torch.randn(4, 3)))
+        judging = guard.judged()
+        judging.__enter__()
+        net[0].running_mean.fill_(7)  # as if loaded
+        del judging
+        assert net[0].running_mean.tolist() == [7, 7, 7]
+
     @pytest.mark.parametrize('saves', ['during', 'judged'])
     def test_go_on_from_a_state(self, saves):
         """Whatever the model was saved as."""

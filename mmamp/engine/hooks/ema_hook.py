@@ -76,9 +76,15 @@ def _windows(runner: Any) -> dict[str, int]:
     return {
         name: wrapper.record.windows
         if isinstance(wrapper, Recording)
-        else wrapper.inner_count // accumulative_counts(wrapper)
+        else _ended(wrapper)
         for name, wrapper in named_wrappers(runner)
     }
+
+
+def _ended(wrapper: Any) -> int:
+    windows, left = divmod(wrapper.inner_count, accumulative_counts(wrapper))
+    # The last one may be shorter.
+    return int(windows + (left > 0 and wrapper.should_update()))
 
 
 def _updates(runner: Any) -> dict[str, int]:

@@ -25,6 +25,24 @@ def test_waits_for_updates_that_were_not_skipped(build_runner, counts):
         assert torch.isfinite(value).all()
 
 
+@pytest.mark.parametrize('wrapper', ['OptimWrapper', 'AmpOptimWrapper'])
+def test_the_last_window_may_be_shorter(build_runner, wrapper):
+    given = {
+        'optim_wrapper': dict(
+            _delete_=True,
+            type=wrapper,
+            optimizer=dict(type='SGD', lr=0.1),
+            accumulative_counts=4,
+        ),
+        'train_cfg.max_iters': 10,
+        'custom_hooks': [dict(type='EMAHook', momentum=0.5)],
+    }
+    runner = build_runner(options=given)
+    runner.train()
+    (hook,) = [h for h in runner.hooks if type(h).__name__ == 'EMAHook']
+    assert hook.ema_model.steps == 3
+
+
 @pytest.mark.parametrize('flexible', [False, True])
 def test_resumed(build_runner, flexible):
     """A FlexibleRunner loads before it tells hooks that a run begins."""

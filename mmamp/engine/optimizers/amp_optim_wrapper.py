@@ -418,7 +418,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         ):
             self._drop_window()  # optimizer.zero_grad(), not the wrapper's
         self._window.end = self._run.end(self._inner_count)
-        self._window.enter(self._inner_count)
+        self._window.enter(self._inner_count, self._params())
 
     def should_sync(self) -> bool:
         """Tell whether the next backward pass completes a window."""
@@ -435,6 +435,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         Returns:
             Tensor: At least float32, so that a loss scale does not overflow.
         """
+        self._enter_window()
         first, last = self._window.bounds(self._inner_count)
         loss = at_least_float32(loss)
         return loss if last - first <= 1 else loss / (last - first)

@@ -1088,6 +1088,25 @@ class TestWindowsOfAnyLoop:
         ]
         assert wrapper.window_state() is None
 
+    def test_several_updates_in_an_iteration_of_a_run_of_few(self):
+        """They are found out in a window that has begun."""
+        param = nn.Parameter(torch.zeros(6))
+        wrapper = AmpOptimWrapper(
+            torch.optim.SGD([param], lr=1.0),
+            dtype='float32',
+            accumulative_counts=4,
+        )
+        hub = wrapper.message_hub
+        hub.update_info('max_iters', 3)
+        hub.update_info('iter', 0)
+        wrapper.initialize_count_status(nn.Module(), 0, 3)
+        for i in range(6):
+            hub.update_info('iter', i // 2)
+            wrapper.update_params(-param[i])
+            assert wrapper.record.windows == (i + 1) // 4 + (i == 5)
+        weights = [1 / 4] * 4 + [1 / 2] * 2
+        torch.testing.assert_close(param.detach(), torch.tensor(weights))
+
     @pytest.mark.parametrize('stop', range(1, 9))
     @pytest.mark.parametrize('counted', ['iterations', 'micro-batches'])
     def test_several_updates_in_an_iteration_go_on(self, stop, counted):

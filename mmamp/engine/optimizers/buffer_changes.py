@@ -274,7 +274,7 @@ class Change:
                 copy.write(kept, copy.tensors, counted)
         for slot, original in self.rebuilt.items():
             if not is_finite(buffers_of(slot[0]).get(slot[1])):
-                put(slot, original)
+                _put_copy(slot, original)
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
@@ -289,7 +289,7 @@ class Change:
             for copy, old in zip(now, self.undone(now, True), strict=True):
                 copy.write(old, copy.tensors, counted)
         for slot in rebuilt:
-            put(slot, self.rebuilt[slot])
+            _put_copy(slot, self.rebuilt[slot])
         is_over = True
         try:
             yield
@@ -324,7 +324,12 @@ class Change:
         # What has another shape cannot be chosen on the device.
         if rebuilt and (skipped is None or bool(skipped)):
             for slot, original in rebuilt.items():
-                put(slot, original)
+                _put_copy(slot, original)
+
+
+def _put_copy(slot: Slot, original: Tensor | None) -> None:
+    """Have a buffer be what it was; the copy that says so stays that."""
+    put(slot, None if original is None else original.clone())
 
 
 def _matched(

@@ -16,6 +16,7 @@ from .buffers import (
     Slot,
     Snapshot,
     modules_of,
+    moved_to,
     slots_of,
     snapshot,
     watch_made,
@@ -337,10 +338,12 @@ class BufferGuard:
         )
         befores, afters = known['before'], known['after']
         fits = [x.numel() for x in befores] == [x.values.numel() for x in now]
-        if not befores or not fits:
+        if not fits:
             return
-        rebuilt = known.get('rebuilt', {})
-        self._change = Change([], {slots[i]: x for i, x in rebuilt.items()})
+        rebuilt: dict[int, Tensor | None] = known.get('rebuilt', {})
+        self._change = Change(
+            [], {slots[i]: moved_to(slots[i], x) for i, x in rebuilt.items()}
+        )
         with torch.no_grad():
             for copy, before, after in zip(now, befores, afters, strict=True):
                 device = copy.values.device

@@ -262,6 +262,14 @@ def put(slot: Slot, tensor: Tensor | None) -> None:
     setattr(module, name, tensor)
 
 
+def moved_to(slot: Slot, tensor: Tensor | None) -> Tensor | None:
+    """Return a tensor on the device that a buffer is on, if it is there."""
+    now = buffers_of(slot[0]).get(slot[1])
+    if tensor is None or now is None:
+        return tensor
+    return tensor.to(now.device)
+
+
 def is_finite(tensor: Tensor | None) -> bool:
     """Tell it of any tensor; waits for its device."""
     if tensor is None or not (

@@ -522,6 +522,29 @@ class TestOthers:
         resumed.restore()
         assert_same(other, before)
 
+    def test_a_state_is_left_as_it_is(self):
+        """What goes back into the model is a copy of what it holds."""
+
+        class Seen(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.register_buffer('seen', torch.eye(2).to_sparse())
+
+            def forward(self, x):
+                self.seen = self.seen * 2
+                return x.sum()
+
+        net, other = Seen(), Seen()
+        guard, resumed = guard_of(net), guard_of(other)
+        run(guard, net, torch.ones(1, 2, requires_grad=True))
+        state = guard.state()
+        resumed.load_state(state)
+        resumed.restore()
+        assert torch.equal(other.seen.to_dense(), torch.eye(2))
+        other.seen.mul_(5)
+        (saved,) = state['rebuilt'].values()
+        assert torch.equal(saved.to_dense(), torch.eye(2))
+
     def test_go_on_from_an_old_state(self):
         """A list: what the buffers were, beside a model of the moment."""
         net, other = make_net(), make_net()

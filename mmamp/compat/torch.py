@@ -24,6 +24,7 @@ __all__ = [
     'FSDPModule',
     'ParametrizedSpectralNorm',
     'as_it_is',
+    'foreach_clamp_',
     'foreach_copy_',
     'foreach_mul_',
     'foreach_norm',
@@ -50,6 +51,17 @@ as_it_is = _disable_dynamo
 foreach_norm = torch._foreach_norm
 foreach_mul_ = torch._foreach_mul_
 foreach_copy_ = torch._foreach_copy_
+
+
+def foreach_clamp_(tensors: list[Tensor], largest: float) -> None:
+    """Clamp every element of many tensors at once; all releases.
+
+    Args:
+        tensors (list[Tensor]): Changed in place.
+        largest (float): The largest magnitude.
+    """
+    torch._foreach_clamp_min_(tensors, -largest)
+    torch._foreach_clamp_max_(tensors, largest)
 
 
 def current_accelerator() -> str | None:

@@ -586,12 +586,14 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         """
         grads = gradients_of(self._params())
         if not (clip := self._norm_clip()):
-            clip_value_(grads, self.clip_grad_kwargs['clip_value'])
+            clip_value = self.clip_grad_kwargs['clip_value']
+            foreach = self.clip_grad_kwargs.get('foreach')
+            clip_value_(grads, clip_value, foreach)
             return
         norm = self._norm
         if norm is None:  # not called by `step`
             norm = total_norm(grads, norm_type_of(clip))
-        clip_norm_(grads, clip['max_norm'], norm)
+        clip_norm_(grads, clip['max_norm'], norm, clip.get('foreach'))
 
     def zero_grad(self, **kwargs: Any) -> None:
         """Drop the gradients.

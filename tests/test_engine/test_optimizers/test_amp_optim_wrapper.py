@@ -995,6 +995,40 @@ class TestState:
         assert target.loss_scaler.get_scale() == 1024
 
 
+class Operations(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.names = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.add(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize('foreach', [None, True, False])
+@pytest.mark.parametrize('kind', ['norm', 'value'])
+def test_clips_many_at_once_or_one_by_one(kind, foreach):
+    largest = 'max_norm' if kind == 'norm' else 'clip_value'
+    net = nn.Linear(2, 1)
+    expected = copy.deepcopy(net)
+    wrapper = AmpOptimWrapper(
+        torch.optim.SGD(net.parameters(), lr=1.0, foreach=False),
+        dtype='float32',
+        clip_grad={'type': kind, largest: 0.5, 'foreach': foreach},
+    )
+    with Operations() as operations:
+        wrapper.update_params(net(torch.tensor([[2.0, -3.0]])).sum())
+    at_once = {'_foreach_mul_', '_foreach_clamp_min_'} & operations.names
+    assert bool(at_once) is (kind == 'norm' if foreach is None else foreach)
+    expected(torch.tensor([[2.0, -3.0]])).sum().backward()
+    clip = getattr(nn.utils, f'clip_grad_{kind}_')
+    clip(expected.parameters(), 0.5)
+    for param, other in zip(
+        net.parameters(), expected.parameters(), strict=True
+    ):
+        torch.testing.assert_close(param.detach(), other - other.grad)
+
+
 def test_reports_counters_and_the_last_finite_norm():
     net = make_net()
     wrapper = AmpOptimWrapper(adam(net), SMALL, 'float16')

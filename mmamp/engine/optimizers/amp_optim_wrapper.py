@@ -515,7 +515,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 logging.WARNING,
             )
         with autocast_off(self.device_type):
-            at_minimum = scaler.at_minimum()
+            at_minimum = scaler.at_minimum(self.optimizer)
             norm, finite = self._step.run(
                 params,
                 scaler if is_scaled else None,

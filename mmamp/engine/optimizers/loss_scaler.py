@@ -119,17 +119,24 @@ class LossScaler(GradScaler):
         state = self._per_optimizer_states[id(optimizer)]
         return bool(state['stage'].name != 'READY')
 
-    def at_minimum(self) -> bool | torch.Tensor:
+    def at_minimum(
+        self, optimizer: torch.optim.Optimizer | None = None
+    ) -> bool | torch.Tensor:
         """Tell whether the scale cannot fall any further; stays on the device.
+
+        Args:
+            optimizer (Optimizer, optional): Whose window's scale is meant,
+                while it has one. Defaults to None: the present one.
 
         Returns:
             bool or Tensor: True where there is no scale, or a static one.
         """
         if not (self._enabled and self.dynamic):
             return True
-        if self._scale is None:
+        scale = self._scales.get(id(optimizer), self._scale)
+        if scale is None:
             return self._init_scale <= self.min_scale
-        return self._scale <= self.min_scale
+        return scale <= self.min_scale
 
     def scale(self, outputs: Any) -> Any:
         """Scale by hand, as ``torch.amp.GradScaler`` does.

@@ -296,8 +296,6 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self._begin_anew()
         self._inner_count = self._run.begin(init_counts, max_counts)
         self._max_counts = max_counts
-        # Nothing of ours; subclasses of MMEngine's wrapper may ask for it.
-        self._remainder_counts = max_counts % self._accumulative_counts
         self._window.move_to(self._inner_count, max_counts)
         self._watch(model)
         self.meet(model)

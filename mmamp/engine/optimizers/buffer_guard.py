@@ -227,7 +227,6 @@ class BufferGuard:
             elif self._accepted is not None:
                 # Its forward passes were those of the window before.
                 self._accepted.heal(moved)
-        self._last_event = next(_events)
         self._close()
 
     def accept(self) -> None:
@@ -258,7 +257,6 @@ class BufferGuard:
             return
         with torch.no_grad():
             self._change.heal(self._others_came())
-        self._last_event = next(_events)
         self._close()
 
     # ---- what others may see ------------------------------------------------

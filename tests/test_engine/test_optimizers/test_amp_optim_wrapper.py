@@ -886,6 +886,20 @@ class TestState:
         for p, q in zip(*(n.parameters() for n in nets), strict=True):
             torch.testing.assert_close(p.grad, q.grad * 256)
 
+    def test_a_window_of_a_run_without_a_scale(self):
+        nets = [make_net(), make_net()]
+        first = AmpOptimWrapper(
+            adam(nets[0]), dtype='float32', accumulative_counts=2
+        )
+        train(nets[0], first, batches(1), max_counts=8)
+        second = AmpOptimWrapper(
+            adam(nets[1]), 256.0, dtype='float16', accumulative_counts=2
+        )
+        second.load_state_dict(first.state_dict())
+        second.initialize_count_status(nets[1], 1, 8)
+        for p, q in zip(*(n.parameters() for n in nets), strict=True):
+            torch.testing.assert_close(p.grad * 256, q.grad)
+
     def test_a_window_of_another_length_is_dropped_and_it_says_so(
         self, mm_log
     ):

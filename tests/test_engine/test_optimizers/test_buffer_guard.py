@@ -132,6 +132,26 @@ class TestWindows:
         guard.restore()
         assert_same(net, before)
 
+    def test_a_pass_for_nothing_inside_of_it_stays(self):
+        net = make_net()
+        guard = guard_of(net)
+        guard.backward(run(guard, net, torch.randn(4, 3)))
+        run(guard, net, torch.randn(4, 3))
+        guard.backward(run(guard, net, torch.randn(4, 3)))
+        guard.restore()
+        assert net[0].num_batches_tracked == 1
+
+    def test_so_many_wait_for_a_backward_pass(self):
+        net = make_net()
+        guard = guard_of(net)
+        losses = [
+            run(guard, net, torch.randn(4, 3))
+            for _ in range(guard.MOST_WAITING + 3)
+        ]
+        guard.backward(sum(losses))
+        guard.restore()
+        assert net[0].num_batches_tracked == 3
+
     def test_a_pass_for_nothing_leaves_nothing_that_is_not_finite(self):
         net = make_net()
         guard = guard_of(net)

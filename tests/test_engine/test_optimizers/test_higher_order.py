@@ -422,6 +422,17 @@ class TestScaler:
             scaler.saw_gradient([torch.tensor([2.0**-20])])
         assert scaler.cotangent == 2 * bound
 
+    def test_the_second_scale_falls_and_comes_back(self):
+        scaler = PenaltyScaler(torch.device('cpu'))
+        first = float(scaler.tangent)
+        scaler.saw_second_order([torch.tensor([float('inf')])])
+        assert scaler.tangent == first / 16
+        for part in (16, 8, 4, 2, 1):
+            for _ in range(200):
+                assert scaler.tangent == first / part
+                scaler.saw_second_order([torch.tensor([1.0])])
+        assert scaler.tangent == first
+
     def test_two_penalties_of_very_different_size(self):
         """In one update of one optimizer, none of whose windows is skipped."""
         torch.manual_seed(0)

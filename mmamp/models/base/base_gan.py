@@ -436,7 +436,6 @@ class BaseGAN(BaseModel):
 
     def _averaged(self, turn: Turn) -> AbstractContextManager[None]:
         """Advance the averages by each update of the generator's turn."""
-        # Whether one was skipped is a question to the device.
         if turn.role == 'generator' and (
             self._sides['generator'].has_averages(self)
         ):
@@ -445,11 +444,10 @@ class BaseGAN(BaseModel):
 
     def _update_averages(self, wrapper: OptimWrapper) -> None:
         """Advance the averages by an update, unless it was skipped."""
-        if not was_skipped(wrapper):
-            updates = ceil(wrapper.inner_count / accumulative_counts(wrapper))
-            self._sides['generator'].update_averages(
-                self, copies=updates <= self._ema_start
-            )
+        updates = ceil(wrapper.inner_count / accumulative_counts(wrapper))
+        self._sides['generator'].update_averages(
+            self, was_skipped(wrapper), copies=updates <= self._ema_start
+        )
 
     def _begin(self, optim_wrapper: OptimWrapperDict) -> Alternation:
         """Begin to train with new optimizers."""

@@ -10,6 +10,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import MODELS
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmamp import AmpOptimWrapper, BaseGAN
 from mmamp.models.gans.image_gan import ImageGAN
@@ -450,6 +451,55 @@ class TestEMA:
         for name, value in gans[0].generator_ema.state_dict().items():
             assert torch.equal(gans[1].generator_ema.state_dict()[name], value)
         assert gans[0].generator_ema.steps == 6
+
+    @pytest.mark.parametrize('start_iter', [0, 3])
+    def test_the_device_decides(self, start_iter):
+        """It comes to the same, and nothing waits for it."""
+
+        class Reads(TorchDispatchMode):
+            number = 0
+
+            def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+                read = torch.ops.aten._local_scalar_dense.default
+                self.number += func is read
+                return func(*args, **(kwargs or {}))
+
+        class Now(ImageGAN):
+            def gen_loss(self, *args):
+                losses = super().gen_loss(*args)
+                self.updates = getattr(self, 'updates', 0) + 1
+                if self.updates in (1, 4):
+                    losses['loss_gen'] = losses['loss_gen'] * float('inf')
+                return losses
+
+        states = []
+        for fused in (None, True):
+            torch.manual_seed(0)
+            gan = Now(
+                Generator(),
+                Discriminator(),
+                noise_size=5,
+                ema_config=dict(momentum=0.25, start_iter=start_iter),
+            ).train()
+            wrappers = OptimWrapperDict(
+                **{
+                    name: AmpOptimWrapper(
+                        torch.optim.Adam(
+                            getattr(gan, name).parameters(), fused=fused
+                        ),
+                        dtype='float32',
+                    )
+                    for name in ('generator', 'discriminator')
+                }
+            )
+            run(gan, wrappers, 1, max_iters=7)
+            with Reads() as reads:
+                run(gan, wrappers, 6, start=1)
+            assert bool(reads.number) is not bool(fused)
+            assert wrappers['generator'].skipped_steps == 2
+            states.append(gan.generator_ema.state_dict())
+        for name, value in states[0].items():
+            assert torch.equal(states[1][name], value), name
 
     def test_its_interval_begins_where_it_starts(self):
         model = make_gan(

@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ __all__ = [
     'FSDPModule',
     'ParametrizedSpectralNorm',
     'as_it_is',
+    'foreach_clamp_',
     'foreach_copy_',
     'foreach_mul_',
     'foreach_norm',
@@ -49,6 +51,17 @@ as_it_is = _disable_dynamo
 foreach_norm = torch._foreach_norm
 foreach_mul_ = torch._foreach_mul_
 foreach_copy_ = torch._foreach_copy_
+
+
+def foreach_clamp_(tensors: list[Tensor], largest: float) -> None:
+    """Clamp every element of many tensors at once; all releases.
+
+    Args:
+        tensors (list[Tensor]): Changed in place.
+        largest (float): The largest magnitude.
+    """
+    torch._foreach_clamp_min_(tensors, -largest)
+    torch._foreach_clamp_max_(tensors, largest)
 
 
 def current_accelerator() -> str | None:
@@ -274,9 +287,12 @@ def skips_by_itself(optimizer: Optimizer) -> bool:
     """Tell whether an optimizer's kernels heed ``found_inf``; all releases.
 
     Args:
-        optimizer (Optimizer): Any.
+        optimizer (Optimizer): Any. One whose ``step`` takes a ``grad_scaler``
+            asks that instead, as torch once had it.
     """
-    return bool(getattr(optimizer, '_step_supports_amp_scaling', False))
+    if not getattr(optimizer, '_step_supports_amp_scaling', False):
+        return False
+    return 'grad_scaler' not in signature(optimizer.step).parameters
 
 
 def say_it_skips(optimizer: Any) -> None:

@@ -24,8 +24,12 @@ class Record(Protocol):
         """int: Skipped windows that no lower scale could mend."""
 
     @property
-    def last_was_skipped(self) -> bool:
-        """bool: Whether the last window was skipped."""
+    def skips(self) -> int | Tensor:
+        """int or Tensor: The same; a tensor if only the device knows."""
+
+    @property
+    def last_skip(self) -> bool | Tensor:
+        """bool or Tensor: Whether the last window was skipped; likewise."""
 
 
 # ---- optimizer wrappers -----------------------------------------------------
@@ -201,10 +205,13 @@ class TellsInfo(Protocol):
         """Return what it knows."""
 
 
-def was_skipped(wrapper: Any) -> bool:
+def was_skipped(wrapper: Any) -> bool | Tensor:
     """Tell whether a wrapper's last window was skipped; False if unknown.
 
     Args:
         wrapper (OptimWrapper): Of any kind.
+
+    Returns:
+        bool or Tensor: A scalar boolean tensor if only the device knows.
     """
-    return isinstance(wrapper, Recording) and wrapper.record.last_was_skipped
+    return isinstance(wrapper, Recording) and wrapper.record.last_skip

@@ -77,6 +77,16 @@ def test_optimizers_that_skip_by_themselves(foreach):
     assert skips_by_itself(told)
 
 
+def test_optimizers_that_ask_the_scaler():
+    class Older(torch.optim.SGD):
+        _step_supports_amp_scaling = True
+
+        def step(self, closure=None, grad_scaler=None):
+            return super().step(closure)
+
+    assert not skips_by_itself(Older([nn.Parameter(torch.ones(1))], lr=1))
+
+
 def test_kernels_of_one_dnn():
     assert isinstance(mkldnn_has(torch.bfloat16), bool)
     assert not mkldnn_has(torch.float64)

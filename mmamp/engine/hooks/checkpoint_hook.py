@@ -197,17 +197,21 @@ class CheckpointHook(MMEngineCheckpointHook):
         self, runner: Any, step: int, meta: dict[str, Any]
     ) -> None:
         """Save the one of a step, then remove those that are too many."""
-        too_many = []
         if self.max_keep_ckpts > 0 and step not in [*self.keep_ckpt_ids][-1:]:
             self.keep_ckpt_ids.append(step)
-            while len(self.keep_ckpt_ids) > self.max_keep_ckpts:
-                too_many.append(self._path(self.keep_ckpt_ids.popleft()))
-            runner.message_hub.update_info(
-                'keep_ckpt_ids', list(self.keep_ckpt_ids)
-            )
+            # In it those are that go next: a kill may come before that.
+            self._tell_kept(runner)
         self._save_last(runner, self._path(step), meta, self.by_epoch)
-        self._remove(too_many)
+        if self.max_keep_ckpts > 0:
+            while len(self.keep_ckpt_ids) > self.max_keep_ckpts:
+                self._remove([self._path(self.keep_ckpt_ids.popleft())])
+            self._tell_kept(runner)
         self._remove_extra()
+
+    def _tell_kept(self, runner: Any) -> None:
+        runner.message_hub.update_info(
+            'keep_ckpt_ids', list(self.keep_ckpt_ids)
+        )
 
     def _save_last(
         self, runner: Any, path: str, meta: dict[str, Any], by_epoch: bool

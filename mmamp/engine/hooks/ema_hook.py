@@ -3,10 +3,12 @@
 from typing import Any
 
 from mmengine.hooks import EMAHook as MMEngineEMAHook
+from torch import Tensor
 
 from mmamp.checkpoint.primitives import without_wrapper
 from mmamp.compat.mmengine import accumulative_counts
 from mmamp.registry import HOOKS
+from mmamp.utils.averages import advance
 from mmamp.utils.protocols import Recording
 
 from .runner_access import named_wrappers, recording_wrappers
@@ -34,7 +36,7 @@ class EMAHook(MMEngineEMAHook):
 
     _is_made = False
     _windows: dict[str, int]
-    _updates: dict[str, int]
+    _skips: dict[str, int | Tensor]
 
     def before_run(self, runner: Any) -> None:
         """Make the average, once."""
@@ -59,15 +61,19 @@ class EMAHook(MMEngineEMAHook):
     def before_train(self, runner: Any) -> None:
         """Begin to count updates."""
         super().before_train(runner)
-        self._windows, self._updates = _windows(runner), _updates(runner)
+        self._windows, self._skips = _windows(runner), _skips(runner)
 
     def after_train_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
         """Advance if there was an update that was not skipped."""
         windows, self._windows = self._windows, _windows(runner)
         if self._windows == windows:
-            return  # nothing to ask the device for
-        updates, self._updates = self._updates, _updates(runner)
-        if self._updates != updates:
+            return
+        skips, self._skips = self._skips, _skips(runner)
+        skipped = _all_skipped(windows, self._windows, skips, self._skips)
+        if isinstance(skipped, Tensor) and self._ema_started(runner):
+            advance(self.ema_model, self.src_model, skipped)
+        elif isinstance(skipped, Tensor) or not skipped:
+            # Before it begins it is a copy, of what a skip has left too.
             super().after_train_iter(runner, *args, **kwargs)
 
 
@@ -76,14 +82,38 @@ def _windows(runner: Any) -> dict[str, int]:
     return {
         name: wrapper.record.windows
         if isinstance(wrapper, Recording)
-        else wrapper.inner_count // accumulative_counts(wrapper)
+        else _ended(wrapper)
         for name, wrapper in named_wrappers(runner)
     }
 
 
-def _updates(runner: Any) -> dict[str, int]:
-    """Return how many were not skipped; waits for the device."""
-    windows = _windows(runner)
-    for name, wrapper in recording_wrappers(runner):
-        windows[name] -= wrapper.record.skipped
-    return windows
+def _ended(wrapper: Any) -> int:
+    windows, left = divmod(wrapper.inner_count, accumulative_counts(wrapper))
+    # The last one may be shorter.
+    return int(windows + (left > 0 and wrapper.should_update()))
+
+
+def _skips(runner: Any) -> dict[str, int | Tensor]:
+    """Return how many of them were skipped, where anybody knows."""
+    return {
+        name: wrapper.record.skips
+        for name, wrapper in recording_wrappers(runner)
+    }
+
+
+def _all_skipped(
+    windows: dict[str, int],
+    windows_now: dict[str, int],
+    skips: dict[str, int | Tensor],
+    skips_now: dict[str, int | Tensor],
+) -> bool | Tensor:
+    """Tell whether no window since then has led to an update.
+
+    Returns:
+        bool or Tensor: A scalar boolean tensor if only the device knows.
+    """
+    updates: int | Tensor = 0
+    for name, number in windows_now.items():
+        updates = updates + number - windows[name]
+        updates = updates - skips_now.get(name, 0) + skips.get(name, 0)
+    return updates == 0

@@ -71,9 +71,11 @@ class OverflowHook(Hook):
         self.interval = interval
         self._watch_left = watch
         self._tracer: NonFiniteTracer | None = None
-        # The optimizer that is stuck, and the windows that it had had, and had
-        # skipped, when that was seen.
-        self._suspect: tuple[str, int, int] | None = None
+        # The optimizer that is stuck, and the windows that it had skipped when
+        # that was seen.
+        self._suspect: tuple[str, int] | None = None
+        # The windows that it had had, and skipped, when one was skipped last.
+        self._last_skip = (0, 0)
         self._said: set[Finding] = set()
 
     def watch_next(self, num: int) -> None:
@@ -136,7 +138,8 @@ class OverflowHook(Hook):
         for name, wrapper in _counting_wrappers(runner).items():
             if wrapper.stuck_steps >= self.patience:
                 record = wrapper.record
-                self._suspect = name, record.windows, record.skipped
+                self._suspect = name, record.skipped
+                self._last_skip = record.windows, record.skipped
                 following = (
                     'the run ends here, having learnt nothing in them'
                     if self.is_last_train_iter(runner)
@@ -150,20 +153,21 @@ class OverflowHook(Hook):
                 )
                 return
 
-    def _judge(
-        self, runner: Any, name: str, windows: int, skipped: int
-    ) -> None:
+    def _judge(self, runner: Any, name: str, skipped: int) -> None:
         """End the run when a skipped window has been watched to its end."""
-        wrapper = _counting_wrappers(runner)[name]
+        wrappers = _counting_wrappers(runner)
+        wrapper = wrappers[name]
         record = wrapper.record
-        if record.skipped == skipped and (
-            record.windows >= windows + 4 * self.patience
-        ):
+        windows, so_far = self._last_skip
+        if record.skipped != so_far:
+            self._last_skip = record.windows, record.skipped
+        elif record.windows >= windows + 4 * self.patience:
             print_log(
                 f'{name}: the gradients are finite again',
                 logger='current',
             )
             self._suspect = None
+            record.forget_stuck()
             return
         # Ranks that have another part of the data may have found nothing.
         mine = self._tracer.finding if self._tracer else None
@@ -172,12 +176,17 @@ class OverflowHook(Hook):
         if record.skipped < skipped + (1 if found else 2):
             return
         self._stop_watching()
+        stuck = wrapper.stuck_steps
+        for each in wrappers.values():
+            # A run that goes on from here with a mend shall not be suspected.
+            each.record.forget_stuck()
         path = save_this_iteration(
             # Not the name of one of the run's checkpoints.
             runner,
             f'last_finite_iter_{runner.iter + 1}.pth',
         )
-        text = _verdict(name, wrapper, found[0] if found else None, path)
+        finding = found[0] if found else None
+        text = _verdict(name, wrapper, stuck, finding, path)
         if is_main_process():
             runner.logger.error(text)
         barrier()  # nobody leaves before the checkpoint is there
@@ -219,7 +228,7 @@ class OverflowHook(Hook):
 
 
 def _verdict(
-    name: str, wrapper: Any, finding: Finding | None, path: str
+    name: str, wrapper: Any, stuck: int, finding: Finding | None, path: str
 ) -> str:
     """Say in words what ends the run."""
     what = (
@@ -238,7 +247,7 @@ def _verdict(
             f"{scaler.get_scale():g}, or loss_scale='dynamic', may do."
         )
     return (
-        f'{name}: {wrapper.stuck_steps} windows had gradients that are not '
+        f'{name}: {stuck} windows had gradients that are not '
         f'finite{_at_scale(wrapper)}, so that nothing is learnt any more. '
         f'The first of it: {what}.{mend} The last finite state is in {path}'
     )

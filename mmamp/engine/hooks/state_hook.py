@@ -69,7 +69,8 @@ class StateHook(Hook):
 
     def before_train(self, runner: Any) -> None:
         """Part the ranks; place an iteration-based loop in its data."""
-        self._judged.pop_all()  # of a validation that was broken off
+        # Of a validation that was broken off: what it hid stays undone.
+        self._judged.pop_all()
         if get_world_size() > 1:
             # MMEngine has seeded all alike, so that the model is the same.
             part_ranks(get_rank())

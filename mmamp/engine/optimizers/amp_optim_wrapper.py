@@ -305,8 +305,6 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             init_counts, max_counts, self.message_hub
         )
         self._max_counts = max_counts
-        # Nothing of ours; subclasses of MMEngine's wrapper may ask for it.
-        self._remainder_counts = max_counts % self._accumulative_counts
         self._window.move_to(self._inner_count, max_counts)
         self._watch(model)
         let_schedulers_step(self)
@@ -436,7 +434,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         ):
             self._drop_window()  # optimizer.zero_grad(), not the wrapper's
         self._window.end = self._run.end(self._inner_count)
-        self._window.enter(self._inner_count)
+        self._window.enter(self._inner_count, self._params())
 
     def should_sync(self) -> bool:
         """Tell whether the next backward pass completes a window."""
@@ -453,6 +451,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         Returns:
             Tensor: At least float32, so that a loss scale does not overflow.
         """
+        self._enter_window()
         first, last = self._window.bounds(self._inner_count)
         loss = at_least_float32(loss)
         return loss if last - first <= 1 else loss / (last - first)
@@ -564,7 +563,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 logging.WARNING,
             )
         with autocast_off(self.device_type):
-            at_minimum = scaler.at_minimum()
+            at_minimum = scaler.at_minimum(self.optimizer)
             norm, finite = self._step.run(
                 params,
                 scaler if is_scaled else None,
@@ -659,12 +658,14 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         """
         grads = gradients_of(self._params())
         if not (clip := self._norm_clip()):
-            clip_value_(grads, self.clip_grad_kwargs['clip_value'])
+            clip_value = self.clip_grad_kwargs['clip_value']
+            foreach = self.clip_grad_kwargs.get('foreach')
+            clip_value_(grads, clip_value, foreach)
             return
         norm = self._norm
         if norm is None:  # not called by `step`
             norm = total_norm(grads, norm_type_of(clip))
-        clip_norm_(grads, clip['max_norm'], norm)
+        clip_norm_(grads, clip['max_norm'], norm, clip.get('foreach'))
 
     def zero_grad(self, **kwargs: Any) -> None:
         """Drop the gradients.

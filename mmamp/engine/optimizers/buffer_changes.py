@@ -32,10 +32,39 @@ class Changed(Copy):
         slots (list[Slot]): Where they are.
         tensors (list[Tensor]): What was there at first.
         values (Tensor): What they would be without those passes.
+        versions (list[int]): Those of before.
         after (Tensor): What the last pass left.
+        counted (set[Slot]): Of which autograd has counted a change. The
+            others are as they were, or have changed in what no graph depends
+            on, such as BatchNorm's statistics.
     """
 
     after: Tensor
+    counted: set[Slot]
+
+    @classmethod
+    def between(cls, old: Copy, new: Copy) -> 'Changed':
+        """Compare buffers from before a pass with the same after it."""
+        counted = {
+            slot
+            for slot, *tensors, was, now in zip(
+                old.slots,
+                old.tensors,
+                new.tensors,
+                old.versions,
+                new.versions,
+                strict=True,
+            )
+            if tensors[0] is not tensors[1] or was != now
+        }
+        return cls(
+            old.slots,
+            old.tensors,
+            old.values,
+            old.versions,
+            new.values,
+            counted,
+        )
 
     def split(self) -> list['Changed']:
         """Take the buffers apart."""
@@ -71,7 +100,7 @@ class Changed(Copy):
     def then(self, later: 'Changed', moved: bool) -> 'Changed':
         """Join it with what a later pass changed."""
         before = self.undone(later.values, moved)
-        return replace(self, values=before, after=later.after)
+        return self._until(later, before)
 
     def instead(self, later: 'Changed') -> 'Changed':
         """Join it with a later pass that was run in its place.
@@ -83,7 +112,15 @@ class Changed(Copy):
         again &= _differ(self.after, self.values) & later.values.isfinite()
         before = self.undone(later.values, moved=False)
         before = torch.where(again, later.values, before)
-        return replace(self, values=before, after=later.after)
+        return self._until(later, before)
+
+    def _until(self, later: 'Changed', before: Tensor) -> 'Changed':
+        return replace(
+            self,
+            values=before,
+            after=later.after,
+            counted=self.counted | later.counted,
+        )
 
 
 @dataclass
@@ -147,10 +184,7 @@ class Change:
         for slot in olds.keys() - news.keys() - after.others.keys():
             if slot not in made:
                 rebuilt[slot] = entry.value(slot)
-        dense = [
-            Changed(old.slots, old.tensors, old.values, new.values)
-            for old, new in pairs
-        ]
+        dense = [Changed.between(old, new) for old, new in pairs]
         return cls(dense, rebuilt, moved)
 
     def then(self, later: 'Change') -> 'Change':
@@ -196,6 +230,9 @@ class Change:
         """Copy the dense buffers as they are now."""
         return snapshot(slot for x in self.dense for slot in x.slots).dense
 
+    def _counted(self) -> set[Slot]:
+        return {slot for x in self.dense for slot in x.counted}
+
     def size(self) -> int:
         """Return how many elements it keeps."""
         return sum(2 * x.values.numel() for x in self.dense)
@@ -229,20 +266,20 @@ class Change:
         Args:
             moved (bool): Whether others may have changed buffers since.
         """
-        now = self._now()
+        now, counted = self._now(), self._counted()
         for copy, old in zip(now, self.undone(now, moved), strict=True):
             if copy.values.is_floating_point() or copy.values.is_complex():
                 finite = copy.values.isfinite()
                 kept = torch.where(finite, copy.values, old)
-                copy.write(kept, copy.tensors)
+                copy.write(kept, copy.tensors, counted)
         for slot, original in self.rebuilt.items():
             if not is_finite(buffers_of(slot[0]).get(slot[1])):
-                put(slot, original)
+                _put_copy(slot, original)
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """Undo it for a while."""
-        now = self._now()
+        """Undo it for a while; for good if that is never said to be over."""
+        now, counted = self._now(), self._counted()
         rebuilt = {
             slot: buffers_of(slot[0]).get(slot[1])
             for slot, original in self.rebuilt.items()
@@ -250,17 +287,22 @@ class Change:
         }
         with torch.no_grad():
             for copy, old in zip(now, self.undone(now, True), strict=True):
-                copy.write(old, copy.tensors)
+                copy.write(old, copy.tensors, counted)
         for slot in rebuilt:
-            put(slot, self.rebuilt[slot])
+            _put_copy(slot, self.rebuilt[slot])
+        is_over = True
         try:
             yield
+        except GeneratorExit:
+            is_over = False
+            raise
         finally:
-            with torch.no_grad():
-                for copy in now:
-                    copy.write(copy.values, copy.tensors)
-            for slot, tensor in rebuilt.items():
-                put(slot, tensor)
+            if is_over:
+                with torch.no_grad():
+                    for copy in now:
+                        copy.write(copy.values, copy.tensors, counted)
+                for slot, tensor in rebuilt.items():
+                    put(slot, tensor)
 
     def put_back(self, skipped: Tensor | None, moved: bool) -> None:
         """Undo it.
@@ -277,12 +319,17 @@ class Change:
             if skipped is not None:
                 flag = skipped.to(values.device)
                 values = torch.where(flag, values, current.values)
-            current.write(values, change.tensors)
+            current.write(values, change.tensors, change.counted)
         rebuilt.update({slot: old.value() for slot, old in olds.items()})
         # What has another shape cannot be chosen on the device.
         if rebuilt and (skipped is None or bool(skipped)):
             for slot, original in rebuilt.items():
-                put(slot, original)
+                _put_copy(slot, original)
+
+
+def _put_copy(slot: Slot, original: Tensor | None) -> None:
+    """Have a buffer be what it was; the copy that says so stays that."""
+    put(slot, None if original is None else original.clone())
 
 
 def _matched(

@@ -16,6 +16,7 @@ from .buffers import (
     Slot,
     Snapshot,
     modules_of,
+    moved_to,
     slots_of,
     snapshot,
     watch_made,
@@ -226,7 +227,6 @@ class BufferGuard:
             elif self._accepted is not None:
                 # Its forward passes were those of the window before.
                 self._accepted.heal(moved)
-        self._last_event = next(_events)
         self._close()
 
     def accept(self) -> None:
@@ -257,7 +257,6 @@ class BufferGuard:
             return
         with torch.no_grad():
             self._change.heal(self._others_came())
-        self._last_event = next(_events)
         self._close()
 
     # ---- what others may see ------------------------------------------------
@@ -337,17 +336,26 @@ class BufferGuard:
         )
         befores, afters = known['before'], known['after']
         fits = [x.numel() for x in befores] == [x.values.numel() for x in now]
-        if not befores or not fits:
+        if not fits:
             return
-        rebuilt = known.get('rebuilt', {})
-        self._change = Change([], {slots[i]: x for i, x in rebuilt.items()})
+        rebuilt: dict[int, Tensor | None] = known.get('rebuilt', {})
+        self._change = Change(
+            [], {slots[i]: moved_to(slots[i], x) for i, x in rebuilt.items()}
+        )
         with torch.no_grad():
             for copy, before, after in zip(now, befores, afters, strict=True):
                 device = copy.values.device
                 after = after.to(device)
-                copy.write(after, copy.tensors)
+                copy.write(after, copy.tensors, copy.slots)
                 self._change.dense.append(
-                    Changed(copy.slots, copy.tensors, before.to(device), after)
+                    Changed(
+                        copy.slots,
+                        copy.tensors,
+                        before.to(device),
+                        copy.versions,
+                        after,
+                        set(copy.slots),
+                    )
                 )
         self._last_event = next(_events)
 

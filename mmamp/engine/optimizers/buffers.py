@@ -1,7 +1,7 @@
 """The values of a model's persistent buffers."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -34,25 +34,34 @@ class Copy:
         slots (list[Slot]): Where they are.
         tensors (list[Tensor]): The buffers themselves.
         values (Tensor): Their elements, in one dimension.
+        versions (list[int]): How often autograd has counted a change of each.
     """
 
     slots: list[Slot]
     tensors: list[Tensor]
     values: Tensor
+    versions: list[int]
 
     @classmethod
     def of(cls, slots: list[Slot], tensors: list[Tensor]) -> 'Copy':
         """Copy buffers as they are now."""
-        return cls(slots, tensors, torch.cat([_elements(t) for t in tensors]))
+        values = torch.cat([_elements(t) for t in tensors])
+        return cls(slots, tensors, values, [times_changed(t) for t in tensors])
 
     def split(self: Kind) -> list[Kind]:
         """Take the buffers apart."""
         sizes = [len(_elements(t)) for t in self.tensors]
         values = self.values.split(sizes)
         return [
-            replace(self, slots=[slot], tensors=[tensor], values=part)
-            for slot, tensor, part in zip(
-                self.slots, self.tensors, values, strict=True
+            replace(
+                self,
+                slots=[slot],
+                tensors=[tensor],
+                values=part,
+                versions=[version],
+            )
+            for slot, tensor, part, version in zip(
+                self.slots, self.tensors, values, self.versions, strict=True
             )
         ]
 
@@ -72,15 +81,22 @@ class Copy:
             )
         )
 
-    def write(self, values: Tensor, olds: list[Tensor]) -> None:
+    def write(
+        self, values: Tensor, olds: list[Tensor], counted: Container[Slot]
+    ) -> None:
         """Give the buffers values, in place where they are what they were.
 
         Args:
             values (Tensor): As in this copy.
             olds (list[Tensor]): What was at the same slots before. A buffer
                 that is another tensor now may be somebody else's too.
+            counted (Container[Slot]): Where autograd counts it as a change,
+                so that no graph that holds the buffer can be used any more.
         """
-        flats = [_elements(t) for t in self.tensors]
+        flats = [
+            _elements(tensor if slot in counted else tensor.data)
+            for slot, tensor in zip(self.slots, self.tensors, strict=True)
+        ]
         parts = values.split([len(flat) for flat in flats])
         same = [a is b for a, b in zip(self.tensors, olds, strict=True)]
         if any(same):
@@ -244,6 +260,14 @@ def put(slot: Slot, tensor: Tensor | None) -> None:
     """Have a buffer be another tensor, or none."""
     module, name = slot
     setattr(module, name, tensor)
+
+
+def moved_to(slot: Slot, tensor: Tensor | None) -> Tensor | None:
+    """Return a tensor on the device that a buffer is on, if it is there."""
+    now = buffers_of(slot[0]).get(slot[1])
+    if tensor is None or now is None:
+        return tensor
+    return tensor.to(now.device)
 
 
 def is_finite(tensor: Tensor | None) -> bool:

@@ -24,7 +24,7 @@ class GradientStep:
     """Steps an optimizer unless a gradient is not finite.
 
     Finite is what every element is, whatever the norm of them all; with a
-    loss scale it is what the scaler has found.
+    loss scale, before and after it is taken out.
 
     Args:
         optimizer (Optimizer): The optimizer.
@@ -79,6 +79,8 @@ class GradientStep:
         if on_device and norm_type in EXACT_ON_DEVICE and not must_be_finite:
             norm, finite = norm_on_device(grads, norm_type)
             if scaler is not None:
+                # Below 1 it is taken out by a multiplication.
+                scaler.add_found(self.optimizer, ~finite)
                 finite = ~scaler.found_inf(self.optimizer)
             finite = self._on_all_ranks(finite)
             clip(norm)
@@ -115,9 +117,12 @@ class GradientStep:
         code = int(2 * both[0] + both[1])
         is_finite = code >= 2
         if code != 3:
-            # The norm of finite gradients may overflow.
-            if scaler is None:
+            # The norm of finite gradients may overflow; so may gradients that
+            # a scale below 1 is taken out of.
+            if scaler is None or is_finite:
                 is_finite = bool(self._on_all_ranks(all_finite(grads)))
+            if scaler is not None:
+                scaler.add_found(self.optimizer, torch.tensor(not is_finite))
             if is_finite:
                 norm = exact_norm(grads, norm_type)
         return norm, is_finite

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mmamp.compat.torch import foreach_mul_
+from mmamp.compat.torch import foreach_clamp_, foreach_mul_
 from mmamp.distributed.sharding import local, total_norm
 from mmamp.precision.devices import device_of_type
 from mmamp.utils.modules import params_of
@@ -111,13 +111,20 @@ def norm_on_device(
     return torch.where(norm.isfinite(), norm, bound), largest.isfinite()
 
 
-def clip_norm_(grads: list[Tensor], max_norm: float, norm: Tensor) -> None:
+def clip_norm_(
+    grads: list[Tensor],
+    max_norm: float,
+    norm: Tensor,
+    foreach: bool | None = None,
+) -> None:
     """Scale gradients down to a norm, as ``clip_grad_norm_`` does.
 
     Args:
         grads (list[Tensor]): From :func:`gradients_of`; changed in place.
         max_norm (float): The largest norm to have.
         norm (Tensor): What they have, finite or not.
+        foreach (bool, optional): Whether all of a device at once. Defaults to
+            None: yes.
     """
     factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)
     of_device: dict[torch.device, list[Tensor]] = {}
@@ -125,19 +132,30 @@ def clip_norm_(grads: list[Tensor], max_norm: float, norm: Tensor) -> None:
         of_device.setdefault(grad.device, []).append(local(grad))
     with torch.no_grad():
         for device, parts in of_device.items():
-            foreach_mul_(parts, factor.to(device))
+            if foreach is not False:
+                foreach_mul_(parts, factor.to(device))
+                continue
+            for part in parts:
+                part.mul_(factor.to(device))
 
 
-def clip_value_(grads: list[Tensor], clip_value: float) -> None:
+def clip_value_(
+    grads: list[Tensor], clip_value: float, foreach: bool | None = None
+) -> None:
     """Clamp every element, as ``clip_grad_value_`` does.
 
     Args:
         grads (list[Tensor]): From :func:`gradients_of`; changed in place.
         clip_value (float): The largest magnitude.
+        foreach (bool, optional): Whether all at once. Defaults to None: no.
     """
+    parts = [local(grad) for grad in grads]
     with torch.no_grad():
-        for grad in grads:
-            local(grad).clamp_(-clip_value, clip_value)
+        if foreach:
+            foreach_clamp_(parts, clip_value)
+            return
+        for part in parts:
+            part.clamp_(-clip_value, clip_value)
 
 
 _CLIP = {
@@ -170,6 +188,11 @@ def check_clip_grad(clip_grad: dict[str, Any] | None) -> None:
         raise ValueError(
             f'clip_grad of type {kind!r} takes {", ".join(_CLIP[kind])}, but '
             f'got {", ".join(sorted(unknown))}: {clip_grad!r}'
+        )
+    foreach = clip_grad.get('foreach')
+    if foreach is not None and not isinstance(foreach, bool):
+        raise TypeError(
+            f'clip_grad: foreach must be a bool or None, but got {foreach!r}'
         )
     for key in (needed, 'norm_type'):
         value = clip_grad.get(key, 1.0)

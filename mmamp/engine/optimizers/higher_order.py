@@ -123,6 +123,8 @@ def scaled_grad(
         **kwargs,
     )
     present = [g for g in scaled if g is not None]
+    if not present:
+        return scaled
     scaler.saw_gradient([g.detach() for g in present])
     with_graph = [g for g in present if g.requires_grad]
     leaves = _leaves(with_graph)

@@ -117,17 +117,24 @@ class LossScaler(GradScaler):
         state = self._per_optimizer_states[id(optimizer)]
         return bool(state['stage'].name != 'READY')
 
-    def at_minimum(self) -> bool | torch.Tensor:
+    def at_minimum(
+        self, optimizer: torch.optim.Optimizer | None = None
+    ) -> bool | torch.Tensor:
         """Tell whether the scale cannot fall any further; stays on the device.
+
+        Args:
+            optimizer (Optimizer, optional): Whose window's scale is meant,
+                while it has one. Defaults to None: the present one.
 
         Returns:
             bool or Tensor: True where there is no scale, or a static one.
         """
         if not (self._enabled and self.dynamic):
             return True
-        if self._scale is None:
+        scale = self._scales.get(id(optimizer), self._scale)
+        if scale is None:
             return self._init_scale <= self.min_scale
-        return self._scale <= self.min_scale
+        return scale <= self.min_scale
 
     def scale(self, outputs: Any) -> Any:
         """Scale by hand, as ``torch.amp.GradScaler`` does.
@@ -196,6 +203,20 @@ class LossScaler(GradScaler):
             Tensor: A scalar boolean: whether a gradient is not finite.
         """
         return _any_found([self._per_optimizer_states[id(optimizer)]])
+
+    def add_found(
+        self, optimizer: torch.optim.Optimizer, found: torch.Tensor
+    ) -> None:
+        """Tell what ``unscale_`` has made, and not found.
+
+        Args:
+            optimizer (Optimizer): Its gradients are unscaled.
+            found (Tensor): A scalar boolean: whether a gradient is not finite
+                now.
+        """
+        state = self._per_optimizer_states[id(optimizer)]
+        for value in state['found_inf_per_device'].values():
+            value.add_(found.to(value))
 
     def drop_window(self, optimizer: torch.optim.Optimizer) -> None:
         """Tell that an optimizer's gradients were dropped.
@@ -333,7 +354,11 @@ class LossScaler(GradScaler):
             max(state_dict['scale'], self.min_scale),
             self.max_scale or float('inf'),
         )
-        tracker = state_dict.get('_growth_tracker', 0)
+        # Torch compares for equality: what is past it would never grow.
+        tracker = min(
+            state_dict.get('_growth_tracker', 0),
+            self.get_growth_interval() - 1,
+        )
         left = min(
             state_dict.get('_hysteresis_left', self.hysteresis),
             self.hysteresis,

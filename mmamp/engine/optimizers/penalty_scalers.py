@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmamp.precision.penalty_names import penalty_name
+
 from .higher_order import PenaltyScaler
 
 FRAMES = 3
@@ -24,23 +26,26 @@ class PenaltyScalers:
 
     Penalties of other networks, or at other points, can differ in size by
     more than one pair of scales has room for, so that each has its own. Which
-    one a call of ``grad`` is for, nobody says: it is told by where in the
-    code it is made, what it is a gradient of, and, of those that agree in
-    that, by their order in a micro-batch. A lazy penalty (one that is not due
-    in each update) changes none of it for the others. Gradients that are not
-    differentiated again, which need no backward pass to follow, have one pair
-    of their own.
+    one a call of ``grad`` is for, mmamp's own say by name. Of others it is
+    told by where in the code it is made, what it is a gradient of, and, of
+    those that agree in that, by their order in a micro-batch. A lazy penalty
+    (one that is not due in each update) changes none of it for the others.
+    Gradients that are not differentiated again, which need no backward pass
+    to follow, have one pair of their own.
     """
 
     MOST = 16
-    """Pairs; the penalties after them share the last one."""
+    """Pairs; another takes the place of that not used for longest, or, of
+    more in one micro-batch, shares the last one."""
 
     def __init__(self) -> None:
+        # In the order of their last use.
         self._pairs: dict[str, PenaltyScaler] = {}
         # Of a checkpoint that tells them by their order alone.
         self._unnamed: list[PenaltyScaler] = []
         self._of_first_order: PenaltyScaler | None = None
         self._calls: Counter[str] = Counter()
+        self._present: set[str] = set()
 
     def of_call(
         self,
@@ -60,22 +65,31 @@ class PenaltyScalers:
             if self._of_first_order is None:
                 self._of_first_order = PenaltyScaler(device)
             return self._of_first_order
-        what = f'{_callers()} {_differentiated(outputs[0], params)}'
+        what = penalty_name() or (
+            f'{_callers()} {_differentiated(outputs[0], params)}'
+        )
         self._calls[what] += 1
         name = f'{what} {self._calls[what]}'
-        if name not in self._pairs:
+        pair = self._pairs.pop(name, None)
+        if pair is None:
             if len(self._pairs) == self.MOST:
-                return next(reversed(self._pairs.values()))
-            self._pairs[name] = (
+                longest_unused = next(iter(self._pairs))
+                if longest_unused in self._present:
+                    return next(reversed(self._pairs.values()))
+                del self._pairs[longest_unused]
+            pair = (
                 self._unnamed.pop(0)
                 if self._unnamed
                 else PenaltyScaler(device)
             )
-        return self._pairs[name]
+        self._pairs[name] = pair
+        self._present.add(name)
+        return pair
 
     def end_micro_batch(self) -> None:
         """Begin to count anew."""
         self._calls.clear()
+        self._present.clear()
 
     def state_dict(self) -> list[dict[str, Any]]:
         """Return the scales so far."""
@@ -114,11 +128,13 @@ def _callers() -> str:
     """Say where a gradient is asked for.
 
     By lines within functions: a function that moves in its file is the same.
+    What torch puts between a module and its ``forward`` tells nothing.
     """
     found: list[str] = []
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and len(found) < FRAMES:
-        if frame.f_globals.get('__package__') != __package__:
+        package = str(frame.f_globals.get('__package__'))
+        if package != __package__ and package.partition('.')[0] != 'torch':
             code = frame.f_code
             line = frame.f_lineno - code.co_firstlineno
             found.append(

@@ -69,8 +69,13 @@ class RunLength:
             self._iteration, self._in_this = iteration, 0
 
     def _rate(self) -> int:
-        """Return the micro-batches of each iteration so far; 1 if unknown."""
+        """Return the micro-batches of each iteration so far.
+
+        In the first one those that it had, and the one that comes.
+        """
         done = (self._iteration or 0) - self._init_counts
+        if done == 0:
+            return self._in_this + 1
         return _rate_of(self._before_this, done)
 
     def _now(self) -> int | None:

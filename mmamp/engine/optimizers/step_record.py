@@ -65,13 +65,23 @@ class StepRecord:
                 self._stuck = count if bool(at_minimum) else 0.0
 
     @property
+    def last_skip(self) -> bool | Tensor:
+        """bool or Tensor: Whether the last window was skipped."""
+        return self._last_skipped
+
+    @property
     def last_was_skipped(self) -> bool:
-        """bool: Whether the last window was skipped."""
+        """bool: The same; waits for the device."""
         return bool(self._last_skipped)
 
     @property
+    def skips(self) -> int | Tensor:
+        """int or Tensor: Windows skipped so far."""
+        return self._skipped
+
+    @property
     def skipped(self) -> int:
-        """int: Windows skipped so far."""
+        """int: The same; waits for the device."""
         return int(self._skipped)
 
     @property
@@ -82,6 +92,10 @@ class StepRecord:
         minimum again, for all.
         """
         return math.ceil(float(self._stuck))
+
+    def forget_stuck(self) -> None:
+        """Count stuck windows from zero."""
+        self._stuck = 0.0
 
     @property
     def norm(self) -> Tensor | None:

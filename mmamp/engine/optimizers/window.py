@@ -56,19 +56,33 @@ class Window:
         if self.micro_batches:
             return self.first, self.last
         first = index // self.counts * self.counts
-        last = first + self.counts
         return (
             max(first, self._begun) if self._begun <= index else first,
-            self.end if index < self.end < last else last,
+            self._last(first, index),
         )
 
-    def enter(self, index: int) -> None:
-        """Open it, unless it holds gradients.
+    def _last(self, first: int, index: int) -> int:
+        last = (first // self.counts + 1) * self.counts
+        return self.end if index < self.end < last else last
+
+    def enter(self, index: int, params: Sequence[nn.Parameter]) -> None:
+        """Open it, or go on in it to where the run is known to end by now.
 
         Args:
             index (int): The micro-batch that comes next.
+            params (Sequence[nn.Parameter]): The optimizer's: if it turns out
+                longer than was thought, gradients so far weigh less.
         """
-        self.first, self.last = self.bounds(index)
+        if not self.micro_batches:
+            self.first, self.last = self.bounds(index)
+            return
+        before, self.last = self.last, self._last(self.first, index)
+        if self.last != before:
+            factor = (before - self.first) / (self.last - self.first)
+            with torch.no_grad():
+                for param in params:
+                    if param.grad is not None:
+                        param.grad.mul_(factor)
 
     def add(self, has_gradients: bool) -> None:
         """Count a micro-batch.
@@ -167,7 +181,7 @@ class Window:
             scale.fill_(was)
         self.close()
         self._begun = state['first']
-        self.enter(state['first'])
+        self.first, self.last = self.bounds(state['first'])
         self.last = state.get('last', self.last)
         with torch.no_grad():
             for param, grad in zip(params, grads, strict=True):

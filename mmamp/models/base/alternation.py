@@ -108,6 +108,33 @@ class Turn:
         return self.wrapper.optim_context(self.networks[self.role])
 
 
+@contextmanager
+def after_steps(
+    wrapper: OptimWrapper, do: Callable[[OptimWrapper], None]
+) -> Iterator[None]:
+    """Do something after each step, whoever asks for it.
+
+    Args:
+        wrapper (OptimWrapper): Whose ``step`` is made, or left out.
+        do (Callable): Called with it.
+    """
+    step = wrapper.step
+
+    def step_and_do(**kwargs: Any) -> None:
+        step(**kwargs)
+        do(wrapper)
+
+    own = vars(wrapper)
+    is_own = 'step' in own
+    own['step'] = step_and_do
+    try:
+        yield
+    finally:
+        del own['step']
+        if is_own:
+            own['step'] = step
+
+
 class Alternation:
     """The turns of two sides, as long as they have the same optimizers.
 

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from math import ceil
 from typing import Any, ClassVar
 
@@ -24,11 +25,17 @@ from mmamp.utils.checks import check_int
 from mmamp.utils.modules import all_in_mode
 from mmamp.utils.protocols import was_skipped
 
-from .alternation import Alternation, Losses, Turn, check_wrappers
+from .alternation import (
+    Alternation,
+    Losses,
+    Turn,
+    after_steps,
+    check_wrappers,
+)
 from .compiled import check_compile
 from .data_preprocessor import check_memory_format
 from .kept_batches import KeptBatches
-from .loss_sum import mean_of, sum_of
+from .loss_sum import JointLogs, sum_of
 from .sides import ROLES, Side
 
 
@@ -161,6 +168,7 @@ class BaseGAN(BaseModel):
         self._progress = Progress()
         self._alternation: Alternation | None = None
         self._log_once = LogOnce()
+        self._logs = JointLogs()
         self._kept = KeptBatches(all_of_cycle=self.generator_sees_data)
 
     # ---- what a subclass says ----------------------------------------------
@@ -380,7 +388,9 @@ class BaseGAN(BaseModel):
                 ``discriminator``.
 
         Returns:
-            dict[str, Tensor]: What to log, averaged over micro-batches.
+            dict[str, Tensor]: What to log, averaged over micro-batches; where
+            both sides have a name, each with its side's before it, such as
+            ``generator.loss_adv``.
 
         Raises:
             TypeError: If there is one optimizer for both networks.
@@ -394,13 +404,9 @@ class BaseGAN(BaseModel):
         batch = self.data_preprocessor(data, True)
         logs: dict[str, list[Losses]] = {role: [] for role in ROLES}
         for turn in alternation.turns(self._progress.iteration, batch):
-            with turn.alone():
+            with turn.alone(), self._averaged(turn):
                 logs[turn.role] += self._train(turn)
-        return {
-            key: value
-            for role in ROLES
-            for key, value in mean_of(logs[role]).items()
-        }
+        return self._logs.joined(logs)
 
     def _train(self, turn: Turn) -> Iterator[Losses]:
         """Run one micro-batch of a side; yield what to log."""
@@ -417,30 +423,37 @@ class BaseGAN(BaseModel):
                 parsed = [self.parse_losses(each) for each in losses]
                 first, *more = (loss for loss, _ in parsed)
                 turn.wrapper.update_params(sum(more, start=first))
-                logs = [log_vars for _, log_vars in parsed]
-            if turn.role == 'generator':
-                self._update_averages(turn.wrapper)
-            for log_vars in logs:
-                # Both sides have a sum of losses; one key cannot hold the two.
-                yield {k: v for k, v in log_vars.items() if k != 'loss'}
+                logs = [
+                    # The sum is nobody's; a loss of that name is.
+                    {
+                        key: value
+                        for key, value in log_vars.items()
+                        if key != 'loss' or key in each
+                    }
+                    for each, (_, log_vars) in zip(losses, parsed, strict=True)
+                ]
+            yield from logs
+
+    def _averaged(self, turn: Turn) -> AbstractContextManager[None]:
+        """Advance the averages by each update of the generator's turn."""
+        if turn.role == 'generator' and (
+            self._sides['generator'].has_averages(self)
+        ):
+            return after_steps(turn.wrapper, self._update_averages)
+        return nullcontext()
 
     def _update_averages(self, wrapper: OptimWrapper) -> None:
         """Advance the averages by an update, unless it was skipped."""
-        # Whether it was skipped is a question to the device.
-        if (
-            self._sides['generator'].has_averages(self)
-            and wrapper.should_update()
-            and not was_skipped(wrapper)
-        ):
-            updates = ceil(wrapper.inner_count / accumulative_counts(wrapper))
-            self._sides['generator'].update_averages(
-                self, copies=updates <= self._ema_start
-            )
+        updates = ceil(wrapper.inner_count / accumulative_counts(wrapper))
+        self._sides['generator'].update_averages(
+            self, was_skipped(wrapper), copies=updates <= self._ema_start
+        )
 
     def _begin(self, optim_wrapper: OptimWrapperDict) -> Alternation:
         """Begin to train with new optimizers."""
         check_wrappers(optim_wrapper)
         self._progress.advance(begins=True)
+        self._kept.begin()
         if self._progress.kept(AGREED_SEED) is None:
             seed = (
                 run_seed() if self._progress.is_told else torch.initial_seed()

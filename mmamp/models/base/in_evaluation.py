@@ -24,12 +24,14 @@ def in_evaluation(
     average = getattr(model, f'{name}_ema')
     if use_ema and average is not None:
         network = average
-    was_training = network.training
+    modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
         yield network
     finally:
-        network.train(was_training)
+        network.train(modes[0][1])
+        for module, was_training in modes:
+            module.training = was_training  # of what was frozen, too
 
 
 def check_mode(mode: str) -> None:

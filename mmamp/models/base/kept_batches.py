@@ -25,7 +25,14 @@ class KeptBatches:
     def __init__(self, all_of_cycle: bool = True) -> None:
         self._all_of_cycle = all_of_cycle
         self._batches: list[Any] = []
+        self._is_loaded = False
         self._warn_once = LogOnce().warn
+
+    def begin(self) -> None:
+        """Begin a run: with those that were loaded for it, or none."""
+        if not self._is_loaded:
+            self.clear()
+        self._is_loaded = False
 
     def add(self, batch: dict[str, Any]) -> None:
         """Keep one more batch."""
@@ -78,3 +85,4 @@ class KeptBatches:
         else:
             mine = []
         self._batches = batches_from(mine, device)
+        self._is_loaded = True

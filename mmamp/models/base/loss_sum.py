@@ -32,6 +32,33 @@ def sum_of(losses: Mapping[str, Any]) -> tuple[Tensor, Any] | None:
     return loss, {'loss': loss, **losses}
 
 
+class JointLogs:
+    """What the two sides log, under names that tell them apart."""
+
+    def __init__(self) -> None:
+        # A side need not have its turn in each iteration.
+        self._names: dict[str, set[str]] = defaultdict(set)
+
+    def joined(
+        self, logs: Mapping[str, Sequence[dict[str, Any]]]
+    ) -> dict[str, Any]:
+        """Average what each side logs; a name of both gets the side's.
+
+        Args:
+            logs (dict[str, list[dict[str, Tensor]]]): One a micro-batch, by
+                the side.
+        """
+        means = {role: mean_of(of_role) for role, of_role in logs.items()}
+        for role, values in means.items():
+            self._names[role].update(values)
+        common = set.intersection(*self._names.values())
+        return {
+            f'{role}.{key}' if key in common else key: value
+            for role, values in means.items()
+            for key, value in values.items()
+        }
+
+
 def mean_of(logs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Average each logged value over the micro-batches that have it.
 

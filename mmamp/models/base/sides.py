@@ -7,11 +7,12 @@ from itertools import chain
 from typing import Any
 
 from mmengine.optim import OptimWrapper, OptimWrapperDict
-from torch import nn
+from torch import Tensor, nn
 
 from mmamp.compat.torch import parameters_of
 from mmamp.distributed.no_sync import no_sync
 from mmamp.registry import MODELS, built
+from mmamp.utils.averages import advance
 from mmamp.utils.modules import params_of, quick_modules, unwrap
 
 from .compiled import compile_network
@@ -79,20 +80,21 @@ class Side:
             getattr(model, f'{name}_ema') is not None for name in self.names
         )
 
-    def update_averages(self, model: nn.Module, copies: bool) -> None:
+    def update_averages(
+        self, model: nn.Module, skipped: bool | Tensor, copies: bool
+    ) -> None:
         """Advance the averages by an update, where there are any.
 
         Args:
             model (nn.Module): Has the networks.
+            skipped (bool or Tensor): Whether the update was.
             copies (bool): Whether they are copies of the networks still.
         """
         for name in self.names:
             average = getattr(model, f'{name}_ema')
             if average is not None:
-                if copies:
-                    # What has had no step yet is copied.
-                    average.steps.zero_()
-                average.update_parameters(unwrap(getattr(model, name)))
+                network = unwrap(getattr(model, name))
+                advance(average, network, skipped, copies)
 
     def compile(self, model: nn.Module, arguments: dict[str, Any]) -> None:
         """Have torch compile the networks; see :func:`compile_network`."""

@@ -1,5 +1,6 @@
 """Noise, and maybe a label, to an image."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from mmamp.models.base.base_gan import BaseGAN
 from mmamp.models.base.compiled import eager
 from mmamp.models.base.in_evaluation import check_mode, in_evaluation
 from mmamp.models.losses import DiscriminatorPenalty, PathLength
+from mmamp.precision.penalty_names import named_penalty
 from mmamp.randomness.samples import SampleRandom
 from mmamp.registry import MODELS, built
 from mmamp.utils.modules import unwrap
@@ -121,9 +123,9 @@ class ImageGAN(BaseGAN):
             loss_disc_fake=self.gan_loss(pred_fake, False, is_disc=True),
             loss_disc_real=self.gan_loss(pred_real, True, is_disc=True),
         )
-        for regularizer in _due(self.disc_regularizers, position):
-            with eager(self.discriminator):
-                losses[_name(regularizer)] = regularizer(
+        for name, regularizer in _due(self.disc_regularizers, position):
+            with eager(self.discriminator), named_penalty(name):
+                losses[name] = regularizer(
                     self.discriminator,
                     _arguments(inputs, real_labels),
                     _arguments(fake, fake_labels),
@@ -146,19 +148,20 @@ class ImageGAN(BaseGAN):
         losses = dict(
             loss_gen=self.gan_loss(self._discriminate(fake, labels), True)
         )
-        for regularizer in _due(self.gen_regularizers, position):
+        for name, regularizer in _due(self.gen_regularizers, position):
             num = max(len(inputs) // regularizer.batch_shrink, 1)
             random = self.random(num, GEN_PENALTY, position)
             # A model wrapper knows nothing of the two methods.
             generator = unwrap(self.generator)
             with regularizer.precision(inputs, generator):
                 latents = self._map(generator, random)
-            losses[_name(regularizer)] = regularizer(
-                self._synthesis(generator, random),
-                latents,
-                grad=_grad_of(optimizer_wrapper),
-                random=random,
-            )
+            with named_penalty(name):
+                losses[name] = regularizer(
+                    self._synthesis(generator, random),
+                    latents,
+                    grad=_grad_of(optimizer_wrapper),
+                    random=random,
+                )
         return losses
 
     def _generate(self, random: SampleRandom) -> tuple[Tensor, Tensor | None]:
@@ -384,26 +387,21 @@ def _arguments(x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
 
 def _due(
     regularizers: nn.ModuleList, position: tuple[int, int]
-) -> Iterator[Any]:
+) -> Iterator[tuple[str, Any]]:
     """Yield the regularizers due: in a whole window, or in nothing of it.
 
-    The rarest last: the optimizer wrapper tells two of one type by the order
-    of their calls, which is then the same whether those are due or not.
+    Each with the name of its loss, which says the how many-th of its type in
+    the config it is, from the second on.
     """
     update, _ = position
-    in_order: list[Any] = sorted(regularizers, key=_interval)
-    for regularizer in in_order:
+    seen: Counter[str] = Counter()
+    given: list[Any] = list(regularizers)
+    for regularizer in given:
+        name = f'loss_{type(regularizer).__name__.lower()}'
+        seen[name] += 1
+        number = f'_{seen[name]}' if seen[name] > 1 else ''
         if regularizer.is_due(update):
-            yield regularizer
-
-
-def _interval(regularizer: Any) -> int:
-    interval: int = regularizer.interval
-    return interval
-
-
-def _name(regularizer: nn.Module) -> str:
-    return f'loss_{type(regularizer).__name__.lower()}'
+            yield f'{name}{number}', regularizer
 
 
 def _grad_of(optimizer_wrapper: OptimWrapper) -> Any:

@@ -134,6 +134,26 @@ def test_keeps_as_many_as_it_shall(build_runner, keep):
     assert [x for x in os.listdir(runner.work_dir) if x.endswith('.tmp')] == []
 
 
+def test_a_kill_before_the_old_one_is_removed(build_runner, monkeypatch):
+    given = options(max_keep_ckpts=1)
+    given['custom_hooks'] = [dict(type='StateHook')]
+    given['train_cfg.max_iters'] = 2
+    first = build_runner(options=given)
+
+    def killed(*args):
+        raise Interrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AtomicLocalBackend, 'remove', killed)
+        with pytest.raises(Interrupt):
+            first.train()
+    assert checkpoints(first) == ['iter_1.pth', 'iter_2.pth']
+    given.update({'train_cfg.max_iters': 3, 'resume': True})
+    second = build_runner(options=given, work_dir=first.work_dir)
+    second.train()
+    assert checkpoints(second) == ['iter_3.pth']
+
+
 def test_random_number_states_are_in_it(build_runner):
     runner = build_runner(options=options())
     runner.train()

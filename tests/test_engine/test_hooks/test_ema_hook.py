@@ -2,13 +2,26 @@ import os
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmamp.engine.optimizers.step_record import StepRecord
+from mmamp.engine.hooks import EMAHook
 
 
+class Reads(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.number = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.number += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize('fused', [False, True])
 @pytest.mark.parametrize('counts', [1, 2])
-def test_waits_for_updates_that_were_not_skipped(build_runner, counts):
+def test_waits_for_updates_that_were_not_skipped(build_runner, counts, fused):
     given = {
+        'optim_wrapper.optimizer.fused': fused,
         'optim_wrapper.accumulative_counts': counts,
         'model.bad_iters': tuple(range(2 * counts, 4 * counts)),
         'train_cfg.max_iters': 6 * counts,
@@ -23,6 +36,24 @@ def test_waits_for_updates_that_were_not_skipped(build_runner, counts):
     assert hook.ema_model.steps == 6 - 2
     for value in hook.ema_model.state_dict().values():
         assert torch.isfinite(value).all()
+
+
+@pytest.mark.parametrize('wrapper', ['OptimWrapper', 'AmpOptimWrapper'])
+def test_the_last_window_may_be_shorter(build_runner, wrapper):
+    given = {
+        'optim_wrapper': dict(
+            _delete_=True,
+            type=wrapper,
+            optimizer=dict(type='SGD', lr=0.1),
+            accumulative_counts=4,
+        ),
+        'train_cfg.max_iters': 10,
+        'custom_hooks': [dict(type='EMAHook', momentum=0.5)],
+    }
+    runner = build_runner(options=given)
+    runner.train()
+    (hook,) = [h for h in runner.hooks if type(h).__name__ == 'EMAHook']
+    assert hook.ema_model.steps == 3
 
 
 @pytest.mark.parametrize('flexible', [False, True])
@@ -55,19 +86,22 @@ def test_resumed(build_runner, flexible):
         assert torch.equal(states[1][name], value), name
 
 
-def test_asks_the_device_where_a_window_has_ended(build_runner, monkeypatch):
-    asked = []
-    skipped = StepRecord.skipped.fget
-    monkeypatch.setattr(
-        StepRecord,
-        'skipped',
-        property(lambda self: asked.append(self.windows) or skipped(self)),
-    )
+def test_asks_the_device_for_nothing(build_runner, monkeypatch):
+    """Whether a step was made, and whether it is the first, it decides."""
+    reads = []
+    original = EMAHook.after_train_iter
+
+    def counted(self, *args, **kwargs):
+        with Reads() as of_this:
+            original(self, *args, **kwargs)
+        reads.append(of_this.number)
+
+    monkeypatch.setattr(EMAHook, 'after_train_iter', counted)
     given = {
-        'optim_wrapper.accumulative_counts': 4,
-        'train_cfg.max_iters': 12,
+        'optim_wrapper.optimizer.fused': True,
+        'train_cfg.max_iters': 6,
         'default_hooks.checkpoint': None,
-        'custom_hooks': [dict(type='EMAHook', momentum=0.5)],
+        'custom_hooks': [dict(type='EMAHook', momentum=0.5, begin_iter=2)],
     }
     build_runner(options=given).train()
-    assert asked == [0, 1, 2, 3]
+    assert reads == [0] * 6

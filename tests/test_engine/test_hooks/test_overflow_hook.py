@@ -100,6 +100,8 @@ class TestEndsTheRun:
         state = torch.load(path, weights_only=True)
         for name, value in state['state_dict'].items():
             assert torch.isfinite(value).all(), name
+        for optimizer in state['optimizer'].values():
+            assert optimizer['amp_counters']['stuck'] == 0
         last = os.path.join(runner.work_dir, 'last_checkpoint')
         if os.path.exists(last):
             with open(last) as file:
@@ -201,8 +203,28 @@ class TestGoesOn:
         runner.train()
         assert runner.iter == 22
         text = ''.join(capfd.readouterr())
-        assert 'looking for the module behind it' in text
-        assert 'finite again' in text
+        assert text.count('looking for the module behind it') == 1
+        assert text.count('finite again') == 1
+        assert runner.optim_wrapper.stuck_steps == 0
+
+    def test_what_recovers_after_a_window_that_was_watched_in_part(
+        self, build_runner, capfd
+    ):
+        given = {
+            # The look comes inside of the last one of them.
+            'model.bad_iters': (0, 2, 4, 6, 60),
+            'optim_wrapper.dtype': 'bfloat16',
+            'optim_wrapper.accumulative_counts': 2,
+            'train_cfg.max_iters': 64,
+            'custom_hooks': [
+                dict(type='OverflowHook', patience=3, interval=7)
+            ],
+            'log_level': 'INFO',
+        }
+        runner = build_runner(options=given)
+        runner.train()
+        assert runner.optim_wrapper.skipped_steps == 5
+        assert 'finite again' in ''.join(capfd.readouterr())
 
     def test_a_penalty_now_and_then_that_is_never_finite(self, build_runner):
         given = {

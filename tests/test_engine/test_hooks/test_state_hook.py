@@ -5,7 +5,9 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
+from torch import nn
 
+from mmamp import AmpOptimWrapper
 from mmamp.config.data import seed_data
 from mmamp.datasets import SeededDataset
 from mmamp.errors import Preempted
@@ -100,6 +102,27 @@ def test_validation_does_not_move_the_generators(build_runner):
     torch.rand(3)
     hook.after_val(runner)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_validation_that_was_broken_off(build_runner):
+    """What is loaded before training begins anew is not written over."""
+    runner = build_runner(options=HOOK)
+    (hook,) = [h for h in runner.hooks if type(h).__name__ == 'StateHook']
+    net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+    wrapper = AmpOptimWrapper(
+        torch.optim.SGD(net.parameters(), lr=0.1),
+        dtype='float32',
+        accumulative_counts=4,
+    )
+    runner.optim_wrapper = wrapper
+    with wrapper.optim_context(net):
+        loss = net(torch.randn(8, 4)).mean()
+    wrapper.update_params(loss)
+    hook.before_val(runner)
+    assert net[1].num_batches_tracked == 0
+    net[1].running_mean.fill_(7)
+    hook.before_train(runner)
+    assert net[1].running_mean.tolist() == [7, 7, 7, 7]
 
 
 def test_mmengines_wrapper_inside_of_a_window_is_told_of(build_runner, capfd):

@@ -325,6 +325,24 @@ class TestFinite:
             (True, False),
         ]
 
+    @pytest.mark.parametrize('fused', [False, True])
+    @pytest.mark.parametrize('dynamic', [False, True])
+    def test_what_overflows_when_a_scale_below_1_is_taken_out(
+        self, dynamic, fused
+    ):
+        param = nn.Parameter(torch.zeros(2))
+        scale = 2.0**-10
+        wrapper = AmpOptimWrapper(
+            torch.optim.SGD([param], lr=0.1, fused=fused),
+            dict(init_scale=scale, growth_interval=1) if dynamic else scale,
+            'float16',
+        )
+        for _ in range(2):
+            wrapper.update_params((param * 1e20).sum() * 1e19)
+        assert wrapper.skipped_steps == wrapper.stuck_steps == 2
+        assert param.tolist() == [0, 0]
+        assert wrapper.loss_scaler.get_scale() == scale
+
     @pytest.mark.parametrize('dtype', DTYPES)
     def test_complex_parameters(self, dtype):
         param = nn.Parameter(torch.ones(3, dtype=torch.complex64))
@@ -869,6 +887,20 @@ class TestState:
         for p, q in zip(*(n.parameters() for n in nets), strict=True):
             torch.testing.assert_close(p.grad, q.grad * 256)
 
+    def test_a_window_of_a_run_without_a_scale(self):
+        nets = [make_net(), make_net()]
+        first = AmpOptimWrapper(
+            adam(nets[0]), dtype='float32', accumulative_counts=2
+        )
+        train(nets[0], first, batches(1), max_counts=8)
+        second = AmpOptimWrapper(
+            adam(nets[1]), 256.0, dtype='float16', accumulative_counts=2
+        )
+        second.load_state_dict(first.state_dict())
+        second.initialize_count_status(nets[1], 1, 8)
+        for p, q in zip(*(n.parameters() for n in nets), strict=True):
+            torch.testing.assert_close(p.grad * 256, q.grad)
+
     def test_a_window_of_another_length_is_dropped_and_it_says_so(
         self, mm_log
     ):
@@ -976,6 +1008,40 @@ class TestState:
         target.load_state_dict(source.state_dict())
         assert target.loss_scaler.get_growth_interval() == 7
         assert target.loss_scaler.get_scale() == 1024
+
+
+class Operations(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.names = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.add(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize('foreach', [None, True, False])
+@pytest.mark.parametrize('kind', ['norm', 'value'])
+def test_clips_many_at_once_or_one_by_one(kind, foreach):
+    largest = 'max_norm' if kind == 'norm' else 'clip_value'
+    net = nn.Linear(2, 1)
+    expected = copy.deepcopy(net)
+    wrapper = AmpOptimWrapper(
+        torch.optim.SGD(net.parameters(), lr=1.0, foreach=False),
+        dtype='float32',
+        clip_grad={'type': kind, largest: 0.5, 'foreach': foreach},
+    )
+    with Operations() as operations:
+        wrapper.update_params(net(torch.tensor([[2.0, -3.0]])).sum())
+    at_once = {'_foreach_mul_', '_foreach_clamp_min_'} & operations.names
+    assert bool(at_once) is (kind == 'norm' if foreach is None else foreach)
+    expected(torch.tensor([[2.0, -3.0]])).sum().backward()
+    clip = getattr(nn.utils, f'clip_grad_{kind}_')
+    clip(expected.parameters(), 0.5)
+    for param, other in zip(
+        net.parameters(), expected.parameters(), strict=True
+    ):
+        torch.testing.assert_close(param.detach(), other - other.grad)
 
 
 def test_reports_counters_and_the_last_finite_norm():
@@ -1091,6 +1157,25 @@ class TestWindowsOfAnyLoop:
         assert wrapper.message_hub is hub
         assert 'train/grad_norm' in hub.log_scalars
         assert 'train/grad_norm' not in before.log_scalars
+
+    def test_several_updates_in_an_iteration_of_a_run_of_few(self):
+        """They are found out in a window that has begun."""
+        param = nn.Parameter(torch.zeros(6))
+        wrapper = AmpOptimWrapper(
+            torch.optim.SGD([param], lr=1.0),
+            dtype='float32',
+            accumulative_counts=4,
+        )
+        hub = wrapper.message_hub
+        hub.update_info('max_iters', 3)
+        hub.update_info('iter', 0)
+        wrapper.initialize_count_status(nn.Module(), 0, 3)
+        for i in range(6):
+            hub.update_info('iter', i // 2)
+            wrapper.update_params(-param[i])
+            assert wrapper.record.windows == (i + 1) // 4 + (i == 5)
+        weights = [1 / 4] * 4 + [1 / 2] * 2
+        torch.testing.assert_close(param.detach(), torch.tensor(weights))
 
     @pytest.mark.parametrize('stop', range(1, 9))
     @pytest.mark.parametrize('counted', ['iterations', 'micro-batches'])

@@ -132,6 +132,26 @@ class TestWindows:
         guard.restore()
         assert_same(net, before)
 
+    def test_a_pass_for_nothing_inside_of_it_stays(self):
+        net = make_net()
+        guard = guard_of(net)
+        guard.backward(run(guard, net, torch.randn(4, 3)))
+        run(guard, net, torch.randn(4, 3))
+        guard.backward(run(guard, net, torch.randn(4, 3)))
+        guard.restore()
+        assert net[0].num_batches_tracked == 1
+
+    def test_so_many_wait_for_a_backward_pass(self):
+        net = make_net()
+        guard = guard_of(net)
+        losses = [
+            run(guard, net, torch.randn(4, 3))
+            for _ in range(guard.MOST_WAITING + 3)
+        ]
+        guard.backward(sum(losses))
+        guard.restore()
+        assert net[0].num_batches_tracked == 3
+
     def test_a_pass_for_nothing_leaves_nothing_that_is_not_finite(self):
         net = make_net()
         guard = guard_of(net)
@@ -213,6 +233,66 @@ class TestInterleaved:
             if not value.is_floating_point():
                 assert torch.equal(value, before[key])
             assert value.isfinite().all()
+
+
+class Scaled(nn.Module):
+    """Its graph holds a buffer that each forward pass changes before."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer('factor', torch.ones(3))
+
+    def forward(self, x):
+        self.factor.mul_(1.5)
+        return x * self.factor
+
+
+class TestGraphs:
+    """That are held over a window, as a generator's over the other step."""
+
+    @pytest.mark.parametrize('runs_it', [False, True])
+    @pytest.mark.parametrize(
+        'end',
+        [
+            BufferGuard.accept,
+            BufferGuard.restore,
+            lambda guard: guard.restore(torch.tensor(True)),
+            lambda guard: guard.restore(torch.tensor(False)),
+            BufferGuard.drop,
+        ],
+    )
+    def test_are_whole_where_it_changed_nothing_that_counts(
+        self, end, runs_it
+    ):
+        nets = [make_net() for _ in range(2)]
+        heads = [Scaled() for _ in range(2)]
+        guards = [guard_of(*nets, *heads) for _ in range(2)]
+        for _ in range(2):
+            with guards[0].forward():
+                held = heads[0](nets[0](torch.randn(4, 3))).square().sum()
+            expected = state_of(heads[0])
+            with guards[1].forward():
+                if runs_it:
+                    with torch.no_grad():
+                        nets[0](torch.randn(4, 3))
+                loss = heads[1](nets[1](torch.randn(4, 3))).sum()
+            guards[1].backward(loss)
+            loss.backward()
+            end(guards[1])
+            guards[0].backward(held)
+            held.backward()
+            assert_same(heads[0], expected)
+            guards[0].accept()
+
+    @pytest.mark.parametrize('skipped', [None, True])
+    def test_are_spent_where_it_is_undone(self, skipped):
+        net = Scaled()
+        guard = guard_of(net)
+        loss = run(guard, net, torch.randn(4, 3, requires_grad=True))
+        guard.restore(None if skipped is None else torch.tensor(skipped))
+        assert net.factor.tolist() == [1, 1, 1]
+        with pytest.raises(RuntimeError, match='inplace operation'):
+            loss.backward()
 
 
 class TestKindsOfBuffers:
@@ -438,6 +518,16 @@ class TestOthers:
             torch.testing.assert_close(net[0].running_mean, torch.zeros(3))
         assert net[0].num_batches_tracked == 2
 
+    def test_who_never_comes_back_has_nothing_put_back(self):
+        net = make_net()
+        guard = guard_of(net)
+        guard.backward(run(guard, net, torch.randn(4, 3)))
+        judging = guard.judged()
+        judging.__enter__()
+        net[0].running_mean.fill_(7)  # as if loaded
+        del judging
+        assert net[0].running_mean.tolist() == [7, 7, 7]
+
     @pytest.mark.parametrize('saves', ['during', 'judged'])
     def test_go_on_from_a_state(self, saves):
         """Whatever the model was saved as."""
@@ -451,6 +541,29 @@ class TestOthers:
         assert_same(other, during)
         resumed.restore()
         assert_same(other, before)
+
+    def test_a_state_is_left_as_it_is(self):
+        """What goes back into the model is a copy of what it holds."""
+
+        class Seen(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.register_buffer('seen', torch.eye(2).to_sparse())
+
+            def forward(self, x):
+                self.seen = self.seen * 2
+                return x.sum()
+
+        net, other = Seen(), Seen()
+        guard, resumed = guard_of(net), guard_of(other)
+        run(guard, net, torch.ones(1, 2, requires_grad=True))
+        state = guard.state()
+        resumed.load_state(state)
+        resumed.restore()
+        assert torch.equal(other.seen.to_dense(), torch.eye(2))
+        other.seen.mul_(5)
+        (saved,) = state['rebuilt'].values()
+        assert torch.equal(saved.to_dense(), torch.eye(2))
 
     def test_go_on_from_an_old_state(self):
         """A list: what the buffers were, beside a model of the moment."""

@@ -361,6 +361,19 @@ class TestSignature:
         with pytest.raises(RuntimeError, match='not have been used'):
             wrapper.grad(self.net(self.x).sum(), (self.x, unused))
 
+    @pytest.mark.parametrize('dtype', ['float32', 'bfloat16', 'float16'])
+    def test_nothing_is_used(self, dtype):
+        wrapper = wrap(self.net, dtype)
+        unused = torch.ones(1, requires_grad=True)
+        with wrapper.optim_context(self.net):
+            found = wrapper.grad(
+                self.net(self.x).sum(),
+                unused,
+                create_graph=True,
+                allow_unused=True,
+            )
+        assert found == (None,)
+
     def test_float64_is_left_alone(self):
         net, x = self.net.double(), self.x.detach().double().requires_grad_()
         wrapper = wrap(net, 'float16')
@@ -408,6 +421,17 @@ class TestScaler:
         for _ in range(200):
             scaler.saw_gradient([torch.tensor([2.0**-20])])
         assert scaler.cotangent == 2 * bound
+
+    def test_the_second_scale_falls_and_comes_back(self):
+        scaler = PenaltyScaler(torch.device('cpu'))
+        first = float(scaler.tangent)
+        scaler.saw_second_order([torch.tensor([float('inf')])])
+        assert scaler.tangent == first / 16
+        for part in (16, 8, 4, 2, 1):
+            for _ in range(200):
+                assert scaler.tangent == first / part
+                scaler.saw_second_order([torch.tensor([1.0])])
+        assert scaler.tangent == first
 
     def test_two_penalties_of_very_different_size(self):
         """In one update of one optimizer, none of whose windows is skipped."""

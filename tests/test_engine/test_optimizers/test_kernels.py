@@ -73,6 +73,25 @@ def test_a_step_that_is_not_finite_is_left_out():
         assert torch.equal(a, b)
 
 
+def test_one_that_asks_the_scaler_is_not_asked():
+    """Torch's older way: it would not heed what it is not told."""
+
+    class Older(torch.optim.SGD):
+        _step_supports_amp_scaling = True
+
+        def step(self, closure=None, grad_scaler=None):
+            return super().step(closure)
+
+    net, wrapper = wrapped(cls=Older)
+    before = train(net, wrapper)
+    with wrapper.optim_context(net):
+        loss = net(torch.full((4, 8), float('inf'))).square().mean()
+    wrapper.update_params(loss)
+    assert wrapper.skipped_steps == 1
+    for a, b in zip(net.parameters(), before, strict=True):
+        assert torch.equal(a, b)
+
+
 @pytest.mark.parametrize('then', [dict(), dict(fused=False)])
 @pytest.mark.parametrize('now', [dict(), dict(fused=False)])
 def test_resumes_from_the_other_kind(then, now):

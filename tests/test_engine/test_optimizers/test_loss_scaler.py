@@ -135,6 +135,16 @@ def test_loads_into_the_bounds():
     assert scaler.get_scale() == 128
 
 
+@pytest.mark.parametrize('interval', [1, 2, 20])
+def test_grows_by_a_shorter_interval_than_it_was_saved_with(interval):
+    saved = LossScaler('cpu', init_scale=4.0)
+    play(saved, [True] * 30)
+    scaler = LossScaler('cpu', growth_interval=interval)
+    scaler.load_state_dict(saved.state_dict())
+    play(scaler, [True] * interval)
+    assert scaler.get_scale() >= 8
+
+
 def test_disabled_does_nothing():
     scaler = LossScaler('cpu', enabled=False)
     assert scaler.state_dict() == {}

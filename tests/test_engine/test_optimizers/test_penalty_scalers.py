@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from mmamp import AmpOptimWrapper
+from mmamp.precision.penalty_names import named_penalty
 
 
 def network(seed=0):
@@ -61,6 +62,47 @@ class TwoLines(OneLine):
         )
 
 
+class Penalty(nn.Module):
+    def __init__(self, net, wrapper):
+        super().__init__()
+        self.net = net
+        self.grad = wrapper.grad
+
+    def forward(self, size):
+        x = torch.ones(2, 4).requires_grad_()
+        out = (self.net(x) * torch.full((1,), size)).sum()
+        (g,) = self.grad(out, x, create_graph=True)
+        return g.square().sum(1).mean()
+
+
+class TwoCalls(OneLine):
+    """Of a module, behind whose call torch has functions of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.penalty = Penalty(self.net, self.wrapper)
+
+    def penalties(self, names):
+        for name in names:
+            if name == 'lazy':
+                yield self.penalty(1e-2)
+            else:
+                yield self.penalty(1e4)
+
+
+class TwoNames(OneLine):
+    """One line for both, which says which it is."""
+
+    def __init__(self):
+        super().__init__()
+        self.penalty = Penalty(self.net, self.wrapper)
+
+    def penalties(self, names):
+        for name in names:
+            with named_penalty(name):
+                yield self.penalty(self.sizes[name])
+
+
 class TwoNetworks(OneLine):
     """One line, and a network for each."""
 
@@ -94,7 +136,9 @@ def train(loop, order, iterations, interval=4, begin=0):
         loop.wrapper.update_params(loss)
 
 
-@pytest.mark.parametrize('loop', [OneLine, TwoLines, TwoNetworks])
+@pytest.mark.parametrize(
+    'loop', [OneLine, TwoLines, TwoCalls, TwoNames, TwoNetworks]
+)
 def test_a_lazy_penalty_changes_no_others_scales(loop):
     first, last = loop(), loop()
     train(first, ('lazy', 'always'), 24)
@@ -162,6 +206,25 @@ def test_more_than_there_is_room_for_share_the_last():
     wrapper = wrapped(net)
     update(wrapper, net, 20)
     assert len(scales(wrapper)) == 16
+
+
+def test_another_takes_the_place_of_what_is_used_no_more():
+    net = network()
+    wrapper = wrapped(net)
+    update(wrapper, net, 16)
+    update(wrapper, net, 14)
+    state = wrapper.state_dict()
+    wrapper = wrapped(net)
+    wrapper.load_state_dict(state)
+    before = [x['penalty'] for x in state['penalty_scalers']]
+    with wrapper.optim_context(net):
+        x = torch.ones(2, 4).requires_grad_()
+        loss = squared(wrapper, net(x).sum() * 3, x)
+        loss = loss + squared(wrapper, net(x).sum() * 1e-3, x)
+    wrapper.update_params(loss)
+    after = [x['penalty'] for x in wrapper.state_dict()['penalty_scalers']]
+    assert after[:14] == before[2:]
+    assert len({*after[14:]} - {*before}) == 2
 
 
 def test_a_graph_that_is_freed_in_part():

@@ -121,6 +121,27 @@ class TestCycle:
         assert wrappers['b'].record.windows == 1
         assert torch.equal(model.b.weight, alone.b.weight)
 
+    def test_a_window_of_a_higher_scale_is_not_stuck(self):
+        model = Model()
+        wrappers = build(
+            model,
+            a=dict(
+                loss_scaler='shared',
+                loss_scale=dict(init_scale=2.0),
+                accumulative_counts=2,
+            ),
+            b=dict(loss_scaler='shared', loss_scale=dict(init_scale=2.0)),
+        )
+        step(model, wrappers, 'a')
+        step(model, wrappers, 'b', bad=True)
+        assert scale(wrappers) == 1
+        step(model, wrappers, 'a', bad=True)
+        assert wrappers['a'].skipped_steps == 1
+        assert wrappers['a'].stuck_steps == 0
+        for stuck in (1, 2):
+            step(model, wrappers, 'b', bad=True)
+            assert wrappers['b'].stuck_steps == stuck
+
     def test_gradients_that_are_dropped(self):
         """They hold nobody up."""
         model = Model()

@@ -10,6 +10,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import MODELS
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmamp import AmpOptimWrapper, BaseGAN
 from mmamp.models.gans.image_gan import ImageGAN
@@ -296,6 +297,43 @@ class TestLosses:
             make_gan().parse_losses(dict(loss_a='1'))
 
 
+class TestLogs:
+    class Linear(BaseGAN):
+        key = 'loss'
+
+        def disc_loss(self, inputs, data_samples, optimizer_wrapper):
+            loss = self.discriminator(inputs).mean() * 0
+            return {self.key: loss + 100, 'loss_disc': loss}
+
+        def gen_loss(self, inputs, data_samples, optimizer_wrapper):
+            return {self.key: self.generator(inputs).mean() * 0 + 1}
+
+    @pytest.mark.parametrize('key', ['loss', 'loss_adv'])
+    def test_of_one_name_are_told_apart(self, key):
+        model = self.Linear(
+            nn.Linear(4, 4),
+            nn.Linear(4, 1),
+            data_preprocessor=dict(type='BaseDataPreprocessor'),
+            discriminator_steps=2,
+        )
+        model.key = key
+        wrappers = make_wrappers(model, dtype='float32')
+        both = {f'discriminator.{key}', 'loss_disc', f'generator.{key}'}
+        expected = [{key, 'loss_disc'}, both, both - {f'generator.{key}'}]
+        for names in expected:
+            logs = model.train_step(dict(inputs=torch.ones(2, 4)), wrappers)
+            assert set(logs) == names
+            for name, value in logs.items():
+                if name != 'loss_disc':
+                    by_generator = name.startswith('generator')
+                    assert value == (1 if by_generator else 100)
+
+    def test_the_sum_is_not_logged(self):
+        model = make_gan()
+        (logs,) = run(model, make_wrappers(model), 1)
+        assert set(logs) == {'loss_disc_fake', 'loss_disc_real', 'loss_gen'}
+
+
 class TestNonFinite:
     @pytest.mark.parametrize('dtype', ['float32', 'bfloat16', 'float16'])
     @pytest.mark.parametrize('value', ['inf', 'nan'])
@@ -380,6 +418,88 @@ class TestEMA:
                 torch.testing.assert_close(average, weights[update])
         third = (weights[1] + weights[2]) / 2
         torch.testing.assert_close(average, (third + weights[3]) / 2)
+
+    @pytest.mark.parametrize('wrapper', [AmpOptimWrapper, OptimWrapper])
+    def test_advances_with_each_of_several_updates(self, wrapper):
+        class Several(ImageGAN):
+            def train_generator(self, inputs, data_samples, optimizer_wrapper):
+                for _ in range(3):
+                    with optimizer_wrapper.optim_context(self.generator):
+                        losses = self.gen_loss(
+                            inputs, data_samples, optimizer_wrapper
+                        )
+                    loss = losses['loss_gen']
+                    optimizer_wrapper.update_params(loss)
+                return losses
+
+        class Yielding(ImageGAN):
+            def train_generator(self, *args):
+                for _ in range(3):
+                    yield self.gen_loss(*args)
+
+        gans = []
+        for cls in (Several, Yielding):
+            torch.manual_seed(0)
+            gan = cls(
+                Generator(),
+                Discriminator(),
+                noise_size=5,
+                ema_config=dict(momentum=0.5),
+            ).train()
+            run(gan, make_wrappers(gan, wrapper=wrapper), 2)
+            gans.append(gan)
+        for name, value in gans[0].generator_ema.state_dict().items():
+            assert torch.equal(gans[1].generator_ema.state_dict()[name], value)
+        assert gans[0].generator_ema.steps == 6
+
+    @pytest.mark.parametrize('start_iter', [0, 3])
+    def test_the_device_decides(self, start_iter):
+        """It comes to the same, and nothing waits for it."""
+
+        class Reads(TorchDispatchMode):
+            number = 0
+
+            def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+                read = torch.ops.aten._local_scalar_dense.default
+                self.number += func is read
+                return func(*args, **(kwargs or {}))
+
+        class Now(ImageGAN):
+            def gen_loss(self, *args):
+                losses = super().gen_loss(*args)
+                self.updates = getattr(self, 'updates', 0) + 1
+                if self.updates in (1, 4):
+                    losses['loss_gen'] = losses['loss_gen'] * float('inf')
+                return losses
+
+        states = []
+        for fused in (None, True):
+            torch.manual_seed(0)
+            gan = Now(
+                Generator(),
+                Discriminator(),
+                noise_size=5,
+                ema_config=dict(momentum=0.25, start_iter=start_iter),
+            ).train()
+            wrappers = OptimWrapperDict(
+                **{
+                    name: AmpOptimWrapper(
+                        torch.optim.Adam(
+                            getattr(gan, name).parameters(), fused=fused
+                        ),
+                        dtype='float32',
+                    )
+                    for name in ('generator', 'discriminator')
+                }
+            )
+            run(gan, wrappers, 1, max_iters=7)
+            with Reads() as reads:
+                run(gan, wrappers, 6, start=1)
+            assert bool(reads.number) is not bool(fused)
+            assert wrappers['generator'].skipped_steps == 2
+            states.append(gan.generator_ema.state_dict())
+        for name, value in states[0].items():
+            assert torch.equal(states[1][name], value), name
 
     def test_its_interval_begins_where_it_starts(self):
         model = make_gan(

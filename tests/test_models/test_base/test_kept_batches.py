@@ -29,6 +29,16 @@ def test_come_again_after_the_last():
     assert samples(kept(batch(1), batch(2)), 3) == [[1], [2], [1]]
 
 
+def test_of_another_run_are_let_go_of():
+    batches = kept(batch(1), batch(2))
+    batches.begin()
+    batches.add(batch(3))
+    assert samples(batches, 2) == [[3], [3]]
+    batches.load([batches.state()], 'cpu')
+    batches.begin()
+    assert samples(batches, 1) == [[3]]
+
+
 def test_are_let_go_of():
     batches = kept(batch(1))
     batches.clear()

@@ -221,26 +221,50 @@ class TestLosses:
             losses['loss_disc_real'], criterion(real, True, is_disc=True)
         )
 
-    @pytest.mark.parametrize('order', [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-    def test_penalties_come_in_one_order(self, order):
-        """The n-th is the n-th, whether those that are rarer are due."""
-        penalties = [
-            dict(type='mmamp.R1', interval=4),
-            dict(type='mmamp.R2', interval=2),
-            dict(type='mmamp.DRAGAN'),
+    def test_penalties_have_scales_of_their_own(self):
+        """Whether those that are rarer are due, and two of one type too."""
+        gan = make_gan(
+            disc_regularizers=[
+                dict(type='mmamp.R1', interval=4),
+                dict(type='mmamp.R1'),
+                dict(type='mmamp.R2', interval=2),
+            ]
+        )
+        data = gan.data_preprocessor(batch(), True)
+        wrapper = AmpOptimWrapper(
+            torch.optim.SGD(gan.discriminator.parameters(), lr=0.1),
+            dtype='float16',
+        )
+        for update in range(4):
+            wrapper.initialize_count_status(gan, update, -1)
+            with wrapper.optim_context(gan.discriminator):
+                losses = gan.disc_loss(data['inputs'], {}, wrapper)
+            wrapper.update_params(sum(losses.values()))
+        pairs = wrapper.state_dict()['penalty_scalers']
+        assert [x['penalty'] for x in pairs] == [
+            'loss_r1 1',
+            'loss_r2 1',
+            'loss_r1_2 1',
         ]
-        gan = make_gan(disc_regularizers=[penalties[i] for i in order])
+
+    def test_two_penalties_of_one_type_are_two_losses(self):
+        rare, often = dict(type='mmamp.R1', interval=2), dict(type='mmamp.R1')
+        gan = make_gan(disc_regularizers=[rare, often])
         data = gan.data_preprocessor(batch(), True)
         wrapper = AmpOptimWrapper(
             torch.optim.SGD(gan.discriminator.parameters(), lr=0.1),
             dtype='float32',
         )
-        for update in range(4):
+        for update in range(2):
             wrapper.initialize_count_status(gan, update, -1)
             losses = gan.disc_loss(data['inputs'], {}, wrapper)
             found = [x for x in losses if not x.startswith('loss_disc')]
-            expected = ['loss_dragan', 'loss_r2', 'loss_r1']
-            assert found == expected[: {0: 3, 2: 2}.get(update, 1)]
+            expected = (
+                ['loss_r1', 'loss_r1_2'] if update == 0 else ['loss_r1_2']
+            )
+            assert found == expected
+        losses['loss_r1_2'].backward()
+        assert any(p.grad is not None for p in gan.discriminator.parameters())
 
     @pytest.mark.parametrize('num_classes', [None, 3])
     def test_of_the_generator(self, num_classes):
@@ -319,6 +343,10 @@ class TestSample:
         assert torch.equal(gan.sample(5), gan.sample(5))
         assert gan.generator.training
         assert gan.generator.dropout.training
+        gan.generator.dropout.eval()  # frozen
+        gan.sample(5)
+        assert gan.generator.training
+        assert not gan.generator.dropout.training
         gan.eval()
         gan.sample(5)
         assert not gan.generator.training

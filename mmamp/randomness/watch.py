@@ -1,8 +1,9 @@
 """Whether code draws random numbers, and code that may."""
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,15 @@ _STAND_IN = np.random.MT19937(0)
 
 
 @contextmanager
-def preserved() -> Iterator[None]:
+def preserved() -> Iterator[Callable[[], AbstractContextManager[None]]]:
     """Run code that seeds the generators, and put them back after it.
 
     numpy's is exchanged for another one meanwhile, since reading its state
     takes longer than all the rest; what it may have kept of a pair of normal
     numbers is drawn anew.
+
+    Yields:
+        Callable: Puts them back for a ``with`` statement of the code.
     """
     kept = random.getstate(), torch.get_rng_state()
     numpy: Any = np.random
@@ -27,11 +31,23 @@ def preserved() -> Iterator[None]:
         np.random.MT19937(0) if generator is _STAND_IN else _STAND_IN
     )
     try:
-        yield
+        yield partial(_put_back, *kept, generator)
     finally:
         random.setstate(kept[0])
         torch.set_rng_state(kept[1])
         numpy.set_bit_generator(generator)
+
+
+@contextmanager
+def _put_back(
+    python: Any, of_torch: torch.Tensor, generator: Any
+) -> Iterator[None]:
+    numpy: Any = np.random
+    with preserved():
+        random.setstate(python)
+        torch.set_rng_state(of_torch)
+        numpy.set_bit_generator(generator)
+        yield
 
 
 class DrawWatch:

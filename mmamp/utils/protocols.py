@@ -4,6 +4,7 @@ Each is asked by ``isinstance``, of anybody's class: a method, or an attribute
 that costs nothing to look at.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
@@ -161,9 +162,16 @@ class SavesNow(Protocol):
 
 @runtime_checkable
 class KeepsRng(Protocol):
-    """Keeps training's random states while validation runs."""
+    """Keeps training's random states while others have their own.
+
+    Attributes:
+        rng_before_val (dict, optional): They, while validation runs.
+        rng_outside (Callable, optional): Returns them, while a hook of other
+            people's runs.
+    """
 
     rng_before_val: dict[str, Any] | None
+    rng_outside: Callable[[], dict[str, Any]] | None
 
 
 @runtime_checkable

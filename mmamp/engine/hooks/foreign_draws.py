@@ -1,6 +1,7 @@
 """What other people's hooks draw, kept apart from training."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from mmamp.randomness.position import seed_at
 from mmamp.randomness.samples import run_seed
 from mmamp.randomness.state import rng_state, set_rng_state
 from mmamp.randomness.watch import preserved
+from mmamp.utils.protocols import KeepsRng
 
 STAGES = (
     'before_train_epoch',
@@ -24,7 +26,7 @@ STAGES = (
 _DRAW_NOTHING = ('mmengine', 'mmamp')
 
 
-def part_hooks(runner: Any) -> list[str]:
+def part_hooks(runner: Any, keeper: KeepsRng) -> list[str]:
     """Have other people's hooks draw random numbers of their own.
 
     What a hook draws becomes a function of the run's seed, of the hook and of
@@ -35,6 +37,8 @@ def part_hooks(runner: Any) -> list[str]:
 
     Args:
         runner (Runner): With all its hooks.
+        keeper (KeepsRng): Has training's states for a checkpoint that such a
+            hook takes.
 
     Returns:
         list[str]: Classes of the hooks that have become so.
@@ -52,7 +56,7 @@ def part_hooks(runner: Any) -> list[str]:
         for stage in stages:
             place = index, STAGES.index(stage)
             given = getattr(hook, stage)
-            setattr(hook, stage, partial(_call_apart, given, place))
+            setattr(hook, stage, partial(_call_apart, given, place, keeper))
         if stages:
             found.append(type(hook).__name__)
     return found
@@ -61,6 +65,7 @@ def part_hooks(runner: Any) -> list[str]:
 def _call_apart(
     given: Callable[..., Any],
     place: tuple[int, int],
+    keeper: KeepsRng,
     runner: Any,
     *args: Any,
     **kwargs: Any,
@@ -68,7 +73,11 @@ def _call_apart(
     """Call a hook with generators that are not training's."""
     accelerators = rng_states()
     seeded = None
-    with preserved():
+    outside = keeper.rng_outside
+    with preserved() as put_back:
+        keeper.rng_outside = outside or partial(
+            _outside, put_back, accelerators
+        )
         seed_at([run_seed() % 2**63, runner.iter, *place])
         seed = torch.initial_seed()
         if accelerators:
@@ -76,8 +85,18 @@ def _call_apart(
         try:
             given(runner, *args, **kwargs)
         finally:
+            keeper.rng_outside = outside
             if torch.initial_seed() != seed:
                 seeded = rng_state()
             set_rng_states(accelerators)
     if seeded is not None:
         set_rng_state(seeded)
+
+
+def _outside(
+    put_back: Callable[[], AbstractContextManager[None]],
+    accelerators: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the states of before a hook was called."""
+    with put_back():
+        return {**rng_state(), **accelerators}

@@ -59,9 +59,13 @@ def logging_interval(runner: Any) -> int:
 def training_rng_state(runner: Any) -> dict[str, Any]:
     """Return the random-number states that training goes on with.
 
-    While validation runs these are not those of the moment.
+    While validation runs, or a hook of other people's, these are not those of
+    the moment.
     """
     for hook in runner.hooks:
-        if isinstance(hook, KeepsRng) and hook.rng_before_val is not None:
-            return hook.rng_before_val
+        if isinstance(hook, KeepsRng):
+            if hook.rng_outside is not None:
+                return hook.rng_outside()
+            if hook.rng_before_val is not None:
+                return hook.rng_before_val
     return rng_state()

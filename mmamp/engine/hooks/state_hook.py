@@ -1,5 +1,6 @@
 """Checkpoints that can be loaded again."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -62,6 +63,7 @@ class StateHook(Hook):
         self._warn_once = LogOnce().warn
         self._resumed_rng: dict[str, Any] | None = None
         self.rng_before_val: dict[str, Any] | None = None
+        self.rng_outside: Callable[[], dict[str, Any]] | None = None
         self._judged = ExitStack()
         self._position = DataPosition()
         # A FlexibleRunner loads before it calls `before_run`.
@@ -79,7 +81,7 @@ class StateHook(Hook):
                 'its own from here on, such as those of dropout',
                 logger='current',
             )
-        if hooks := part_hooks(runner):
+        if hooks := part_hooks(runner, self):
             print_log(
                 f'What {", ".join(hooks)} draw in training are random numbers '
                 'of their own, so that training does not depend on them',

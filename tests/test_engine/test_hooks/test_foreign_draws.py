@@ -44,6 +44,18 @@ class Seeds(Hook):
         np.random.seed(9)
 
 
+@HOOKS.register_module(force=True)
+class Saves(Hook):
+    """In a stage of its own, after it has drawn numbers."""
+
+    def after_train_iter(self, runner, *args, **kwargs):
+        if runner.iter == 1:
+            numbers()
+            runner.save_checkpoint(
+                runner.work_dir, 'its_own.pth', by_epoch=False
+            )
+
+
 def trained(build_runner, *hooks, **options):
     """Train for four iterations beside some hooks."""
     runner = build_runner(
@@ -131,6 +143,20 @@ def test_a_run_resumed_beside_a_hook_that_draws_once_is_exact(
     second = resumed(build_runner, whole, 'DrawsOnce')
     assert draws_in_training == after
     assert torch.equal(weights(whole), weights(second))
+
+
+def test_a_checkpoint_that_a_hook_takes_has_trainings_states(
+    build_runner, draws_in_training
+):
+    whole = trained(build_runner, 'Saves', 'DrawsAlways')
+    after = draws_in_training[2:]
+    draws_in_training.clear()
+    trained(
+        build_runner,
+        load_from=f'{whole.work_dir}/its_own.pth',
+        resume=True,
+    )
+    assert draws_in_training == after
 
 
 def test_a_hook_that_seeds_keeps_what_it_does(build_runner, draws_in_training):

@@ -26,11 +26,14 @@ class Record(Protocol):
 
     @property
     def skips(self) -> int | Tensor:
-        """int or Tensor: The same; a tensor if only the device knows."""
+        """int or Tensor: Windows skipped; a tensor if the device counts."""
 
     @property
     def last_skip(self) -> bool | Tensor:
-        """bool or Tensor: Whether the last window was skipped; likewise."""
+        """bool or Tensor: Whether the last one was; likewise."""
+
+    def forget_stuck(self) -> None:
+        """Count stuck windows from zero."""
 
 
 # ---- optimizer wrappers -----------------------------------------------------

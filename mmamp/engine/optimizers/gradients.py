@@ -132,11 +132,12 @@ def clip_norm_(
         of_device.setdefault(grad.device, []).append(local(grad))
     with torch.no_grad():
         for device, parts in of_device.items():
+            scale = factor.to(device)
             if foreach is not False:
-                foreach_mul_(parts, factor.to(device))
+                foreach_mul_(parts, scale)
                 continue
             for part in parts:
-                part.mul_(factor.to(device))
+                part.mul_(scale)
 
 
 def clip_value_(

@@ -56,6 +56,11 @@ class Meets(Protocol):
     def meet(self, model: nn.Module) -> None:
         """Learn it."""
 
+    def initialize_count_status(
+        self, model: nn.Module, init_counts: int, max_counts: int
+    ) -> None:
+        """Learn it, and where in the run it is."""
+
 
 @runtime_checkable
 class Judging(Protocol):
@@ -121,6 +126,13 @@ class Generates(Protocol):
 
     def generate(self, noise: Tensor, labels: Any = None) -> Tensor:
         """Return one picture for each."""
+
+
+@runtime_checkable
+class CountsMicroBatches(Protocol):
+    """Tells its optimizers itself where they are; asked by a hook."""
+
+    counts_micro_batches: bool
 
 
 @runtime_checkable

@@ -4,10 +4,12 @@ from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer, print_log
+from mmengine.optim import OptimWrapperDict
 
 from mmamp.logging.scalars import SCALARS, SKIP_RATE, SKIPPED_STEPS
 from mmamp.registry import HOOKS
-from mmamp.utils.protocols import Meets
+from mmamp.utils.modules import unwrap
+from mmamp.utils.protocols import CountsMicroBatches, Meets
 
 from .runner_access import logging_interval, named_wrappers, recording_wrappers
 
@@ -22,8 +24,9 @@ class AmpMonitorHook(Hook):
     backend; with several optimizers ``train/<name>.loss_scale`` and so on.
     Each is what it is when the log is written, not an average, and only read
     then: no training step waits for it. When training begins it logs what
-    precision each optimizer came to, and makes the model known to those that
-    run its networks in autocast where the ``train_step`` does not.
+    precision each optimizer came to, and tells each of several
+    which model it trains, and where in the run it is, as MMEngine's loops
+    tell an only one.
 
     Args:
         interval (int, optional): Iterations between two reports. Defaults to
@@ -60,11 +63,28 @@ class AmpMonitorHook(Hook):
             )
             record = wrapper.record
             self._before[key] = record.windows, record.skipped
-        for _, wrapper in named_wrappers(runner):
-            if isinstance(wrapper, Meets):
-                wrapper.meet(runner.model)
+        self._begin(runner)
         if self.interval is None:
             self.interval = logging_interval(runner)
+
+    def _begin(self, runner: Any) -> None:
+        """Tell the wrappers what MMEngine's loops tell an only one alone."""
+        model = unwrap(runner.model)
+        counts_itself = (
+            isinstance(model, CountsMicroBatches)
+            and model.counts_micro_batches
+        )
+        if not isinstance(runner.optim_wrapper, OptimWrapperDict):
+            return
+        for _, wrapper in named_wrappers(runner):
+            if not isinstance(wrapper, Meets):
+                continue
+            if counts_itself:
+                wrapper.meet(runner.model)
+            else:
+                wrapper.initialize_count_status(
+                    runner.model, runner.iter, runner.max_iters
+                )
 
     def after_train_iter(
         self,

@@ -488,8 +488,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             scaled = at_least_float32(loss)
             if window.scale is not None:
                 scaled = scaled * window.scale
-            window.guard.backward(scaled)
-            scaled.backward(**kwargs)
+            with window.guard.backward(scaled):
+                scaled.backward(**kwargs)
         window.add(any(p.grad is not None for p in params))
         self._inner_count += 1
         self._run.add_micro_batch()

@@ -172,8 +172,11 @@ class BufferGuard:
         size = self._waiting[-1][1].size()
         return number > self.MOST_WAITING or number * size > self.MOST_ELEMENTS
 
-    def backward(self, loss: Tensor) -> None:
-        """Note which forward passes a backward pass uses.
+    @contextmanager
+    def backward(self, loss: Tensor) -> Iterator[None]:
+        """Note which forward passes a backward pass uses, and what it changes.
+
+        Activation checkpointing runs modules again in it.
 
         Args:
             loss (Tensor): Where it begins.
@@ -186,6 +189,10 @@ class BufferGuard:
         else:
             unused = 0
         self._take(unused)
+        self._begin()
+        yield
+        self._end()
+        self._take()
         self._begin()
 
     def _take(self, unused: int = 0) -> None:

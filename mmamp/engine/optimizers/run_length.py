@@ -37,11 +37,12 @@ class RunLength:
         self._iteration = None
         self._in_this = self._before_this = 0
         saved, self._saved = self._saved, 0
-        if init_counts and saved and saved % init_counts == 0:
+        if not saved or not init_counts:
+            return init_counts
+        if saved % init_counts == 0:
             # Of all iterations of the run, those before a resume too.
             self._init_counts, self._before_this = 0, saved
-            return saved
-        return init_counts
+        return saved
 
     def add_micro_batch(self) -> None:
         """Count one more."""
@@ -93,12 +94,10 @@ class RunLength:
         Args:
             index (int): Micro-batches so far.
         """
-        if self._iteration is None:
-            return {}
         # The iteration that a checkpoint is taken in is over.
-        done = self._iteration - self._init_counts + 1
-        rate = _rate_of(self._before_this + self._in_this, done)
-        return dict(micro_batches=index) if rate > 1 else {}
+        if self._iteration is None or index in (0, self._iteration + 1):
+            return {}
+        return dict(micro_batches=index)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state."""

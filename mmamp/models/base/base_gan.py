@@ -123,6 +123,7 @@ class BaseGAN(BaseModel):
         discriminator=('discriminator',), generator=('generator',)
     )
     generator_sees_data: ClassVar[bool] = False
+    counts_micro_batches: ClassVar[bool] = True
     generator: nn.Module
     discriminator: nn.Module
     generator_ema: Any

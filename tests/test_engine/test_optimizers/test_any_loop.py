@@ -6,11 +6,13 @@ of what a skipped window has to undo.
 
 import copy
 
+import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.utils.checkpoint import checkpoint
 
 from mmamp import AmpOptimWrapper, OptimWrapperConstructor
 
@@ -302,3 +304,36 @@ def check(nets, wrappers, expected, averages, dtype):
         if dtype == 'float16':
             assert wrapper.loss_scaler.get_scale() == model.scaler.scale
         assert isinstance(wrapper, AmpOptimWrapper)
+
+
+@pytest.mark.parametrize('counts', [1, 2])
+@pytest.mark.parametrize('is_inside', [True, False])
+@pytest.mark.parametrize('reentrant', [True, False])
+def test_what_checkpointing_runs_again_is_of_the_window(
+    counts, is_inside, reentrant
+):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    wrapper = AmpOptimWrapper(
+        torch.optim.SGD(net.parameters(), lr=0.1),
+        dtype='bfloat16',
+        accumulative_counts=counts,
+    )
+    wrapper.initialize_count_status(net, 0, 100)
+    for window in range(3):
+        before = {k: v.clone() for k, v in net.state_dict().items()}
+        for i in range(counts):
+            x = torch.randn(2, 3, 6, 6, requires_grad=True)
+            with wrapper.optim_context(net):
+                loss = checkpoint(net, x, use_reentrant=reentrant).sum()
+                if window == 1 and i == 0:
+                    loss = loss * torch.nan
+                if is_inside:
+                    wrapper.update_params(loss)
+            if not is_inside:
+                wrapper.update_params(loss)
+        changed = {
+            k for k, v in net.state_dict().items() if not v.equal(before[k])
+        }
+        assert bool(changed) == (window != 1), changed
+    assert wrapper.skipped_steps == 1

@@ -10,6 +10,12 @@ from mmamp.engine.optimizers.buffer_guard import BufferGuard
 NAN = float('nan')
 
 
+def backward(guard, loss):
+    """As a wrapper's, without the pass itself."""
+    with guard.backward(loss):
+        pass
+
+
 def make_net():
     net = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 3), nn.BatchNorm1d(3))
     net.register_buffer('scratch', torch.zeros(2), persistent=False)
@@ -42,7 +48,7 @@ def assert_same(net, expected):
 def test_puts_persistent_buffers_back(skipped):
     net = make_net()
     guard, before = guard_of(net), state_of(net)
-    guard.backward(run(guard, net, torch.randn(4, 3) * NAN))
+    backward(guard, run(guard, net, torch.randn(4, 3) * NAN))
     net.scratch.fill_(1)
     guard.restore(None if skipped is None else torch.tensor(skipped))
     assert_same(net, before)
@@ -85,17 +91,17 @@ class TestWindows:
         net = make_net()
         guard, before = guard_of(net), state_of(net)
         for factor in (1, NAN, 1):
-            guard.backward(run(guard, net, torch.randn(4, 3) * factor))
+            backward(guard, run(guard, net, torch.randn(4, 3) * factor))
         guard.restore()
         assert_same(net, before)
 
     def test_one_after_another(self):
         net = make_net()
         guard = guard_of(net)
-        guard.backward(run(guard, net, torch.randn(4, 3)))
+        backward(guard, run(guard, net, torch.randn(4, 3)))
         guard.accept()
         before = state_of(net)
-        guard.backward(run(guard, net, torch.randn(4, 3) * NAN))
+        backward(guard, run(guard, net, torch.randn(4, 3) * NAN))
         guard.restore()
         assert_same(net, before)
 
@@ -103,7 +109,7 @@ class TestWindows:
         net = make_net()
         guard, before = guard_of(net), state_of(net)
         losses = [run(guard, net, torch.randn(4, 3)) for _ in range(2)]
-        guard.backward(sum(losses))
+        backward(guard, sum(losses))
         guard.restore()
         assert_same(net, before)
 
@@ -116,7 +122,7 @@ class TestWindows:
             fake = nets[0](torch.randn(4, 3))
         with guard.forward():
             loss = nets[1](fake).sum()
-        guard.backward(loss)
+        backward(guard, loss)
         guard.restore()
         for net, state in zip(nets, before, strict=True):
             assert_same(net, state)
@@ -128,16 +134,16 @@ class TestWindows:
         for _ in range(20):
             before = state_of(net)
             loss = run(guard, net, torch.randn(4, 3))
-        guard.backward(loss)
+        backward(guard, loss)
         guard.restore()
         assert_same(net, before)
 
     def test_a_pass_for_nothing_inside_of_it_stays(self):
         net = make_net()
         guard = guard_of(net)
-        guard.backward(run(guard, net, torch.randn(4, 3)))
+        backward(guard, run(guard, net, torch.randn(4, 3)))
         run(guard, net, torch.randn(4, 3))
-        guard.backward(run(guard, net, torch.randn(4, 3)))
+        backward(guard, run(guard, net, torch.randn(4, 3)))
         guard.restore()
         assert net[0].num_batches_tracked == 1
 
@@ -148,7 +154,7 @@ class TestWindows:
             run(guard, net, torch.randn(4, 3))
             for _ in range(guard.MOST_WAITING + 3)
         ]
-        guard.backward(sum(losses))
+        backward(guard, sum(losses))
         guard.restore()
         assert net[0].num_batches_tracked == 3
 
@@ -157,7 +163,7 @@ class TestWindows:
         guard = guard_of(net)
         run(guard, net, torch.randn(4, 3))
         run(guard, net, torch.randn(4, 3) * NAN)
-        guard.backward(run(guard, net, torch.randn(4, 3)))
+        backward(guard, run(guard, net, torch.randn(4, 3)))
         guard.restore()
         for value in net.state_dict().values():
             assert value.isfinite().all()
@@ -166,13 +172,13 @@ class TestWindows:
         net = make_net()
         guard = guard_of(net)
         with guard.forward():
-            guard.backward(net(torch.randn(4, 3)).sum())
+            backward(guard, net(torch.randn(4, 3)).sum())
             guard.accept()
             before = state_of(net)
-            guard.backward(net(torch.randn(4, 3) * NAN).sum())
+            backward(guard, net(torch.randn(4, 3) * NAN).sum())
             guard.restore()
             assert_same(net, before)
-            guard.backward(net(torch.randn(4, 3) * NAN).sum())
+            backward(guard, net(torch.randn(4, 3) * NAN).sum())
             guard.restore()
         assert_same(net, before)
 
@@ -180,11 +186,11 @@ class TestWindows:
         """Finite values stay; there was nothing to judge."""
         net = make_net()
         guard, before = guard_of(net), state_of(net)
-        guard.backward(run(guard, net, torch.randn(4, 3) * NAN))
+        backward(guard, run(guard, net, torch.randn(4, 3) * NAN))
         guard.drop()
         assert torch.equal(net[0].running_mean, before['0.running_mean'])
         assert net[0].num_batches_tracked == 1
-        guard.backward(run(guard, net, torch.randn(4, 3)))
+        backward(guard, run(guard, net, torch.randn(4, 3)))
         after = state_of(net)
         guard.drop()
         assert_same(net, after)
@@ -276,10 +282,10 @@ class TestGraphs:
                     with torch.no_grad():
                         nets[0](torch.randn(4, 3))
                 loss = heads[1](nets[1](torch.randn(4, 3))).sum()
-            guards[1].backward(loss)
+            backward(guards[1], loss)
             loss.backward()
             end(guards[1])
-            guards[0].backward(held)
+            backward(guards[0], held)
             held.backward()
             assert_same(heads[0], expected)
             guards[0].accept()
@@ -302,7 +308,7 @@ class TestKindsOfBuffers:
         guard, before = guard_of(module), make()
         with guard.forward():
             loss = spoil(module)
-        guard.backward(loss)
+        backward(guard, loss)
         guard.restore(skipped)
         return module, before
 
@@ -499,7 +505,7 @@ class TestOthers:
     def test_see_what_the_last_step_left(self):
         net = make_net()
         guard, before = guard_of(net), state_of(net)
-        guard.backward(run(guard, net, torch.randn(4, 3) * NAN))
+        backward(guard, run(guard, net, torch.randn(4, 3) * NAN))
         during = state_of(net)
         with guard.judged():
             assert_same(net, before)
@@ -521,7 +527,7 @@ class TestOthers:
     def test_who_never_comes_back_has_nothing_put_back(self):
         net = make_net()
         guard = guard_of(net)
-        guard.backward(run(guard, net, torch.randn(4, 3)))
+        backward(guard, run(guard, net, torch.randn(4, 3)))
         judging = guard.judged()
         judging.__enter__()
         net[0].running_mean.fill_(7)  # as if loaded
@@ -533,7 +539,7 @@ class TestOthers:
         """Whatever the model was saved as."""
         net, other = make_net(), make_net()
         guard, before = guard_of(net), state_of(net)
-        guard.backward(run(guard, net, torch.randn(4, 3)))
+        backward(guard, run(guard, net, torch.randn(4, 3)))
         during, state = state_of(net), copy.deepcopy(guard.state())
         other.load_state_dict(dict(during=during, judged=before)[saves])
         resumed = guard_of(other)
@@ -580,7 +586,7 @@ class TestOthers:
         """A checkpoint that is saved inside of validation."""
         net = make_net()
         guard, before = guard_of(net), state_of(net)
-        guard.backward(run(guard, net, torch.randn(4, 3)))
+        backward(guard, run(guard, net, torch.randn(4, 3)))
         during, expected = state_of(net), copy.deepcopy(guard.state())
         guard.keep_state()
         with guard.judged(), guard.judged():
@@ -604,7 +610,7 @@ def test_what_starts_at_infinity_goes_back_to_it():
 
     module = Observer()
     guard = guard_of(module)
-    guard.backward(run(guard, module, torch.full((2, 3), NAN)))
+    backward(guard, run(guard, module, torch.full((2, 3), NAN)))
     guard.restore()
     assert module.least.item() == float('inf')
     module(torch.ones(2, 3))

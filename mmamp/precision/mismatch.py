@@ -47,7 +47,7 @@ def mismatch(
         text += (
             'Let it run in float32: '
             "custom_hooks=[dict(type='mmamp.PrecisionHook', "
-            f'rules=[dict(pattern={re.escape(name)!r})])]'
+            f'rules=[dict(pattern={_pattern(name)!r})])]'
         )
     else:
         text += 'Let its own code cast with .float()'
@@ -57,6 +57,14 @@ def mismatch(
             'other than bfloat16'
         )
     return text
+
+
+def _pattern(name: str) -> str:
+    """Return a regular expression of a module, and of those beside it."""
+    parts = [
+        r'\d+' if x.isdecimal() else re.escape(x) for x in name.split('.')
+    ]
+    return r'\.'.join(parts)
 
 
 def explain_mismatch(

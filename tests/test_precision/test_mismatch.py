@@ -45,8 +45,8 @@ class Model(nn.Module):
         return self.bbox_head.loss(self.backbone(x))
 
 
-def failing(fails, dtype='bfloat16'):
-    model = Model(fails)
+def failing(fails, dtype='bfloat16', model=None):
+    model = model or Model(fails)
     wrapper = AmpOptimWrapper(
         torch.optim.SGD(model.parameters(), lr=0.1), dtype=dtype
     )
@@ -79,3 +79,11 @@ def test_an_error_of_no_module_is_left_alone(mm_log):
     except RuntimeError as error:
         explain_mismatch(error, Model('other'), torch.bfloat16)
     assert 'cannot compute' not in mm_log()
+
+
+def test_those_beside_it_are_in_the_rule(mm_log):
+    """As the layers of an extractor, one for each level."""
+    model = nn.Sequential(nn.ModuleList([Head('as_numpy')] * 2))
+    model.forward = lambda x: model[0][1].loss(x)
+    failing('as_numpy', model=model)
+    assert r"rules=[dict(pattern='\\d+\\.\\d+')]" in mm_log()

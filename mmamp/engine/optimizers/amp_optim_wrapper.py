@@ -890,6 +890,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         state[AMP_COUNTERS] = {
             **self.record.state_dict(),
             **self._run.state_dict(self._inner_count),
+            **self._own_autocast.state_dict(),
         }
         return {**state, **self._own_state()}
 
@@ -967,6 +968,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self.loss_scaler.load_state_dict(scaler_state)
         self.record.load_state_dict(counters)
         self._run.load_state_dict(counters)
+        self._own_autocast.load_state_dict(counters)
 
 
 @contextmanager

@@ -44,6 +44,8 @@ class OwnAutocast:
         device_type (str): Of the parameters.
         was_reached (bool): Whether a forward pass has run in autocast.
         is_inside (bool): Whether one runs by way of this.
+        has_taken_over (bool): Whether a loop was found that forgets it, in
+            this run or the one that it goes on from.
 
     Raises:
         ValueError: If there is no such mode.
@@ -70,6 +72,7 @@ class OwnAutocast:
         self.device_type = 'cpu'
         self.was_reached = False
         self.is_inside = False
+        self.has_taken_over = False
         self._model: Callable[[], nn.Module | None] = _nothing
         self._networks: dict[str, nn.Module] = {}
         # Islands of rules, which know better.
@@ -91,7 +94,7 @@ class OwnAutocast:
         self._model = weakref.ref(model)
         self._networks = networks_of(model, params)
         self._is_installed = False
-        if self.mode == 'networks':
+        if self.mode == 'networks' or self.has_taken_over:
             self._install()
             self._usage.say_once(self._described(), 'own autocast')
 
@@ -173,7 +176,8 @@ class OwnAutocast:
         """
         if not self.was_reached:
             self.was_reached = True
-            if self.mode == 'auto':
+            if self.mode == 'auto' and not self.has_taken_over:
+                self.has_taken_over = True
                 self._usage.say_once(
                     'no forward pass has run inside `with optim_wrapper.'
                     'optim_context(model):`, so that what was trained so far '
@@ -193,6 +197,17 @@ class OwnAutocast:
                 yield
         finally:
             self.is_inside = False
+
+    def state_dict(self) -> dict[str, bool]:
+        """Return what a resumed run needs to know, if anything."""
+        return dict(own_autocast=True) if self.has_taken_over else {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state: at once, not after another update."""
+        if self.mode != 'context' and state.get('own_autocast'):
+            self.has_taken_over = True
+            if self._networks:
+                self._install()
 
     def _named(self) -> str:
         return ', '.join(map(repr, self._networks))

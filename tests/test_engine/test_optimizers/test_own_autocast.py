@@ -254,3 +254,27 @@ def test_which_networks_are_an_optimizers():
         *model['c'][0].parameters(),
     ]
     assert list(networks_of(model, params)) == ['a', 'c', 'b.own']
+
+
+@pytest.mark.parametrize('way', WAYS)
+def test_a_resumed_run_goes_on_in_autocast_at_once(build_runner, way):
+    options = {
+        'default_hooks.checkpoint': dict(
+            type='mmamp.CheckpointHook', interval=1
+        ),
+        'custom_hooks': [dict(type='StateHook')],
+        'randomness': dict(seed=0),
+    }
+    whole, _, _ = trained(build_runner, way, **options)
+    resumed, seen, log = trained(
+        build_runner,
+        way,
+        load_from=f'{whole.work_dir}/iter_2.pth',
+        resume=True,
+        **options,
+    )
+    for found in seen.values():
+        assert set(found) == {torch.bfloat16}
+    assert 'From here on' not in log
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name]), name

@@ -1,0 +1,96 @@
+"""Other people's toolboxes, trained as they are.
+
+``bash tools/dev/toolboxes.sh --lite`` makes the environment; without one these
+tests are skipped. ``tools/dev/toolbox_table.py`` trains all of ``entries.py``.
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+FOLDER = Path(
+    os.environ.get('TOOLBOXES_DIR', Path.home() / '.cache/mmamp/toolboxes')
+)
+PYTHONS = [
+    path
+    for name in ('full', 'lite')
+    if (path := FOLDER / name / 'bin/python').exists()
+]
+
+pytestmark = [
+    pytest.mark.toolboxes,
+    pytest.mark.skipif(
+        not PYTHONS, reason='no toolboxes: tools/dev/toolboxes.sh --lite'
+    ),
+]
+
+
+def rows_of(name, folder, *ways):
+    """Train a config; return what came of each way."""
+    done = subprocess.run(
+        [PYTHONS[0], '-W', 'ignore', HERE / 'trial.py', name, folder, *ways],
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            'PYTHONPATH': str(HERE / 'shims'),
+            'OMP_NUM_THREADS': '1',
+        },
+    )
+    lines = [x for x in done.stdout.splitlines() if x.startswith('{"name"')]
+    assert lines, done.stderr[-2000:]
+    return {row['way']: row for row in map(json.loads, lines)}
+
+
+@pytest.fixture(scope='session')
+def folder(tmp_path_factory):
+    """Where the data is made, and the runs are."""
+    return tmp_path_factory.mktemp('toolboxes')
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'mmpretrain/resnet/resnet18_8xb32_in1k.py',
+        'mmseg/segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py',
+        'mmdet/retinanet/retinanet_r50_fpn_1x_coco.py',
+    ],
+)
+def test_a_shipped_config_trains(name, folder):
+    rows = rows_of(name, folder, 'float32', 'amp', 'resumed', 'own')
+    assert {row['code'] for row in rows.values()} == {0}, rows
+    for way in ('float32', 'amp', 'own'):
+        assert rows[way]['validated']
+    assert rows['resumed']['exact']
+    first = rows['float32']['first']
+    assert rows['amp']['first'] == pytest.approx(first, rel=0.02)
+
+
+def test_a_train_step_without_a_context(folder):
+    """Of mmagic's: the networks run in autocast by themselves."""
+    rows = rows_of(
+        'mmagic/partial_conv/pconv_stage1_8xb12_places-256x256.py',
+        folder,
+        'amp',
+        'resumed',
+    )
+    assert {row['code'] for row in rows.values()} == {0}, rows
+    assert rows['amp']['by_itself']
+    assert rows['resumed']['exact']
+
+
+def test_what_a_toolbox_cannot_do_is_mended_by_the_rule_that_is_named(folder):
+    """Heads that go over to numpy, which has no bfloat16."""
+    rows = rows_of(
+        'mmpose/body_2d_keypoint/topdown_heatmap/coco/'
+        'td-hm_res50_8xb64-210e_coco-256x192.py',
+        folder,
+        'amp',
+    )
+    assert rows['amp']['code'] == 0, rows
+    assert rows['amp']['rule1'] == 'head'
+    assert rows['amp']['validated']

@@ -1,0 +1,254 @@
+"""Train one shipped config of a toolbox in all ways that mmamp promises.
+
+``python trial.py NAME FOLDER`` in the toolboxes' environment; prints a line of
+JSON for each way. See ``entries.py`` for the names.
+"""
+
+import ast
+import importlib
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE), str(ROOT)]
+
+import data  # noqa: E402
+import torch  # noqa: E402
+from entries import ENTRIES, Entry  # noqa: E402
+from mmengine.config import Config  # noqa: E402
+from small import small, text_of  # noqa: E402
+
+import mmamp.train  # noqa: E402
+
+HOOKS = (
+    'AmpMonitorHook',
+    'OverflowHook',
+    'StateHook',
+    'PreemptionHook',
+    'EvalPrecisionHook',
+)
+
+
+def in_child(log: Path, call: Callable[[], int], until: Any = None) -> int:
+    """Call in a process of its own, which begins with all imported.
+
+    Args:
+        log (Path): Gets what it prints.
+        call (Callable): Returns an exit code.
+        until (Callable, optional): It is killed once this is true.
+
+    Returns:
+        int: The exit code; -9 if it was killed.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    pid = os.fork()
+    if not pid:
+        file = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+        code = 1
+        try:
+            code = call()
+        except SystemExit as error:
+            code = int(error.code or 0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    while True:
+        found, status = os.waitpid(pid, os.WNOHANG if until else 0)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        if until():
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return -signal.SIGKILL
+        time.sleep(0.01)
+
+
+class Trial:
+    """One config, and the folder that its runs are in."""
+
+    def __init__(self, entry: Entry, folder: Path) -> None:
+        self.entry, self.folder = entry, folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        child = folder / 'shipped.py'
+        child.write_text(f'_base_ = {entry.base!r}\n', 'utf-8')
+        self.config = folder / 'config.py'
+        cfg = small(Config.fromfile(child), entry.sizes, entry.edit)
+        self.config.write_text(text_of(cfg), 'utf-8')
+
+    def train(self, name: str, *args: str, until: Any = None) -> int:
+        """Train with mmamp's launcher; return the exit code."""
+        argv = [str(self.config), '--work-dir', str(self.folder / name), *args]
+        return in_child(
+            self.folder / f'{name}.txt',
+            lambda: mmamp.train.main(argv),
+            until,
+        )
+
+    def checkpoints(self, name: str) -> list[Path]:
+        """Return those of a run, in the order of their making."""
+        found = (self.folder / name).glob('*.pth')
+        number = {x: int(x.stem.rpartition('_')[2]) for x in found}
+        return sorted(number, key=lambda x: number[x])
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Return what a run logged."""
+        (path, *_) = (self.folder / name).rglob('scalars.json')
+        return [json.loads(x) for x in path.read_text().splitlines()]
+
+    # ---- the ways ----------------------------------------------------------
+
+    def mended(self, name: str) -> str | None:
+        """Take over the rule that a run's log names; return what it is of."""
+        text = (self.folder / f'{name}.txt').read_text()
+        found = re.search(r"rules=\[dict\(pattern='([^']*)'", text)
+        if found is None:
+            return None
+        cfg = Config.fromfile(self.config)
+        cfg.custom_hooks = [
+            *cfg.get('custom_hooks', []),
+            dict(
+                type='mmamp.PrecisionHook',
+                rules=[dict(pattern=ast.literal_eval(f"'{found[1]}'"))],
+            ),
+        ]
+        self.config.write_text(text_of(cfg), 'utf-8')
+        return found[1]
+
+    def low(self, name: str, *args: str) -> dict[str, Any]:
+        """Train, and tell what came of it; with a rule, if one is named."""
+        began = time.time()
+        code = self.train(name, *args)
+        row: dict[str, Any] = dict(code=code, seconds=time.time() - began)
+        while code and len(row) < 6 and (rule := self.mended(name)):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+            code = self.train(name, *args)
+            row.update({'code': code, f'rule{len(row) - 1}': rule})
+        if code:
+            return row
+        rows = self.rows(name)
+        losses = [x['loss'] for x in rows if 'loss' in x]
+        row['first'] = losses[0] if losses else None
+        norms = [v for x in rows for k, v in x.items() if 'grad_norm' in k]
+        row['norm'] = norms[0] if norms else None
+        row['skipped'] = sum(
+            v
+            for k, v in {k: v for x in rows for k, v in x.items()}.items()
+            if k.endswith('skipped_steps')
+        )
+        text = (self.folder / f'{name}.txt').read_text()
+        row['validated'] = '(val)' in text
+        row['by_itself'] = 'From here on' in text
+        return row
+
+    def resumed(self, name: str, *args: str) -> dict[str, Any]:
+        """Kill a run at its first checkpoint, go on, and compare."""
+        whole = self.checkpoints(name)
+        other = f'{name}_resumed'
+        first = self.folder / other / whole[0].name
+        killed = self.train(other, *args, until=first.exists)
+        code = self.train(other, *args, '--resume')
+        if code:
+            return dict(code=code, killed=killed)
+        old, new = (
+            torch.load(x, weights_only=True, map_location='cpu')['state_dict']
+            for x in (whole[-1], self.checkpoints(other)[-1])
+        )
+        differ = [
+            key
+            for key in old
+            if isinstance(old[key], torch.Tensor)
+            and not torch.equal(old[key], new[key])
+            and not (old[key] != old[key]).any()
+        ]
+        return dict(
+            code=code,
+            killed=killed,
+            exact=not differ and len(whole) > 1,
+            differ=differ[:3],
+        )
+
+    def own(self) -> dict[str, Any]:
+        """Train with the toolbox's train.py and the hooks of the docs."""
+        cfg = Config.fromfile(self.config)
+        cfg.custom_imports = dict(imports=['mmamp'])
+        cfg.custom_hooks = [
+            *cfg.get('custom_hooks', []),
+            *(dict(type=f'mmamp.{x}') for x in HOOKS),
+        ]
+        cfg.default_hooks.checkpoint.type = 'mmamp.CheckpointHook'
+        cfg.default_hooks.runtime_info = dict(type='mmamp.RuntimeInfoHook')
+        from mmamp.config.amp import enable_amp
+
+        cfg = enable_amp(cfg, 'bfloat16')
+        path = self.folder / 'own.py'
+        path.write_text(text_of(cfg), 'utf-8')
+        package = importlib.import_module(self.entry.toolbox)
+        tool = Path(str(package.__file__)).parent / '.mim/tools/train.py'
+
+        def run() -> int:
+            sys.argv = [
+                str(tool),
+                str(path),
+                '--work-dir',
+                str(self.folder / 'own'),
+            ]
+            code = compile(tool.read_text(), str(tool), 'exec')
+            exec(code, {'__name__': '__main__', '__file__': str(tool)})
+            return 0
+
+        code = in_child(self.folder / 'own.txt', run)
+        text = (self.folder / 'own.txt').read_text()
+        return dict(
+            code=code,
+            saved=bool(self.checkpoints('own')),
+            validated='(val)' in text,
+        )
+
+
+WAYS: dict[str, Callable[[Trial], dict[str, Any]]] = {
+    'float32': lambda t: t.low('float32'),
+    'amp': lambda t: t.low('amp', '--amp'),
+    'float16': lambda t: t.low('float16', '--amp', '--amp-dtype', 'float16'),
+    'resumed': lambda t: t.resumed('amp', '--amp'),
+    'own': Trial.own,
+}
+
+
+def main(name: str, folder: str, *ways: str) -> None:
+    """Print what came of each way."""
+    (entry,) = (x for x in ENTRIES if x.name == name)
+    where = Path(folder).resolve()
+    where.mkdir(parents=True, exist_ok=True)
+    data.make(where)
+    os.chdir(where)
+    torch.set_num_threads(1)
+    importlib.import_module(f'{entry.toolbox}.utils').register_all_modules()
+    trial = Trial(entry, where / 'runs' / name.replace('/', '_'))
+    for way in ways or WAYS:
+        try:
+            row = WAYS[way](trial)
+        except Exception as error:
+            row = dict(code=-1, error=f'{type(error).__name__}: {error}')
+        print(json.dumps(dict(name=name, way=way, **row)), flush=True)
+    for path in trial.folder.rglob('*.pth'):
+        path.unlink()
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])

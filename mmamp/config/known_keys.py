@@ -8,7 +8,7 @@ from functools import cache
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from mmamp.compat.mmengine import runner_arguments
+from mmamp.compat.mmengine import raw, runner_arguments
 
 _BESIDE = (
     # What MMEngine looks for in a config, besides the runners' arguments
@@ -43,8 +43,27 @@ def warn_of_misspelt(cfg: Config, path: str) -> None:
             close := difflib.get_close_matches(key, known, 1, _CLOSE)
         ):
             continue
+        if _is_used(cfg, key):
+            continue
         print_log(
             f'{path}: nothing reads the key {key!r}; did you mean {close[0]}?',
             logger='current',
             level=logging.WARNING,
         )
+
+
+def _is_used(cfg: Config, key: str) -> bool:
+    """Tell whether a key is a variable: what it holds is elsewhere too."""
+    value = raw(cfg, key)
+    if not isinstance(value, dict | list | tuple) or not value:
+        return False
+    left = [raw(cfg, name) for name in cfg if name != key]
+    while left:
+        other = left.pop()
+        if other == value:
+            return True
+        if isinstance(other, dict):
+            left.extend(dict.values(other))  # its own would import
+        elif isinstance(other, list | tuple):
+            left.extend(other)
+    return False

@@ -110,6 +110,18 @@ def test_a_configs_own_variables_are_not(tmp_path, mm_log):
     assert mm_log(logging.WARNING) == ''
 
 
+def test_a_variable_that_is_used_is_not(tmp_path, mm_log):
+    """As MMEngine dumps it, and as a child of such a config has it."""
+    file = tmp_path / 'c.py'
+    file.write_text(
+        "test_pipeline = [dict(type='Resize', scale=(1, 2))]\n"
+        'test_dataloader = dict(dataset=dict('
+        "pipeline=[dict(type='Resize', scale=(1, 2))]))\n"
+    )
+    load_config(str(file))
+    assert mm_log(logging.WARNING) == ''
+
+
 @pytest.mark.parametrize('file', sorted(CONFIGS.glob('*/*.py')), ids=str)
 def test_the_configs_here_are_not(mm_log, file):
     load_config(str(file))

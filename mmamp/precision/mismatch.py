@@ -14,8 +14,7 @@ from mmamp.utils.modules import named_modules
 from .names import name_of
 
 _OF_DTYPES = re.compile(
-    r'dtype|scalar ?type|data type|\b(?:c10::)?(?:Half|BFloat16)\b',
-    re.IGNORECASE,
+    r'[Dd]type|[Ss]calar ?[Tt]ype|[Dd]ata type|\b(?:c10::)?(?:Half|BFloat16)\b'
 )
 _NUMPY = re.compile(r'unsupported ScalarType BFloat16', re.IGNORECASE)
 
@@ -33,7 +32,8 @@ def mismatch(
     Returns:
         str or None: The text; None of an error of another kind.
     """
-    if not _OF_DTYPES.search(str(error)):
+    is_of_torch = isinstance(error, (RuntimeError, TypeError, ValueError))
+    if not is_of_torch or not _OF_DTYPES.search(str(error)):
         return None
     found = _innermost(error, model)
     if found is None:

@@ -33,7 +33,10 @@ class Head(nn.Module):
         return found
 
     def other(self, x):
-        raise RuntimeError('out of memory')
+        raise RuntimeError('out of memory for bfloat16')
+
+    def no_memory(self, x):
+        raise MemoryError('no room for dtype BFloat16')
 
 
 class Model(nn.Module):
@@ -68,8 +71,9 @@ def test_the_module_and_its_rule_are_named(fails, mm_log):
         assert line in note
 
 
-def test_errors_of_other_kinds_are_left_alone(mm_log):
-    failing('other')
+@pytest.mark.parametrize('fails', ['other', 'no_memory'])
+def test_errors_of_other_kinds_are_left_alone(mm_log, fails):
+    failing(fails)
     assert 'cannot compute' not in mm_log()
 
 

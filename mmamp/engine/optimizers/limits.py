@@ -72,7 +72,9 @@ def check_model(model: nn.Module, counts: int) -> None:
         ValueError: If DDP takes the graph for static.
     """
     if counts > 1 and any(
-        isinstance(m, DistributedDataParallel) and m.static_graph
+        isinstance(m, DistributedDataParallel)
+        # One that only holds others has none.
+        and getattr(m, 'static_graph', False)
         for m in model.modules()
     ):
         raise ValueError(

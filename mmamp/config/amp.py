@@ -193,7 +193,7 @@ def mixed_optimizers(cfg: Config) -> list[str]:
         ValueError: If it is a config that :func:`enable_amp` refuses.
     """
     return [
-        'optim_wrapper' if name is None else f'optim_wrapper.{name}'
+        _key(name)
         for name, precision in _read_all(cfg).items()
         if precision.mixed
     ]
@@ -213,9 +213,7 @@ def stock_optimizers(cfg: Config) -> dict[str, str]:
     except ValueError:
         return {}
     return {
-        'optim_wrapper' if name is None else f'optim_wrapper.{name}': (
-            precision.type_name
-        )
+        _key(name): precision.type_name
         for name, precision in found.items()
         if precision.kind == 'stock'
     }
@@ -237,6 +235,11 @@ def evaluation_precision(cfg: Config) -> Precision | None:
     except ValueError:
         return None
     return found.get('generator', next(iter(found.values())))
+
+
+def _key(name: str | None) -> str:
+    """Return the key of an optimizer; None is the only one."""
+    return 'optim_wrapper' if name is None else f'optim_wrapper.{name}'
 
 
 def _read_all(cfg: Config) -> dict[str | None, Precision]:
@@ -324,7 +327,7 @@ def _read(name: str | None, entry: dict[str, Any], cfg: Config) -> Precision:
     if is_text and (own := own_class(OPTIM_WRAPPERS, type_name, scope)):
         type_name, is_text = _type_name(own), False
     kind = _kind(type_name, is_text, scope)
-    key = 'optim_wrapper' if name is None else f'optim_wrapper.{name}'
+    key = _key(name)
     if kind is None:
         reason = _FOREIGN.get(type_name.rpartition('.')[2], 'it is unknown')
         raise ValueError(

@@ -65,7 +65,7 @@ class Rule:
             Island or None: What the module has become; None if the rule has
             no dtype.
         """
-        if self.of_norm or self.dtype is None:
+        if self.dtype is None:
             return None
         island = Island(self.dtype)
         island.install(module)

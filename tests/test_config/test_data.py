@@ -42,4 +42,6 @@ def test_a_collate_function_of_another_package(build_runner):
         take_scopes_off(cfg)
         take_scopes_off(cfg)
 
-    build_runner('classifier', edit=edit).train()
+    runner = build_runner('classifier', edit=edit)
+    runner.train()
+    assert runner.iter == runner.max_iters

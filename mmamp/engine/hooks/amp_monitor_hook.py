@@ -24,9 +24,8 @@ class AmpMonitorHook(Hook):
     backend; with several optimizers ``train/<name>.loss_scale`` and so on.
     Each is what it is when the log is written, not an average, and only read
     then: no training step waits for it. When training begins it logs what
-    precision each optimizer came to, and tells each of several
-    which model it trains, and where in the run it is, as MMEngine's loops
-    tell an only one.
+    precision each optimizer came to, and tells each of several which model it
+    trains, and where in the run it is, as MMEngine's loops tell an only one.
 
     Args:
         interval (int, optional): Iterations between two reports. Defaults to

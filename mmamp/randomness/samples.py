@@ -70,7 +70,9 @@ def place_of(
     last_count, last_update, _, after = last or (-1, -1, 0, 0)
     if last is not None and last_count == count:
         return last
-    before = after if last_update == update else 0
+    # An update whose losses are computed again begins again.
+    goes_on = last_update == update and last_count < count
+    before = after if goes_on else 0
     return [count, update, before, before + num * get_world_size()]
 
 

@@ -129,6 +129,13 @@ class Generates(Protocol):
 
 
 @runtime_checkable
+class Evaluates(Protocol):
+    """May compute the loss again in its step; asked by a GAN's loop."""
+
+    evaluates: bool
+
+
+@runtime_checkable
 class CountsMicroBatches(Protocol):
     """Tells its optimizers itself where they are; asked by a hook."""
 

@@ -1,8 +1,14 @@
 """The optimizer wrapper for mixed precision."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    contextmanager,
+    nullcontext,
+)
+from functools import partial
 from typing import Any
 
 import torch
@@ -42,6 +48,13 @@ from mmamp.utils.checks import check_int
 from mmamp.utils.modules import params_of
 
 from .arguments import take_positional
+from .closures import (
+    EvaluatingStep,
+    Evaluation,
+    Evaluations,
+    NotFinite,
+    drawing_again,
+)
 from .foreign_gradients import ForeignGradients, Origin
 from .gradient_step import GradientStep
 from .gradients import (
@@ -59,6 +72,7 @@ from .own_autocast import OwnAutocast
 from .penalty_scalers import PenaltyScalers
 from .run_length import RunLength
 from .step_record import StepRecord
+from .traits import traits_of
 from .usage import Usage
 from .window import Window
 
@@ -175,6 +189,12 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self._inside: list[nn.Module] = []
         self._held = ExitStack()
         self._norm: Tensor | None = None
+        self._traits = traits_of(optimizer)
+        self._evaluations = Evaluations(
+            self._traits.evaluates, self.optim_context
+        )
+        # In a step that computes the loss again: backward passes so far.
+        self._made_again: int | None = None
         self._sharing: list[AmpOptimWrapper] = [self]
         self._foreign = ForeignGradients(self._params, self._has_scale)
         self._dtype, self._loss_scale = given['dtype'], given['loss_scale']
@@ -257,6 +277,11 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
     def name(self, name: str) -> None:
         self._usage.name = name
 
+    @property
+    def evaluates(self) -> bool:
+        """bool: Whether the optimizer's step computes the loss again."""
+        return self._traits.evaluates
+
     def watch_frozen(self, params: Mapping[str, nn.Parameter]) -> None:
         """Warn as soon as one of some parameters is to be trained.
 
@@ -298,7 +323,9 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         Raises:
             ValueError: If windows do not work with the model's wrapper.
         """
-        check_model(model, self._accumulative_counts)
+        check_model(
+            model, self._accumulative_counts, self._traits.second_order
+        )
         self._begin_anew()
         self.meet(model)
         self._inner_count = self._run.begin(
@@ -361,6 +388,16 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                     logging.WARNING,
                 )
                 return False
+        if self._evaluations.records:
+            self._usage.say_once(
+                'the checkpoint was taken inside of a window of micro-batches '
+                f'whose losses {type(self.optimizer).__name__} computes again '
+                'in its step, and which are gone: what there was of it is '
+                'dropped',
+                'dropped window',
+                logging.WARNING,
+            )
+            return False
         params = self._params()
         scale = self.loss_scaler.begin_window(self.optimizer, params[0].device)
         self._window.load_state(state, params, scale)
@@ -390,6 +427,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         try:
             with (
                 self._window.guard.forward(),
+                self._noted(model),
                 self._autocast(),
             ):
                 yield
@@ -402,6 +440,12 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         finally:
             self._inside.remove(model)
             self._hold_gradients()
+
+    def _noted(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Note how the loss is computed, if the step has to do so again."""
+        if self._made_again is not None:
+            return nullcontext()
+        return self._evaluations.forward(model)
 
     def _autocast(self) -> AbstractContextManager[None]:
         return autocast(self.device_type, self.cast_dtype)
@@ -425,6 +469,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 self._held.enter_context(no_sync(model))
 
     def _enter_window(self) -> None:
+        if self._made_again is not None:
+            return
         if self._pending is not None:
             # Nobody has called initialize_count_status.
             self._inner_count = self._pending['inner_count']
@@ -464,6 +510,10 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             loss (Tensor): Scalar loss.
             **kwargs: Arguments of ``torch.Tensor.backward``.
         """
+        if self._made_again is not None:
+            self._made_again += 1
+            self._run_backward(loss, kwargs)
+            return
         self._follow_device()
         let_schedulers_step(self)
         params = self._params()
@@ -480,7 +530,20 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 loss.device, self._origins_in_group()
             )
         self._usage.has_own_gradients = True
+        self._evaluations.add(loss, self.scale_loss, self._inner_count)
+        self._run_backward(loss, kwargs)
+        window.add(any(p.grad is not None for p in params))
+        self._inner_count += 1
+        self._run.add_micro_batch()
+        self._penalty_scalers.end_micro_batch()
+        self._hold_gradients()
+
+    def _run_backward(self, loss: Tensor, kwargs: dict[str, Any]) -> None:
+        """Run the backward pass of a loss, at the window's scale."""
+        window = self._window
         origin = Origin(self._usage.who, self.loss_scaler, window.scale)
+        if self._traits.second_order:
+            kwargs = dict(kwargs, create_graph=True)
         with (
             in_backward(self.device_type, self.cast_dtype),
             self._foreign.backward(origin),
@@ -490,11 +553,6 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 scaled = scaled * window.scale
             with window.guard.backward(scaled):
                 scaled.backward(**kwargs)
-        window.add(any(p.grad is not None for p in params))
-        self._inner_count += 1
-        self._run.add_micro_batch()
-        self._penalty_scalers.end_micro_batch()
-        self._hold_gradients()
 
     def _origins_in_group(self) -> list[Origin]:
         """Return what has made gradients that are there before a window."""
@@ -521,6 +579,28 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 scale.copy_(origin.scale)
         return scale
 
+    def update_params(
+        self,
+        loss: Tensor,
+        step_kwargs: dict[str, Any] | None = None,
+        zero_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        """Make the gradients of a micro-batch, and a step if it is the last.
+
+        Args:
+            loss (Tensor): Scalar loss.
+            step_kwargs (dict, optional): Arguments of ``optimizer.step``. A
+                ``closure``, which may be given with each micro-batch,
+                computes its loss again, in an ``optim_context``. Defaults to
+                None.
+            zero_kwargs (dict, optional): Arguments of
+                ``optimizer.zero_grad``. Defaults to None.
+        """
+        step_kwargs = dict(step_kwargs or {})
+        if (closure := step_kwargs.pop('closure', None)) is not None:
+            self._evaluations.give(closure)
+        super().update_params(loss, step_kwargs, zero_kwargs)
+
     def should_update(self) -> bool:
         """Tell whether the last backward pass completed a window."""
         return 0 < self._window.last <= self._inner_count
@@ -530,14 +610,19 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         """Unscale and clip the gradients, step if all are finite.
 
         Args:
-            **kwargs: Arguments of ``optimizer.step``.
+            **kwargs: Arguments of ``optimizer.step``. A ``closure`` computes
+                the window's loss; what its backward pass makes, here if it
+                makes none itself, is unscaled, clipped and judged too.
+
+        Raises:
+            UsageError: If the optimizer computes the loss again, and nobody
+                knows how.
         """
-        if kwargs.get('closure') is not None:
-            raise ValueError(
-                f'{self.name or "optim_wrapper"}: step(closure=...) would '
-                'make gradients that nobody unscales and judges: give the '
-                'loss to update_params or backward'
-            )
+        closure = kwargs.pop('closure', None)
+        if closure is not None and not self._has_gradients():
+            loss = closure()
+            if not self._has_gradients():
+                self.backward(loss)
         self._missed_context(is_step=True)
         scaler = self.loss_scaler
         params = [p for p in self._params() if p.grad is not None]
@@ -549,6 +634,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             )
             scaler.end_window(self.optimizer)
             self._window.drop()
+            self._evaluations.clear()
             return
         self._take_over(params[0].device)
         is_scaled = self._window.scale is not None or scaler.cycle.is_by_hand(
@@ -572,6 +658,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 self._must_be_finite(),
                 self._clip,
                 kwargs,
+                self._evaluating(closure),
             )
             guard = self._window.guard
             if isinstance(finite, Tensor):
@@ -584,11 +671,82 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             scaler.end_window(self.optimizer)
             self._window.close()
             self._foreign.forget()
+            self._evaluations.clear()
         self._log_norm()
         self._hold_gradients()
         # A second forward pass in the same context shall not meet the
         # weights from before the step.
         torch.clear_autocast_cache()
+
+    def _has_gradients(self) -> bool:
+        return any(p.grad is not None for p in self._params())
+
+    def _evaluating(
+        self, closure: Callable[[], Any] | None
+    ) -> EvaluatingStep | None:
+        """Return what makes a step that computes the loss again, if it does.
+
+        Args:
+            closure (Callable, optional): Of the whole window, if it was given
+                to the step; else those of its micro-batches are taken.
+        """
+        if closure is not None:
+            return EvaluatingStep(
+                self.optimizer, partial(self._evaluate, [closure]), None
+            )
+        if not self._evaluations.records:
+            return None
+        who = f'{self._usage.who}: {type(self.optimizer).__name__}'
+        found = self._evaluations.take(self._window.micro_batches, who)
+        return EvaluatingStep(
+            self.optimizer,
+            partial(self._evaluate, [partial(self._again, x) for x in found]),
+            self._evaluations.loss,
+        )
+
+    def _again(self, evaluation: Evaluation) -> Tensor:
+        """Compute the loss of a micro-batch again, and its gradients."""
+        index, self._inner_count = self._inner_count, evaluation.index
+        before = self._made_again
+        try:
+            with drawing_again(evaluation):
+                loss = evaluation.closure()
+                if self._made_again == before:
+                    loss = self.scale_loss(loss)
+                    self.backward(loss)
+        finally:
+            self._inner_count = index
+        return loss
+
+    def _evaluate(self, closures: Sequence[Callable[[], Any]]) -> Tensor:
+        """Make the window's gradients anew, for what the weights are now."""
+        params = self._params()
+        self._made_again = 0
+        try:
+            losses = [torch.as_tensor(closure()) for closure in closures]
+            has_own = any(p.grad is not None for p in params)
+            if not (self._made_again or has_own):
+                self.backward(losses[0])
+            is_scaled = self._made_again > 0
+        finally:
+            self._made_again = None
+        self._hold_gradients()
+        grads = gradients_of(params)
+        scale = self._window.scale
+        with autocast_off(self.device_type), torch.no_grad():
+            if is_scaled and scale is not None:
+                for grad in grads:
+                    grad.div_(scale.to(grad.device))
+            norm, is_finite = self._step.decide(
+                grads, None, norm_type_of(self._norm_clip())
+            )
+            if not is_finite:
+                if scale is not None:
+                    found = torch.tensor(True)
+                    self.loss_scaler.add_found(self.optimizer, found)
+                raise NotFinite
+            self._clip(norm)
+        return torch.stack([loss.detach() for loss in losses]).sum()
 
     def _take_over(self, device: torch.device) -> None:
         """Take over gradients that others' backward passes have made.
@@ -673,6 +831,9 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         Args:
             **kwargs: Arguments of ``optimizer.zero_grad``.
         """
+        if self._made_again is not None:
+            super().zero_grad(**kwargs)
+            return
         if self._window.micro_batches:
             self._drop_window()
         self._pending = None  # its gradients are not wanted either
@@ -683,6 +844,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
 
     def _drop_window(self) -> None:
         self._window.drop()
+        self._evaluations.clear()
         self.loss_scaler.drop_window(self.optimizer)
 
     def grad(

@@ -51,6 +51,7 @@ class GradientStep:
         must_be_finite: bool,
         clip: Callable[[Tensor], None],
         kwargs: dict[str, Any],
+        evaluating: Callable[..., bool] | None = None,
     ) -> tuple[Tensor, bool | Tensor]:
         """Make the step, or leave it out.
 
@@ -63,6 +64,9 @@ class GradientStep:
             must_be_finite (bool): Whether others end the run.
             clip (Callable): Clips the gradients, given their norm.
             kwargs (dict): Of ``optimizer.step``.
+            evaluating (Callable, optional): Makes the step where it computes
+                the loss again, and tells whether it was made. Defaults to
+                None.
 
         Returns:
             tuple[Tensor, bool or Tensor]: The norm before clipping, and
@@ -86,24 +90,35 @@ class GradientStep:
             clip(norm)
             step_on_device(self.optimizer, finite, kwargs)
             return norm, finite
-        norm, is_finite = self._decide(grads, scaler, norm_type)
+        norm, is_finite = self.decide(grads, scaler, norm_type)
         if must_be_finite and not is_finite:
             raise RuntimeError(
                 f'the norm of the gradients is {float(norm)} '
                 '(clip_grad: error_if_nonfinite=True)'
             )
         clip(norm)
-        if is_finite:
+        if is_finite and evaluating is not None:
+            is_finite = evaluating(**kwargs)
+        elif is_finite:
             self.optimizer.step(**kwargs)
         return norm, is_finite
 
-    def _decide(
+    def decide(
         self,
         grads: list[Tensor],
         scaler: LossScaler | None,
         norm_type: float,
     ) -> tuple[Tensor, bool]:
-        """Decide here: the one synchronisation that the decision needs."""
+        """Decide here: the one synchronisation that the decision needs.
+
+        Args:
+            grads (list[Tensor]): Unscaled.
+            scaler (LossScaler, optional): That has unscaled them, if one has.
+            norm_type (float): Of the norm.
+
+        Returns:
+            tuple[Tensor, bool]: The norm, and whether all is finite.
+        """
         norm = total_norm(grads, norm_type)
         has_norm = torch.isfinite(norm)
         # Of shards each rank's scaler has seen its own alone.

@@ -36,6 +36,8 @@ def gradients_of(params: Sequence[nn.Parameter]) -> list[Tensor]:
             grads.append(param.grad.values())
         else:
             grads.append(param.grad)
+    # What is differentiated again is the gradient as it was made.
+    grads = [g.detach() if g.requires_grad else g for g in grads]
     return [torch.view_as_real(g) if g.is_complex() else g for g in grads]
 
 

@@ -1,6 +1,5 @@
 """Torch's fused optimizers, where the device has them."""
 
-import inspect
 from typing import Any
 
 import torch
@@ -96,6 +95,9 @@ def lay_out_state(optimizer: Optimizer) -> None:
         optimizer (Optimizer): After it has loaded a state.
     """
     for param, values in optimizer.state.items():
+        # Some keep what is of no parameter there too, such as a count.
+        if not (isinstance(param, Tensor) and isinstance(values, dict)):
+            continue
         for key, value in values.items():
             if isinstance(value, Tensor) and value.shape == param.shape:
                 values[key] = laid_out_as(value, param)
@@ -128,16 +130,6 @@ def lacks_momentum(optimizer: Optimizer) -> bool:
         for group in optimizer.param_groups
         for param in group['params']
     )
-
-
-def needs_closure(optimizer: Optimizer) -> bool:
-    """Tell whether an optimizer's step has to evaluate the loss itself.
-
-    Args:
-        optimizer (Optimizer): Such as LBFGS.
-    """
-    closure = inspect.signature(optimizer.step).parameters.get('closure')
-    return closure is not None and closure.default is closure.empty
 
 
 def step_on_device(

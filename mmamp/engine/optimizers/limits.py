@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from mmamp.utils.modules import params_of
 
-from .kernels import needs_closure
+from .traits import traits_of
 
 
 class UnfitParameter(ValueError):
@@ -33,24 +33,24 @@ class UnfitParameter(ValueError):
 
 
 def check_optimizer(optimizer: Optimizer, has_scale: bool) -> None:
-    """Refuse an optimizer that cannot be stepped.
+    """Refuse an optimizer that cannot be stepped at a loss scale.
 
     Args:
         optimizer (Optimizer): With its parameters.
         has_scale (bool): Whether there is a loss scale.
 
     Raises:
-        ValueError: If its step evaluates the loss itself; ``UnfitParameter``
-            if there is a scale and a parameter is float16 itself.
+        ValueError: If there is one and the step differentiates gradients;
+            ``UnfitParameter`` if a parameter is float16 itself.
     """
-    if needs_closure(optimizer):
-        raise ValueError(
-            f'{type(optimizer).__name__} evaluates the loss itself: its step '
-            'needs a closure, which MMEngine does not hand to it. Choose an '
-            'optimizer whose step needs none, such as Adam'
-        )
     if not has_scale:
         return
+    if traits_of(optimizer).second_order:
+        raise ValueError(
+            f'{type(optimizer).__name__} differentiates gradients, whose '
+            'second derivatives float16 does not hold at a loss scale: '
+            "choose dtype='bfloat16' or 'float32'"
+        )
     for param in params_of(optimizer):
         if param.dtype is torch.float16:
             raise UnfitParameter(
@@ -61,16 +61,29 @@ def check_optimizer(optimizer: Optimizer, has_scale: bool) -> None:
             )
 
 
-def check_model(model: nn.Module, counts: int) -> None:
+def check_model(
+    model: nn.Module, counts: int, second_order: bool = False
+) -> None:
     """Refuse a model's wrapper that windows do not work with.
 
     Args:
         model (nn.Module): In its wrapper, if it has one.
         counts (int): Micro-batches in a window.
+        second_order (bool): Whether gradients are differentiated. Defaults to
+            False.
 
     Raises:
-        ValueError: If DDP takes the graph for static.
+        ValueError: If DDP takes the graph for static, or would have to
+            average what is differentiated.
     """
+    if second_order and any(
+        isinstance(m, DistributedDataParallel) for m in model.modules()
+    ):
+        raise ValueError(
+            'the optimizer differentiates gradients, which is not the '
+            f'gradient of what {type(model).__name__} has averaged over the '
+            'ranks: train on one device, or choose another optimizer'
+        )
     if counts > 1 and any(
         isinstance(m, DistributedDataParallel)
         # One that only holds others has none.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mmamp.compat.mmengine import accumulative_counts
 from mmamp.distributed.sharding import whole
+from mmamp.errors import UsageError
 from mmamp.randomness.progress import Progress
 
 from .kept_batches import KeptBatches
@@ -103,6 +104,30 @@ class Turn:
                 return
             with self._context():
                 losses = list(islice(several, at_once))
+
+    def again(self, train: Callable[..., Any]) -> Losses:
+        """Compute the losses of the turn once more.
+
+        Args:
+            train (Callable): Of the model, such as ``train_generator``.
+
+        Raises:
+            UsageError: If it yields losses, one after the other.
+        """
+        with self._context():
+            losses = train(
+                self.batch['inputs'],
+                self.batch.get('data_samples'),
+                self.wrapper,
+            )
+        if not isinstance(losses, Iterator):
+            return losses
+        raise UsageError(
+            f'{train.__qualname__} yields losses, and '
+            f'{type(self.wrapper.optimizer).__name__} computes them again in '
+            'its step: return one dict, or choose an optimizer whose step '
+            'needs no closure, such as Adam'
+        )
 
     def _context(self) -> Any:
         return self.wrapper.optim_context(self.networks[self.role])

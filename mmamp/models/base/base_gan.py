@@ -1,7 +1,7 @@
 """The training loop of a GAN, as one ``train_step``."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from math import ceil
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ from mmamp.randomness.samples import (
 )
 from mmamp.utils.checks import check_int
 from mmamp.utils.modules import all_in_mode
-from mmamp.utils.protocols import was_skipped
+from mmamp.utils.protocols import Evaluates, was_skipped
 
 from .alternation import (
     Alternation,
@@ -423,7 +423,9 @@ class BaseGAN(BaseModel):
             else:
                 parsed = [self.parse_losses(each) for each in losses]
                 first, *more = (loss for loss, _ in parsed)
-                turn.wrapper.update_params(sum(more, start=first))
+                turn.wrapper.update_params(
+                    sum(more, start=first), **self._evaluation(turn, train)
+                )
                 logs = [
                     # The sum is nobody's; a loss of that name is.
                     {
@@ -434,6 +436,20 @@ class BaseGAN(BaseModel):
                     for each, (_, log_vars) in zip(losses, parsed, strict=True)
                 ]
             yield from logs
+
+    def _evaluation(
+        self, turn: Turn, train: Callable[..., Any]
+    ) -> dict[str, Any]:
+        """Return how a wrapper computes the loss again, if its step does."""
+        if not (
+            isinstance(turn.wrapper, Evaluates) and turn.wrapper.evaluates
+        ):
+            return {}
+
+        def closure() -> Tensor:
+            return self.parse_losses(turn.again(train))[0]
+
+        return dict(step_kwargs=dict(closure=closure))
 
     def _averaged(self, turn: Turn) -> AbstractContextManager[None]:
         """Advance the averages by each update of the generator's turn."""

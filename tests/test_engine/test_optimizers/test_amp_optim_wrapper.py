@@ -1361,14 +1361,6 @@ class TestOddMoments:
         wrapper.step()
         assert param.item() == -4
 
-    def test_a_closure(self):
-        param = nn.Parameter(torch.zeros(1))
-        wrapper = AmpOptimWrapper(torch.optim.SGD([param], lr=1.0))
-        with pytest.raises(ValueError, match=r'step\(closure='):
-            wrapper.update_params(
-                param.sum(), step_kwargs=dict(closure=lambda: 0.0)
-            )
-
     def test_a_state_that_is_loaded_inside_of_a_window(self):
         net = make_net()
         wrapper = AmpOptimWrapper(adam(net), accumulative_counts=2)

@@ -8,21 +8,28 @@ from torch.nn.parallel import DistributedDataParallel
 from mmamp import AmpOptimWrapper, OptimWrapperConstructor
 
 
-def test_a_step_that_needs_a_closure():
-    with pytest.raises(ValueError, match=r'LBFGS.*needs a closure.*Adam'):
-        AmpOptimWrapper(torch.optim.LBFGS(nn.Linear(1, 1).parameters()))
+class SecondOrder(torch.optim.SGD):
+    mmamp_traits = dict(second_order=True)
+
+
+def test_a_step_that_differentiates_gradients_at_a_scale():
+    params = list(nn.Linear(1, 1).parameters())
+    with pytest.raises(ValueError, match=r'SecondOrder.*bfloat16.*float32'):
+        AmpOptimWrapper(SecondOrder(params), dtype='float16')
+    AmpOptimWrapper(SecondOrder(params), dtype='bfloat16')
 
 
 def test_its_entry_is_named():
     model = nn.ModuleDict(dict(generator=nn.Linear(1, 1)))
     with pytest.raises(
-        ValueError, match=r"optim_wrapper\['generator'\].*LBFGS"
+        ValueError, match=r"optim_wrapper\['generator'\].*SecondOrder"
     ):
         OptimWrapperConstructor(
             dict(
                 generator=dict(
                     type='mmamp.AmpOptimWrapper',
-                    optimizer=dict(type='LBFGS'),
+                    dtype='float16',
+                    optimizer=dict(type=SecondOrder, lr=0.1),
                 )
             )
         )(model)

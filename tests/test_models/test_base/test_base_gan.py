@@ -1,5 +1,7 @@
 import copy
 import pickle
+from contextlib import contextmanager
+from functools import partial
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmamp import AmpOptimWrapper, BaseGAN
+from mmamp.errors import UsageError
 from mmamp.models.gans.image_gan import ImageGAN
 from mmamp.randomness.samples import SampleRandom
 
@@ -657,3 +660,78 @@ def test_pickled_after_training(ema_config):
         not torch.equal(value, before[name])
         for name, value in twin.state_dict().items()
     )
+
+
+class SAM(torch.optim.SGD):
+    """Computes the loss again, on weights that are worse."""
+
+    @torch.no_grad()
+    def step(self, closure):
+        params = [p for p in self.param_groups[0]['params']]
+        up = [0.01 * p.grad.sign() for p in params]
+        torch._foreach_add_(params, up)
+        with torch.enable_grad():
+            closure()
+        torch._foreach_sub_(params, up)
+        super().step()
+
+
+class Yielding(Recorder):
+    def train_discriminator(self, *args):
+        yield super().train_discriminator(*args)
+
+
+class TestLossesThatAreComputedAgain:
+    def wrappers(self, gan, dtype):
+        made = make_wrappers(gan, gen=2, dtype=dtype, loss_scale=512.0)
+        for name, network in (
+            ('generator', gan.generator),
+            ('discriminator', gan.discriminator),
+        ):
+            made.optim_wrappers[name] = AmpOptimWrapper(
+                SAM(network.parameters(), lr=0.01),
+                dtype=dtype,
+                loss_scale=512.0,
+                accumulative_counts=2,
+            )
+        return made
+
+    @pytest.mark.parametrize('dtype', ['float32', 'float16'])
+    def test_are_those_of_the_same_latents(self, dtype):
+        """Of each network, and of each micro-batch of a window."""
+        gan = make_gan()
+        wrappers = self.wrappers(gan, dtype)
+        seen = {}
+        turn = ['']
+        for role in ('generator', 'discriminator'):
+            wrappers[role].optim_context = partial(
+                self.noted, wrappers[role].optim_context, turn, role
+            )
+        gan.generator.linear.register_forward_hook(
+            lambda m, args, out: seen.setdefault(turn[0], []).append(args[0])
+        )
+        before = gan.discriminator.linear.weight.clone()
+        logs = run(gan, wrappers, 4)
+        for role in ('generator', 'discriminator'):
+            a, b, a_again, b_again, c, d, c_again, d_again = seen[role]
+            for one, again in ((a, a_again), (b, b_again), (c, c_again)):
+                assert torch.equal(one, again)
+            assert torch.equal(d, d_again)
+            assert len({float(x.sum()) for x in (a, b, c, d)}) == 4
+            assert wrappers[role].record.windows == 2
+        assert not torch.equal(gan.discriminator.linear.weight, before)
+        assert all(torch.isfinite(v) for log in logs for v in log.values())
+
+    @contextmanager
+    def noted(self, context, turn, role, model):
+        turn[0] = role
+        with context(model):
+            yield
+
+    def test_of_a_method_that_yields_are_refused(self):
+        gan = Yielding(
+            generator=Generator(), discriminator=Discriminator(), noise_size=5
+        )
+        gan.turns = ''
+        with pytest.raises(UsageError, match=r'yields losses, and SAM'):
+            run(gan, self.wrappers(gan, 'float32'), 2)

@@ -710,7 +710,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         before = self._made_again
         try:
             with drawing_again(evaluation):
-                loss = evaluation.closure()
+                loss: Tensor = evaluation.closure()
                 if self._made_again == before:
                     loss = self.scale_loss(loss)
                     self.backward(loss)

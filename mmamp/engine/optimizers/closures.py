@@ -212,7 +212,7 @@ def drawing_again(evaluation: Evaluation) -> Iterator[None]:
         set_rng_state(now)
 
 
-class NotFinite(Exception):  # noqa: N818
+class NotFinite(Exception):
     """Ends a step: gradients that its closure made are not finite."""
 
 
@@ -237,7 +237,7 @@ class EvaluatingStep:
         evaluate: Callable[[], Tensor],
         loss: Tensor | None,
     ) -> None:
-        self._optimizer = optimizer
+        self._optimizer: Any = optimizer
         self._evaluate = evaluate
         self._loss = loss
 

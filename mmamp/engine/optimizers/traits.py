@@ -28,17 +28,23 @@ class Traits:
     second_order: bool = False
 
 
-_KNOWN: dict[str, dict[str, dict[str, bool]]] = {
+_KNOWN = {
     # Of these the signature says that a closure is optional.
-    'pytorch_optimizer': {
-        **dict.fromkeys(
-            ('SAM', 'GSAM', 'WSAM', 'LookSAM', 'FriendlySAM', 'BSAM', 'AliG'),
-            dict(evaluates=True),
-        ),
-        **dict.fromkeys(('AdaHessian', 'SophiaH'), dict(second_order=True)),
-    },
-    'heavyball': dict(SAMWrapper=dict(evaluates=True)),
-    'torch_optimizer': dict(Adahessian=dict(second_order=True)),
+    'evaluates': (
+        'pytorch_optimizer.SAM',
+        'pytorch_optimizer.GSAM',
+        'pytorch_optimizer.WSAM',
+        'pytorch_optimizer.LookSAM',
+        'pytorch_optimizer.FriendlySAM',
+        'pytorch_optimizer.BSAM',
+        'pytorch_optimizer.AliG',
+        'heavyball.SAMWrapper',
+    ),
+    'second_order': (
+        'pytorch_optimizer.AdaHessian',
+        'pytorch_optimizer.SophiaH',
+        'torch_optimizer.Adahessian',
+    ),
 }
 """By package and class, what neither methods nor properties show
 (pytorch-optimizer 4.1.0, heavyball 3.2.1, torch-optimizer 0.3.0)."""
@@ -59,7 +65,7 @@ def traits_of(optimizer: Optimizer) -> Traits:
     )
     told: dict[str, Any] = {}
     for cls in reversed(type(optimizer).__mro__):
-        package = cls.__module__.partition('.')[0]
-        told.update(_KNOWN.get(package, {}).get(cls.__name__, {}))
+        name = f'{cls.__module__.partition(".")[0]}.{cls.__name__}'
+        told.update({key: True for key, x in _KNOWN.items() if name in x})
         told.update(vars(cls).get(RECORD, {}))
     return replace(shown, **told)

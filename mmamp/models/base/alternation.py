@@ -115,7 +115,7 @@ class Turn:
             UsageError: If it yields losses, one after the other.
         """
         with self._context():
-            losses = train(
+            losses: Losses = train(
                 self.batch['inputs'],
                 self.batch.get('data_samples'),
                 self.wrapper,

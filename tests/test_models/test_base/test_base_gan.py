@@ -667,7 +667,7 @@ class SAM(torch.optim.SGD):
 
     @torch.no_grad()
     def step(self, closure):
-        params = [p for p in self.param_groups[0]['params']]
+        params = list(self.param_groups[0]['params'])
         up = [0.01 * p.grad.sign() for p in params]
         torch._foreach_add_(params, up)
         with torch.enable_grad():

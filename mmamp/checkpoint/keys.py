@@ -38,3 +38,5 @@ WINDOW = 'window'
 """The gradients of a window that is open."""
 PENALTY_SCALERS = 'penalty_scalers'
 """The scales of ``optim_wrapper.grad``."""
+TRAINING_WEIGHTS = 'training_weights'
+"""The weights of training, where the model has others for evaluation."""

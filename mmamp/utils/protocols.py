@@ -75,6 +75,14 @@ class Judging(Protocol):
 
 
 @runtime_checkable
+class HasEvaluationWeights(Protocol):
+    """May train on other weights than it evaluates; asked by hooks."""
+
+    def evaluation_weights(self) -> AbstractContextManager[None]:
+        """Have the model show those for evaluation."""
+
+
+@runtime_checkable
 class Scaling(Protocol):
     """Casts, and maybe scales, as MMEngine's own wrapper; asked by hooks."""
 

@@ -17,6 +17,7 @@ from mmamp.utils.modules import unwrap
 from mmamp.utils.protocols import GathersState
 
 from .runner_access import strategy_of
+from .settled_model import evaluation_weights
 
 
 def saves_by_itself(runner: Any) -> bool:
@@ -97,12 +98,13 @@ def save_this_iteration(runner: Any, name: str) -> str:
     """
     meta = dict(epoch=runner.epoch, iter=runner.iter + 1)
     path = os.path.join(runner.work_dir, name)
-    if saves_by_itself(runner):
-        runner.save_checkpoint(
-            runner.work_dir, name, meta=meta, by_epoch=False
-        )
-    else:
-        save(runner, path, AtomicLocalBackend(), meta)
+    with evaluation_weights(runner):
+        if saves_by_itself(runner):
+            runner.save_checkpoint(
+                runner.work_dir, name, meta=meta, by_epoch=False
+            )
+        else:
+            save(runner, path, AtomicLocalBackend(), meta)
     return path
 
 

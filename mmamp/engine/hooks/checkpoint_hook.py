@@ -30,6 +30,7 @@ from mmamp.registry import HOOKS
 from mmamp.utils.suggest import arguments_of, did_you_mean
 
 from .checkpoint_content import name_last, save, saves_by_itself
+from .settled_model import evaluation_weights
 from .states_of_ranks import gather_states, give_states
 
 
@@ -242,18 +243,19 @@ class CheckpointHook(MMEngineCheckpointHook):
         """Save a file, by all ranks together."""
         self._states = gather_states(runner, self._group)
         self._meta = {key: meta[key] for key in ('epoch', 'iter')}
-        if saves_by_itself(runner):
-            runner.save_checkpoint(
-                self.out_dir,
-                Path(path).name,
-                self.file_client_args,
-                meta=meta,
-                by_epoch=by_epoch,
-                backend_args=self.backend_args,
-                **kwargs,
-            )
-        else:
-            save(runner, path, self.file_backend, meta, **kwargs)
+        with evaluation_weights(runner):
+            if saves_by_itself(runner):
+                runner.save_checkpoint(
+                    self.out_dir,
+                    Path(path).name,
+                    self.file_client_args,
+                    meta=meta,
+                    by_epoch=by_epoch,
+                    backend_args=self.backend_args,
+                    **kwargs,
+                )
+            else:
+                save(runner, path, self.file_backend, meta, **kwargs)
         self._states = {}
         self._meta = {}
 

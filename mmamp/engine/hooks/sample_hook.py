@@ -16,6 +16,8 @@ from mmamp.utils.protocols import Panels, Samples
 from mmamp.visualization import panels_image
 from mmamp.visualization.first_items import first_items
 
+from .settled_model import settled_model
+
 
 @HOOKS.register_module()
 class SampleHook(Hook):
@@ -93,7 +95,8 @@ class SampleHook(Hook):
             # A generator that is sharded runs on all ranks or on none.
             if not (is_main_process() or sharded_modules(runner.model)):
                 return
-            panels = in_float32(self._panels(unwrap(runner.model)))
+            with settled_model(runner):
+                panels = in_float32(self._panels(unwrap(runner.model)))
             if is_main_process():
                 runner.visualizer.add_image(
                     'samples',

@@ -30,8 +30,8 @@ from mmamp.utils.protocols import Iterates, RankState
 
 from .checkpoint_fit import check_resumed, tell_what_is_not_loaded
 from .foreign_draws import part_hooks
-from .judged_buffers import judge_checkpoint, judged_buffers
 from .runner_access import named_wrappers, training_rng_state
+from .settled_model import judge_checkpoint, settled_model
 
 
 @HOOKS.register_module()
@@ -64,7 +64,7 @@ class StateHook(Hook):
         self._resumed_rng: dict[str, Any] | None = None
         self.rng_before_val: dict[str, Any] | None = None
         self.rng_outside: Callable[[], dict[str, Any]] | None = None
-        self._judged = ExitStack()
+        self._settled = ExitStack()
         self._position = DataPosition()
         # A FlexibleRunner loads before it calls `before_run`.
         allow_mmengine_globals()
@@ -72,7 +72,7 @@ class StateHook(Hook):
     def before_train(self, runner: Any) -> None:
         """Part the ranks; place an iteration-based loop in its data."""
         # Of a validation that was broken off: what it hid stays undone.
-        self._judged.pop_all()
+        self._settled.pop_all()
         if get_world_size() > 1:
             # MMEngine has seeded all alike, so that the model is the same.
             part_ranks(get_rank())
@@ -113,14 +113,22 @@ class StateHook(Hook):
         window that has only begun.
         """
         self.rng_before_val = rng_state()
-        self._judged.enter_context(judged_buffers(runner))
+        self._settled.enter_context(settled_model(runner))
 
     def after_val(self, runner: Any) -> None:
         """Go on with training where it was."""
-        self._judged.close()
+        self._settled.close()
         if self.rng_before_val is not None:
             set_rng_state(self.rng_before_val)
             self.rng_before_val = None
+
+    def before_test(self, runner: Any) -> None:
+        """Test what would be saved, where training has come before."""
+        self._settled.enter_context(settled_model(runner))
+
+    def after_test(self, runner: Any) -> None:
+        """Let the model be as it was."""
+        self._settled.close()
 
     def _restore_rng(self) -> None:
         if self._resumed_rng is not None:

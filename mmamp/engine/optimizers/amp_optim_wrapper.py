@@ -22,6 +22,7 @@ from mmamp.checkpoint.keys import (
     AMP_COUNTERS,
     LOSS_SCALER,
     PENALTY_SCALERS,
+    TRAINING_WEIGHTS,
     WINDOW,
 )
 from mmamp.compat.mmengine import let_schedulers_step
@@ -55,6 +56,7 @@ from .closures import (
     NotFinite,
     drawing_again,
 )
+from .evaluation_weights import EvaluationWeights
 from .foreign_gradients import ForeignGradients, Origin
 from .gradient_step import GradientStep
 from .gradients import (
@@ -193,6 +195,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self._evaluations = Evaluations(
             self._traits.evaluates, self.optim_context
         )
+        self._weights = EvaluationWeights(optimizer)
         # In a step that computes the loss again: backward passes so far.
         self._made_again: int | None = None
         self._sharing: list[AmpOptimWrapper] = [self]
@@ -471,6 +474,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
     def _enter_window(self) -> None:
         if self._made_again is not None:
             return
+        self._weights.train()
         if self._pending is not None:
             # Nobody has called initialize_count_status.
             self._inner_count = self._pending['inner_count']
@@ -1023,6 +1027,18 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         """
         return judged([self, *others])
 
+    def evaluation_weights(self) -> AbstractContextManager[None]:
+        """Have the model show what the optimizer has for evaluation.
+
+        A schedule-free optimizer trains on other weights than it evaluates,
+        and Lookahead on fast ones; training goes on from its own, bit for bit.
+        Nothing changes with optimizers that have no such weights.
+
+        Returns:
+            AbstractContextManager: For a ``with`` statement.
+        """
+        return self._weights.shown()
+
     def _params(self) -> list[nn.Parameter]:
         return params_of(self.optimizer)
 
@@ -1062,6 +1078,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             state[WINDOW] = window
         if pairs := self._penalty_scalers.state_dict():
             state[PENALTY_SCALERS] = pairs
+        if (weights := self._weights.state()) is not None:
+            state[TRAINING_WEIGHTS] = weights
         return state
 
     def window_state(self) -> dict[str, Any] | None:
@@ -1105,11 +1123,13 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         counters = state.pop(AMP_COUNTERS, {})
         window = state.pop(WINDOW, None)
         penalties = state.pop(PENALTY_SCALERS, [])
+        weights = state.pop(TRAINING_WEIGHTS, None)
         # MMEngine's version of this takes its keys out of the given dict.
         OptimWrapper.load_state_dict(
             self, with_settings_of(self.optimizer, state)
         )
         lay_out_state(self.optimizer)
+        self._weights.load_state(weights)
         self._pending = window
         self._penalty_scalers.load_state_dict(
             penalties, self._params()[0].device

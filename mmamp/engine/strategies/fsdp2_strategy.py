@@ -13,7 +13,7 @@ from mmengine.model import BaseAveragedModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import distributed, nn
 
-from mmamp.checkpoint.keys import WINDOW
+from mmamp.checkpoint.keys import TRAINING_WEIGHTS, WINDOW
 from mmamp.compat.mmengine import DDPStrategy
 from mmamp.compat.torch import set_up_sharding, set_versions, versions_of
 from mmamp.distributed.sharding import gathered, shard_like
@@ -273,4 +273,9 @@ def _dealt_out(state: dict[str, Any], wrapper: OptimWrapper) -> dict[str, Any]:
                 for grad, param in zip(window['grads'], params, strict=False)
             ],
         )
+    if weights := state.get(TRAINING_WEIGHTS):
+        state[TRAINING_WEIGHTS] = [
+            shard_like(weight, param)
+            for weight, param in zip(weights, params, strict=False)
+        ]
     return state

@@ -1,19 +1,46 @@
-"""What a model is to those who meet it inside of an accumulation window.
+"""What a model is to those who meet it in the midst of training.
 
-The window's forward passes have changed its buffers (BatchNorm's statistics),
-and no step has judged yet whether they were finite.
+An accumulation window's forward passes have changed its buffers (BatchNorm's
+statistics), and no step has judged yet whether they were finite; an optimizer
+may train on other weights than it has for evaluation.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from mmengine.optim import OptimWrapper
 from torch import Tensor
 
 from mmamp.utils.modules import unwrap
-from mmamp.utils.protocols import Judging
+from mmamp.utils.protocols import HasEvaluationWeights, Judging
 
 from .runner_access import named_wrappers
+
+
+@contextmanager
+def settled_model(runner: Any) -> Iterator[None]:
+    """Have the model be what is evaluated.
+
+    Args:
+        runner (Runner): The runner.
+    """
+    with evaluation_weights(runner), judged_buffers(runner):
+        yield
+
+
+@contextmanager
+def evaluation_weights(runner: Any) -> Iterator[None]:
+    """Have the model show what its optimizers have for evaluation.
+
+    Args:
+        runner (Runner): The runner.
+    """
+    with ExitStack() as stack:
+        for wrapper in _wrappers(runner):
+            if isinstance(wrapper, HasEvaluationWeights):
+                stack.enter_context(wrapper.evaluation_weights())
+        yield
 
 
 @contextmanager
@@ -58,10 +85,16 @@ def judge_checkpoint(runner: Any, checkpoint: dict[str, Any]) -> None:
 
 
 def _judging(runner: Any) -> list[Judging]:
-    # There is no optimizer in a run that only validates.
-    if getattr(runner, 'optim_wrapper', None) is None:
+    return [x for x in _wrappers(runner) if isinstance(x, Judging)]
+
+
+def _wrappers(runner: Any) -> list[Any]:
+    # There is no optimizer in a run that only validates; one that was not
+    # built yet is a dict.
+    wrapper = getattr(runner, 'optim_wrapper', None)
+    if not isinstance(wrapper, OptimWrapper):
         return []
-    return [x for _, x in named_wrappers(runner) if isinstance(x, Judging)]
+    return [x for _, x in named_wrappers(runner)]
 
 
 def _is_same(one: Tensor, other: Tensor) -> bool:

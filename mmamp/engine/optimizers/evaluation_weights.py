@@ -1,0 +1,104 @@
+"""Weights that an optimizer has for evaluation, apart from training's."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from mmamp.utils.modules import params_of
+
+from .closures import Undo
+
+METHODS = (
+    ('eval', 'train'),
+    ('backup_and_load_cache', 'clear_and_load_backup'),
+    ('sync_lookahead', ''),
+)
+"""What an optimizer may have: a method that puts the weights for evaluation
+into the model (schedule-free ones; the slow weights of Lookahead in
+pytorch-optimizer 4.1.0 and in timm 1.0.31), and one that takes them out."""
+
+
+class EvaluationWeights:
+    """The weights of an optimizer that trains on others than it evaluates.
+
+    Training goes on from the very weights that it had: those that the
+    optimizer's own method would compute back differ by rounding.
+
+    Args:
+        optimizer (Optimizer): Nothing is done for one without such methods.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+        found = [
+            (enter, leave)
+            for enter, leave in METHODS
+            if callable(getattr(optimizer, enter, None))
+            and (not leave or callable(getattr(optimizer, leave, None)))
+        ]
+        self._enter, self._leave = found[0] if found else ('', '')
+        # Training's, while others are in the model.
+        self._kept: list[Tensor] | None = None
+        self._is_training = not self._enter
+
+    @property
+    def differ(self) -> bool:
+        """bool: Whether there are any apart from those of training."""
+        return bool(self._enter)
+
+    def train(self) -> None:
+        """Have the model train; free where it does already."""
+        if self._is_training:
+            return
+        self._is_training = True
+        kept, self._kept = self._kept, None
+        # Some have to be told so before their first step.
+        if self._leave == 'train' or (self._leave and kept is not None):
+            getattr(self._optimizer, self._leave)()
+        if kept is not None:
+            with torch.no_grad():
+                for param, value in zip(
+                    params_of(self._optimizer), kept, strict=True
+                ):
+                    param.copy_(value)
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Have the model show the weights for evaluation.
+
+        Afterwards it has those of training again, bit for bit.
+        """
+        if not (self._enter and self._is_training):
+            # Nothing was trained yet, or they are there.
+            yield
+            return
+        undo = None if self._leave else Undo(self._optimizer)
+        self._kept = [p.detach().clone() for p in params_of(self._optimizer)]
+        self._is_training = False
+        getattr(self._optimizer, self._enter)()
+        try:
+            yield
+        finally:
+            self.train()
+            if undo is not None:
+                undo()
+
+    def state(self) -> list[Tensor] | None:
+        """Return training's weights while others are in the model."""
+        return self._kept
+
+    def load_state(self, kept: list[Tensor] | None) -> None:
+        """Go on from a state that was loaded.
+
+        Args:
+            kept (list[Tensor], optional): From :meth:`state`: the model of the
+                checkpoint has the weights for evaluation. None: it has those
+                of training.
+        """
+        self._kept = kept
+        self._is_training = not self._enter
+        if kept is None:
+            self.train()

@@ -1,0 +1,141 @@
+"""Optimizers that evaluate other weights than they train on."""
+
+import copy
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from mmamp import AmpOptimWrapper
+from mmamp.engine.optimizers.evaluation_weights import EvaluationWeights
+
+from ...helpers.schedule_free import Lookahead, ScheduleFreeSGD
+
+KINDS = [
+    ScheduleFreeSGD,
+    partial(Lookahead, pair=False),
+    partial(Lookahead, pair=True),
+]
+
+
+def make(kind, seed=0, **kwargs):
+    torch.manual_seed(seed)
+    model = nn.Linear(3, 2)
+    wrapper = AmpOptimWrapper(
+        kind(model.parameters(), lr=0.1), dtype='float32', **kwargs
+    )
+    return model, wrapper
+
+
+def train(model, wrapper, steps, start=0):
+    for i in range(start, start + steps):
+        inputs = torch.randn(4, 3, generator=torch.Generator().manual_seed(i))
+        with wrapper.optim_context(model):
+            loss = (model(inputs) - 1).square().mean()
+        wrapper.update_params(loss)
+
+
+def values(model):
+    return [p.detach().clone() for p in model.parameters()]
+
+
+def equal(one, other):
+    return all(map(torch.equal, one, other))
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_training_goes_on_from_its_own_weights(kind):
+    """Bit for bit, however often others were looked at."""
+    model, wrapper = make(kind)
+    twin, undisturbed = make(kind)
+    for i in range(8):
+        train(model, wrapper, 1, i)
+        train(twin, undisturbed, 1, i)
+        before = values(model)
+        with wrapper.evaluation_weights():
+            shown = values(model)
+            with wrapper.evaluation_weights():
+                assert equal(shown, values(model))
+        assert equal(before, values(model))
+    assert not equal(before, shown)
+    assert equal(values(model), values(twin))
+    torch.testing.assert_close(
+        wrapper.optimizer.state_dict(),
+        undisturbed.optimizer.state_dict(),
+        rtol=0,
+        atol=0,
+    )
+
+
+def test_what_is_shown_is_the_average():
+    model, wrapper = make(ScheduleFreeSGD)
+    train(model, wrapper, 5)
+    own, twin = make(ScheduleFreeSGD)
+    train(own, twin, 5)
+    twin.optimizer.eval()
+    with wrapper.evaluation_weights():
+        assert equal(values(model), values(own))
+
+
+@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('while_shown', [False, True])
+@pytest.mark.parametrize('order', ['model first', 'wrapper first'])
+def test_a_run_goes_on(kind, while_shown, order):
+    model, wrapper = make(kind)
+    train(model, wrapper, 4)
+    if while_shown:
+        with wrapper.evaluation_weights():
+            weights = copy.deepcopy(model.state_dict())
+            state = copy.deepcopy(wrapper.state_dict())
+    else:
+        weights = copy.deepcopy(model.state_dict())
+        state = copy.deepcopy(wrapper.state_dict())
+    train(model, wrapper, 4, 4)
+
+    other, resumed = make(kind, seed=1)
+    if order == 'model first':
+        other.load_state_dict(weights)
+        resumed.load_state_dict(state)
+    else:
+        resumed.load_state_dict(state)
+        other.load_state_dict(weights)
+    if while_shown:
+        with resumed.evaluation_weights():
+            torch.testing.assert_close(
+                dict(other.state_dict()), dict(weights), rtol=0, atol=0
+            )
+    train(other, resumed, 4, 4)
+    assert equal(values(model), values(other))
+
+
+def test_a_run_goes_on_inside_of_a_window():
+    model, wrapper = make(ScheduleFreeSGD, accumulative_counts=2)
+    train(model, wrapper, 5)
+    with wrapper.evaluation_weights():
+        weights = copy.deepcopy(model.state_dict())
+        state = copy.deepcopy(wrapper.state_dict())
+    train(model, wrapper, 3, 5)
+    other, resumed = make(ScheduleFreeSGD, 1, accumulative_counts=2)
+    other.load_state_dict(weights)
+    resumed.load_state_dict(state)
+    train(other, resumed, 3, 5)
+    assert equal(values(model), values(other))
+
+
+def test_one_that_was_never_trained():
+    model, wrapper = make(ScheduleFreeSGD)
+    before = values(model)
+    with wrapper.evaluation_weights():
+        assert equal(before, values(model))
+    train(model, wrapper, 1)
+    assert not equal(before, values(model))
+
+
+def test_others_have_none():
+    model = nn.Linear(2, 1)
+    weights = EvaluationWeights(torch.optim.SGD(model.parameters(), lr=0.1))
+    assert not weights.differ
+    with weights.shown():
+        assert weights.state() is None
+    weights.train()

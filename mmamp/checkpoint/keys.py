@@ -40,3 +40,5 @@ PENALTY_SCALERS = 'penalty_scalers'
 """The scales of ``optim_wrapper.grad``."""
 TRAINING_WEIGHTS = 'training_weights'
 """The weights of training, where the model has others for evaluation."""
+INNER_OPTIMIZERS = 'inner_optimizers'
+"""The states of optimizers that the optimizer holds, where its own has not."""

@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 
 from mmamp.checkpoint.keys import (
     AMP_COUNTERS,
+    INNER_OPTIMIZERS,
     LOSS_SCALER,
     PENALTY_SCALERS,
     TRAINING_WEIGHTS,
@@ -67,9 +68,10 @@ from .gradients import (
     norm_type_of,
 )
 from .higher_order import scaled_grad
-from .kernels import fuse, lacks_momentum, lay_out_state, with_settings_of
+from .kernels import fuse, lacks_momentum, with_settings_of
 from .limits import check_model, check_optimizer
 from .loss_scaler import LossScaler, build_loss_scaler
+from .optimizer_state import OptimizerState
 from .own_autocast import OwnAutocast
 from .penalty_scalers import PenaltyScalers
 from .run_length import RunLength
@@ -122,6 +124,10 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             once that is found out, after the first update at the latest, which
             is logged; ``'networks'``: from the start; ``'context'``: it is an
             error. Defaults to ``'auto'``.
+        unsaved_state (str): What is done about an optimizer whose state holds
+            what no checkpoint can, such as a function: ``'warn'``, and leave
+            it out, or ``'error'``, after the first step. Defaults to
+            ``'warn'``.
 
     Attributes:
         loss_scaler (LossScaler): Disabled where the dtype needs no scale.
@@ -156,6 +162,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         clip_grad: dict[str, Any] | None = None,
         loss_scaler: str | None = None,
         autocast: str = 'auto',
+        unsaved_state: str = 'warn',
     ) -> None:
         given: dict[str, Any] = dict(
             loss_scale=loss_scale, dtype=dtype, use_fsdp=use_fsdp
@@ -167,6 +174,11 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             raise TypeError(
                 "loss_scaler must be None, 'shared' or another name of a "
                 f'group of optimizers, but got {loss_scaler!r}'
+            )
+        if unsaved_state not in ('warn', 'error'):
+            raise ValueError(
+                "unsaved_state must be 'warn' or 'error', but got "
+                f'{unsaved_state!r}'
             )
         check_int('accumulative_counts', accumulative_counts)
         check_clip_grad(clip_grad)
@@ -196,6 +208,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             self._traits.evaluates, self.optim_context
         )
         self._weights = EvaluationWeights(optimizer)
+        self._state = OptimizerState(optimizer)
+        self._unsaved_state, self._state_is_known = unsaved_state, False
         # In a step that computes the loss again: backward passes so far.
         self._made_again: int | None = None
         self._sharing: list[AmpOptimWrapper] = [self]
@@ -676,6 +690,10 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             self._window.close()
             self._foreign.forget()
             self._evaluations.clear()
+        if not self._state_is_known:
+            # Not hours later, when it is saved.
+            self._state_is_known = True
+            self._plain_state()
         self._log_norm()
         self._hold_gradients()
         # A second forward pass in the same context shall not meet the
@@ -1063,7 +1081,9 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             a scale), ``amp_counters`` (windows and skipped windows), and
             inside of an accumulation window ``window``: its gradients so far.
         """
-        state: dict[str, Any] = OptimWrapper.state_dict(self)
+        state = self._plain_state()
+        if inner := self._state.inner():
+            state[INNER_OPTIMIZERS] = inner
         state[LOSS_SCALER] = self.loss_scaler.state_dict()
         state[AMP_COUNTERS] = {
             **self.record.state_dict(),
@@ -1071,6 +1091,29 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             **self._own_autocast.state_dict(),
         }
         return {**state, **self._own_state()}
+
+    def _plain_state(self, shown: int = 3) -> dict[str, Any]:
+        """Return the optimizer's state, as far as a checkpoint can hold it."""
+        state, lost = self._state.plain(OptimWrapper.state_dict(self))
+        if not lost:
+            return state
+        more = f' and {len(lost) - shown} more' if len(lost) > shown else ''
+        text = (
+            f'{type(self.optimizer).__name__} keeps in its state what a '
+            'checkpoint that loads with weights_only=True cannot hold: '
+            f'{", ".join(lost[:shown])}{more}'
+        )
+        if self._unsaved_state == 'error':
+            raise UsageError(
+                f"{self._usage.who}: {text} (unsaved_state='error')"
+            )
+        self._usage.say_once(
+            f'{text}. It is left out, so that a run that is resumed may fail '
+            'there, or go on otherwise',
+            'lost state',
+            logging.WARNING,
+        )
+        return state
 
     def _own_state(self) -> dict[str, Any]:
         state: dict[str, Any] = {}
@@ -1124,11 +1167,14 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         window = state.pop(WINDOW, None)
         penalties = state.pop(PENALTY_SCALERS, [])
         weights = state.pop(TRAINING_WEIGHTS, None)
+        inner = state.pop(INNER_OPTIMIZERS, [])
+        state = self._state.read(state)
         # MMEngine's version of this takes its keys out of the given dict.
         OptimWrapper.load_state_dict(
             self, with_settings_of(self.optimizer, state)
         )
-        lay_out_state(self.optimizer)
+        self._state.load_inner(inner)
+        self._state.settle(state)
         self._weights.load_state(weights)
         self._pending = window
         self._penalty_scalers.load_state_dict(

@@ -25,7 +25,8 @@ class EvaluationWeights:
     """The weights of an optimizer that trains on others than it evaluates.
 
     Training goes on from the very weights that it had: those that the
-    optimizer's own method would compute back differ by rounding.
+    optimizer's own method would compute back differ by rounding. Calls of its
+    methods by others come here too.
 
     Args:
         optimizer (Optimizer): Nothing is done for one without such methods.
@@ -40,30 +41,75 @@ class EvaluationWeights:
             and (not leave or callable(getattr(optimizer, leave, None)))
         ]
         self._enter, self._leave = found[0] if found else ('', '')
+        self._own = {
+            name: vars(optimizer)[name]
+            for name in (self._enter, self._leave)
+            if name in vars(optimizer)
+        }
         # Training's, while others are in the model.
         self._kept: list[Tensor] | None = None
+        self._undo: Undo | None = None
         self._is_training = not self._enter
+        self._take_calls()
+
+    def _take_calls(self) -> None:
+        """Have calls of the optimizer's methods by others come here."""
+        if self._leave:
+            setattr(self._optimizer, self._enter, self.show)
+            setattr(self._optimizer, self._leave, self.train)
+
+    def _call(self, name: str) -> None:
+        """Call a method of the optimizer, which may call the other one."""
+        for each in (self._enter, self._leave):
+            vars(self._optimizer).pop(each, None)
+        vars(self._optimizer).update(self._own)
+        try:
+            getattr(self._optimizer, name)()
+        finally:
+            self._take_calls()
 
     @property
     def differ(self) -> bool:
         """bool: Whether there are any apart from those of training."""
         return bool(self._enter)
 
-    def train(self) -> None:
-        """Have the model train; free where it does already."""
-        if self._is_training:
+    def train(self, mode: bool = True) -> None:
+        """Have the model train; free where it does already.
+
+        Args:
+            mode (bool): False is :meth:`show`, as some optimizers have it.
+                Defaults to True.
+        """
+        if not mode:
+            self.show()
+        if not mode or self._is_training:
             return
         self._is_training = True
         kept, self._kept = self._kept, None
         # Some have to be told so before their first step.
         if self._leave == 'train' or (self._leave and kept is not None):
-            getattr(self._optimizer, self._leave)()
+            self._call(self._leave)
         if kept is not None:
             with torch.no_grad():
                 for param, value in zip(
                     params_of(self._optimizer), kept, strict=True
                 ):
                     param.copy_(value)
+        if self._undo is not None:
+            self._undo()
+            self._undo = None
+
+    def show(self) -> None:
+        """Have the model show the weights for evaluation.
+
+        Nothing is done where nothing was trained yet, or they are there.
+        """
+        if not (self._enter and self._is_training):
+            return
+        self._undo = None if self._leave else Undo(self._optimizer)
+        self._kept = [p.detach().clone() for p in params_of(self._optimizer)]
+        self._is_training = False
+        self._call(self._enter)
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -72,19 +118,13 @@ class EvaluationWeights:
         Afterwards it has those of training again, bit for bit.
         """
         if not (self._enter and self._is_training):
-            # Nothing was trained yet, or they are there.
             yield
             return
-        undo = None if self._leave else Undo(self._optimizer)
-        self._kept = [p.detach().clone() for p in params_of(self._optimizer)]
-        self._is_training = False
-        getattr(self._optimizer, self._enter)()
+        self.show()
         try:
             yield
         finally:
             self.train()
-            if undo is not None:
-                undo()
 
     def state(self) -> list[Tensor] | None:
         """Return training's weights while others are in the model."""

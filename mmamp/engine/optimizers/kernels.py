@@ -62,7 +62,7 @@ def with_settings_of(
     """Return a saved state that is stepped as this optimizer steps.
 
     Torch would take over how the run that saved it did, whatever this one's
-    config says.
+    config says. Functions among the settings are those of this one, too.
 
     Args:
         optimizer (Optimizer): That is going to load it.
@@ -73,7 +73,11 @@ def with_settings_of(
     if len(saved) != len(own):
         return state_dict  # torch says what is wrong
     kept = [
-        {key: group[key] for key in ('fused', 'foreach') if key in group}
+        {
+            key: value
+            for key, value in group.items()
+            if key in ('fused', 'foreach') or callable(value)
+        }
         for group in own
     ]
     return dict(
@@ -83,24 +87,6 @@ def with_settings_of(
             for group, settings in zip(saved, kept, strict=True)
         ],
     )
-
-
-def lay_out_state(optimizer: Optimizer) -> None:
-    """Lay an optimizer's loaded averages out as its parameters are.
-
-    Fused kernels go through memory, whatever the strides say: averages of a
-    run in another memory format would meet the wrong weights.
-
-    Args:
-        optimizer (Optimizer): After it has loaded a state.
-    """
-    for param, values in optimizer.state.items():
-        # Some keep what is of no parameter there too, such as a count.
-        if not (isinstance(param, Tensor) and isinstance(values, dict)):
-            continue
-        for key, value in values.items():
-            if isinstance(value, Tensor) and value.shape == param.shape:
-                values[key] = laid_out_as(value, param)
 
 
 def laid_out_as(value: Tensor, param: Tensor) -> Tensor:

@@ -262,8 +262,10 @@ def _dealt_out(state: dict[str, Any], wrapper: OptimWrapper) -> dict[str, Any]:
             key: shard_like(value, params[index])
             for key, value in values.items()
         }
+        if isinstance(index, int)
+        else values  # of no parameter
         for index, values in state['state'].items()
-        if index < len(params)
+        if not isinstance(index, int) or index < len(params)
     }
     if window := state.get(WINDOW):
         state[WINDOW] = dict(

@@ -123,6 +123,43 @@ def test_a_run_goes_on_inside_of_a_window():
     assert equal(values(model), values(other))
 
 
+class Chained(ScheduleFreeSGD):
+    """One of its methods calls the other, as heavyball's do."""
+
+    def eval(self):
+        return self.train(False)
+
+    def train(self, mode=True):
+        (super().train if mode else super().eval)()
+
+
+@pytest.mark.parametrize('kind', [ScheduleFreeSGD, Chained])
+@pytest.mark.parametrize('first', ['user', 'mmamp'])
+def test_a_hook_of_the_users_calls_the_methods_too(kind, first):
+    model, wrapper = make(kind)
+    wrapper.optimizer.train()
+    twin, undisturbed = make(kind)
+    for i in range(6):
+        train(model, wrapper, 1, i)
+        train(twin, undisturbed, 1, i)
+        if first == 'user':
+            wrapper.optimizer.eval()
+            with wrapper.evaluation_weights():
+                shown = values(model)
+        else:
+            with wrapper.evaluation_weights():
+                wrapper.optimizer.eval()
+                shown = values(model)
+                wrapper.optimizer.train()
+        wrapper.optimizer.train()
+        assert equal(values(model), values(twin))
+        assert not equal(values(model), shown) or i == 0
+    wrapper.optimizer.eval()
+    train(model, wrapper, 1, 6)
+    train(twin, undisturbed, 1, 6)
+    assert equal(values(model), values(twin))
+
+
 def test_one_that_was_never_trained():
     model, wrapper = make(ScheduleFreeSGD)
     before = values(model)

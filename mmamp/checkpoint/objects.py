@@ -1,0 +1,271 @@
+"""Objects as plain values, which load with ``weights_only=True``, and back.
+
+An optimizer may keep more than tensors in its state. What is put back is made
+without running anything that a checkpoint names: a class is looked up among
+the modules that are imported, in packages that the caller trusts, and gets its
+attributes.
+"""
+
+import sys
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmamp.distributed.sharding import is_sharded
+
+KIND = 'mmamp.kind'
+"""The key of a dict that stands for something else: of what kind."""
+_PLAIN = (
+    *(bool, int, float, complex, str, bytes, type(None)),
+    *(torch.dtype, torch.device, torch.Size),
+)
+
+
+_OF_PICKLE = (
+    *('__new__', '__reduce__', '__reduce_ex__'),
+    *('__getstate__', '__setstate__'),
+)
+"""Methods of a class that is more than its attributes."""
+
+
+class Encoder:
+    """Makes values plain.
+
+    Args:
+        packages (Iterable[str]): Whose classes :func:`decoded` will find.
+
+    Attributes:
+        lost (dict[str, str]): What could not be made plain and is left out:
+            where it was, and its class.
+    """
+
+    def __init__(self, packages: Iterable[str]) -> None:
+        self.lost: dict[str, str] = {}
+        self._packages = set(packages)
+
+    def __call__(self, value: Any, where: str) -> Any:
+        """Return a value as a plain one.
+
+        Args:
+            value (Any): Anything.
+            where (str): It is, for ``lost``.
+        """
+        found = self._encoded(value, where)
+        return None if found is _LOST else found
+
+    def _encoded(self, value: Any, where: str) -> Any:
+        if type(value) in _PLAIN:
+            return value
+        if isinstance(value, Tensor):
+            return self._tensor(value, where)
+        if isinstance(value, Enum):
+            return self._of_class(value, where, name=value.name)
+        if isinstance(value, np.generic):
+            return value.item()
+        if isinstance(value, np.ndarray) and value.dtype.kind in 'bifc':
+            return {KIND: 'array', 'values': torch.tensor(value)}
+        if isinstance(value, torch.Generator):
+            device = str(value.device)
+            return {
+                KIND: 'generator',
+                'state': value.get_state(),
+                'device': device,
+            }
+        if type(value) in (dict, OrderedDict):
+            return self._items(value, where)
+        if type(value) in (list, tuple):
+            return type(value)(self._each(value, where))
+        if type(value) in (set, frozenset):
+            name = type(value).__name__
+            return {KIND: name, 'items': self._each(value, where)}
+        if type(value) is deque:
+            items = self._each(value, where)
+            return {KIND: 'deque', 'items': items, 'maxlen': value.maxlen}
+        return self._object(value, where)
+
+    def _tensor(self, value: Tensor, where: str) -> Any:
+        if type(value) is Tensor or is_sharded(value):
+            return value
+        if isinstance(value, torch.nn.Parameter):
+            return value.detach()
+        flatten = getattr(value, '__tensor_flatten__', None)
+        if flatten is None:
+            return self._lose(value, where)
+        names, context = flatten()
+        return self._of_class(
+            value,
+            where,
+            kind='tensor',
+            inner={
+                name: self._encoded(getattr(value, name), f'{where}.{name}')
+                for name in names
+            },
+            context=self._encoded(context, where),
+            size=tuple(value.size()),
+            stride=tuple(value.stride()),
+        )
+
+    def _object(self, value: Any, where: str) -> Any:
+        cls = type(value)
+        is_simple = (
+            hasattr(value, '__dict__')
+            and not hasattr(cls, '__slots__')
+            and all(
+                getattr(cls, name, None) is getattr(object, name, None)
+                for name in _OF_PICKLE
+            )
+        )
+        if not is_simple:
+            return self._lose(value, where)
+        values = self._items(vars(value), where)
+        return self._of_class(value, where, kind='object', values=values)
+
+    def _of_class(
+        self, value: Any, where: str, kind: str = 'enum', **parts: Any
+    ) -> Any:
+        cls = type(value)
+        name = f'{cls.__module__}:{cls.__qualname__}'
+        if _find(name, self._packages) is not cls or any(
+            part is _LOST for part in parts.values()
+        ):
+            return self._lose(value, where)
+        return {KIND: kind, 'class': name, **parts}
+
+    def _items(self, value: Any, where: str) -> Any:
+        found = type(value)()
+        for key, item in value.items():
+            if type(key) not in (bool, int, float, str, tuple):
+                self._lose(key, f'{where}[{key!r}]')
+                continue
+            encoded = self._encoded(item, f'{where}[{key!r}]')
+            if encoded is not _LOST:
+                found[key] = encoded
+        return found
+
+    def _each(self, values: Iterable[Any], where: str) -> list[Any]:
+        found = [
+            self._encoded(x, f'{where}[{i}]') for i, x in enumerate(values)
+        ]
+        return [None if x is _LOST else x for x in found]
+
+    def _lose(self, value: Any, where: str) -> Any:
+        cls = type(value)
+        self.lost[where] = f'{cls.__module__}.{cls.__qualname__}'
+        return _LOST
+
+
+_LOST = object()
+
+
+def decoded(value: Any, packages: Iterable[str]) -> Any:
+    """Undo what an :class:`Encoder` has done.
+
+    Args:
+        value (Any): Plain.
+        packages (Iterable[str]): Whose classes may be made.
+
+    Raises:
+        ValueError: If it names a class that is not found in them.
+    """
+    trusted = set(packages)
+
+    def again(value: Any) -> Any:
+        return decoded(value, trusted)
+
+    if type(value) in (list, tuple):
+        return type(value)(map(again, value))
+    if not isinstance(value, dict):
+        return value
+    if (kind := value.get(KIND)) is None:
+        return type(value)((key, again(item)) for key, item in value.items())
+    return _MAKERS[kind](value, again, trusted)
+
+
+def _enum(value: Any, again: Any, trusted: set[str]) -> Any:
+    return _found(value, trusted)[value['name']]
+
+
+def _tensor(value: Any, again: Any, trusted: set[str]) -> Any:
+    return _found(value, trusted).__tensor_unflatten__(
+        again(value['inner']),
+        again(value['context']),
+        value['size'],
+        value['stride'],
+    )
+
+
+def _object(value: Any, again: Any, trusted: set[str]) -> Any:
+    made = object.__new__(_found(value, trusted))
+    vars(made).update(again(value['values']))
+    return made
+
+
+def _generator(value: Any, again: Any, trusted: set[str]) -> Any:
+    made = torch.Generator(value['device'])
+    made.set_state(value['state'])
+    return made
+
+
+_MAKERS: dict[str, Callable[[Any, Any, set[str]], Any]] = {
+    'array': lambda value, again, trusted: value['values'].numpy(),
+    'deque': lambda value, again, trusted: deque(
+        again(value['items']), value['maxlen']
+    ),
+    'set': lambda value, again, trusted: set(again(value['items'])),
+    'frozenset': lambda value, again, trusted: frozenset(
+        again(value['items'])
+    ),
+    'enum': _enum,
+    'tensor': _tensor,
+    'object': _object,
+    'generator': _generator,
+}
+
+
+def _found(value: Any, trusted: set[str]) -> Any:
+    found = _find(value['class'], trusted)
+    if found is None:
+        raise ValueError(
+            f'the state holds a {value["class"].replace(":", ".")}, which is '
+            f'not found in {", ".join(sorted(trusted))}: what saved it was '
+            'another version, or another optimizer'
+        )
+    return found
+
+
+def _find(name: str, packages: set[str]) -> Any:
+    """Return a class of modules that are imported; None if there is none."""
+    module, _, path = name.partition(':')
+    if module.partition('.')[0] not in packages:
+        return None
+    found: Any = sys.modules.get(module)
+    for part in path.split('.'):
+        found = getattr(found, part, None)
+    return found if isinstance(found, type) else None
+
+
+def on_device(value: Any, device: torch.device) -> Any:
+    """Move the tensors in a value, whatever containers they are in.
+
+    Args:
+        value (Any): As :func:`decoded` returns it; objects are changed.
+        device (torch.device): Where to.
+    """
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        items = ((key, on_device(x, device)) for key, x in value.items())
+        return type(value)(items)
+    if isinstance(value, deque):
+        return deque((on_device(x, device) for x in value), value.maxlen)
+    if type(value) in (list, tuple):
+        return type(value)(on_device(x, device) for x in value)
+    if hasattr(value, '__dict__') and not isinstance(value, (type, Enum)):
+        for key, item in vars(value).items():
+            vars(value)[key] = on_device(item, device)
+    return value

@@ -1,0 +1,131 @@
+"""The state of any optimizer: saved plain, and put back as it was."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from mmamp.checkpoint.objects import Encoder, decoded, on_device
+from mmamp.distributed.sharding import is_sharded
+from mmamp.utils.modules import params_of
+
+from .closures import with_inner
+from .kernels import laid_out_as
+
+_NOT_OWN = {'builtins', 'collections', 'abc', 'typing'}
+
+
+class OptimizerState:
+    """Saves an optimizer's state, and loads it.
+
+    Torch's ``load_state_dict`` casts what it loads to the parameters' dtype,
+    rebuilds containers without their settings, and knows nothing of objects;
+    and an optimizer inside of another has a state of its own.
+
+    Args:
+        optimizer (Optimizer): With its parameters.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+        self._packages = {
+            cls.__module__.partition('.')[0]
+            for each in with_inner(optimizer)
+            for cls in type(each).__mro__
+        } - _NOT_OWN
+
+    def plain(self, state: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Return a state that loads with ``weights_only=True``.
+
+        Args:
+            state (dict): What ``optimizer.state_dict()`` returned.
+
+        Returns:
+            tuple[dict, list[str]]: The state, and in words what it lacks.
+        """
+        encoder = Encoder(self._packages)
+        found = encoder(state, 'state_dict()')
+        return found, [
+            f'{where} ({name})' for where, name in encoder.lost.items()
+        ]
+
+    def inner(self) -> list[dict[str, Any]]:
+        """Return the states of optimizers inside that its own lacks."""
+        return [each.state_dict() for each in self._apart()]
+
+    def load_inner(self, states: list[dict[str, Any]]) -> None:
+        """Put them back.
+
+        Args:
+            states (list[dict]): From :meth:`inner`.
+        """
+        for each, state in zip(self._apart(), states, strict=False):
+            groups = each.param_groups
+            each.load_state_dict(self.read(state))
+            # The outer one shares the groups, and has loaded them.
+            each.param_groups = groups
+
+    def _apart(self) -> list[Optimizer]:
+        outer, *inner = with_inner(self._optimizer)
+        saves_all = type(outer).state_dict is not Optimizer.state_dict
+        if saves_all:
+            return []
+        return [each for each in inner if each.state is not outer.state]
+
+    def read(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Undo :meth:`plain`.
+
+        Args:
+            state (dict): Plain, or as an optimizer itself has returned it.
+
+        Raises:
+            ValueError: If it holds an object of another package.
+        """
+        found: dict[str, Any] = decoded(state, self._packages)
+        return found
+
+    def settle(self, state: dict[str, Any]) -> None:
+        """Put right what torch has made of a state that was loaded.
+
+        Args:
+            state (dict): That was given to ``optimizer.load_state_dict``.
+        """
+        saved = state.get('state')
+        own = self._optimizer.state
+        if not isinstance(saved, dict):
+            return
+        for index, param in enumerate(params_of(self._optimizer)):
+            before, now = saved.get(index), own.get(param)
+            if not isinstance(now, dict):
+                continue
+            for key, value in now.items():
+                old = before.get(key) if isinstance(before, dict) else None
+                now[key] = self._settled(value, old, param)
+
+    def _settled(self, value: Any, saved: Any, param: Tensor) -> Any:
+        if not isinstance(value, Tensor):
+            # A container, or an object.
+            if saved is None or isinstance(saved, Tensor):
+                return value
+            return on_device(saved, param.device)
+        is_cast = (
+            isinstance(saved, Tensor)
+            and saved.dtype != value.dtype
+            and not is_sharded(value)
+            and self._keeps(saved.dtype)
+        )
+        if is_cast:
+            value = saved.to(value.device, copy=True)
+        if type(value) is Tensor and value.shape == param.shape:
+            # Fused kernels go through memory, whatever the strides say.
+            value = laid_out_as(value, param)
+        return value
+
+    def _keeps(self, dtype: torch.dtype) -> bool:
+        """Tell whether the optimizer has chosen the dtype of a state.
+
+        Torch's own have that of the parameters, which may be others now.
+        """
+        package = type(self._optimizer).__module__.partition('.')[0]
+        return package != 'torch' or not dtype.is_floating_point

@@ -1,0 +1,196 @@
+"""States of optimizers that are not tensors of the parameters' kind."""
+
+import io
+import logging
+from collections import deque
+
+import pytest
+import torch
+from torch import nn
+
+from mmamp import AmpOptimWrapper
+from mmamp.errors import UsageError
+
+
+class Stateful(torch.optim.SGD):
+    """SGD that keeps something of its gradients, and steps by it."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for param in group['params']:
+                if param.grad is not None:
+                    param.sub_(self.step_of(param, self.state[param]))
+
+    def step_of(self, param, state):
+        raise NotImplementedError
+
+
+class Delayed(Stateful):
+    """Of the gradient before the last, as AdaShift's."""
+
+    def step_of(self, param, state):
+        kept = state.setdefault('grads', deque(maxlen=3))
+        kept.append(param.grad.clone())
+        return 0.1 * kept[0]
+
+
+class Projector:
+    def __init__(self):
+        self.calls, self.matrix, self.seen = 0, None, deque(maxlen=2)
+
+    def __call__(self, grad):
+        if self.calls % 3 == 0:
+            self.matrix = grad.sign()
+        self.calls += 1
+        return 0.1 * self.matrix * grad.abs()
+
+
+class Projected(Stateful):
+    """By an object, as GaLore's."""
+
+    def step_of(self, param, state):
+        if 'projector' not in state:
+            state['projector'] = Projector()
+        return state['projector'](param.grad)
+
+
+class Counting(torch.optim.SGD):
+    """Its count is of no parameter, as MADGRAD's."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        self.state['k'] = torch.tensor([0])
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        self.state['k'] += 1
+        for group in self.param_groups:
+            for param in group['params']:
+                if param.grad is not None:
+                    param.sub_(param.grad / self.state['k'])
+
+
+class Small(Stateful):
+    """Keeps a gradient in few bits, and which elements were large."""
+
+    def step_of(self, param, state):
+        last = state.get('last', torch.zeros_like(param)).float()
+        state['last'] = param.grad.bfloat16()
+        state['large'] = param.grad.abs() > 0.1
+        state['code'] = (param.grad.clamp(-1, 1) * 100).to(torch.int8)
+        assert state['code'].dtype is torch.int8
+        return 0.1 * last + 0.01 * param.grad
+
+    def dtypes(self):
+        (first, *_) = self.state.values()
+        return {key: value.dtype for key, value in first.items()}
+
+
+class Around(torch.optim.Optimizer):
+    """Holds another one, whose state its own does not have."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, dict(lr=lr))
+        self.inner = torch.optim.SGD(self.param_groups, lr, momentum=0.9)
+
+    def step(self, closure=None):
+        self.inner.step()
+
+
+class Function(Stateful):
+    def step_of(self, param, state):
+        state['rule'] = state.get('rule', lambda x: 0.1 * x)
+        return state['rule'](param.grad)
+
+
+def projection(param):
+    return param
+
+
+class Setting(torch.optim.SGD):
+    """A function among its settings."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        for group in self.param_groups:
+            group['projection'] = projection
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            assert group['projection'] is projection
+        super().step()
+
+
+def make(kind, seed=0, **kwargs):
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+    optimizer = kind(model.parameters(), lr=0.1)
+    return model, AmpOptimWrapper(optimizer, dtype='float32', **kwargs)
+
+
+def train(model, wrapper, steps, start=0):
+    for i in range(start, start + steps):
+        inputs = torch.randn(4, 3, generator=torch.Generator().manual_seed(i))
+        with wrapper.optim_context(model):
+            loss = (model(inputs) - 1).square().mean()
+        wrapper.update_params(loss)
+
+
+def saved(*states):
+    file = io.BytesIO()
+    torch.save(states, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+KINDS = [Delayed, Projected, Counting, Small, Around, Setting]
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_a_run_goes_on_exactly(kind):
+    model, wrapper = make(kind)
+    train(model, wrapper, 5)
+    weights, state = saved(model.state_dict(), wrapper.state_dict())
+    train(model, wrapper, 5, 5)
+    other, resumed = make(kind, seed=1)
+    other.load_state_dict(weights)
+    resumed.load_state_dict(state)
+    train(other, resumed, 5, 5)
+    for one, two in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_dtypes_are_those_that_the_optimizer_has_chosen():
+    model, wrapper = make(Small)
+    train(model, wrapper, 1)
+    before = wrapper.optimizer.dtypes()
+    (state,) = saved(wrapper.state_dict())
+    _, resumed = make(Small)
+    resumed.load_state_dict(state)
+    assert resumed.optimizer.dtypes() == before
+    assert before['last'] is torch.bfloat16
+
+
+def test_what_no_checkpoint_holds_is_told_at_once(mm_log):
+    model, wrapper = make(Function)
+    train(model, wrapper, 1)
+    text = mm_log(logging.WARNING)
+    assert 'Function keeps in its state' in text
+    assert "['rule'] (builtins.function)" in text
+    state, weights = saved(wrapper.state_dict(), model.state_dict())
+    other, resumed = make(Function, seed=1)
+    resumed.load_state_dict(state)
+    other.load_state_dict(weights)
+    train(other, resumed, 1)
+
+
+def test_or_is_an_error():
+    model, wrapper = make(Function, unsaved_state='error')
+    with pytest.raises(UsageError, match=r'Function keeps.*rule'):
+        train(model, wrapper, 1)
+
+
+def test_unsaved_state_is_one_of_two():
+    with pytest.raises(ValueError, match=r"'warn' or 'error'.*'ignore'"):
+        make(Counting, unsaved_state='ignore')

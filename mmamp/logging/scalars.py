@@ -8,5 +8,11 @@ LOSS_SCALE = 'loss_scale'
 SKIPPED_STEPS = 'skipped_steps'
 SKIP_RATE = 'skip_rate'
 GRAD_NORM = 'grad_norm'
-SCALARS = (LOSS_SCALE, SKIPPED_STEPS, SKIP_RATE, GRAD_NORM)
+D = 'd'
+"""The estimate of optimizers that find their learning rate themselves."""
+EFFECTIVE_LR = 'effective_lr'
+SCALARS = (
+    *(LOSS_SCALE, SKIPPED_STEPS, SKIP_RATE, GRAD_NORM),
+    *(D, EFFECTIVE_LR),
+)
 """All of them."""

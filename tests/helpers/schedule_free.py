@@ -59,7 +59,8 @@ class Lookahead(torch.optim.SGD):
     @torch.no_grad()
     def step(self, closure=None):
         for param in self.param_groups[0]['params']:
-            self.state[param].setdefault('slow', param.clone())
+            slow = self.state[param].setdefault('slow', param.clone())
+            param.lerp_(slow, 0.1)
         super().step()
 
     @torch.no_grad()

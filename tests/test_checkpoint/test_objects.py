@@ -1,4 +1,4 @@
-"""Objects that load with ``weights_only=True``, and are again what they were."""
+"""Objects that load with ``weights_only=True``, and are as they were."""
 
 import enum
 import io

@@ -1,6 +1,7 @@
 """The optimizer wrapper for mixed precision."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractContextManager,
@@ -32,7 +33,13 @@ from mmamp.distributed.no_sync import no_sync
 from mmamp.distributed.sharding import is_sharded, total_norm
 from mmamp.errors import UsageError
 from mmamp.logging.scalar_history import add_scalar
-from mmamp.logging.scalars import GRAD_NORM, LOSS_SCALE, SKIPPED_STEPS
+from mmamp.logging.scalars import (
+    EFFECTIVE_LR,
+    GRAD_NORM,
+    LOSS_SCALE,
+    SKIPPED_STEPS,
+    D,
+)
 from mmamp.precision.autocast import autocast, autocast_off, in_backward
 from mmamp.precision.dtypes import (
     at_least_float32,
@@ -76,9 +83,13 @@ from .own_autocast import OwnAutocast
 from .penalty_scalers import PenaltyScalers
 from .run_length import RunLength
 from .step_record import StepRecord
+from .tensor_rates import TensorRates
 from .traits import traits_of
 from .usage import Usage
 from .window import Window
+
+LONG_STEP = 5.0
+"""Seconds of a first step that are told of."""
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -209,7 +220,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         )
         self._weights = EvaluationWeights(optimizer)
         self._state = OptimizerState(optimizer)
-        self._unsaved_state, self._state_is_known = unsaved_state, False
+        self._rates = TensorRates(optimizer)
+        self._unsaved_state, self._has_stepped = unsaved_state, False
         # In a step that computes the loss again: backward passes so far.
         self._made_again: int | None = None
         self._sharing: list[AmpOptimWrapper] = [self]
@@ -666,7 +678,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 'unscaled',
                 logging.WARNING,
             )
-        with autocast_off(self.device_type):
+        began = time.perf_counter()
+        with autocast_off(self.device_type), self._rates.in_place():
             at_minimum = scaler.at_minimum(self.optimizer)
             norm, finite = self._step.run(
                 params,
@@ -690,15 +703,26 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             self._window.close()
             self._foreign.forget()
             self._evaluations.clear()
-        if not self._state_is_known:
-            # Not hours later, when it is saved.
-            self._state_is_known = True
-            self._plain_state()
+        if not self._has_stepped:
+            self._has_stepped = True
+            self._tell_of_first_step(time.perf_counter() - began)
         self._log_norm()
         self._hold_gradients()
         # A second forward pass in the same context shall not meet the
         # weights from before the step.
         torch.clear_autocast_cache()
+
+    def _tell_of_first_step(self, seconds: float) -> None:
+        """Say what the first step shows of an optimizer."""
+        if seconds > LONG_STEP:
+            self._usage.say_once(
+                f'the first step of {type(self.optimizer).__name__} took '
+                f'{seconds:.0f} s, as one that is compiled does; those after '
+                'it are short',
+                'long step',
+            )
+        # Not hours later, when it is saved.
+        self._plain_state()
 
     def _has_gradients(self) -> bool:
         return any(p.grad is not None for p in self._params())
@@ -975,13 +999,19 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         Returns:
             dict[str, float]: ``skipped_steps``; ``grad_norm``, the last
             finite one before clipping, once there is one; ``loss_scale``
-            where there is a scale.
+            where there is a scale; ``d`` and ``effective_lr`` of an optimizer
+            that finds its learning rate itself.
         """
         scalars = {SKIPPED_STEPS: float(self.record.skipped)}
         if (norm := self.record.grad_norm) is not None:
             scalars[GRAD_NORM] = norm
         if self.loss_scaler.is_enabled():
             scalars[LOSS_SCALE] = self.loss_scaler.get_scale()
+        (group, *_) = self.optimizer.param_groups
+        if 'd' in group and 'lr' in group:
+            # Of Prodigy and D-Adaptation, whose `lr` is a factor of it.
+            scalars[D] = float(group['d'])
+            scalars[EFFECTIVE_LR] = scalars[D] * float(group['lr'])
         return scalars
 
     @property
@@ -1175,6 +1205,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         )
         self._state.load_inner(inner)
         self._state.settle(state)
+        self._rates.take()
         self._weights.load_state(weights)
         self._pending = window
         self._penalty_scalers.load_state_dict(

@@ -310,6 +310,10 @@ class Undo:
         with torch.no_grad():
             for param, value in zip(self.params, self.values, strict=True):
                 param.copy_(value)
+        self.states()
+
+    def states(self) -> None:
+        """Put back all but the parameters."""
         for each, state, groups in zip(
             self._optimizers, self._states, self._groups, strict=True
         ):

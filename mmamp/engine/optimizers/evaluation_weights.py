@@ -48,7 +48,6 @@ class EvaluationWeights:
         }
         # Training's, while others are in the model.
         self._kept: list[Tensor] | None = None
-        self._undo: Undo | None = None
         self._is_training = not self._enter
         self._take_calls()
 
@@ -95,9 +94,6 @@ class EvaluationWeights:
                     params_of(self._optimizer), kept, strict=True
                 ):
                     param.copy_(value)
-        if self._undo is not None:
-            self._undo()
-            self._undo = None
 
     def show(self) -> None:
         """Have the model show the weights for evaluation.
@@ -106,10 +102,14 @@ class EvaluationWeights:
         """
         if not (self._enter and self._is_training):
             return
-        self._undo = None if self._leave else Undo(self._optimizer)
-        self._kept = [p.detach().clone() for p in params_of(self._optimizer)]
+        params = params_of(self._optimizer)
+        self._kept = [p.detach().clone() for p in params]
         self._is_training = False
+        undo = None if self._leave else Undo(self._optimizer)
         self._call(self._enter)
+        if undo is not None:
+            # The weights alone are another's.
+            undo.states()
 
     @contextmanager
     def shown(self) -> Iterator[None]:

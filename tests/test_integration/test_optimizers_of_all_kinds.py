@@ -1,0 +1,179 @@
+"""Optimizers that are more than ``step()``, in MMEngine's loops."""
+
+import pytest
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.model import BaseModel
+from mmengine.registry import OPTIMIZERS
+from mmengine.runner import Runner
+from torch import nn
+
+from mmamp.registry import METRICS, MODELS
+
+from ..helpers.schedule_free import Lookahead, ScheduleFreeSGD
+
+for kind in (ScheduleFreeSGD, Lookahead):
+    OPTIMIZERS.register_module(name=f'Test{kind.__name__}', module=kind)
+
+
+@OPTIMIZERS.register_module()
+class TestSAM(torch.optim.SGD):
+    """Sharpness-aware minimisation (Foret et al., ICLR 2021)."""
+
+    __test__ = False
+
+    @torch.no_grad()
+    def step(self, closure):
+        params = self.param_groups[0]['params']
+        norm = torch.stack([p.grad.norm() for p in params]).norm()
+        up = [p.grad * (0.05 / norm) for p in params]
+        torch._foreach_add_(params, up)
+        with torch.enable_grad():
+            closure()
+        torch._foreach_sub_(params, up)
+        super().step()
+
+
+@MODELS.register_module()
+class OptimizersModel(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Linear(4, 8), nn.Tanh(), nn.Dropout(0.1), nn.Linear(8, 1)
+        )
+
+    def forward(self, inputs, target, mode='tensor'):
+        error = (self.body(inputs).float() - target).square()
+        return dict(loss=error.mean()) if mode == 'loss' else list(error)
+
+
+@METRICS.register_module()
+class SquaredError(BaseMetric):
+    def process(self, data_batch, data_samples):
+        self.results += [float(x) for x in data_samples]
+
+    def compute_metrics(self, results):
+        return dict(error=sum(results) / len(results))
+
+
+def items(num):
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(num, 4, generator=generator)
+    target = inputs @ torch.randn(4, 1, generator=generator)
+    return [
+        dict(inputs=x, target=y) for x, y in zip(inputs, target, strict=True)
+    ]
+
+
+def runner_of(folder, optimizer, val_interval=4, hooks=(), **kwargs):
+    loader = dict(
+        batch_size=8, num_workers=0, collate_fn=dict(type='default_collate')
+    )
+    data = dict(dataset=items(64), **loader)
+    return Runner(
+        model=dict(type='OptimizersModel'),
+        work_dir=str(folder),
+        train_dataloader=dict(
+            data, sampler=dict(type='InfiniteSampler', shuffle=True)
+        ),
+        val_dataloader=dict(
+            data, sampler=dict(type='DefaultSampler', shuffle=False)
+        ),
+        val_evaluator=dict(type='SquaredError'),
+        val_cfg=dict(),
+        train_cfg=dict(
+            by_epoch=False, max_iters=12, val_interval=val_interval
+        ),
+        optim_wrapper=dict(
+            type='mmamp.AmpOptimWrapper',
+            dtype='bfloat16',
+            accumulative_counts=2,
+            optimizer=optimizer,
+        ),
+        default_hooks=dict(
+            checkpoint=dict(
+                type='mmamp.CheckpointHook', interval=5, by_epoch=False
+            ),
+            runtime_info=dict(type='mmamp.RuntimeInfoHook'),
+        ),
+        custom_hooks=[dict(type='mmamp.StateHook'), *hooks],
+        default_scope='mmamp',
+        randomness=dict(seed=0),
+        **kwargs,
+    )
+
+
+OF_TRAINING = [
+    dict(type='TestScheduleFreeSGD', lr=0.2),
+    dict(type='TestLookahead', lr=0.2),
+    dict(type='TestLookahead', lr=0.2, pair=True),
+]
+ALL = [*OF_TRAINING, dict(type='TestSAM', lr=0.2, momentum=0.9)]
+EMA = dict(type='mmamp.EMAHook', momentum=0.3)
+
+
+def weights(runner):
+    return {k: v.clone() for k, v in runner.model.state_dict().items()}
+
+
+def assert_same(one, other):
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize('optimizer', OF_TRAINING)
+@pytest.mark.parametrize('hooks', [(), (EMA,)])
+def test_a_checkpoint_is_what_was_validated(optimizer, hooks, tmp_path):
+    run = runner_of(tmp_path, dict(optimizer), val_interval=5, hooks=hooks)
+    run.train()
+    (scores,) = run.message_hub.get_scalar('val/error').data[:1]
+    for step, score in zip((5, 10), scores, strict=False):
+        other = runner_of(
+            tmp_path / 'test',
+            dict(optimizer),
+            hooks=hooks,
+            experiment_name=f'test{step}',
+        )
+        other.load_checkpoint(str(tmp_path / f'iter_{step}.pth'))
+        other.load_or_resume = lambda: None
+        found = other.val()
+        assert found['error'] == pytest.approx(score, rel=1e-6)
+
+
+@pytest.mark.parametrize('optimizer', ALL)
+def test_validation_leaves_training_as_it_was(optimizer, tmp_path):
+    """Its average too."""
+    often = runner_of(tmp_path / 'a', dict(optimizer), 1, [EMA])
+    often.train()
+    never = runner_of(
+        tmp_path / 'b', dict(optimizer), 100, [EMA], experiment_name='b'
+    )
+    never.train()
+    assert_same(weights(often), weights(never))
+    averages = [
+        hook.ema_model.state_dict()
+        for run in (often, never)
+        for hook in run.hooks
+        if hasattr(hook, 'ema_model')
+    ]
+    assert_same(*map(dict, averages))
+
+
+@pytest.mark.parametrize(
+    ('optimizer', 'step'),
+    # Iteration 5 is inside of a window; SAM cannot compute its loss again.
+    [*((x, 5) for x in OF_TRAINING), *((x, 10) for x in ALL)],
+)
+def test_a_run_goes_on_exactly(optimizer, step, tmp_path):
+    whole = runner_of(tmp_path / 'a', dict(optimizer), 4, [EMA])
+    whole.train()
+    resumed = runner_of(
+        tmp_path / 'b',
+        dict(optimizer),
+        4,
+        [EMA],
+        experiment_name='b',
+        load_from=str(tmp_path / 'a' / f'iter_{step}.pth'),
+        resume=True,
+    )
+    resumed.train()
+    assert_same(weights(whole), weights(resumed))

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from mmamp.utils.modules import params_of
+
 _KERNELS = ('fused', 'foreach', 'capturable')
 
 
@@ -16,8 +18,8 @@ def missing_of(optimizer: Optimizer, state: dict[str, Any]) -> list[str]:
     """Name what an optimizer needs and a saved state does not have.
 
     Found out by another one of its kind, which loads the state's settings and
-    takes one step. Of one that cannot be built so, or that needs more for a
-    step, nothing is known.
+    takes one step, for each shape of a parameter. Of one that cannot be built
+    so, or that needs more for a step, nothing is known.
 
     Args:
         optimizer (Optimizer): That is going to load it.
@@ -31,24 +33,32 @@ def missing_of(optimizer: Optimizer, state: dict[str, Any]) -> list[str]:
     # Torch adds switches to the defaults which not all of its optimizers have.
     names = inspect.signature(type(optimizer)).parameters
     own = {k: v for k, v in optimizer.defaults.items() if k in names}
+    params = params_of(optimizer)
     for group in state['param_groups']:
-        with suppress(Exception):
-            twin = _twin(type(optimizer), own, group)
-            (settings,) = twin.param_groups
-            if missing := [x for x in own if x not in settings]:
-                return missing
-            twin.step()
-            (needed,) = twin.state.values()
-            for index in group['params']:
-                saved = state['state'].get(index, needed)
-                found |= dict.fromkeys(x for x in needed if x not in saved)
+        # What is kept of a matrix may be other than what is of a vector.
+        needed: dict[torch.Size, Any] = {}
+        for index in group['params']:
+            with suppress(Exception):
+                shape = params[index].shape
+                if shape not in needed:
+                    twin = _twin(type(optimizer), own, group, shape)
+                    (settings,) = twin.param_groups
+                    if missing := [x for x in own if x not in settings]:
+                        return missing
+                    twin.step()
+                    (needed[shape],) = twin.state.values()
+                saved = state['state'].get(index, needed[shape])
+                lacks = (x for x in needed[shape] if x not in saved)
+                found |= dict.fromkeys(lacks)
     return list(found)
 
 
-def _twin(kind: Any, own: dict[str, Any], group: dict[str, Any]) -> Any:
-    """Build an optimizer of one number, with the settings of a saved group."""
-    param = nn.Parameter(torch.zeros(1))
-    param.grad = torch.zeros(1)
+def _twin(
+    kind: Any, own: dict[str, Any], group: dict[str, Any], shape: torch.Size
+) -> Any:
+    """Build an optimizer of one tensor, with the settings of a saved group."""
+    param = nn.Parameter(torch.zeros(shape))
+    param.grad = torch.zeros(shape)
     twin = kind([param], **own)
     switches = {name: False for name in _KERNELS if name in group}
     saved = {**group, **switches, 'params': [0]}

@@ -5,10 +5,11 @@ from torch import nn, optim
 from mmamp.checkpoint.optimizer_fit import missing_of, saved_type
 
 
-def trained(kind, **settings):
-    layer = nn.Linear(2, 1)
+def trained(kind, layer=None, **settings):
+    layer = layer or nn.Linear(2, 1)
     optimizer = kind(layer.parameters(), lr=0.1, **settings)
-    layer.weight.grad = layer.weight.detach().clone()
+    for param in layer.parameters():
+        param.grad = param.detach().clone()
     optimizer.step()
     return optimizer
 
@@ -35,6 +36,15 @@ def test_one_that_needs_a_closure_takes_what_is_there():
     optimizer = optim.LBFGS(nn.Linear(2, 1).parameters())
     saved = optimizer.state_dict()
     assert missing_of(optimizer, saved) == []
+
+
+def test_what_is_kept_of_a_matrix_is_not_what_is_of_a_vector():
+    """Adafactor keeps rows and columns of the one, the whole of the other."""
+    saved = trained(optim.Adafactor, layer=nn.Linear(3, 2))
+    own = optim.Adafactor(nn.Linear(3, 2).parameters(), lr=0.1)
+    assert missing_of(own, saved.state_dict()) == []
+    other = trained(optim.Adam, layer=nn.Linear(3, 2)).state_dict()
+    assert missing_of(own, other)
 
 
 class Later(optim.SGD):

@@ -417,12 +417,17 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                     logging.WARNING,
                 )
                 return False
-        if self._evaluations.records:
+        if self._evaluations.records or self._traits.second_order:
+            what = (
+                'computes the losses of its micro-batches again'
+                if self._evaluations.records
+                else 'differentiates its gradients'
+            )
             self._usage.say_once(
-                'the checkpoint was taken inside of a window of micro-batches '
-                f'whose losses {type(self.optimizer).__name__} computes again '
-                'in its step, and which are gone: what there was of it is '
-                'dropped',
+                'the checkpoint was taken inside of a window of '
+                f'micro-batches, and {type(self.optimizer).__name__} {what} '
+                'in its step, for which no checkpoint has what it takes: '
+                'what there was of the window is dropped',
                 'dropped window',
                 logging.WARNING,
             )

@@ -1,7 +1,7 @@
 """Steps that compute the loss again, as those of SAM and LBFGS do."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -317,8 +317,10 @@ class Undo:
         for each, state, groups in zip(
             self._optimizers, self._states, self._groups, strict=True
         ):
-            each.state.clear()
-            each.state.update(state)
+            if isinstance(each.state, MutableMapping):
+                each.state.clear()
+                each.state.update(state)
+            # Else it is that of optimizers inside.
             for group, kept in zip(each.param_groups, groups, strict=True):
                 params = group['params']
                 group.clear()
@@ -334,17 +336,20 @@ def _settings(group: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_inner(optimizer: Optimizer) -> list[Optimizer]:
-    """Return an optimizer, and those that it holds as attributes.
+    """Return an optimizer, and those that it holds.
 
     Args:
-        optimizer (Optimizer): Such as one that wraps another.
+        optimizer (Optimizer): Such as one that wraps another, in an attribute
+            or in a list of them.
     """
     found: list[Optimizer] = [optimizer]
     for each in found:
-        values: Sequence[Any] = list(vars(each).values())
-        found += [
-            x
-            for x in values
-            if isinstance(x, Optimizer) and not any(x is y for y in found)
-        ]
+        values: list[Any] = list(vars(each).values())
+        for value in values:
+            inner = value if isinstance(value, (list, tuple)) else [value]
+            found += [
+                x
+                for x in inner
+                if isinstance(x, Optimizer) and not any(x is y for y in found)
+            ]
     return found

@@ -1,6 +1,7 @@
 """Optimizers whose step computes the loss again."""
 
 import copy
+import logging
 
 import pytest
 import torch
@@ -279,8 +280,6 @@ class TestWhatIsNotKnown:
 
 
 def test_a_checkpoint_inside_of_a_window_drops_it(mm_log):
-    import logging
-
     model = Model()
     wrapper = wrapped(model, accumulative_counts=2)
     data = list(batches(4))
@@ -290,7 +289,7 @@ def test_a_checkpoint_inside_of_a_window_drops_it(mm_log):
     resumed = wrapped(other, accumulative_counts=2)
     resumed.load_state_dict(state)
     resumed.initialize_count_status(other, 1, 4)
-    assert 'SAM computes again' in mm_log(logging.WARNING)
+    assert 'SAM computes the losses' in mm_log(logging.WARNING)
     for batch in data[1:]:
         other.train_step(batch, resumed)
     assert resumed.record.windows == 2

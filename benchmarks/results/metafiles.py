@@ -109,10 +109,16 @@ def _model(
         for key, value in row.items()
         if key not in _NOT_METRICS
     }
+    name = config.removesuffix('.py')
     return {
-        'Name': f'{config.removesuffix(".py")}_{precision}',
+        # That of the config is its own: in float32, as it stands.
+        'Name': name if precision == 'float32' else f'{name}_{precision}',
         'In Collection': collection,
         'Config': f'{folder}/{config}',
+        # MIM downloads no config without them. None are published: this is
+        # the folder that training puts them into, and the slash at its end
+        # leaves MIM no file to fetch.
+        'Weights': f'work_dirs/{name}/',
         'Metadata': metadata,
         'Results': [
             {

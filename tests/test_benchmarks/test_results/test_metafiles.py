@@ -44,9 +44,12 @@ def test_says_what_the_readme_says(tmp_path):
         Title='A Title', URL='https://arxiv.org/abs/1'
     )
     first, second = found['Models']
-    assert first['Name'] == 'a_float32'
+    assert first['Name'] == 'a'
+    assert first['Weights'] == 'work_dirs/a/'
     assert first['Metadata']['Training Data'] == 'digits'
     assert first['Results'][0]['Metrics'] == dict(FID=1.5)
+    assert second['Name'] == 'a_float16'
+    assert second['Weights'] == 'work_dirs/a/'
     assert second['Metadata']['Iterations'] == 100
     assert second['Results'][0]['Metrics'] == dict(FID=2.0)
 

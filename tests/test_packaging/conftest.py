@@ -113,6 +113,17 @@ def lend_torch(folder):
 
 
 @pytest.fixture(scope='session')
+def registry(tmp_path_factory):
+    """Skip where it is not reached; a pin that it has not is a failure."""
+    done = run(
+        *(sys.executable, '-m', 'pip', 'download', '-q', '--no-deps'),
+        *('--dest', tmp_path_factory.mktemp('download'), 'packaging'),
+    )
+    if done.returncode:
+        pytest.skip(f'the registry is not reached: {done.stderr[-300:]}')
+
+
+@pytest.fixture(scope='session')
 def make_environment(tmp_path_factory):
     """A new virtual environment: ``make_environment(torch=False)``."""
 

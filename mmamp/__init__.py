@@ -44,6 +44,7 @@ from .config import enable_amp  # noqa: E402
 from .config.lookup import enable_lookup  # noqa: E402
 from .engine.optimizers import (  # noqa: E402
     AmpOptimWrapper,
+    DefaultOptimWrapperConstructor,
     OptimWrapperConstructor,
 )
 
@@ -60,6 +61,7 @@ enable_lookup()
 __all__ = [
     'AmpOptimWrapper',
     'BaseGAN',
+    'DefaultOptimWrapperConstructor',
     'ImageGAN',
     'ImageTranslationGAN',
     'OptimWrapperConstructor',

@@ -3,10 +3,14 @@
 Neither torch nor MMEngine is imported: the migration needs these too.
 """
 
+from traceback import extract_tb
+
 USAGE = 2
 """Exit code for a mistake of the user's."""
 NOT_FINITE = 3
 """Exit code of a run whose gradients are not finite any more."""
+FAILED = 1
+"""Exit code of a failure that is not told by another."""
 INTERRUPTED = 130
 """Exit code of a process that Ctrl-C ended."""
 
@@ -24,6 +28,26 @@ class NonFiniteTrainingError(RuntimeError):
 
     ``mmamp.train`` ends with exit code 3 then.
     """
+
+
+class PackageExit(RuntimeError):
+    """A package has ended the process, as if all were well.
+
+    ``mmamp.train`` and ``mmamp.test`` end with exit code 1 then.
+
+    Args:
+        exit (SystemExit): How.
+        words (str): What it had said; empty if nobody knows.
+    """
+
+    def __init__(self, exit: SystemExit, words: str = '') -> None:
+        frames = extract_tb(exit.__traceback__)
+        places = [x for x in frames if x.name != '__call__'] or frames
+        where = f'{places[-1].filename}:{places[-1].lineno}' if places else ''
+        super().__init__(
+            f'{words or "what it printed is above"} (the process was ended by '
+            f'`exit()` in {where or "a place that is not known"})'
+        )
 
 
 class Preempted(SystemExit):

@@ -283,6 +283,16 @@ def oldest_node(tensor: Tensor, enough: int) -> int:
 # ---- optimizers and FSDP2 ---------------------------------------------------
 
 
+def hooks_on(param: Tensor) -> int:
+    """Count what is called when a parameter has its gradient; all releases.
+
+    Args:
+        param (Tensor): The parameter.
+    """
+    hooks = (param._backward_hooks, param._post_accumulate_grad_hooks)
+    return sum(len(x) for x in hooks if x)
+
+
 def skips_by_itself(optimizer: Optimizer) -> bool:
     """Tell whether an optimizer's kernels heed ``found_inf``; all releases.
 

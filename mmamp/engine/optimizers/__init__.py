@@ -19,7 +19,13 @@ An update, and where each line of it is made::
 """
 
 from .amp_optim_wrapper import AmpOptimWrapper
+from .default_constructor import DefaultOptimWrapperConstructor
 from .loss_scaler import LossScaler
 from .optim_wrapper_constructor import OptimWrapperConstructor
 
-__all__ = ['AmpOptimWrapper', 'LossScaler', 'OptimWrapperConstructor']
+__all__ = [
+    'AmpOptimWrapper',
+    'DefaultOptimWrapperConstructor',
+    'LossScaler',
+    'OptimWrapperConstructor',
+]

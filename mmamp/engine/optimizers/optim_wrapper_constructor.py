@@ -1,33 +1,26 @@
 """One optimizer per network, from one config."""
 
 import copy
-import inspect
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from mmengine.device import is_npu_available, is_npu_support_full_precision
-from mmengine.logging import MMLogger, print_log
+from mmengine.logging import print_log
 from mmengine.optim import (
-    DefaultOptimWrapperConstructor,
     OptimWrapper,
     OptimWrapperDict,
 )
-from mmengine.registry import Registry
 from torch import nn
 
 from mmamp.registry import (
     OPTIM_WRAPPER_CONSTRUCTORS,
-    OPTIM_WRAPPERS,
-    OPTIMIZERS,
 )
-from mmamp.utils.modules import unwrap
-from mmamp.utils.suggest import did_you_mean
 
 from .amp_optim_wrapper import AmpOptimWrapper
-from .limits import UnfitParameter
+from .building import build_wrapper
+from .optimizer_builder import build_optimizer
 from .param_matching import Claim, ParamMatcher
+from .param_rules import build_by_rules, groups_of
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(
@@ -44,9 +37,16 @@ class OptimWrapperConstructor:
     are left out, those of no entry are warned about. Names are without the
     ``module.`` of model wrappers.
 
-    Besides ``optimizer``, ``modules`` and ``paramwise_cfg`` an entry holds
-    the wrapper's ``type`` (default ``'OptimWrapper'``) and its arguments. An
-    already built :class:`OptimWrapper` is taken as it is.
+    Rules in ``param_groups`` divide an entry's parameters: the first one whose
+    ``dims`` (numbers of dimensions) and ``names`` (regular expressions that
+    match full names, ``exclude`` aside) match has the parameter. What else is
+    in a rule are settings of its group; with an ``optimizer`` of its own its
+    parameters are trained by that, and the entry's optimizers are stepped as
+    one.
+
+    Besides ``optimizer``, ``modules``, ``paramwise_cfg`` and ``param_groups``
+    an entry holds the wrapper's ``type`` (default ``'OptimWrapper'``) and its
+    arguments. An already built :class:`OptimWrapper` is taken as it is.
 
     Args:
         optim_wrapper_cfg (dict): The entries; or, with ``optimizer`` or
@@ -61,8 +61,9 @@ class OptimWrapperConstructor:
         TypeError: If an entry or a value in it is of a wrong type.
         ValueError: If there is no entry; if an entry has no ``optimizer``,
             names an unknown ``type``, matches no module or gets no trainable
-            parameter; if two entries claim one parameter. An argument that
-            an optimizer or a wrapper refuses is either of the two errors.
+            parameter; if two entries claim one parameter; if a rule gets no
+            parameter, or a parameter no rule. An argument that an optimizer
+            or a wrapper refuses is either of the two errors.
 
     Examples:
         >>> # one optimizer per network: an OptimWrapperDict
@@ -81,6 +82,15 @@ class OptimWrapperConstructor:
         ...     constructor='OptimWrapperConstructor',
         ...     modules=['unet', '.*encoder'],
         ...     optimizer=dict(type='AdamW', lr=1e-5))
+        >>> # matrices to another optimizer than the rest
+        >>> optim_wrapper = dict(
+        ...     constructor='OptimWrapperConstructor',
+        ...     generator=dict(
+        ...         optimizer=dict(type='AdamW', lr=1e-4),
+        ...         param_groups=[
+        ...             dict(dims=[2], names=['.*weight'],
+        ...                  optimizer=dict(type='Muon', lr=0.02)),
+        ...             dict()]))
     """
 
     def __init__(
@@ -156,28 +166,25 @@ class OptimWrapperConstructor:
         cfg = copy.deepcopy(entry)
         cfg.pop('modules', None)
         paramwise_cfg = cfg.pop('paramwise_cfg', self.paramwise_cfg)
+        rules = cfg.pop('param_groups', None)
         optimizer_cfg = cfg.pop('optimizer')
         cfg.setdefault('type', 'OptimWrapper')
         if scope := cfg.get('_scope_', self.scope):
             cfg['_scope_'] = scope
             optimizer_cfg.setdefault('_scope_', scope)
 
-        params = _param_groups(claim, optimizer_cfg, paramwise_cfg, label)
-        cls = _resolve(OPTIMIZERS, optimizer_cfg, label)
-        # Not every optimizer calls its first argument `params`.
-        first = next(iter(inspect.signature(cls).parameters))
-        with _naming(label, f'{optimizer_cfg!r} does not build'):
-            optimizer = OPTIMIZERS.build(
-                {**optimizer_cfg, 'type': cls, first: params}
+        if rules is None:
+            groups = groups_of(
+                claim, claim.trainable, optimizer_cfg, paramwise_cfg, label
             )
-        cls = _resolve(OPTIM_WRAPPERS, cfg, label)
-        with _naming(label, f'{cfg!r} does not build'):
-            try:
-                return OPTIM_WRAPPERS.build(
-                    {**cfg, 'type': cls, 'optimizer': optimizer}
-                )
-            except UnfitParameter as error:
-                raise ValueError(error.named(self._names)) from error
+            optimizer = build_optimizer(
+                optimizer_cfg, groups, claim, self._names, label
+            )
+        else:
+            optimizer = build_by_rules(
+                rules, optimizer_cfg, paramwise_cfg, claim, self._names, label
+            )
+        return build_wrapper(cfg, optimizer, self._names, label)
 
 
 def _share_scalers(wrappers: dict[str, OptimWrapper]) -> None:
@@ -247,83 +254,6 @@ def _check_optimizer(entry: dict[str, Any], label: str) -> None:
             f'{label}={entry!r}: `optimizer` must be given, as a dict such '
             "as dict(type='Adam', lr=1e-4)"
         )
-
-
-def _resolve(
-    registry: Registry, cfg: dict[str, Any], label: str
-) -> Callable[..., Any]:
-    """Return what ``cfg['type']`` names, or say what it could have named."""
-    given: Callable[..., Any] | str | None = cfg.get('type')
-    if callable(given):
-        return given
-    if not isinstance(given, str):
-        raise TypeError(f'{label}: {registry.name} needs a `type`, got {cfg}')
-    with registry.switch_scope_and_registry(cfg.get('_scope_')) as scoped:
-        try:
-            found: Callable[..., Any] | None = scoped.get(given)
-        except RuntimeError:  # what MMEngine raises for a malformed name
-            found = None
-    if callable(found):
-        return found
-    valid = sorted({*scoped.module_dict, *registry.root.module_dict})
-    raise ValueError(
-        f'{label}: there is no {registry.name} {given!r}; there are '
-        f'{", ".join(valid)}.{did_you_mean(given.rpartition(".")[2], valid)}'
-    )
-
-
-@contextmanager
-def _naming(label: str, what: str) -> Iterator[None]:
-    """Put the entry's name into an error about what the user wrote there."""
-    try:
-        yield
-    except (TypeError, ValueError, AttributeError, AssertionError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f'{label}: {what}: {error}') from error
-
-
-class _Grouper(DefaultOptimWrapperConstructor):
-    """MMEngine's parameter-wise options, over names without ``module.``."""
-
-    def add_params(
-        self, params: list[dict[str, Any]], module: nn.Module, **kwargs: object
-    ) -> None:
-        super().add_params(params, unwrap(module), **kwargs)
-
-
-def _param_groups(
-    claim: Claim,
-    optimizer_cfg: dict[str, Any],
-    paramwise_cfg: dict[str, Any] | None,
-    label: str,
-) -> list[Any]:
-    """Return a claim's parameters, in groups where options ask for it."""
-    if not paramwise_cfg:
-        return list(claim.trainable)
-    groups: list[dict[str, Any]] = []
-    what = (
-        f'paramwise_cfg={paramwise_cfg!r} (its multipliers need `lr` and '
-        f'`weight_decay` in `optimizer`) does not fit {optimizer_cfg!r}'
-    )
-    logger = MMLogger.get_current_instance()
-    logger.addFilter(_not_on_frozen)
-    try:
-        with _naming(label, what):
-            grouper = _Grouper(dict(optimizer=optimizer_cfg), paramwise_cfg)
-            for name, module in claim.modules.items():
-                grouper.add_params(groups, module, prefix=name)
-    finally:
-        logger.removeFilter(_not_on_frozen)
-    # A tied parameter has a group wherever it is used: the first one holds.
-    first: dict[nn.Parameter, dict[str, Any]] = {}
-    for group in groups:
-        first.setdefault(group['params'][0], group)
-    return list(first.values())
-
-
-def _not_on_frozen(record: logging.LogRecord) -> bool:
-    # MMEngine warns of every single frozen parameter; one line counts them.
-    return 'since its requires_grad=False' not in record.getMessage()
 
 
 def _warn_of_unowned(names: list[str], shown: int = 5) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from mmamp.errors import UsageError
 from mmamp.utils.suggest import did_you_mean
@@ -48,33 +49,41 @@ def check_constructor(cfg: Config) -> None:
         )
 
 
-def check_schedulers(cfg: Config) -> None:
-    """Refuse learning-rate schedules of optimizers that there are not.
+def complete_schedulers(cfg: Config) -> None:
+    """Give optimizers that ``param_scheduler`` does not name no schedule.
 
     Args:
-        cfg (Config): The config.
+        cfg (Config): The config; a dict of schedules by optimizers gets an
+            empty list for each of the others.
 
     Raises:
-        UsageError: If ``param_scheduler`` has a dict of schedules by
-            optimizers, and other names in it than ``optim_wrapper``.
+        UsageError: If it names an optimizer that there is not.
     """
     schedulers: Any = cfg.get('param_scheduler')
     wrapper = cfg.get('optim_wrapper')
     if not isinstance(schedulers, dict) or 'type' in schedulers:
         return
-    if not isinstance(wrapper, dict) or 'optimizer' in wrapper:
+    if not isinstance(wrapper, dict):
         return
-    entries = _entries(wrapper)
-    if entries and set(entries) != set(schedulers):
-        hints = ''.join(
-            did_you_mean(name, entries)
-            for name in schedulers
-            if name not in entries
-        )
+    if 'optimizer' in wrapper:
         raise UsageError(
-            f'param_scheduler has schedules of {_listed(schedulers)}, but the '
-            f'optimizers are {_listed(entries)}: give each of them a list, '
-            f'which may be empty.{hints}'
+            f'param_scheduler has schedules of {_listed(schedulers)}, but '
+            'there is one optimizer, without a name: give a list of schedules'
+        )
+    entries = _entries(wrapper)
+    if not entries:
+        return
+    if wrong := [name for name in schedulers if name not in entries]:
+        hints = ''.join(did_you_mean(name, entries) for name in wrong)
+        raise UsageError(
+            f'param_scheduler has a schedule of {_listed(wrong)}, but the '
+            f'optimizers are {_listed(entries)}.{hints}'
+        )
+    if others := [name for name in entries if name not in schedulers]:
+        for name in others:
+            schedulers[name] = []
+        print_log(
+            f'param_scheduler: none for {_listed(others)}', logger='current'
         )
 
 

@@ -17,13 +17,14 @@ from mmamp.config.hooks import add_hooks, evaluate_as_trained
 from mmamp.config.loading import load_config, merge_options
 from mmamp.config.optimizers import (
     check_constructor,
-    check_schedulers,
+    complete_schedulers,
     enable_auto_scale_lr,
 )
 from mmamp.config.values import check_length, check_seed
 from mmamp.errors import UsageError
 
 from .model_wrapper import set_model_wrapper
+from .optimizers import check_optimizers, set_constructor
 from .resume import set_resume
 from .run import check_amp_options, set_launcher, set_work_dir
 from .stock_amp import check_stock_wrappers
@@ -101,7 +102,9 @@ TRAIN: tuple[Edit, ...] = (
     *COMMON,
     _always(check_stock_wrappers),
     _always(check_length),
-    _always(check_schedulers),
+    _always(check_optimizers),
+    _always(set_constructor),
+    _always(complete_schedulers),
     _scale_lr,
     set_resume,
     _always(load_from_storage),
@@ -128,5 +131,10 @@ SAMPLE: tuple[Edit, ...] = ()
 """Of ``mmamp.sample``, which builds a model alone."""
 REPORT: tuple[Edit, ...] = (_always(check_constructor),)
 """Of ``mmamp.report``, whose trials make the rest."""
-TRIAL: tuple[Edit, ...] = (_always(add_hooks), _always(seed_data))
+TRIAL: tuple[Edit, ...] = (
+    _always(set_constructor),
+    _always(complete_schedulers),
+    _always(add_hooks),
+    _always(seed_data),
+)
 """Of a trial of the report, which trains one dtype in one process."""

@@ -11,7 +11,13 @@ from mmengine.config import Config
 from mmengine.dist import get_rank, is_main_process
 from mmengine.logging import MMLogger
 
-from mmamp.errors import INTERRUPTED, USAGE, UsageError
+from mmamp.errors import (
+    FAILED,
+    INTERRUPTED,
+    USAGE,
+    PackageExit,
+    UsageError,
+)
 
 from .config_keys import keys_of, keys_of_paths, keys_of_type
 from .valid_names import unknown_type, valid_names, without_type
@@ -51,6 +57,11 @@ def exit_code(
         if is_main_process():
             print(on_interrupt(), file=sys.stderr)
         return INTERRUPTED
+    if type(error) is SystemExit and not error.code:
+        error = PackageExit(error)
+    if isinstance(error, PackageExit):
+        complain(error, command, cfg, has_log)
+        return FAILED
     if not isinstance(error, mistakes):
         raise error
     if not is_main_process():

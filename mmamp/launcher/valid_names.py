@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from traceback import walk_tb
 from typing import Any
 
-from mmengine.registry import Registry
+from mmengine.registry import OPTIMIZERS, Registry
 
-from mmamp.compat.mmengine import scope_of
+from mmamp.compat.mmengine import ParamScheduler, scope_of
+from mmamp.utils.optimizer_packages import package_of
 from mmamp.utils.suggest import arguments_of, did_you_mean
 
 _UNKNOWN_KEY = re.compile(
@@ -52,7 +53,7 @@ def valid_names(error: BaseException) -> str:
             return f'; {cls.__name__} takes {", ".join(valid)}.{hint}'
     if unknown := _unknown(error, text):
         return _registered(*unknown)
-    return ''
+    return _schedulable(error, frames)
 
 
 def unknown_type(error: BaseException) -> tuple[str, str] | None:
@@ -124,6 +125,29 @@ def _unknown(error: BaseException, text: str) -> tuple[Registry, str] | None:
     return None
 
 
+def _schedulable(error: BaseException, frames: list[Any]) -> str:
+    """Say what could be scheduled, where an optimizer lacks what is."""
+    found = frames[0].f_locals if frames else {}
+    scheduler, wanted = found.get('self'), found.get('param_name')
+    if (
+        not isinstance(error, KeyError)
+        or not isinstance(scheduler, ParamScheduler)
+        or wanted in found.get('group', {wanted: None})
+    ):
+        return ''
+    wrapper = scheduler.optimizer
+    settings = [
+        key
+        for key, value in found['group'].items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    return (
+        f': {type(scheduler).__name__} changes {wanted!r}, which '
+        f'{type(getattr(wrapper, "optimizer", wrapper)).__name__} has not; '
+        f'it has {", ".join(settings)}'
+    )
+
+
 def _classes(frames: list[Any], name: str, key: str) -> Iterator[Any]:
     """Which class was given the key, when the ``__init__`` of one failed."""
     for frame in frames:
@@ -153,6 +177,8 @@ def _registered(registry: Registry, given: str) -> str:
         registry = child
     valid = sorted({*registry.module_dict, *root.module_dict})
     hint = did_you_mean(name, valid)
+    if registry.name == OPTIMIZERS.name:
+        hint += package_of(given)
     if len(valid) > MANY:
         valid = sorted(registry.module_dict)
     return f'; there are {", ".join(valid)}.{hint}' if valid else ''

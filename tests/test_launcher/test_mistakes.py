@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from mmengine.logging import MMLogger
 
-from mmamp.launcher.mistakes import complain
+from mmamp.errors import PackageExit, Preempted
+from mmamp.launcher.mistakes import complain, exit_code
 
 
 @pytest.fixture
@@ -35,3 +36,27 @@ def test_an_error_that_says_nothing_shows_its_line(capsys):
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith(f'command: error: AssertionError: {__file__}:')
     assert "assert len('ab') == 3" in line
+
+
+@pytest.mark.parametrize('code', [0, None])
+def test_a_package_that_ends_the_process(capsys, code):
+    try:
+        exit(code)
+    except SystemExit as error:
+        assert exit_code(error, 'command') == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith('command: error: PackageExit: what it printed is')
+    assert f'in {__file__}:' in line
+
+
+def test_a_package_that_ended_the_process_while_it_was_built(capsys):
+    error = PackageExit(SystemExit(), 'Lion: triton is not installed')
+    assert exit_code(error, 'command') == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert 'PackageExit: Lion: triton is not installed (' in line
+
+
+@pytest.mark.parametrize('error', [SystemExit(5), Preempted('a')])
+def test_ends_that_are_meant(error):
+    with pytest.raises(SystemExit):
+        exit_code(error, 'command')

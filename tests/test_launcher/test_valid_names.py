@@ -1,9 +1,10 @@
 from types import SimpleNamespace
 
 import pytest
-from mmengine.optim import build_optim_wrapper
+import torch
+from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import HOOKS as ROOT_HOOKS
-from mmengine.registry import Registry
+from mmengine.registry import PARAM_SCHEDULERS, Registry
 from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -189,3 +190,31 @@ def test_of_others_nothing_is_said():
     with pytest.raises(ValueError, match='batch_size') as caught:
         loader(batch_size=-1)
     assert unknown_type(caught.value) is None
+
+
+class Clipped(torch.optim.SGD):
+    """Without a learning rate, as AliG."""
+
+    def __init__(self, params, max_lr):
+        super().__init__(params, lr=1.0, momentum=0.9)
+        self.param_groups[0]['max_lr'] = max_lr
+        del self.param_groups[0]['lr']
+
+
+@pytest.mark.parametrize('wrapped', [True, False])
+def test_a_schedule_of_what_an_optimizer_has_not(wrapped):
+    optimizer = Clipped(nn.Linear(1, 1).parameters(), max_lr=0.1)
+    if wrapped:
+        optimizer = OptimWrapper(optimizer)
+    cfg = dict(type='LinearLR', optimizer=optimizer)
+    text = what_is_valid(PARAM_SCHEDULERS.build, cfg)
+    start = ": LinearLR changes 'lr', which Clipped has not; it has "
+    assert text.startswith(start)
+    assert 'momentum' in text
+    assert 'max_lr' in text
+
+
+def test_packages_of_optimizers():
+    with pytest.raises(TypeError) as caught:
+        optimizer('CAME')
+    assert "type='came_pytorch.CAME'" in valid_names(caught.value)

@@ -42,6 +42,21 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
         self._known = 0
         self._take_over(runner.message_hub.log_scalars)
 
+    def before_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None
+    ) -> None:
+        """Tell the iteration and the rates of optimizers that have one."""
+        groups = runner.optim_wrapper.param_groups
+        all_groups = groups.values() if isinstance(groups, dict) else [groups]
+        if all('lr' in group for each in all_groups for group in each):
+            super().before_train_iter(runner, batch_idx, data_batch)
+            return
+        hub = runner.message_hub
+        hub.update_info('iter', runner.iter)
+        for name, each in groups.items() if isinstance(groups, dict) else ():
+            if all('lr' in group for group in each):
+                hub.update_scalar(f'train/{name}.lr', each[0]['lr'])
+
     def after_train_iter(
         self,
         runner: Any,

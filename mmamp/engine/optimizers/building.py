@@ -100,6 +100,8 @@ def naming(label: str, what: str) -> Iterator[None]:
 
 def told(error: BaseException) -> str:
     """Return what an error says, or else the line that raised it."""
+    if isinstance(error, KeyError):
+        return f'it asks for {error}'
     if str(error):
         return str(error)
     *_, last = extract_tb(error.__traceback__)

@@ -216,7 +216,9 @@ def _label(name: str) -> str:
 def _check_single(cfg: dict[str, Any]) -> None:
     for name, value in cfg.items():
         is_entry = isinstance(value, dict) and 'optimizer' in value
-        if is_entry or isinstance(value, OptimWrapper):
+        if name != 'optimizer' and (
+            is_entry or isinstance(value, OptimWrapper)
+        ):
             raise ValueError(
                 f'{_label(name)} is an entry, but there is `optimizer` or '
                 '`modules` beside it; a config has one or the other. To drop '

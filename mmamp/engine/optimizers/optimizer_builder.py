@@ -76,6 +76,8 @@ def build_optimizer(
                 _refuse_outside(cfg, signature, argument, label)
                 built = build_optimizer(inner, groups, claim, names, place)
                 cfg[argument] = built
+                # Schedules of the one have to be those of the other.
+                given = dict.fromkeys(given, built.param_groups)
             else:
                 # The wrapper builds it, with the arguments that it is given.
                 cfg[argument] = resolve(OPTIMIZERS, inner, place)
@@ -88,6 +90,11 @@ def build_optimizer(
             f'{label}: {cls.__name__} trains inside of the backward pass, '
             'before anybody can take a loss scale out, accumulate, clip or '
             'skip: choose an optimizer that is stepped'
+        )
+    if not hasattr(optimizer, 'param_groups'):
+        raise ValueError(
+            f'{label}: {cls.__name__} has no `param_groups`, by which an '
+            'optimizer is scheduled, clipped and saved'
         )
     _check_rates(optimizer, names, label)
     _complete_defaults(optimizer)
@@ -159,12 +166,10 @@ def _build(
     shown = {key: value for key, value in cfg.items() if key != '_scope_'}
 
     def build(given: dict[str, Any]) -> Optimizer:
-        optimizer: Optimizer = OPTIMIZERS.build(
-            {**cfg, 'type': cls, **_fresh(given)}
-        )
+        optimizer: Optimizer = OPTIMIZERS.build({**cfg, 'type': cls, **given})
         return optimizer
 
-    with naming(label, f'{shown!r} does not build'), _staying(cls, label):
+    with _staying(cls, label), naming(label, f'{shown!r} does not build'):
         try:
             return build(given)
         except Exception as error:
@@ -172,17 +177,7 @@ def _build(
             if not advice:
                 raise
             kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f'{told(error)}{advice}') from error
-
-
-def _fresh(given: dict[str, Any]) -> dict[str, Any]:
-    """Return groups that an optimizer may write into."""
-    return {
-        key: [dict(x) if isinstance(x, dict) else x for x in value]
-        if isinstance(value, list)
-        else value
-        for key, value in given.items()
-    }
+            raise kind(f'{told(error).rstrip(".")}. {advice}') from error
 
 
 def _advice(
@@ -195,7 +190,7 @@ def _advice(
     """Return the way out where it is one of ``param_groups``."""
     if flag := re.search(r'\buse_\w+', told(error)):
         return (
-            '. `param_groups` of the entry says which parameters are which: '
+            '`param_groups` of the entry says which parameters are which: '
             f'param_groups=[dict(dims=[2], {flag[0]}=True), '
             f'dict({flag[0]}=False)]'
         )
@@ -217,7 +212,7 @@ def _advice(
         return ''
     name, shape = names.get(refused[0], ''), tuple(refused[0].shape)
     return (
-        f'. {name!r} of shape {shape} is none for {cls}: give it another '
+        f'{name!r} of shape {shape} is none for {cls}: give it another '
         f'optimizer by `param_groups` of the entry, as in param_groups=['
         f"dict(dims={sorted(taken)}), dict(optimizer=dict(type='AdamW', "
         'lr=1e-3))]'

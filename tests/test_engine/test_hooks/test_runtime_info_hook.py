@@ -114,3 +114,20 @@ def test_no_epoch_boundary_sleeps(build_runner, monkeypatch):
     )
     runner.train()
     assert runner.iter == 7
+
+
+def test_optimizers_without_a_rate(build_runner):
+    """As AliG, which has a largest one."""
+    runner = build_runner('gan', with_hook())
+    hook = next(h for h in runner.hooks if isinstance(h, RuntimeInfoHook))
+    runner.train()
+    for group in runner.optim_wrapper['generator'].optimizer.param_groups:
+        del group['lr']
+    scalars = runner.message_hub.log_scalars
+    count = len(history(runner, 'train/discriminator.lr'))
+    hook.before_train_iter(runner, 0)
+    assert len(history(runner, 'train/discriminator.lr')) == count + 1
+    assert runner.message_hub.get_info('iter') == runner.iter
+    runner.optim_wrapper = runner.optim_wrapper['generator']
+    hook.before_train_iter(runner, 0)
+    assert 'train/lr' not in scalars

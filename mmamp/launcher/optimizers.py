@@ -5,11 +5,11 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
 
 from mmamp.engine.optimizers import AmpOptimWrapper
 from mmamp.engine.optimizers.building import resolve
 from mmamp.errors import UsageError
-from mmamp.registry import OPTIM_WRAPPERS, OPTIMIZERS
 
 CONSTRUCTOR = 'mmamp.DefaultOptimWrapperConstructor'
 

@@ -40,10 +40,9 @@ def test_an_error_that_says_nothing_shows_its_line(capsys):
 
 @pytest.mark.parametrize('code', [0, None])
 def test_a_package_that_ends_the_process(capsys, code):
-    try:
+    with pytest.raises(SystemExit) as caught:
         exit(code)
-    except SystemExit as error:
-        assert exit_code(error, 'command') == 1
+    assert exit_code(caught.value, 'command') == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith('command: error: PackageExit: what it printed is')
     assert f'in {__file__}:' in line

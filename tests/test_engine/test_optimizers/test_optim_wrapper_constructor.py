@@ -24,6 +24,7 @@ from mmengine.visualization import Visualizer
 from torch import nn
 from torch.utils.data import Dataset
 
+from mmamp.engine.optimizers import optim_wrapper_constructor
 from mmamp.engine.optimizers.optim_wrapper_constructor import (
     OptimWrapperConstructor,
 )

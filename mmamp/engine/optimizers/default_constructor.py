@@ -46,6 +46,13 @@ class DefaultOptimWrapperConstructor(MMEngineDefault):
         ...         dict()])
     """
 
+    def __init__(
+        self,
+        optim_wrapper_cfg: dict[str, Any],
+        paramwise_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(optim_wrapper_cfg, paramwise_cfg)
+
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build the wrapper.
 

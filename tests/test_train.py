@@ -465,7 +465,7 @@ class TestMistakes:
             (['--cfg-options', 'randomness.seed=abc'], 'randomness.seed'),
             (
                 ['--cfg-options', 'param_scheduler.gen.type=LinearLR'],
-                "schedules of 'gen'",
+                "a schedule of 'gen', but the optimizers are 'gene",
             ),
             (
                 [

@@ -1,0 +1,152 @@
+"""One optimizer of each kind, on two ranks."""
+
+import pytest
+import torch
+from has_fsdp2 import HAS_FSDP2, WHY
+from mmengine.model import BaseModel
+from schedule_free import ScheduleFreeSGD
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from mmamp import AmpOptimWrapper
+from mmamp.distributed.sharding import gathered
+
+
+class SAM(torch.optim.SGD):
+    """Sharpness-aware minimisation (Foret et al., ICLR 2021)."""
+
+    @torch.no_grad()
+    def step(self, closure):
+        params = self.param_groups[0]['params']
+        norm = sum(p.grad.square().sum() for p in params).sqrt()
+        up = [p.grad * (0.05 / norm) for p in params]
+        torch._foreach_add_(params, up)
+        with torch.enable_grad():
+            closure()
+        torch._foreach_sub_(params, up)
+        super().step()
+
+
+class Estimating(torch.optim.SGD):
+    """Finds its rate by all of its gradients, as Prodigy does."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, lr)
+        for group in self.param_groups:
+            group['d'] = 0.1
+
+    def step(self, closure=None):
+        (group,) = self.param_groups
+        norm = sum(p.grad.square().sum() for p in group['params']).sqrt()
+        norm = norm.full_tensor() if hasattr(norm, 'full_tensor') else norm
+        group['d'] = 0.9 * group['d'] + 0.1 * float(norm)
+        with torch.no_grad():
+            for param in group['params']:
+                param.sub_(group['lr'] * group['d'] * param.grad)
+
+
+class SecondOrder(torch.optim.SGD):
+    mmamp_traits = dict(second_order=True)
+
+
+class Model(BaseModel):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
+
+    def forward(self, inputs, mode='loss'):
+        return dict(loss=(self.body(inputs).float() - 1).square().mean())
+
+
+class Wrapped(DistributedDataParallel):
+    """As MMEngine's wrapper trains a model."""
+
+    def train_step(self, data, optim_wrapper):
+        with optim_wrapper.optim_context(self):
+            losses = self(**data)
+        loss, log_vars = self.module.parse_losses(losses)
+        optim_wrapper.update_params(loss)
+        return log_vars
+
+
+KINDS = dict(
+    schedule_free=ScheduleFreeSGD, closure=SAM, learning_rate_free=Estimating
+)
+
+
+def batches(rank, world_size):
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(8):
+        whole = torch.randn(8, 4, generator=generator)
+        yield dict(inputs=whole.chunk(world_size)[rank])
+
+
+def weights_of(model):
+    return gathered([p.detach().clone() for p in model.parameters()])
+
+
+def train(rank, world_size, kind, dtype, sharded=False):
+    """Train, looking at the weights for evaluation now and then."""
+    model = net = Model()
+    if sharded:
+        from torch.distributed.fsdp import fully_shard
+
+        fully_shard(model.body)
+    elif world_size > 1:
+        net = Wrapped(model)
+    wrapper = AmpOptimWrapper(
+        KINDS[kind](model.parameters(), lr=0.1),
+        dtype=dtype,
+        loss_scale=512.0,
+        accumulative_counts=2,
+        clip_grad=dict(max_norm=0.5),
+    )
+    wrapper.initialize_count_status(net, 0, 8)
+    shown = []
+    for batch in batches(rank, world_size):
+        net.train_step(batch, wrapper)
+        with wrapper.evaluation_weights():
+            shown.append(weights_of(model))
+    weights = weights_of(model)
+    return [*weights, *shown[-1]], wrapper.record.windows
+
+
+@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('dtype', ['float32', 'float16'])
+def test_two_ranks_train_as_one(in_ranks, kind, dtype):
+    (one, windows), (other, _) = in_ranks(2, train, kind, dtype)
+    alone, _ = train(0, 1, kind, dtype)
+    assert windows == 4
+    tolerance = 1e-5 if dtype == 'float32' else 5e-3
+    assert torch.equal(one[0], one[4]) == (kind != 'schedule_free')
+    for mine, theirs, expected in zip(one, other, alone, strict=True):
+        assert torch.equal(mine, theirs)
+        torch.testing.assert_close(mine, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.skipif(not HAS_FSDP2, reason=WHY)
+@pytest.mark.parametrize('kind', KINDS)
+def test_two_shards_train_as_one(in_ranks, kind):
+    (found, _), _ = in_ranks(2, train, kind, 'float32', True)
+    alone, _ = train(0, 1, kind, 'float32')
+    for mine, expected in zip(found, alone, strict=True):
+        torch.testing.assert_close(mine, expected, rtol=0, atol=1e-5)
+
+
+def refusal(rank, world_size):
+    net = DistributedDataParallel(nn.Linear(2, 1))
+    wrapper = AmpOptimWrapper(
+        SecondOrder(net.parameters(), lr=0.1), dtype='float32'
+    )
+    try:
+        wrapper.initialize_count_status(net, 0, 1)
+    except ValueError as error:
+        return str(error)
+    return ''
+
+
+def test_second_order_is_refused(in_ranks):
+    for text in in_ranks(2, refusal):
+        assert 'differentiates gradients' in text
+        assert 'another optimizer' in text

@@ -149,7 +149,10 @@ class TestPage:
         assert said - of_several_ranks - of_some_models == (
             set(checkpoint) | of_some_configs
         )
-        of_some = {'penalty_scalers', 'training_weights', 'inner_optimizers'}
+        of_some = {
+            *('penalty_scalers', 'training_weights'),
+            *('inner_optimizers', 'optimizer_attributes'),
+        }
         said = set(tables.column('wrapper_state'))
         for state in checkpoint['optimizer'].values():
             assert said - of_some == set(state) | {'window'}

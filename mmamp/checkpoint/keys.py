@@ -42,3 +42,5 @@ TRAINING_WEIGHTS = 'training_weights'
 """The weights of training, where the model has others for evaluation."""
 INNER_OPTIMIZERS = 'inner_optimizers'
 """The states of optimizers that the optimizer holds, where its own has not."""
+OPTIMIZER_ATTRIBUTES = 'optimizer_attributes'
+"""What the optimizer counts or draws by outside of its state."""

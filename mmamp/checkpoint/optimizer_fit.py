@@ -46,7 +46,7 @@ def missing_of(optimizer: Optimizer, state: dict[str, Any]) -> list[str]:
                     if missing := [x for x in own if x not in settings]:
                         return missing
                     twin.step()
-                    (needed[shape],) = twin.state.values()
+                    (needed[shape],) = twin.state_dict()['state'].values()
                 saved = state['state'].get(index, needed[shape])
                 lacks = (x for x in needed[shape] if x not in saved)
                 found |= dict.fromkeys(lacks)

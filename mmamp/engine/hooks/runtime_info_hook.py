@@ -48,13 +48,13 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
         """Tell the iteration and the rates of optimizers that have one."""
         groups = runner.optim_wrapper.param_groups
         all_groups = groups.values() if isinstance(groups, dict) else [groups]
-        if all('lr' in group for each in all_groups for group in each):
+        if all(map(_have_rate, all_groups)):
             super().before_train_iter(runner, batch_idx, data_batch)
             return
         hub = runner.message_hub
         hub.update_info('iter', runner.iter)
         for name, each in groups.items() if isinstance(groups, dict) else ():
-            if all('lr' in group for group in each):
+            if _have_rate(each):
                 hub.update_scalar(f'train/{name}.lr', each[0]['lr'])
 
     def after_train_iter(
@@ -119,3 +119,8 @@ def _longest_window(runner: Any) -> int:
             unbounded: int = HistoryBuffer().max_length  # it asks for all
             return unbounded
     return max(lengths)
+
+
+def _have_rate(groups: list[dict[str, Any]]) -> bool:
+    # Adafactor's may be None: it steps relative to the weights.
+    return all(group.get('lr') is not None for group in groups)

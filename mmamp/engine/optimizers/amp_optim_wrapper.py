@@ -23,6 +23,7 @@ from mmamp.checkpoint.keys import (
     AMP_COUNTERS,
     INNER_OPTIMIZERS,
     LOSS_SCALER,
+    OPTIMIZER_ATTRIBUTES,
     PENALTY_SCALERS,
     TRAINING_WEIGHTS,
     WINDOW,
@@ -1119,6 +1120,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         state = self._plain_state()
         if inner := self._state.inner():
             state[INNER_OPTIMIZERS] = inner
+        if attributes := self._state.attributes():
+            state[OPTIMIZER_ATTRIBUTES] = attributes
         state[LOSS_SCALER] = self.loss_scaler.state_dict()
         state[AMP_COUNTERS] = {
             **self.record.state_dict(),
@@ -1203,12 +1206,14 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         penalties = state.pop(PENALTY_SCALERS, [])
         weights = state.pop(TRAINING_WEIGHTS, None)
         inner = state.pop(INNER_OPTIMIZERS, [])
+        attributes = state.pop(OPTIMIZER_ATTRIBUTES, {})
         state = self._state.read(state)
         # MMEngine's version of this takes its keys out of the given dict.
         OptimWrapper.load_state_dict(
             self, with_settings_of(self.optimizer, state)
         )
         self._state.load_inner(inner)
+        self._state.load_attributes(attributes)
         self._state.settle(state)
         self._rates.take()
         self._weights.load_state(weights)

@@ -29,6 +29,7 @@ class OptimizerState:
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
+        self._at_first = [_countable(each) for each in with_inner(optimizer)]
         self._packages = {
             cls.__module__.partition('.')[0]
             for each in with_inner(optimizer)
@@ -65,6 +66,39 @@ class OptimizerState:
             each.load_state_dict(self.read(state))
             # The outer one shares the groups, and has loaded them.
             each.param_groups = groups
+
+    def attributes(self) -> dict[int, dict[str, Any]]:
+        """Return numbers and generators that a state does not have.
+
+        Returns:
+            dict: Attributes that have changed since the optimizer was built,
+            by the place of the optimizer among those inside of it.
+        """
+        found = {}
+        for i, each in enumerate(with_inner(self._optimizer)):
+            then = self._at_first[i] if i < len(self._at_first) else {}
+            changed = {
+                key: value
+                for key, value in _countable(each).items()
+                if key not in then or _differ(value, then[key])
+            }
+            if changed:
+                found[i] = changed
+        return found
+
+    def load_attributes(self, found: dict[int, dict[str, Any]]) -> None:
+        """Put them back.
+
+        Args:
+            found (dict): From :meth:`attributes`.
+        """
+        for i, each in enumerate(with_inner(self._optimizer)):
+            for key, value in found.get(i, {}).items():
+                own = getattr(each, key, None)
+                if isinstance(own, torch.Generator):
+                    own.set_state(value)
+                else:
+                    setattr(each, key, value)
 
     def _apart(self) -> list[Optimizer]:
         outer, *inner = with_inner(self._optimizer)
@@ -129,3 +163,21 @@ class OptimizerState:
         """
         package = type(self._optimizer).__module__.partition('.')[0]
         return package != 'torch' or not dtype.is_floating_point
+
+
+def _countable(optimizer: Optimizer) -> dict[str, Any]:
+    """Return attributes that are numbers, and states of generators."""
+    found = {}
+    for key, value in vars(optimizer).items():
+        if isinstance(value, torch.Generator):
+            found[key] = value.get_state()
+        # Others are torch's, and those of schedulers.
+        elif type(value) in (bool, int, float) and key[0] != '_':
+            found[key] = value
+    return found
+
+
+def _differ(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return not torch.equal(one, other)
+    return one is not other and bool(one != other)

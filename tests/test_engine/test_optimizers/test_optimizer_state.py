@@ -98,6 +98,20 @@ class Around(torch.optim.Optimizer):
         self.inner.step()
 
 
+class Drawing(Stateful):
+    """Draws by a generator of its own, and counts, as timm's Adahessian."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        self.generator = torch.Generator().manual_seed(1)
+        self.calls = 0
+
+    def step_of(self, param, state):
+        state['drawn'] = torch.rand(param.shape, generator=self.generator)
+        self.calls += 1
+        return 0.1 / self.calls * state['drawn'] * param.grad
+
+
 class Function(Stateful):
     def step_of(self, param, state):
         state['rule'] = state.get('rule', lambda x: 0.1 * x)
@@ -144,7 +158,7 @@ def saved(*states):
     return torch.load(file, weights_only=True)
 
 
-KINDS = [Delayed, Projected, Counting, Small, Around, Setting]
+KINDS = [Delayed, Projected, Counting, Small, Around, Setting, Drawing]
 
 
 @pytest.mark.parametrize('kind', KINDS)

@@ -127,18 +127,19 @@ def _unknown(error: BaseException, text: str) -> tuple[Registry, str] | None:
 
 def _schedulable(error: BaseException, frames: list[Any]) -> str:
     """Say what could be scheduled, where an optimizer lacks what is."""
-    found = frames[0].f_locals if frames else {}
-    scheduler, wanted = found.get('self'), found.get('param_name')
-    if (
-        not isinstance(error, KeyError)
-        or not isinstance(scheduler, ParamScheduler)
-        or wanted in found.get('group', {wanted: None})
-    ):
+    owners = (frame.f_locals.get('self') for frame in frames)
+    found = [x for x in owners if isinstance(x, ParamScheduler)]
+    if not found or not isinstance(error, KeyError | TypeError):
         return ''
+    scheduler, wanted = found[0], found[0].param_name
     wrapper = scheduler.optimizer
+    groups = wrapper.param_groups
+    lacking = [group for group in groups if group.get(wanted) is None]
+    if not lacking:
+        return ''
     settings = [
         key
-        for key, value in found['group'].items()
+        for key, value in lacking[0].items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     ]
     return (

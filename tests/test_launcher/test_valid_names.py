@@ -201,14 +201,24 @@ class Clipped(torch.optim.SGD):
         del self.param_groups[0]['lr']
 
 
+class Relative(Clipped):
+    """With none, as Adafactor that steps relative to the weights."""
+
+    def __init__(self, params, max_lr):
+        super().__init__(params, max_lr)
+        self.param_groups[0]['lr'] = None
+
+
+@pytest.mark.parametrize('kind', [Clipped, Relative])
 @pytest.mark.parametrize('wrapped', [True, False])
-def test_a_schedule_of_what_an_optimizer_has_not(wrapped):
-    optimizer = Clipped(nn.Linear(1, 1).parameters(), max_lr=0.1)
+def test_a_schedule_of_what_an_optimizer_has_not(wrapped, kind):
+    optimizer = kind(nn.Linear(1, 1).parameters(), max_lr=0.1)
     if wrapped:
         optimizer = OptimWrapper(optimizer)
     cfg = dict(type='LinearLR', optimizer=optimizer)
     text = what_is_valid(PARAM_SCHEDULERS.build, cfg)
-    start = ": LinearLR changes 'lr', which Clipped has not; it has "
+    name = kind.__name__
+    start = f": LinearLR changes 'lr', which {name} has not; it has "
     assert text.startswith(start)
     assert 'momentum' in text
     assert 'max_lr' in text

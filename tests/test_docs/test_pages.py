@@ -1,6 +1,8 @@
 """Every block of the README and the docs does what its page says."""
 
 import os
+import subprocess
+import sys
 from itertools import count
 from pathlib import Path
 
@@ -91,7 +93,7 @@ def test_page(page, folder):
 
 def take_python(block, names, where):
     code = compile(block.text, where, 'exec')
-    if block.marker == 'parse':
+    if block.marker == 'parse' or block.marker.startswith('recipe'):
         return
     if not block.is_config:
         exec(code, names)
@@ -148,3 +150,59 @@ def test_slow_commands(page, folder):
             for words in block.commands():
                 forget()
                 run(words, next(numbers))
+
+
+def recipes():
+    """Configs that need a package: its name, and the text."""
+    return [
+        pytest.param(block.marker.split()[1], block.text, id=f'{page}:{line}')
+        for page, path in PAGES.items()
+        for block in blocks(path)
+        if block.marker.startswith('recipe') and (line := block.line)
+    ]
+
+
+@pytest.fixture(scope='session')
+def site(tmp_path_factory):
+    """``site(package)``: a folder with one that the recipes are about."""
+    pins = (ROOT / 'requirements/optimizers.txt').read_text().splitlines()
+
+    def install(package):
+        (pin,) = (
+            x
+            for x in pins
+            if x.partition('==')[0].replace('-', '_') == package
+        )
+        target = tmp_path_factory.getbasetemp() / 'site' / package
+        if not target.exists():
+            command = [sys.executable, '-m', 'pip', 'install', '--quiet']
+            command += ['--no-deps', '--target', str(target), pin]
+            subprocess.run(command, check=True)
+        return target
+
+    return install
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('package', 'text'), recipes())
+def test_recipe(package, text, site, folder):
+    """Two updates of each network, and on from a checkpoint."""
+    Path('recipe.py').write_text(
+        f'_base_ = [{str(ROOT / BASES["gan"])!r}]\n{SHORT}{text}\n'
+        "visualizer = dict(_delete_=True, type='Visualizer')\n"
+    )
+    command = [sys.executable, '-m', 'mmamp.train', 'recipe.py', '--amp']
+    options = 'default_hooks.checkpoint.save_best=None'
+    path = os.pathsep.join([str(ROOT), str(site(package))])
+    for iters, more in ((2, []), (4, ['--resume'])):
+        done = subprocess.run(
+            [
+                *(*command, *more, '--cfg-options', options),
+                f'train_cfg.max_iters={iters}',
+                'default_hooks.checkpoint.interval=1',
+            ],
+            env=dict(os.environ, PYTHONPATH=path, OMP_NUM_THREADS='1'),
+            capture_output=True,
+            text=True,
+        )
+        assert not done.returncode, done.stdout[-2000:] + done.stderr[-2000:]

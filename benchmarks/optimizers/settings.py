@@ -5,19 +5,16 @@ from typing import Any
 
 from .catalogue import Entry
 
-BASE = dict(type='torch.optim.AdamW', lr=1e-3)
+ADAMW = dict(type='torch.optim.AdamW', lr=1e-3)
 
 ARGUMENTS: dict[str, Any] = dict(
     lr=1e-3,
-    optimizer=BASE,
-    base_optimizer=BASE,
+    optimizer=ADAMW,
+    base_optimizer=ADAMW,
     num_iterations=10,
     num_data=160,
 )
 """Values of arguments that have no default, by the name of the argument."""
-
-GIVEN = ('params', 'named_parameters', 'model')
-"""Arguments that are not a config's: what is trained."""
 
 SETTINGS: dict[str, dict[str, Any]] = {
     # Without a line search it diverges.
@@ -25,25 +22,40 @@ SETTINGS: dict[str, dict[str, Any]] = {
     'torchao.optim.CPUOffloadOptimizer': dict(
         optimizer_class='torch.optim.AdamW'
     ),
-    'pytorch_optimizer.AliG': dict(max_lr=0.1),
     'came_pytorch.CAME': dict(lr=1e-3),
+    'pytorch_optimizer.AliG': dict(max_lr=0.1),
 }
-"""More of single ones."""
+"""More arguments of single ones."""
+
+MATRICES = [dict(dims=[2]), dict(optimizer=ADAMW)]
+FLAGGED = [dict(dims=[2], use_muon=True), dict(use_muon=False)]
+GROUPS: dict[str, list[dict[str, Any]]] = {
+    'torch.optim.Muon': MATRICES,
+    'pytorch_optimizer.AdaGO': FLAGGED,
+    'pytorch_optimizer.AdaMuon': FLAGGED,
+    'pytorch_optimizer.DistributedMuon': FLAGGED,
+    'pytorch_optimizer.Muon': FLAGGED,
+    'pytorch_optimizer.MuonClip': FLAGGED,
+    'pytorch_optimizer.NorMuon': FLAGGED,
+}
+"""``param_groups`` of those that take matrices alone, or are told of them."""
 
 
 def settings_of(entry: Entry) -> dict[str, Any]:
-    """Return the ``optimizer`` of a config.
+    """Return the ``optimizer`` of a config, and its ``param_groups``.
 
     Args:
         entry (Entry): Which.
     """
-    found: dict[str, Any] = dict(type=entry.path)
-    for name, x in inspect.signature(entry.cls).parameters.items():
-        if (
-            x.default is x.empty
-            and x.kind not in (x.VAR_KEYWORD, x.VAR_POSITIONAL)
-            and name not in GIVEN
-            and name in ARGUMENTS
-        ):
-            found[name] = ARGUMENTS[name]
-    return {**found, **SETTINGS.get(entry.path, {})}
+    needed = [
+        name
+        for name, x in inspect.signature(entry.cls).parameters.items()
+        if x.default is x.empty and name in ARGUMENTS
+    ]
+    arguments = {name: ARGUMENTS[name] for name in needed}
+    optimizer = dict(
+        type=entry.path, **{**arguments, **SETTINGS.get(entry.path, {})}
+    )
+    if entry.path in GROUPS:
+        return dict(optimizer=optimizer, param_groups=GROUPS[entry.path])
+    return dict(optimizer=optimizer)

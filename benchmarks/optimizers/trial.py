@@ -4,7 +4,6 @@ import functools
 import gc
 import importlib
 import json
-import os
 import pprint
 import shutil
 import statistics
@@ -25,7 +24,7 @@ import mmamp.train
 from .catalogue import Entry
 from .children import TIMED_OUT, in_child
 from .digests import num_bytes
-from .settings import settings_of
+from .settings import ADAMW, settings_of
 from .toy import BATCH, ITERATIONS, PLANTED, Items, Net
 
 SAVED = 5
@@ -76,11 +75,11 @@ def warm_up() -> None:
     gc.freeze()
 
 
-def config_of(optimizer: dict[str, Any], dtype: str) -> dict[str, Any]:
+def config_of(settings: dict[str, Any], dtype: str) -> dict[str, Any]:
     """Return the config of a run.
 
     Args:
-        optimizer (dict): The ``optimizer`` of its wrapper.
+        settings (dict): What :func:`~.settings.settings_of` returns.
         dtype (str): Of its wrapper.
     """
     toy = f'{__package__}.toy'
@@ -103,7 +102,7 @@ def config_of(optimizer: dict[str, Any], dtype: str) -> dict[str, Any]:
             loss_scale=dict(init_scale=1024.0),
             accumulative_counts=2,
             clip_grad=dict(max_norm=1.0),
-            optimizer=optimizer,
+            **settings,
         ),
         param_scheduler=[
             dict(type='LinearLR', by_epoch=False, **x)
@@ -219,14 +218,14 @@ class Trial:
         return found
 
     def _log(self, name: str) -> str:
-        return (self.folder / f'{name}.txt').read_text(errors='replace')
+        text = (self.folder / f'{name}.txt').read_text(errors='replace')
+        return text.replace(f'{self.folder}/', '')
 
     def _measure(self, path: Path) -> int:
         """Write time and memory over AdamW's, on a wider network."""
-        os.chdir(self.folder)
-        adamw = dict(type='torch.optim.AdamW', lr=1e-3)
-        own = self.cfg['optim_wrapper']['optimizer']
-        steps = [self._step(x) for x in (own, adamw)]
+        own = dict(self.cfg['optim_wrapper'], accumulative_counts=1)
+        adamw = dict(own, optimizer=ADAMW, param_groups=[{}])
+        steps = [_Step(own), _Step(adamw)]
         for step in steps * WARM:
             step()
         seconds = [[step() for step in steps] for _ in range(TIMED)]
@@ -237,10 +236,6 @@ class Trial:
         )
         path.write_text(json.dumps(found))
         return 0
-
-    def _step(self, optimizer: dict[str, Any]) -> '_Step':
-        cfg = dict(self.cfg['optim_wrapper'], optimizer=optimizer)
-        return _Step(dict(cfg, accumulative_counts=1))
 
 
 class _Step:

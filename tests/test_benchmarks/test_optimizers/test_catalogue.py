@@ -68,7 +68,7 @@ def test_one_name_for_a_class_and_none_of_others_or_bases(package):
 
 def test_settings_are_those_without_a_default(package):
     (entry,), _ = installed(['some-optimizers'])
-    found = settings_of(entry)
+    found = settings_of(entry)['optimizer']
     assert list(found) == ['type', 'lr', 'base_optimizer']
     assert found['type'] == 'some_optimizers.Given'
     assert found['base_optimizer']['type'] == 'torch.optim.AdamW'

@@ -5,7 +5,7 @@ from typing import Any
 
 from .catalogue import Entry
 
-ADAMW = dict(type='torch.optim.AdamW', lr=1e-3)
+ADAMW: dict[str, Any] = dict(type='torch.optim.AdamW', lr=1e-3)
 
 ARGUMENTS: dict[str, Any] = dict(
     lr=1e-3,
@@ -27,9 +27,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 """More arguments of single ones."""
 
-MATRICES = [dict(dims=[2]), dict(optimizer=ADAMW)]
-FLAGGED = [dict(dims=[2], use_muon=True), dict(use_muon=False)]
-GROUPS: dict[str, list[dict[str, Any]]] = {
+Rules = list[dict[str, Any]]
+
+MATRICES: Rules = [dict(dims=[2]), dict(optimizer=ADAMW)]
+FLAGGED: Rules = [dict(dims=[2], use_muon=True), dict(use_muon=False)]
+GROUPS: dict[str, Rules] = {
     'torch.optim.Muon': MATRICES,
     'pytorch_optimizer.AdaGO': FLAGGED,
     'pytorch_optimizer.AdaMuon': FLAGGED,

@@ -224,7 +224,8 @@ class Trial:
     def _measure(self, path: Path) -> int:
         """Write time and memory over AdamW's, on a wider network."""
         own = dict(self.cfg['optim_wrapper'], accumulative_counts=1)
-        adamw = dict(own, optimizer=ADAMW, param_groups=[{}])
+        adamw = dict(own, optimizer=ADAMW)
+        adamw.pop('param_groups', None)
         steps = [_Step(own), _Step(adamw)]
         for step in steps * WARM:
             step()

@@ -23,6 +23,11 @@ UNCLEAR = re.compile(
 )
 """What Python itself says of a call that does not fit."""
 
+TOLD = re.compile(
+    r'WARNING - (AmpOptimWrapper: .*(?:is dropped|is left out).*)'
+)
+"""A warning that a checkpoint has not all that it takes to go on from."""
+
 PEAK = 10
 """An iteration at which the schedule's factor is one."""
 
@@ -34,6 +39,7 @@ class Verdict:
     Args:
         verdict (str): One of ``VERDICTS``.
         reason (str): Why it is not right; empty if it is.
+        note (str): A promise that a run has said it cannot keep.
         trains (bool): Whether it came to the end, finite, and moved.
         skips (bool): Whether the window that was not finite left no trace.
         resumes (bool): Whether runs from checkpoints end the same.
@@ -46,6 +52,7 @@ class Verdict:
 
     verdict: str
     reason: str
+    note: str = ''
     trains: bool = False
     skips: bool = False
     resumes: bool = False
@@ -78,13 +85,16 @@ def judge(seen: Seen, reference: dict[str, Any]) -> Verdict:
         agrees=list(_agreeing(whole, reference)),
         scores=list(_scoring(seen)),
     )
+    logs = [seen.log, *seen.logs.values()]
+    told = [x[1] for log in logs if (x := TOLD.search(log))]
     reasons = [text for texts in wrong.values() for text in texts]
     return Verdict(
         WRONG if reasons else RIGHT,
         '; '.join(reasons),
+        note='; '.join(dict.fromkeys(told)),
         trains=not wrong['trains'],
         skips=not wrong['skips'],
-        resumes=not wrong['resumes'],
+        resumes=not wrong['resumes'] and not told,
         schedules=not wrong['schedules'] and _follows(whole),
         loss=(whole['before'], whole['after']),
         time=seen.cost.get('time'),
@@ -143,6 +153,8 @@ def _resuming(seen: Seen) -> Iterator[str]:
     for name, resumed in seen.resumed.items():
         if not resumed:
             yield f'--resume {name} fails: {last_words(seen.logs[name])}'
+            continue
+        if TOLD.search(seen.log + seen.logs[name]):
             continue
         whole, found = seen.whole['end'], resumed['end']
         differ = [

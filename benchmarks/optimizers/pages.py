@@ -92,13 +92,15 @@ def _of_package(rows: Sequence[Row]) -> Iterator[Sequence[str]]:
         of_path.setdefault(row['path'], {})[row['dtype']] = row
     for path, of_dtype in of_path.items():
         first = next(iter(of_dtype.values()))
-        reasons = dict.fromkeys(row['reason'] for row in of_dtype.values())
+        said = dict.fromkeys(
+            row[key] for key in ('reason', 'note') for row in of_dtype.values()
+        )
         yield (
             f'`{path}`',
             *(_cell(of_dtype.get(dtype)) for dtype in COMPARED),
             'followed' if first['schedules'] else '',
             *(_ratio(first[key]) for key in ('time', 'memory')),
-            plain('; '.join(filter(None, reasons))),
+            plain('; '.join(filter(None, said))),
         )
 
 

@@ -109,6 +109,16 @@ def test_a_checkpoint_that_cannot_be_resumed():
     assert judge(found, {}).reason == '--resume inside fails: no such thing'
 
 
+def test_what_a_run_has_told_is_not_wrong():
+    found = seen(end={'weight': 'c', 'weight.exp_avg': 'b'})
+    found.resumed['after'] = found.whole
+    said = 'AmpOptimWrapper: what there was of the window is dropped.'
+    found.logs['inside'] = f'11/29 - mmengine - WARNING - {said}'
+    verdict = judge(found, {})
+    assert (verdict.verdict, verdict.note) == ('right', said)
+    assert not verdict.resumes
+
+
 TRACEBACK = """\
 Traceback (most recent call last):
   File "/env/lib/python3.11/site-packages/some/optim.py", line 85, in step

@@ -13,6 +13,7 @@ ROW = dict(
     dtype='float32',
     verdict='right',
     reason='',
+    note='',
     trains=True,
     skips=True,
     resumes=True,

@@ -169,7 +169,7 @@ def _resuming(seen: Seen) -> Iterator[str]:
 def _scheduling(whole: dict[str, Any]) -> Iterator[str]:
     rates = {int(i): rate for i, rate in whole['lr'].items()}
     peak = rates[PEAK]
-    if not peak:
+    if not peak or whole['own_rate']:
         return
     for i, rate in rates.items():
         rising = 0.1 + 0.9 * min(i, 9) / 9
@@ -183,9 +183,11 @@ def _scheduling(whole: dict[str, Any]) -> Iterator[str]:
 
 
 def _follows(whole: dict[str, Any]) -> bool:
-    """Tell whether updates become smaller with the rate."""
-    moved = whole['moved']
-    return bool(moved['19'] < 0.5 * moved['13'])
+    """Tell whether there is a rate, and updates become smaller with it."""
+    moved, rate = whole['moved'], whole['lr'][str(PEAK)]
+    return bool(
+        rate and not whole['own_rate'] and moved['19'] < 0.5 * moved['13']
+    )
 
 
 def _agreeing(

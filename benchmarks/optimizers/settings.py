@@ -23,9 +23,18 @@ SETTINGS: dict[str, dict[str, Any]] = {
         optimizer_class='torch.optim.AdamW'
     ),
     'came_pytorch.CAME': dict(lr=1e-3),
+    # It begins to train after as many updates.
+    'pytorch_optimizer.AdaShift': dict(keep_num=2),
     'pytorch_optimizer.AliG': dict(max_lr=0.1),
 }
 """More arguments of single ones."""
+
+WITHOUT_RATE = (
+    'galore_torch.GaLoreAdafactor',
+    'pytorch_optimizer.A2Grad',
+    'pytorch_optimizer.AliG',
+)
+"""Those that have no learning rate that a schedule could change."""
 
 Rules = list[dict[str, Any]]
 

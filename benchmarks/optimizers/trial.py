@@ -24,7 +24,7 @@ import mmamp.train
 from .catalogue import Entry
 from .children import TIMED_OUT, in_child
 from .digests import num_bytes
-from .settings import ADAMW, settings_of
+from .settings import ADAMW, WITHOUT_RATE, settings_of
 from .toy import BATCH, ITERATIONS, PLANTED, Items, Net
 
 SAVED = 5
@@ -151,6 +151,8 @@ class Trial:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         self.cfg = config_of(settings_of(entry), dtype)
+        if entry.path in WITHOUT_RATE:
+            del self.cfg['param_scheduler']
         self.config = folder / 'config.py'
         self.config.write_text(
             ''.join(

@@ -28,7 +28,7 @@ class Watch(Hook):
 
     def __init__(self) -> None:
         self._seen: dict[str, Any] = dict(
-            loss={}, lr={}, moved={}, scores={}, spoilt=None
+            loss={}, lr={}, moved={}, scores={}, spoilt=None, own_rate=False
         )
         self._before: dict[str, str] = {}
         self._params: list[torch.Tensor] = []
@@ -41,9 +41,7 @@ class Watch(Hook):
         self, runner: Any, batch_idx: int, data_batch: Any = None
     ) -> None:
         """Note what a window begins with."""
-        first = next(iter(optimizers_of(runner.optim_wrapper).values()))
-        rate = first.param_groups[0].get('lr')
-        self._seen['lr'][runner.iter] = None if rate is None else float(rate)
+        self._seen['lr'][runner.iter] = _rate(runner)
         if runner.iter % 2 == 0:
             self._params = [
                 p.detach().clone() for p in runner.model.parameters()
@@ -61,6 +59,7 @@ class Watch(Hook):
         """Note what came of it."""
         seen, wrapper = self._seen, runner.optim_wrapper
         seen['loss'][runner.iter] = float(outputs['loss'])
+        seen['own_rate'] |= _rate(runner) != seen['lr'][runner.iter]
         if self._params and runner.iter % 2:
             pairs = zip(runner.model.parameters(), self._params, strict=True)
             moved = [(p.detach() - old).norm() for p, old in pairs]
@@ -114,3 +113,10 @@ class Watch(Hook):
         buffers = {name: x.clone() for name, x in model.named_buffers()}
         found = functional_call(model, buffers, (), dict(data, mode='loss'))
         return float(found['loss'])
+
+
+def _rate(runner: Any) -> float | None:
+    """Return the first optimizer's learning rate, if it has one."""
+    first = next(iter(optimizers_of(runner.optim_wrapper).values()))
+    rate = first.param_groups[0].get('lr')
+    return None if rate is None else float(rate)

@@ -23,6 +23,7 @@ WHOLE = dict(
     skipped=1,
     spoilt=[],
     has_modes=False,
+    own_rate=False,
     scores={'20': {'toy/loss': 1.0}},
     end={'weight': 'a', 'weight.exp_avg': 'b'},
 )
@@ -86,8 +87,16 @@ def test_wrong(whole, reason, failed):
         assert getattr(found, name) == (name not in failed), name
 
 
-def test_an_update_that_does_not_follow_the_rate_is_told_of_alone():
-    found = judge(seen(moved={'13': 1.0, '19': 0.9}), WHOLE)
+@pytest.mark.parametrize(
+    'whole',
+    [
+        dict(moved={'13': 1.0, '19': 0.9}),
+        dict(lr={str(i): 0.1 for i in range(ITERATIONS)}, own_rate=True),
+        dict(lr={str(i): None for i in range(ITERATIONS)}),
+    ],
+)
+def test_an_update_that_does_not_follow_the_rate_is_told_of_alone(whole):
+    found = judge(seen(**whole), WHOLE)
     assert found.verdict == 'right'
     assert not found.schedules
 

@@ -22,6 +22,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     'torchao.optim.CPUOffloadOptimizer': dict(
         optimizer_class='torch.optim.AdamW'
     ),
+    **{
+        f'bitsandbytes.optim.{name}{bits}': dict(momentum=0.9)
+        for name in ('LARS', 'SGD')
+        for bits in ('', '8bit', '32bit')
+    },
     'came_pytorch.CAME': dict(lr=1e-3),
     # It begins to train after as many updates.
     'pytorch_optimizer.AdaShift': dict(keep_num=2),

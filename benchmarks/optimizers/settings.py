@@ -31,6 +31,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     # It begins to train after as many updates.
     'pytorch_optimizer.AdaShift': dict(keep_num=2),
     'pytorch_optimizer.AliG': dict(max_lr=0.1),
+    'timm.optim.SGDP': dict(lr=1e-3),
 }
 """More arguments of single ones."""
 
@@ -38,6 +39,7 @@ WITHOUT_RATE = (
     'galore_torch.GaLoreAdafactor',
     'pytorch_optimizer.A2Grad',
     'pytorch_optimizer.AliG',
+    'timm.optim.Adafactor',
 )
 """Those that have no learning rate that a schedule could change."""
 
@@ -47,6 +49,7 @@ MATRICES: Rules = [dict(dims=[2]), dict(optimizer=ADAMW)]
 FLAGGED: Rules = [dict(dims=[2], use_muon=True), dict(use_muon=False)]
 GROUPS: dict[str, Rules] = {
     'torch.optim.Muon': MATRICES,
+    'pytorch_optimizer.SpectralSphere': MATRICES,
     'pytorch_optimizer.AdaGO': FLAGGED,
     'pytorch_optimizer.AdaMuon': FLAGGED,
     'pytorch_optimizer.DistributedMuon': FLAGGED,

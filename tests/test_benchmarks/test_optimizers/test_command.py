@@ -66,8 +66,9 @@ def found_by(tmp_path):
 
 
 ASKED = (
-    r'torch\.optim\.(ASGD|Ada[dgm].*|NAdam|RAdam|RMSprop|Rprop|SGD)'
-    r'|lion_pytorch|prodigyopt|dadaptation|madgrad'
+    r'torch\.optim\.(ASGD|Ada[dfgm].*|NAdam|RAdam|RMSprop|Rprop|SGD)'
+    r'|schedulefree\.(AdamW|SGD)ScheduleFree$|lion_pytorch|came_pytorch'
+    r'|prodigyopt|dadaptation\.DAdapt(Adam|SGD)$|madgrad'
 )
 
 

@@ -27,6 +27,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         for name in ('LARS', 'SGD')
         for bits in ('', '8bit', '32bit')
     },
+    'bitsandbytes.optim.PytorchLARS': dict(momentum=0.9),
     'came_pytorch.CAME': dict(lr=1e-3),
     # It begins to train after as many updates.
     'pytorch_optimizer.AdaShift': dict(keep_num=2),

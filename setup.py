@@ -22,7 +22,10 @@ MIM = [
     '.mim/tools/dataset_converters/*.py',
 ]
 # Shells over `benchmarks/`.
-OF_BENCHMARKS = ['benchmark.py', 'benchmark_autocast.py', 'results.py']
+OF_BENCHMARKS = [
+    *('benchmark.py', 'benchmark_autocast.py'),
+    *('optimizers.py', 'results.py'),
+]
 
 
 def version() -> str:
@@ -61,6 +64,8 @@ setup(
         'inception': [*requirements('metrics'), *requirements('inception')],
         'migration': requirements('migration'),
         'docs': requirements('docs'),
+        # What tools/optimizers.py trains with.
+        'optimizers': requirements('optimizers'),
         'tests': [
             *requirements('metrics'),
             *requirements('migration'),

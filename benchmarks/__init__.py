@@ -1,1 +1,1 @@
-"""What writes the repository's own pages: times and results."""
+"""What writes the repository's own pages: times, results, optimizers."""

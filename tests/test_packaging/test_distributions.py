@@ -33,6 +33,7 @@ def package_files():
     mim = tracked('configs/*.py', 'configs/*.md', 'configs/*.yml')
     mim |= tracked('configs/*.pth', 'tools/*.py', 'tools/*_train.sh')
     mim -= tracked('tools/dev', 'tools/benchmark*.py', 'tools/results.py')
+    mim -= tracked('tools/optimizers.py')
     return code | {f'mmamp/.mim/{x}' for x in (*mim, 'model-index.yml')}
 
 

@@ -1,0 +1,13 @@
+"""Train with every optimizer that is installed, and tell what came of it.
+
+``python tools/optimizers.py`` trains a tiny network with each optimizer of
+the packages that it finds, in float32, bfloat16 and float16: in windows of
+two micro-batches, with clipping, a schedule, a validation, and a window that
+is not finite. It does so again from checkpoints, compares bit for bit, and
+writes a table. What was tried is kept, so that a run that was cut off goes
+on.
+"""
+
+from .command import main
+
+__all__ = ['main']

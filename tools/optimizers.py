@@ -1,0 +1,12 @@
+"""Optimizers in mixed precision: ``python tools/optimizers.py --write``."""
+
+import sys
+from pathlib import Path
+
+# The repository's own, in no wheel.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+if __name__ == '__main__':
+    from benchmarks.optimizers import main
+
+    sys.exit(main())

@@ -87,7 +87,11 @@ class EvaluationWeights:
         kept, self._kept = self._kept, None
         # Some have to be told so before their first step.
         if self._leave == 'train' or (self._leave and kept is not None):
-            self._call(self._leave)
+            try:
+                self._call(self._leave)
+            except AttributeError:
+                # One that hands it on to an optimizer without such methods.
+                self._enter = self._leave = ''
         if kept is not None:
             with torch.no_grad():
                 for param, value in zip(

@@ -169,6 +169,29 @@ def test_one_that_was_never_trained():
     assert not equal(before, values(model))
 
 
+class HandsOn(torch.optim.SGD):
+    """Has the methods, and an optimizer inside that has not."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        self.inner = torch.optim.SGD(self.param_groups, lr)
+
+    def train(self):
+        self.inner.train()
+
+    def eval(self):
+        self.inner.eval()
+
+
+def test_one_that_hands_on_what_nobody_has():
+    model, wrapper = make(HandsOn)
+    before = values(model)
+    train(model, wrapper, 2)
+    assert not equal(before, values(model))
+    with wrapper.evaluation_weights():
+        assert not equal(before, values(model))
+
+
 def test_others_have_none():
     model = nn.Linear(2, 1)
     weights = EvaluationWeights(torch.optim.SGD(model.parameters(), lr=0.1))

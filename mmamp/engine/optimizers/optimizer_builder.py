@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from io import StringIO
 from typing import Any
 
@@ -173,11 +173,23 @@ def _build(
         try:
             return build(given)
         except Exception as error:
+            # A few take parameters, and no groups of them.
+            with suppress(Exception):
+                return build(_without_groups(given))
             advice = _advice(error, build, given, cls.__name__, names)
             if not advice:
                 raise
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f'{told(error).rstrip(".")}. {advice}') from error
+
+
+def _without_groups(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments with plain parameters in place of one group."""
+    (key,) = (k for k, x in given.items() if isinstance(x, list))
+    (group,) = given[key]
+    if set(group) != {'params'}:
+        raise ValueError('it has settings')
+    return {**given, key: list(group['params'])}
 
 
 def _advice(

@@ -81,6 +81,15 @@ class Around(Optimizer):
         self.wrapped_optimizer = wrapped_optimizer
 
 
+class PlainOnly(SGD):
+    """As heavyball's PSGDLRA: takes parameters, and no groups of them."""
+
+    def __init__(self, params, lr=0.1):
+        params = list(params)
+        self.size = sum(p.numel() for p in params)
+        super().__init__(params, lr=lr)
+
+
 class NoGroups(Optimizer):
     def __init__(self, optimizer):
         self.optimizer = optimizer
@@ -153,6 +162,12 @@ def test_some_of_the_parameters_by_names():
     named, sgd = build(dict(type='SGD', lr=1.0), param_groups=rules).members
     assert [group['name'] for group in named.param_groups] == ['body.bias']
     assert len(held(sgd)) == 2
+
+
+@pytest.mark.parametrize('constructor', CONSTRUCTORS)
+def test_parameters_without_groups(constructor):
+    optimizer = build(dict(type=PlainOnly), constructor=constructor)
+    assert optimizer.size == sum(p.numel() for p in held(optimizer))
 
 
 @pytest.mark.parametrize('constructor', CONSTRUCTORS)

@@ -92,5 +92,5 @@ def test_what_a_toolbox_cannot_do_is_mended_by_the_rule_that_is_named(folder):
         'amp',
     )
     assert rows['amp']['code'] == 0, rows
-    assert rows['amp']['rule1'] == 'head'
+    assert rows['amp']['rules'] == ['head']
     assert rows['amp']['validated']

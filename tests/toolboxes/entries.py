@@ -59,30 +59,37 @@ def entries(
     ]
 
 
-CLASSIFIERS = entries(
-    'mmpretrain',
-    [
-        'resnet/resnet18_8xb32_in1k.py',
-        'mobilenet_v2/mobilenet-v2_8xb32_in1k.py',
-        'mobilenet_v3/mobilenet-v3-small_8xb128_in1k.py',
-        'regnet/regnetx-400mf_8xb128_in1k.py',
-        'repvgg/repvgg-A0_8xb32_in1k.py',
-        'mobileone/mobileone-s0_8xb32_in1k.py',
-        'efficientnet/efficientnet-b0_8xb32_in1k.py',
-        'deit/deit-tiny_4xb256_in1k.py',
-        'poolformer/poolformer-s12_32xb128_in1k.py',
-        'mobilevit/mobilevit-xxsmall_8xb128_in1k.py',
-        'swin_transformer/swin-tiny_16xb64_in1k.py',
-        'convnext/convnext-tiny_32xb128_in1k.py',
-        'mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py',
-        'simsiam/simsiam_resnet50_8xb32-coslr-100e_in1k.py',
-        'swav/swav_resnet50_8xb32-mcrop-coslr-200e_in1k-224px-96px.py',
-        'arcface/resnet50-arcface_8xb32_inshop.py',
-    ],
-    edits={
-        'swav': 'cfg.model.head.loss.update(num_crops=[2, 6])',
-        'mocov2': 'cfg.model.queue_len = 64',
-        'arcface': """
+CLASSIFIERS = [
+    *entries(
+        'mmpretrain',
+        [
+            'resnet/resnet18_8xb32_in1k.py',
+            'mobilenet_v2/mobilenet-v2_8xb32_in1k.py',
+            'mobilenet_v3/mobilenet-v3-small_8xb128_in1k.py',
+            'regnet/regnetx-400mf_8xb128_in1k.py',
+            'repvgg/repvgg-A0_8xb32_in1k.py',
+            'mobileone/mobileone-s0_8xb32_in1k.py',
+            'efficientnet/efficientnet-b0_8xb32_in1k.py',
+            'convnext/convnext-tiny_32xb128_in1k.py',
+            'poolformer/poolformer-s12_32xb128_in1k.py',
+            'mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py',
+            'simsiam/simsiam_resnet50_8xb32-coslr-100e_in1k.py',
+        ],
+        sizes=True,
+        edits={'mocov2': 'cfg.model.queue_len = 64'},
+    ),
+    *entries(
+        'mmpretrain',
+        [
+            'deit/deit-tiny_4xb256_in1k.py',
+            'mobilevit/mobilevit-xxsmall_8xb128_in1k.py',
+            'swin_transformer/swin-tiny_16xb64_in1k.py',
+            'swav/swav_resnet50_8xb32-mcrop-coslr-200e_in1k-224px-96px.py',
+            'arcface/resnet50-arcface_8xb32_inshop.py',
+        ],
+        edits={
+            'swav': 'cfg.model.head.loss.update(num_crops=[2, 6])',
+            'arcface': """
 for node in dicts(cfg._cfg_dict):
     if node.get('type') == 'InShop':
         node.clear()
@@ -100,8 +107,9 @@ cfg.model.head.num_classes = 1000
 cfg.val_evaluator = [dict(type='RetrievalRecall', topk=1)]
 cfg.test_evaluator = cfg.val_evaluator
 """,
-    },
-)
+        },
+    ),
+]
 SEGMENTERS = entries(
     'mmseg',
     [
@@ -137,7 +145,13 @@ DETECTORS = entries(
         'atss/atss_r50_fpn_1x_coco.py',
         'gfl/gfl_r50_fpn_1x_coco.py',
     ],
-    sizes=True,
+    """
+for node in dicts(cfg.model):
+    for key in ('nms_pre', 'max_per_img'):
+        if key in node:
+            node[key] = 50
+""",
+    True,
 )
 POSES = entries(
     'mmpose',

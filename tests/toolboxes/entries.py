@@ -227,11 +227,74 @@ EDITORS = entries(
         'partial_conv/pconv_stage1_8xb12_places-256x256.py',
         'deblurganv2/deblurganv2_fpn-mobilenet_1xb1_gopro.py',
         'ttsr/ttsr-gan_x4c64b16_1xb9-500k_CUFED.py',
+        'dic/dic_gan-x8c48b6_4xb2-500k_celeba-hq.py',
+        'real_basicvsr/realbasicvsr_c64b20-1x30x8_8xb1-lr5e-5-150k_reds.py',
     ],
     'pictures(cfg)',
     edits={
+        # What it feels of faces is a network from elsewhere.
+        'dic': """
+cfg.model.pop('feature_loss')
+cfg.model.train_cfg.pixel_init = 0
+""",
+        'real_basicvsr': """
+cfg.model.generator.update(
+    mid_channels=8, num_propagation_blocks=1, num_cleaning_blocks=1,
+    spynet_pretrained=None)
+cfg.train_dataloader.dataset.update(
+    data_root='data/pictures', num_input_frames=2,
+    data_prefix=dict(img='frames', gt='frames'))
+for node in dicts(cfg.train_dataloader):
+    if node.get('type') == 'DegradationsWithShuffle':
+        node['degradations'] = node['degradations'][1:]
+pipeline = cfg.train_dataloader.dataset.pipeline
+pipeline[:] = [x for x in pipeline if x.type != 'RandomVideoCompression']
+""",
         'srcnn': 'pictures(cfg, validates=True)',
         'edsr': 'pictures(cfg, validates=True)',
+    },
+)
+READERS = entries(
+    'mmocr',
+    [
+        'textdet/dbnet/dbnet_resnet18_fpnc_1200e_icdar2015.py',
+        'textrecog/crnn/crnn_mini-vgg_5e_mj.py',
+        'textrecog/satrn/satrn_shallow-small_5e_st_mj.py',
+    ],
+    """
+for node in dicts(cfg._cfg_dict):
+    if node.get('type') == 'OCRDataset':
+        task = node['ann_file'].partition('_')[0]
+        node.update(data_root='data/ocr', ann_file=f'{task}.json')
+""",
+    True,
+    edits={
+        'textrecog': """
+for mode in ('train', 'val', 'test'):
+    data = cfg[f'{mode}_dataloader'].dataset
+    data.datasets = data.datasets[:1]
+for mode in ('val', 'test'):
+    cfg[f'{mode}_evaluator'].dataset_prefixes = ['one']
+"""
+    },
+)
+ACTIONS = entries(
+    'mmaction',
+    [
+        'recognition/tsn/'
+        'tsn_imagenet-pretrained-r50_8xb32-1x1x3-100e_kinetics400-rgb.py',
+        'recognition/tsm/tsm_imagenet-pretrained-mobilenetv2_8xb16-'
+        '1x1x8-100e_kinetics400-rgb.py',
+        'skeleton/stgcn/stgcn_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d.py',
+    ],
+    sizes=True,
+    edits={
+        'recognition': """
+for node in dicts(cfg._cfg_dict):
+    if node.get('type') == 'MultiScaleCrop':
+        node['input_size'] = 64
+""",
+        'skeleton': 'cfg.train_dataloader.dataset.times = 1',
     },
 )
 ENTRIES = [
@@ -241,4 +304,6 @@ ENTRIES = [
     *POSES,
     *GANS,
     *EDITORS,
+    *READERS,
+    *ACTIONS,
 ]

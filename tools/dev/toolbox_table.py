@@ -11,7 +11,6 @@ on; ``--again`` begins anew. ``--write`` puts the table into the pages.
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -92,7 +91,9 @@ def run(entry: Entry, folder: Path, python: Path, report: bool) -> None:
             with path.open('a') as file:
                 for line in trained(entry, folder, python, group):
                     file.write(f'{line}\n')
-        shutil.rmtree(folder / 'work/runs', ignore_errors=True)
+        runs = folder / 'work/runs' / entry.name.replace('/', '_')
+        for path in runs.rglob('*.pth'):
+            path.unlink()
 
 
 def trained(

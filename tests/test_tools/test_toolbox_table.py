@@ -121,5 +121,5 @@ def test_what_was_done_is_not_done_again(tmp_path, monkeypatch, rows):
     assert [len(x) - 8 for x in calls] == [5, 1]
     found = read(path_of(ENTRY, tmp_path))
     assert found['amp']['first'] == 2.002
-    assert found['own']['why'] == 'not done after 1200 s'
+    assert found['own']['why'] == 'not done after 3600 s'
     assert found['report']['code'] == 0

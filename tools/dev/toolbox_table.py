@@ -37,7 +37,7 @@ MARKS = (
 WAYS = ('float32', 'amp', 'float16', 'resumed', 'own')
 GROUPS = (WAYS, ('report',))
 """What is trained by one process, as one needs another."""
-LIMIT = 1200
+LIMIT = 3600
 """Seconds of a group."""
 PACKAGES = {
     'mmpretrain': 'mmpretrain',

@@ -29,6 +29,7 @@ from typing import Any
 import data
 import torch
 from mmengine.config import Config
+from mmengine.logging import MessageHub
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner, set_random_seed
 from torch import Tensor, nn
@@ -205,6 +206,8 @@ def main() -> None:
     trial = Trial(entry, folder / 'runs' / args.name.replace('/', '_'))
     cfg = Config.fromfile(trial.config)
     init_default_scope(cfg.get('default_scope', name))
+    # Some models ask where the run is.
+    MessageHub.get_instance('gradients').update_info('iter', 0)
     found: dict[str, dict[str, list[float]]] = defaultdict(
         lambda: defaultdict(list)
     )

@@ -37,7 +37,7 @@ def test_one_that_passed(rows):
     assert passed(rows)
     assert line(ENTRY, rows) == (
         '`detr/detr.py`',
-        'validated',
+        'validated, 4',
         '1.001, 1.010',
         '1.000, 1.000',
         'exact',
@@ -100,7 +100,7 @@ def test_a_table_for_each_toolbox(rows):
         '**mmdet 3.3.0**: 1 of 2\n\n| config |'
     )
     assert '**mmsegmentation 1.2.2**: 1 of 1' in text
-    assert '| `c.py` | validated |' in text
+    assert '| `c.py` | validated, 4 |' in text
 
 
 def test_what_was_done_is_not_done_again(tmp_path, monkeypatch, rows):

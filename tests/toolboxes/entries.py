@@ -129,6 +129,8 @@ SEGMENTERS = entries(
     ],
     "cfg.model.setdefault('test_cfg', {}).update(mode='whole')",
     True,
+    # It weighs classes, and looks up a weight for those that are ignored too.
+    {'pidnet': 'cfg.model.data_preprocessor.seg_pad_val = 0'},
 )
 DETECTORS = entries(
     'mmdet',

@@ -147,7 +147,7 @@ def line(entry: Entry, rows: Rows) -> tuple[str, ...]:
     resumed, own = rows['resumed'], rows['own']
     report = rows.get('report')
     cells = [
-        _failed(full) or ('validated' if full['validated'] else 'trained'),
+        _failed(full) or _full(full),
         *(_ratios(rows[way], full) for way in ('amp', 'float16')),
         _failed(resumed) or ('exact' if resumed['exact'] else 'not exact'),
         _failed(own) or 'yes',
@@ -158,6 +158,13 @@ def line(entry: Entry, rows: Rows) -> tuple[str, ...]:
 
 def _failed(row: Row) -> str:
     return 'no' if row['code'] else ''
+
+
+def _full(row: Row) -> str:
+    """Say what float32 did, and the largest of its first gradient norms."""
+    text = 'validated' if row['validated'] else 'trained'
+    norm = max(row['norms'].values(), default=0.0)
+    return f'{text}, {norm:.3g}'
 
 
 def _ratios(row: Row, full: Row) -> str:

@@ -46,6 +46,7 @@ HOOKS = (
     'PreemptionHook',
     'EvalPrecisionHook',
 )
+STATIC = ('--amp', '--amp-dtype', 'float16', '--loss-scale', '512')
 RULES = 5
 """How many are taken over from a config's logs, one after the other."""
 
@@ -178,6 +179,10 @@ class Trial:
             row,
             first=first_loss(rows[0]),
             norms=first_norms(rows[0]),
+            largest=max(
+                (v for x in rows for k, v in x.items() if GRAD_NORM in k),
+                default=None,
+            ),
             skipped=sum(
                 v for k, v in last.items() if k.endswith(SKIPPED_STEPS)
             ),
@@ -299,8 +304,9 @@ WAYS: dict[str, Callable[[Trial], dict[str, Any]]] = {
     'resumed': lambda t: t.resumed('amp', '--amp'),
     'own': Trial.own,
     'report': Trial.report,
+    'static': lambda t: t.low('static', *STATIC),
 }
-FIRST = tuple(WAYS)[:-1]
+FIRST = tuple(WAYS)[:-2]
 """Those that are tried if none is named."""
 
 

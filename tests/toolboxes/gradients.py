@@ -11,8 +11,8 @@ loss of one batch, in training mode, with the same weights and random numbers:
 - ``..., PATTERN``: with what a rule matches in float32.
 
 It prints a table in Markdown: medians over seeds, which differ in weights and
-data, with the lowest and the highest. The largest number that the output of a
-module gets as its gradient says which static loss scale float16 can hold.
+data, with the lowest and the highest. The largest gradient that an output of a
+module or a parameter gets says which static loss scale float16 can hold.
 """
 
 import argparse
@@ -102,8 +102,8 @@ def gradients(
         scale /= 2
 
 
-def largest_of_outputs(model: nn.Module, batch: Any, seed: int) -> float:
-    """Return the largest gradient that a module's output gets, in float32."""
+def largest(model: nn.Module, batch: Any, seed: int) -> float:
+    """Return the largest gradient of an output or a parameter, in float32."""
     found = [0.0]
 
     def keep(gradient: Tensor) -> None:
@@ -114,10 +114,10 @@ def largest_of_outputs(model: nn.Module, batch: Any, seed: int) -> float:
             output.register_hook(keep)
 
     handles = [x.register_forward_hook(watch) for x in model.modules()]
-    gradients(model, batch, torch.float32, seed)
+    full = gradients(model, batch, torch.float32, seed)
     for handle in handles:
         handle.remove()
-    return max(found)
+    return max(found + [float(x.abs().max()) for x in full.values.values()])
 
 
 def rounded(model: nn.Module, batch: Any, dtype: torch.dtype) -> Any:
@@ -155,7 +155,7 @@ def ways(
         return model
 
     full = gradients(fresh(), batch, torch.float32, seed)
-    full.largest = largest_of_outputs(fresh(), batch, seed)
+    full.largest = largest(fresh(), batch, seed)
     yield 'float32', full
     for name in ('bfloat16', 'float16'):
         dtype = DTYPES[name]
@@ -233,7 +233,7 @@ def main() -> None:
         ]
         print(f'| {" | ".join(cells)} |', flush=True)
     print(
-        'largest gradient of an output, in float32: '
+        'largest gradient of an output or a parameter, in float32: '
         + spread(found['float32']['largest'], '.3g')
     )
 

@@ -18,6 +18,7 @@ def rows():
         rules=[],
         first=2.0,
         norms=dict(grad_norm=4.0),
+        largest=4.0,
         skipped=0.0,
         validated=True,
         by_itself=False,
@@ -52,6 +53,7 @@ def test_one_that_passed(rows):
     [
         ('amp', dict(code=1)),
         ('float16', dict(validated=False)),
+        ('float16', dict(largest=None, skipped=8.0)),
         ('resumed', dict(exact=False)),
         ('own', dict(code=1)),
     ],

@@ -129,6 +129,9 @@ def passed(rows: Rows) -> bool:
     """Tell whether a config did in all ways what it does in float32."""
     if any(rows[way]['code'] for way in WAYS):
         return False
+    # Without a finite gradient all was skipped, and nothing trained.
+    if any(rows[way].get('largest', 1) is None for way in WAYS[:3]):
+        return False
     validates = rows['float32']['validated']
     return bool(rows['resumed']['exact']) and all(
         rows[way]['validated'] == validates
@@ -240,10 +243,12 @@ def tables(found: dict[Entry, Rows], versions: dict[str, str]) -> str:
 
 def versions_in(python: Path) -> dict[str, str]:
     """Return the versions of packages in an environment."""
-    names = ['torch', 'mmengine', 'mmcv', 'numpy', *PACKAGES.values()]
+    names = ['torch', 'mmengine', 'mmcv', 'mmcv-lite', 'numpy']
+    names += PACKAGES.values()
     code = (
         'import importlib.metadata as m, json\n'
-        f'print(json.dumps({{x: m.version(x) for x in {names}}}))'
+        'found = {x.name: x.version for x in m.distributions()}\n'
+        f'print(json.dumps({{x: found[x] for x in {names} if x in found}}))'
     )
     done = subprocess.run(
         [python, '-c', code], capture_output=True, text=True, check=True
@@ -271,7 +276,8 @@ def main(argv: list[str] | None = None) -> None:
         '--write', action='store_true', help='put the table into the pages'
     )
     args = parser.parse_args(argv)
-    python = args.folder / 'full/bin/python'
+    pythons = [args.folder / x / 'bin/python' for x in ('full', 'lite')]
+    python = next((x for x in pythons if x.exists()), pythons[0])
     for entry in ENTRIES:
         chosen = not args.names or entry.name.startswith(tuple(args.names))
         if chosen and not args.no_run:

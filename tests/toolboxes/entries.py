@@ -29,9 +29,15 @@ class Entry:
 
     @property
     def base(self) -> str:
-        """str: As ``_base_`` names it; no folder there has a hyphen."""
+        """str: As ``_base_`` names it, where MMEngine finds that.
+
+        No folder there has a hyphen, and the fork's mmseg is not found.
+        """
+        from mmengine.utils import is_installed
+
         folder = self.path.rpartition('/')[0]
-        if '-' not in folder:
+        is_found = self.toolbox != 'mmseg' or is_installed('mmsegmentation')
+        if '-' not in folder and is_found:
             return f'{self.toolbox}::{self.path}'
         package = Path(str(import_module(self.toolbox).__file__)).parent
         return str(package / '.mim/configs' / self.path)

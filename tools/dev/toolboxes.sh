@@ -29,7 +29,7 @@ if [ ! -e "$env/.made" ]; then
     if [ $name = fork ]; then
         pip 'numpy>2' opencv-python-headless matplotlib pillow scipy prettytable rich \
             termcolor pyyaml requests tqdm regex importlib-metadata packaging \
-            scikit-learn tensorboard six model-index==0.1.11 platformdirs
+            scikit-learn scikit-image tensorboard six model-index==0.1.11 platformdirs
         # Where torch is not seen, as in pip's own place for building, no
         # operator is compiled.
         pip --no-deps -r requirements/toolboxes_fork.txt

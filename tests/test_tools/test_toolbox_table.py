@@ -78,6 +78,13 @@ def test_what_it_took_and_why_not(rows):
     )
 
 
+def test_nothing_that_was_trained_is_said(rows):
+    rows['float16'].update(norms={}, largest=None, skipped=8.0)
+    cells = line(ENTRY, rows)
+    assert cells[3] == '1.000, 8 skipped'
+    assert cells[-1] == 'every window skipped in float16'
+
+
 def test_of_several_optimizers_the_norm_that_is_farthest_off(rows):
     rows['float32']['norms'] = {'g.grad_norm': 1.0, 'd.grad_norm': 2.0}
     # The discriminator's first window was skipped.

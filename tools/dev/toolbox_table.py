@@ -198,6 +198,8 @@ def _notes(rows: Rows) -> Iterator[str]:
         rules = [f'`{x}`' for x in row.get('rules', ())]
         if rules:
             yield f'float32 in {dtype}: {", ".join(rules)}'
+        if not row['code'] and row.get('largest', 1) is None:
+            yield f'every window skipped in {dtype}'
     amp = rows['amp']
     if amp.get('by_itself'):
         yield 'no `optim_context`: networks in autocast by themselves'

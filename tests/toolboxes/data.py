@@ -1,6 +1,7 @@
 """Data in the formats of the toolboxes, made of a seed: blobs on noise."""
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -155,8 +156,92 @@ def pictures(folder, num=8):
                 folder / 'paired' / split / f'{i:04}.png',
             )
             save(mask * 255, folder / split / 'mask' / f'{i:04}.png')
+            save(
+                np.tile(image, (2, 2, 1)),
+                folder / 'frames' / f'{i // 4:03}' / f'{i % 4:08}.png',
+            )
             for side in 'AB':
                 save(image, folder / f'{split}{side}' / f'{i:04}.png')
+
+
+def ocr(folder, num=8):
+    """MMOCR's own: the outline of a text, and pictures of words."""
+    rng = np.random.default_rng(5)
+    found, read = [], []
+    for i in range(num):
+        image, _, (x, y, w, h) = picture(rng)
+        save(image, folder / f'{i}.jpg')
+        outline = [x, y, x + w, y, x + w, y + h, x, y + h]
+        found.append(
+            dict(
+                img_path=f'{i}.jpg',
+                width=SIZE[0],
+                height=SIZE[1],
+                instances=[
+                    dict(
+                        bbox=[x, y, x + w, y + h],
+                        bbox_label=0,
+                        polygon=outline,
+                        ignore=False,
+                    )
+                ],
+            )
+        )
+        read.append(
+            dict(img_path=f'{i}.jpg', instances=[dict(text=f'word{i}')])
+        )
+    categories = [dict(id=0, name='text')]
+    for task, kind, rows in (
+        ('textdet', 'TextDetDataset', found),
+        ('textrecog', 'TextRecogDataset', read),
+    ):
+        about = dict(dataset_type=kind, task_name=task, category=categories)
+        (folder / f'{task}.json').write_text(
+            json.dumps(dict(metainfo=about, data_list=rows))
+        )
+
+
+def kinetics(folder, num=8):
+    """Videos of sixteen frames, of two classes."""
+    import cv2
+
+    rng = np.random.default_rng(6)
+    for split in ('train', 'val'):
+        videos = folder / f'videos_{split}'
+        videos.mkdir(parents=True, exist_ok=True)
+        for i in range(num):
+            code = cv2.VideoWriter_fourcc(*'mp4v')
+            video = cv2.VideoWriter(str(videos / f'{i}.mp4'), code, 8, SIZE)
+            for _ in range(16):
+                video.write(picture(rng)[0])
+            video.release()
+        (folder / f'kinetics400_{split}_list_videos.txt').write_text(
+            ''.join(f'{i}.mp4 {i % 2}\n' for i in range(num))
+        )
+
+
+def skeletons(folder, num=8):
+    """NTU60: two persons of seventeen points, in a hundred frames."""
+    rng = np.random.default_rng(7)
+    split, annotations = {}, []
+    for name in ('xsub_train', 'xsub_val'):
+        split[name] = [f'{name}{i}' for i in range(num)]
+        for i, key in enumerate(split[name]):
+            points = rng.uniform(0, 80, (2, 100, 17, 2))
+            annotations.append(
+                dict(
+                    frame_dir=key,
+                    label=i % 2,
+                    img_shape=SIZE[::-1],
+                    original_shape=SIZE[::-1],
+                    total_frames=100,
+                    keypoint=points.astype(np.float16),
+                    keypoint_score=np.ones((2, 100, 17), np.float16),
+                )
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / 'ntu60_2d.pkl').open('wb') as file:
+        pickle.dump(dict(split=split, annotations=annotations), file)
 
 
 KINDS = {
@@ -165,6 +250,9 @@ KINDS = {
     'cityscapes': cityscapes,
     'coco': coco,
     'pictures': pictures,
+    'ocr': ocr,
+    'kinetics400': kinetics,
+    'skeleton': skeletons,
 }
 """By where the shipped configs look, in ``data/``."""
 

@@ -29,9 +29,15 @@ class Entry:
 
     @property
     def base(self) -> str:
-        """str: As ``_base_`` names it; no folder there has a hyphen."""
+        """str: As ``_base_`` names it, where MMEngine finds that.
+
+        No folder there has a hyphen, and the fork's mmseg is not found.
+        """
+        from mmengine.utils import is_installed
+
         folder = self.path.rpartition('/')[0]
-        if '-' not in folder:
+        is_found = self.toolbox != 'mmseg' or is_installed('mmsegmentation')
+        if '-' not in folder and is_found:
             return f'{self.toolbox}::{self.path}'
         package = Path(str(import_module(self.toolbox).__file__)).parent
         return str(package / '.mim/configs' / self.path)
@@ -59,30 +65,38 @@ def entries(
     ]
 
 
-CLASSIFIERS = entries(
-    'mmpretrain',
-    [
-        'resnet/resnet18_8xb32_in1k.py',
-        'mobilenet_v2/mobilenet-v2_8xb32_in1k.py',
-        'mobilenet_v3/mobilenet-v3-small_8xb128_in1k.py',
-        'regnet/regnetx-400mf_8xb128_in1k.py',
-        'repvgg/repvgg-A0_8xb32_in1k.py',
-        'mobileone/mobileone-s0_8xb32_in1k.py',
-        'efficientnet/efficientnet-b0_8xb32_in1k.py',
-        'deit/deit-tiny_4xb256_in1k.py',
-        'poolformer/poolformer-s12_32xb128_in1k.py',
-        'mobilevit/mobilevit-xxsmall_8xb128_in1k.py',
-        'swin_transformer/swin-tiny_16xb64_in1k.py',
-        'convnext/convnext-tiny_32xb128_in1k.py',
-        'mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py',
-        'simsiam/simsiam_resnet50_8xb32-coslr-100e_in1k.py',
-        'swav/swav_resnet50_8xb32-mcrop-coslr-200e_in1k-224px-96px.py',
-        'arcface/resnet50-arcface_8xb32_inshop.py',
-    ],
-    edits={
-        'swav': 'cfg.model.head.loss.update(num_crops=[2, 6])',
-        'mocov2': 'cfg.model.queue_len = 64',
-        'arcface': """
+CLASSIFIERS = [
+    *entries(
+        'mmpretrain',
+        [
+            'resnet/resnet18_8xb32_in1k.py',
+            'mobilenet_v2/mobilenet-v2_8xb32_in1k.py',
+            'mobilenet_v3/mobilenet-v3-small_8xb128_in1k.py',
+            'regnet/regnetx-400mf_8xb128_in1k.py',
+            'repvgg/repvgg-A0_8xb32_in1k.py',
+            'efficientnet/efficientnet-b0_8xb32_in1k.py',
+            'convnext/convnext-tiny_32xb128_in1k.py',
+            'poolformer/poolformer-s12_32xb128_in1k.py',
+            'mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py',
+            'simsiam/simsiam_resnet50_8xb32-coslr-100e_in1k.py',
+        ],
+        sizes=True,
+        edits={'mocov2': 'cfg.model.queue_len = 64'},
+    ),
+    *entries(
+        'mmpretrain',
+        [
+            'deit/deit-tiny_4xb256_in1k.py',
+            # Of small pictures its gradients are too large for float16.
+            'mobileone/mobileone-s0_8xb32_in1k.py',
+            'mobilevit/mobilevit-xxsmall_8xb128_in1k.py',
+            'swin_transformer/swin-tiny_16xb64_in1k.py',
+            'swav/swav_resnet50_8xb32-mcrop-coslr-200e_in1k-224px-96px.py',
+            'arcface/resnet50-arcface_8xb32_inshop.py',
+        ],
+        edits={
+            'swav': 'cfg.model.head.loss.update(num_crops=[2, 6])',
+            'arcface': """
 for node in dicts(cfg._cfg_dict):
     if node.get('type') == 'InShop':
         node.clear()
@@ -100,8 +114,9 @@ cfg.model.head.num_classes = 1000
 cfg.val_evaluator = [dict(type='RetrievalRecall', topk=1)]
 cfg.test_evaluator = cfg.val_evaluator
 """,
-    },
-)
+        },
+    ),
+]
 SEGMENTERS = entries(
     'mmseg',
     [
@@ -121,6 +136,8 @@ SEGMENTERS = entries(
     ],
     "cfg.model.setdefault('test_cfg', {}).update(mode='whole')",
     True,
+    # It weighs classes, and looks up a weight for those that are ignored too.
+    {'pidnet': 'cfg.model.data_preprocessor.seg_pad_val = 0'},
 )
 DETECTORS = entries(
     'mmdet',
@@ -137,7 +154,13 @@ DETECTORS = entries(
         'atss/atss_r50_fpn_1x_coco.py',
         'gfl/gfl_r50_fpn_1x_coco.py',
     ],
-    sizes=True,
+    """
+for node in dicts(cfg.model):
+    for key in ('nms_pre', 'max_per_img'):
+        if key in node:
+            node[key] = 50
+""",
+    True,
 )
 POSES = entries(
     'mmpose',
@@ -213,11 +236,74 @@ EDITORS = entries(
         'partial_conv/pconv_stage1_8xb12_places-256x256.py',
         'deblurganv2/deblurganv2_fpn-mobilenet_1xb1_gopro.py',
         'ttsr/ttsr-gan_x4c64b16_1xb9-500k_CUFED.py',
+        'dic/dic_gan-x8c48b6_4xb2-500k_celeba-hq.py',
+        'real_basicvsr/realbasicvsr_c64b20-1x30x8_8xb1-lr5e-5-150k_reds.py',
     ],
     'pictures(cfg)',
     edits={
+        # What it feels of faces is a network from elsewhere.
+        'dic': """
+cfg.model.pop('feature_loss')
+cfg.model.train_cfg.pixel_init = 0
+""",
+        'real_basicvsr': """
+cfg.model.generator.update(
+    mid_channels=8, num_propagation_blocks=1, num_cleaning_blocks=1,
+    spynet_pretrained=None)
+cfg.train_dataloader.dataset.update(
+    data_root='data/pictures', num_input_frames=2,
+    data_prefix=dict(img='frames', gt='frames'))
+for node in dicts(cfg.train_dataloader):
+    if node.get('type') == 'DegradationsWithShuffle':
+        node['degradations'] = node['degradations'][1:]
+pipeline = cfg.train_dataloader.dataset.pipeline
+pipeline[:] = [x for x in pipeline if x.type != 'RandomVideoCompression']
+""",
         'srcnn': 'pictures(cfg, validates=True)',
         'edsr': 'pictures(cfg, validates=True)',
+    },
+)
+READERS = entries(
+    'mmocr',
+    [
+        'textdet/dbnet/dbnet_resnet18_fpnc_1200e_icdar2015.py',
+        'textrecog/crnn/crnn_mini-vgg_5e_mj.py',
+        'textrecog/satrn/satrn_shallow-small_5e_st_mj.py',
+    ],
+    """
+for node in dicts(cfg._cfg_dict):
+    if node.get('type') == 'OCRDataset':
+        task = node['ann_file'].partition('_')[0]
+        node.update(data_root='data/ocr', ann_file=f'{task}.json')
+""",
+    True,
+    edits={
+        'textrecog': """
+for mode in ('train', 'val', 'test'):
+    data = cfg[f'{mode}_dataloader'].dataset
+    data.datasets = data.datasets[:1]
+for mode in ('val', 'test'):
+    cfg[f'{mode}_evaluator'].dataset_prefixes = ['one']
+"""
+    },
+)
+ACTIONS = entries(
+    'mmaction',
+    [
+        'recognition/tsn/'
+        'tsn_imagenet-pretrained-r50_8xb32-1x1x3-100e_kinetics400-rgb.py',
+        'recognition/tsm/tsm_imagenet-pretrained-mobilenetv2_8xb16-'
+        '1x1x8-100e_kinetics400-rgb.py',
+        'skeleton/stgcn/stgcn_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d.py',
+    ],
+    sizes=True,
+    edits={
+        'recognition': """
+for node in dicts(cfg._cfg_dict):
+    if node.get('type') == 'MultiScaleCrop':
+        node['input_size'] = 64
+""",
+        'skeleton': 'cfg.train_dataloader.dataset.times = 1',
     },
 )
 ENTRIES = [
@@ -227,4 +313,6 @@ ENTRIES = [
     *POSES,
     *GANS,
     *EDITORS,
+    *READERS,
+    *ACTIONS,
 ]

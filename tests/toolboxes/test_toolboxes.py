@@ -1,7 +1,8 @@
 """Other people's toolboxes, trained as they are.
 
-``bash tools/dev/toolboxes.sh --lite`` makes the environment; without one these
-tests are skipped. ``tools/dev/toolbox_table.py`` trains all of ``entries.py``.
+``bash tools/dev/toolboxes.sh --lite`` makes an environment of them, ``--fork``
+one of the fork's; without one its tests are skipped.
+``tools/dev/toolbox_table.py`` trains all of ``entries.py``.
 """
 
 import json
@@ -15,24 +16,23 @@ HERE = Path(__file__).parent
 FOLDER = Path(
     os.environ.get('TOOLBOXES_DIR', Path.home() / '.cache/mmamp/toolboxes')
 )
-PYTHONS = [
-    path
-    for name in ('full', 'lite')
-    if (path := FOLDER / name / 'bin/python').exists()
-]
 
-pytestmark = [
-    pytest.mark.toolboxes,
-    pytest.mark.skipif(
-        not PYTHONS, reason='no toolboxes: tools/dev/toolboxes.sh --lite'
-    ),
-]
+pytestmark = pytest.mark.toolboxes
 
 
-def rows_of(name, folder, *ways):
+def python_of(*names):
+    """Return the interpreter of the first environment that is there."""
+    for name in names:
+        if (path := FOLDER / name / 'bin/python').exists():
+            return path
+    pytest.skip(f'none is there: tools/dev/toolboxes.sh --{names[-1]}')
+
+
+def rows_of(name, folder, *ways, envs=('full', 'lite')):
     """Train a config; return what came of each way."""
+    trial = HERE / 'trial.py'
     done = subprocess.run(
-        [PYTHONS[0], '-W', 'ignore', HERE / 'trial.py', name, folder, *ways],
+        [python_of(*envs), '-W', 'ignore', trial, name, folder, *ways],
         capture_output=True,
         text=True,
         env={
@@ -52,16 +52,27 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp('toolboxes')
 
 
-@pytest.mark.parametrize(
-    'name',
-    [
-        'mmpretrain/resnet/resnet18_8xb32_in1k.py',
-        'mmseg/segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py',
-        'mmdet/retinanet/retinanet_r50_fpn_1x_coco.py',
-    ],
-)
+NAMES = [
+    'mmpretrain/resnet/resnet18_8xb32_in1k.py',
+    'mmseg/segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py',
+    'mmdet/retinanet/retinanet_r50_fpn_1x_coco.py',
+]
+
+
+@pytest.mark.parametrize('name', NAMES)
 def test_a_shipped_config_trains(name, folder):
     rows = rows_of(name, folder, 'float32', 'amp', 'resumed', 'own')
+    assert_all_trained(rows)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_one_of_the_fork_trains(name, tmp_path):
+    ways = 'float32', 'amp', 'resumed', 'own'
+    assert_all_trained(rows_of(name, tmp_path, *ways, envs=['fork']))
+
+
+def assert_all_trained(rows):
+    """Assert that all ways of a config did what float32 does."""
     assert {row['code'] for row in rows.values()} == {0}, rows
     for way in ('float32', 'amp', 'own'):
         assert rows[way]['validated']
@@ -92,5 +103,5 @@ def test_what_a_toolbox_cannot_do_is_mended_by_the_rule_that_is_named(folder):
         'amp',
     )
     assert rows['amp']['code'] == 0, rows
-    assert rows['amp']['rule1'] == 'head'
+    assert rows['amp']['rules'] == ['head']
     assert rows['amp']['validated']

@@ -28,7 +28,16 @@ from entries import ENTRIES, Entry  # noqa: E402
 from mmengine.config import Config  # noqa: E402
 from small import small, text_of  # noqa: E402
 
+import mmamp.report.command  # noqa: E402
 import mmamp.train  # noqa: E402
+from mmamp.config import enable_amp  # noqa: E402
+from mmamp.logging.scalars import (  # noqa: E402
+    GRAD_NORM,
+    LOSS_SCALE,
+    SKIPPED_STEPS,
+)
+from mmamp.precision.names import FULL  # noqa: E402
+from mmamp.report.trial_config import in_dtype  # noqa: E402
 
 HOOKS = (
     'AmpMonitorHook',
@@ -37,6 +46,9 @@ HOOKS = (
     'PreemptionHook',
     'EvalPrecisionHook',
 )
+STATIC = ('--amp', '--amp-dtype', 'float16', '--loss-scale', '512')
+RULES = 5
+"""How many are taken over from a config's logs, one after the other."""
 
 
 def in_child(log: Path, call: Callable[[], int], until: Any = None) -> int:
@@ -91,9 +103,15 @@ class Trial:
         cfg = small(Config.fromfile(child), entry.sizes, entry.edit)
         self.config.write_text(text_of(cfg), 'utf-8')
 
+    def config_of(self, name: str) -> Path:
+        """Return the config of a run: one of its own, where that is there."""
+        own = self.folder / f'{name.removesuffix("_resumed")}.py'
+        return own if own.exists() else self.config
+
     def train(self, name: str, *args: str, until: Any = None) -> int:
         """Train with mmamp's launcher; return the exit code."""
-        argv = [str(self.config), '--work-dir', str(self.folder / name), *args]
+        config = str(self.config_of(name))
+        argv = [config, '--work-dir', str(self.folder / name), *args]
         return in_child(
             self.folder / f'{name}.txt',
             lambda: mmamp.train.main(argv),
@@ -119,7 +137,7 @@ class Trial:
         found = re.search(r"rules=\[dict\(pattern='([^']*)'", text)
         if found is None:
             return None
-        cfg = Config.fromfile(self.config)
+        cfg = Config.fromfile(self.config_of(name))
         cfg.custom_hooks = [
             *cfg.get('custom_hooks', []),
             dict(
@@ -127,34 +145,51 @@ class Trial:
                 rules=[dict(pattern=ast.literal_eval(f"'{found[1]}'"))],
             ),
         ]
-        self.config.write_text(text_of(cfg), 'utf-8')
+        (self.folder / f'{name}.py').write_text(text_of(cfg), 'utf-8')
         return found[1]
+
+    def full(self) -> dict[str, Any]:
+        """Train in float32, with mmamp's wrappers, which log gradients."""
+        path = self.folder / 'float32.py'
+        path.write_text(
+            text_of(in_dtype(enable_amp(Config.fromfile(self.config)), FULL)),
+            'utf-8',
+        )
+        return self.low('float32')
 
     def low(self, name: str, *args: str) -> dict[str, Any]:
         """Train, and tell what came of it; with a rule, if one is named."""
         began = time.time()
         code = self.train(name, *args)
-        row: dict[str, Any] = dict(code=code, seconds=time.time() - began)
-        while code and len(row) < 6 and (rule := self.mended(name)):
+        rules: list[str] = []
+        while code and len(rules) < RULES and (rule := self.mended(name)):
+            if rule in rules:
+                break
+            rules.append(rule)
             shutil.rmtree(self.folder / name, ignore_errors=True)
             code = self.train(name, *args)
-            row.update({'code': code, f'rule{len(row) - 1}': rule})
-        if code:
-            return row
-        rows = self.rows(name)
-        losses = [x['loss'] for x in rows if 'loss' in x]
-        row['first'] = losses[0] if losses else None
-        norms = [v for x in rows for k, v in x.items() if 'grad_norm' in k]
-        row['norm'] = norms[0] if norms else None
-        row['skipped'] = sum(
-            v
-            for k, v in {k: v for x in rows for k, v in x.items()}.items()
-            if k.endswith('skipped_steps')
-        )
+        row = dict(code=code, seconds=time.time() - began, rules=rules)
         text = (self.folder / f'{name}.txt').read_text()
-        row['validated'] = '(val)' in text
-        row['by_itself'] = 'From here on' in text
-        return row
+        if code:
+            return dict(row, why=why(text))
+        rows = self.rows(name)
+        rows = [x for x in rows if any('loss' in key for key in x)]
+        last = {k: v for x in rows for k, v in x.items()}
+        return dict(
+            row,
+            first=first_loss(rows[0]),
+            norms=first_norms(rows[0]),
+            largest=max(
+                (v for x in rows for k, v in x.items() if GRAD_NORM in k),
+                default=None,
+            ),
+            skipped=sum(
+                v for k, v in last.items() if k.endswith(SKIPPED_STEPS)
+            ),
+            validated='(val)' in text,
+            by_itself='From here on' in text,
+            gave_up='Evaluation goes on in float32' in text,
+        )
 
     def resumed(self, name: str, *args: str) -> dict[str, Any]:
         """Kill a run at its first checkpoint, go on, and compare."""
@@ -164,7 +199,11 @@ class Trial:
         killed = self.train(other, *args, until=first.exists)
         code = self.train(other, *args, '--resume')
         if code:
-            return dict(code=code, killed=killed)
+            return dict(
+                code=code,
+                killed=killed,
+                why=why((self.folder / f'{other}.txt').read_text()),
+            )
         old, new = (
             torch.load(x, weights_only=True, map_location='cpu')['state_dict']
             for x in (whole[-1], self.checkpoints(other)[-1])
@@ -185,7 +224,7 @@ class Trial:
 
     def own(self) -> dict[str, Any]:
         """Train with the toolbox's train.py and the hooks of the docs."""
-        cfg = Config.fromfile(self.config)
+        cfg = Config.fromfile(self.config_of('amp'))
         cfg.custom_imports = dict(imports=['mmamp'])
         cfg.custom_hooks = [
             *cfg.get('custom_hooks', []),
@@ -193,8 +232,6 @@ class Trial:
         ]
         cfg.default_hooks.checkpoint.type = 'mmamp.CheckpointHook'
         cfg.default_hooks.runtime_info = dict(type='mmamp.RuntimeInfoHook')
-        from mmamp.config.amp import enable_amp
-
         cfg = enable_amp(cfg, 'bfloat16')
         path = self.folder / 'own.py'
         path.write_text(text_of(cfg), 'utf-8')
@@ -218,16 +255,59 @@ class Trial:
             code=code,
             saved=bool(self.checkpoints('own')),
             validated='(val)' in text,
+            why=why(text) if code else '',
         )
+
+    def report(self) -> dict[str, Any]:
+        """Have ``tools/amp_report.py`` try float32 and bfloat16."""
+        out = self.folder / 'report'
+        argv = [str(self.config), '--out', str(out), '--iters', '10']
+        code = in_child(
+            self.folder / 'report.txt',
+            lambda: mmamp.report.command.main([*argv, '--dtypes', 'bfloat16']),
+        )
+        text = (self.folder / 'report.txt').read_text()
+        if code:
+            return dict(code=code, why=why(text))
+        found = json.loads((out / 'report.json').read_text())
+        return dict(code=code, verdict=found['verdict'])
+
+
+def why(text: str) -> str:
+    """Return the line of a log that names an error, the last of them."""
+    lines = re.findall(r'^[\w.]*(?:Error|Exception|Interrupt)\b.*', text, re.M)
+    return (lines or text.splitlines() or [''])[-1][:300]
+
+
+def first_loss(row: dict[str, Any]) -> float:
+    """Return the loss of a line of the log; of a GAN the sum of its losses."""
+    losses = {
+        k: v for k, v in row.items() if 'loss' in k and LOSS_SCALE not in k
+    }
+    return losses.get('loss', sum(losses.values()))
+
+
+def first_norms(row: dict[str, Any]) -> dict[str, float]:
+    """Return gradient norms of a line, of optimizers that skipped nothing."""
+    return {
+        key: value
+        for key, value in row.items()
+        if key.endswith(GRAD_NORM)
+        and not row.get(key.replace(GRAD_NORM, SKIPPED_STEPS))
+    }
 
 
 WAYS: dict[str, Callable[[Trial], dict[str, Any]]] = {
-    'float32': lambda t: t.low('float32'),
+    'float32': Trial.full,
     'amp': lambda t: t.low('amp', '--amp'),
     'float16': lambda t: t.low('float16', '--amp', '--amp-dtype', 'float16'),
     'resumed': lambda t: t.resumed('amp', '--amp'),
     'own': Trial.own,
+    'report': Trial.report,
+    'static': lambda t: t.low('static', *STATIC),
 }
+FIRST = tuple(WAYS)[:-2]
+"""Those that are tried if none is named."""
 
 
 def main(name: str, folder: str, *ways: str) -> None:
@@ -240,7 +320,7 @@ def main(name: str, folder: str, *ways: str) -> None:
     torch.set_num_threads(1)
     importlib.import_module(f'{entry.toolbox}.utils').register_all_modules()
     trial = Trial(entry, where / 'runs' / name.replace('/', '_'))
-    for way in ways or WAYS:
+    for way in ways or FIRST:
         try:
             row = WAYS[way](trial)
         except Exception as error:

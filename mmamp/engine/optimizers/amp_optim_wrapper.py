@@ -1208,11 +1208,12 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         inner = state.pop(INNER_OPTIMIZERS, [])
         attributes = state.pop(OPTIMIZER_ATTRIBUTES, {})
         state = self._state.read(state)
-        # MMEngine's version of this takes its keys out of the given dict.
-        OptimWrapper.load_state_dict(
-            self, with_settings_of(self.optimizer, state)
-        )
-        self._state.load_inner(inner)
+        with self._state.groups_kept():
+            # MMEngine's version of this takes its keys out of the given dict.
+            OptimWrapper.load_state_dict(
+                self, with_settings_of(self.optimizer, state)
+            )
+            self._state.load_inner(inner)
         self._state.load_attributes(attributes)
         self._state.settle(state)
         self._rates.take()

@@ -1,5 +1,8 @@
 """The state of any optimizer: saved plain, and put back as it was."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from operator import is_
 from typing import Any
 
 import torch
@@ -62,10 +65,27 @@ class OptimizerState:
             states (list[dict]): From :meth:`inner`.
         """
         for each, state in zip(self._apart(), states, strict=False):
-            groups = each.param_groups
             each.load_state_dict(self.read(state))
-            # The outer one shares the groups, and has loaded them.
-            each.param_groups = groups
+
+    @contextmanager
+    def groups_kept(self) -> Iterator[None]:
+        """Load a state, with groups that two optimizers share shared again.
+
+        Loading makes new ones, of which schedules of the one optimizer would
+        not reach the other.
+        """
+        outer, *inner = with_inner(self._optimizer)
+        before = list(outer.param_groups)
+        sharing = [each for each in inner if _same(each.param_groups, before)]
+        yield
+        for each in sharing:
+            if _same(outer.param_groups, before):
+                # Those of the one inside were loaded.
+                for group, loaded in zip(
+                    before, each.param_groups, strict=True
+                ):
+                    group.update(loaded)
+            each.param_groups = outer.param_groups
 
     def attributes(self) -> dict[int, dict[str, Any]]:
         """Return numbers and generators that a state does not have.
@@ -163,6 +183,10 @@ class OptimizerState:
         """
         package = type(self._optimizer).__module__.partition('.')[0]
         return package != 'torch' or not dtype.is_floating_point
+
+
+def _same(groups: list[Any], others: list[Any]) -> bool:
+    return len(groups) == len(others) and all(map(is_, groups, others))
 
 
 def _countable(optimizer: Optimizer) -> dict[str, Any]:

@@ -93,6 +93,7 @@ class Around(torch.optim.Optimizer):
     def __init__(self, params, lr=0.1):
         super().__init__(params, dict(lr=lr))
         self.inner = torch.optim.SGD(self.param_groups, lr, momentum=0.9)
+        self.param_groups = self.inner.param_groups
 
     def step(self, closure=None):
         self.inner.step()
@@ -110,6 +111,16 @@ class Drawing(Stateful):
         state['drawn'] = torch.rand(param.shape, generator=self.generator)
         self.calls += 1
         return 0.1 / self.calls * state['drawn'] * param.grad
+
+
+class SavesTheInner(Around):
+    """Its state is that of the one inside, as heavyball's SAMWrapper's."""
+
+    def state_dict(self):
+        return dict(wrapped=self.inner.state_dict())
+
+    def load_state_dict(self, state_dict):
+        self.inner.load_state_dict(state_dict['wrapped'])
 
 
 class Function(Stateful):
@@ -158,7 +169,10 @@ def saved(*states):
     return torch.load(file, weights_only=True)
 
 
-KINDS = [Delayed, Projected, Counting, Small, Around, Setting, Drawing]
+KINDS = [
+    *(Delayed, Projected, Counting, Small, Around, Setting, Drawing),
+    SavesTheInner,
+]
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -173,6 +187,19 @@ def test_a_run_goes_on_exactly(kind):
     train(other, resumed, 5, 5)
     for one, two in zip(model.parameters(), other.parameters(), strict=True):
         assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize('kind', [Around, SavesTheInner])
+def test_schedules_reach_the_one_inside(kind):
+    model, wrapper = make(kind)
+    train(model, wrapper, 2)
+    wrapper.optimizer.param_groups[0]['lr'] = 0.05
+    (state,) = saved(wrapper.state_dict())
+    _, resumed = make(kind)
+    resumed.load_state_dict(state)
+    assert resumed.optimizer.inner.param_groups[0]['lr'] == 0.05
+    resumed.optimizer.param_groups[0]['lr'] = 0.01
+    assert resumed.optimizer.inner.param_groups[0]['lr'] == 0.01
 
 
 def test_dtypes_are_those_that_the_optimizer_has_chosen():

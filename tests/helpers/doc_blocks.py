@@ -6,8 +6,8 @@ A comment in the line above a block says what differs:
 - ``<!-- test: build -->``: a config that is built key by key, not trained;
 - ``<!-- test: parse -->``: code that is compiled, or commands that are parsed;
 - ``<!-- test: slow -->``: commands that the slow test runs;
-- ``<!-- test: recipe PACKAGE -->``: a config that the slow test trains, beside
-  a package that others need not have;
+- ``<!-- test: recipe PACKAGE [BASE] -->``: a config that the slow test trains,
+  beside a package that others need not have, upon a reference config;
 - ``<!-- migrate: ... -->``: before and after, which another test compares.
 """
 

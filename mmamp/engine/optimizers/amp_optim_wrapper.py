@@ -332,6 +332,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         Args:
             model (nn.Module): The whole model.
         """
+        # A forward pass need not be in optim_context.
+        self._weights.train()
         # The wrapper may have been built before the Runner.
         self.message_hub = MessageHub.get_current_instance()
         if casts(self.cast_dtype):

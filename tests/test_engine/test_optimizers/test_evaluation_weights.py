@@ -109,6 +109,21 @@ def test_a_run_goes_on(kind, while_shown, order):
     assert equal(values(model), values(other))
 
 
+def test_a_run_goes_on_without_a_context():
+    """Its first forward pass is on training's weights."""
+    model, wrapper = make(ScheduleFreeSGD)
+    train(model, wrapper, 4)
+    weights = values(model)
+    with wrapper.evaluation_weights():
+        shown = copy.deepcopy(model.state_dict())
+        state = copy.deepcopy(wrapper.state_dict())
+    other, resumed = make(ScheduleFreeSGD, 1)
+    other.load_state_dict(shown)
+    resumed.load_state_dict(state)
+    resumed.initialize_count_status(other, 4, 8)
+    assert equal(values(other), weights)
+
+
 def test_a_run_goes_on_inside_of_a_window():
     model, wrapper = make(ScheduleFreeSGD, accumulative_counts=2)
     train(model, wrapper, 5)

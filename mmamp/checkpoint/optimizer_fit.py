@@ -36,10 +36,10 @@ def missing_of(optimizer: Optimizer, state: dict[str, Any]) -> list[str]:
     params = params_of(optimizer)
     for group in state['param_groups']:
         # What is kept of a matrix may be other than what is of a vector.
-        needed: dict[torch.Size, Any] = {}
+        needed: dict[tuple[int, ...], Any] = {}
         for index in group['params']:
             with suppress(Exception):
-                shape = params[index].shape
+                shape = _small(params[index].shape)
                 if shape not in needed:
                     twin = _twin(type(optimizer), own, group, shape)
                     (settings,) = twin.param_groups
@@ -53,8 +53,19 @@ def missing_of(optimizer: Optimizer, state: dict[str, Any]) -> list[str]:
     return list(found)
 
 
+def _small(shape: torch.Size) -> tuple[int, ...]:
+    """Return a shape of which the same is kept, as far as anybody looks.
+
+    Adafactor and its like factor matrices whose sides are 128 and more.
+    """
+    return tuple(min(n, 256 if i < 2 else 3) for i, n in enumerate(shape))
+
+
 def _twin(
-    kind: Any, own: dict[str, Any], group: dict[str, Any], shape: torch.Size
+    kind: Any,
+    own: dict[str, Any],
+    group: dict[str, Any],
+    shape: tuple[int, ...],
 ) -> Any:
     """Build an optimizer of one tensor, with the settings of a saved group."""
     param = nn.Parameter(torch.zeros(shape))

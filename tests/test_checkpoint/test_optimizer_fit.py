@@ -1,4 +1,5 @@
 import pytest
+import torch
 from mmengine.config import Config
 from torch import nn, optim
 
@@ -45,6 +46,19 @@ def test_what_is_kept_of_a_matrix_is_not_what_is_of_a_vector():
     assert missing_of(own, saved.state_dict()) == []
     other = trained(optim.Adam, layer=nn.Linear(3, 2)).state_dict()
     assert missing_of(own, other)
+
+
+def test_nothing_large_is_built(monkeypatch):
+    """A parameter may be larger than what a process has left."""
+    sizes = []
+    zeros = torch.zeros
+    monkeypatch.setattr(
+        torch, 'zeros', lambda shape: sizes.append(shape) or zeros(shape)
+    )
+    saved = trained(optim.Adam, layer=nn.Linear(3, 500)).state_dict()
+    own = optim.Adam(nn.Linear(3, 500).parameters(), lr=0.1)
+    assert missing_of(own, saved) == []
+    assert set(sizes) == {(256, 3), (256,)}
 
 
 class Later(optim.SGD):

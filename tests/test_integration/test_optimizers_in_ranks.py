@@ -45,6 +45,17 @@ class Estimating(torch.optim.SGD):
                 param.sub_(group['lr'] * group['d'] * param.grad)
 
 
+class ByTheLoss(torch.optim.SGD):
+    """Its step is as long as the loss is large, as AliG's."""
+
+    @torch.no_grad()
+    def step(self, closure):
+        with torch.enable_grad():
+            loss = float(closure())
+        for param in self.param_groups[0]['params']:
+            param.sub_(0.1 * loss * param.grad)
+
+
 class SecondOrder(torch.optim.SGD):
     mmamp_traits = dict(second_order=True)
 
@@ -71,7 +82,10 @@ class Wrapped(DistributedDataParallel):
 
 
 KINDS = dict(
-    schedule_free=ScheduleFreeSGD, closure=SAM, learning_rate_free=Estimating
+    schedule_free=ScheduleFreeSGD,
+    closure=SAM,
+    by_the_loss=ByTheLoss,
+    learning_rate_free=Estimating,
 )
 
 

@@ -13,10 +13,12 @@ from functools import partial
 from typing import Any
 
 import torch
+from mmengine.dist import all_reduce
 from mmengine.logging import MessageHub, print_log
 from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from mmamp.checkpoint.keys import (
@@ -225,6 +227,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self._unsaved_state, self._has_stepped = unsaved_state, False
         # In a step that computes the loss again: backward passes so far.
         self._made_again: int | None = None
+        # Whether ranks average the gradients of its models.
+        self._is_averaged = False
         self._sharing: list[AmpOptimWrapper] = [self]
         self._foreign = ForeignGradients(self._params, self._has_scale)
         self._dtype, self._loss_scale = given['dtype'], given['loss_scale']
@@ -480,6 +484,10 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
 
     def _noted(self, model: nn.Module) -> AbstractContextManager[None]:
         """Note how the loss is computed, if the step has to do so again."""
+        if self._evaluations.records or self._made_again is not None:
+            self._is_averaged = self.is_sharded or any(
+                isinstance(m, DistributedDataParallel) for m in model.modules()
+            )
         if self._made_again is not None:
             return nullcontext()
         return self._evaluations.forward(model)
@@ -568,8 +576,9 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 loss.device, self._origins_in_group()
             )
         self._usage.has_own_gradients = True
-        self._evaluations.add(loss, self.scale_loss, self._inner_count)
         self._run_backward(loss, kwargs)
+        with torch.no_grad():
+            self._evaluations.add(loss, self.scale_loss, self._inner_count)
         window.add(any(p.grad is not None for p in params))
         self._inner_count += 1
         self._run.add_micro_batch()
@@ -729,34 +738,53 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 'it are short',
                 'long step',
             )
-        # Not hours later, when it is saved.
-        self._plain_state()
+        # Not hours later, when it is saved; a state that is gathered from
+        # other ranks is not asked for.
+        if type(self.optimizer).state_dict is Optimizer.state_dict:
+            self._plain_state()
 
     def _has_gradients(self) -> bool:
         return any(p.grad is not None for p in self._params())
 
     def _evaluating(
         self, closure: Callable[[], Any] | None
-    ) -> EvaluatingStep | None:
+    ) -> Callable[..., bool] | None:
         """Return what makes a step that computes the loss again, if it does.
 
         Args:
             closure (Callable, optional): Of the whole window, if it was given
                 to the step; else those of its micro-batches are taken.
         """
-        if closure is not None:
-            return EvaluatingStep(
-                self.optimizer, partial(self._evaluate, [closure]), None
-            )
-        if not self._evaluations.records:
+        if closure is None and not self._evaluations.records:
             return None
-        who = f'{self._usage.who}: {type(self.optimizer).__name__}'
-        found = self._evaluations.take(self._window.micro_batches, who)
-        return EvaluatingStep(
+        return partial(self._make_evaluating, closure)
+
+    def _make_evaluating(
+        self, closure: Callable[[], Any] | None, **kwargs: Any
+    ) -> bool:
+        """Make such a step, of gradients that are finite."""
+        loss = None
+        closures: list[Callable[[], Any]]
+        if closure is not None:
+            closures = [closure]
+        else:
+            who = f'{self._usage.who}: {type(self.optimizer).__name__}'
+            found = self._evaluations.take(self._window.micro_batches, who)
+            closures = [partial(self._again, x) for x in found]
+            loss = self._evaluations.loss
+        step = EvaluatingStep(
             self.optimizer,
-            partial(self._evaluate, [partial(self._again, x) for x in found]),
-            self._evaluations.loss,
+            partial(self._evaluate, closures),
+            None if loss is None else self._over_ranks(loss),
         )
+        return step(**kwargs)
+
+    def _over_ranks(self, loss: Tensor) -> Tensor:
+        """Average a loss as its gradients are: steps may depend on it."""
+        if self._is_averaged:
+            loss = loss.detach().clone()
+            all_reduce(loss, 'mean')
+        return loss
 
     def _again(self, evaluation: Evaluation) -> Tensor:
         """Compute the loss of a micro-batch again, and its gradients."""
@@ -770,6 +798,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                     self.backward(loss)
         finally:
             self._inner_count = index
+            self._penalty_scalers.end_micro_batch()
         return loss
 
     def _evaluate(self, closures: Sequence[Callable[[], Any]]) -> Tensor:
@@ -784,6 +813,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             is_scaled = self._made_again > 0
         finally:
             self._made_again = None
+            self._penalty_scalers.end_micro_batch()
         self._hold_gradients()
         grads = gradients_of(params)
         scale = self._window.scale
@@ -800,7 +830,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                     self.loss_scaler.add_found(self.optimizer, found)
                 raise NotFinite
             self._clip(norm)
-        return torch.stack([loss.detach() for loss in losses]).sum()
+        total = torch.stack([loss.detach() for loss in losses]).sum()
+        return self._over_ranks(total)
 
     def _take_over(self, device: torch.device) -> None:
         """Take over gradients that others' backward passes have made.
@@ -890,6 +921,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             return
         if self._window.micro_batches:
             self._drop_window()
+        self._evaluations.clear()
         self._pending = None  # its gradients are not wanted either
         self._foreign.forget()
         # Zeros that are kept are nobody else's gradients.

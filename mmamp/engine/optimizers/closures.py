@@ -56,6 +56,8 @@ class Evaluations:
         self._calls: list[tuple[nn.Module, Any, Any, Any]] = []
         self._random: dict[str, Any] | None = None
         self._problem = ''
+        # Whether calls may be of a forward pass that was given up.
+        self._may_be_stale = False
         self.loss: Tensor | None = None
 
     @contextmanager
@@ -68,6 +70,8 @@ class Evaluations:
         if not self.records:
             yield
             return
+        if self._may_be_stale:
+            self._forget_calls()
         if self._random is None:
             self._random = rng_state()
         depth = 0
@@ -86,8 +90,14 @@ class Evaluations:
             model.register_forward_pre_hook(enter),
             model.register_forward_hook(leave, with_kwargs=True),
         )
+        before = len(self._calls)
         try:
             yield
+        except BaseException:
+            # Its loss is nobody's; the next forward pass draws anew.
+            del self._calls[before:]
+            self._random = None
+            raise
         finally:
             for handle in handles:
                 handle.remove()
@@ -106,7 +116,7 @@ class Evaluations:
         """Take up a micro-batch.
 
         Args:
-            loss (Tensor): Its backward pass begins here.
+            loss (Tensor): Its backward pass has begun here.
             weigh (Callable): Makes it of the model's loss.
             index (int): Of the micro-batch in the run.
         """
@@ -120,7 +130,7 @@ class Evaluations:
             self._of_window.append(Evaluation(closure, index, random))
         loss = loss.detach()
         self.loss = loss if self.loss is None else self.loss + loss
-        self._closure, self._calls, self._random = None, [], None
+        self._forget_calls()
 
     def _of_call(
         self,
@@ -140,9 +150,7 @@ class Evaluations:
         model, args, kwargs, output = calls[0]
         if not self._of_window:
             found = _loss_of(model, output)
-            if found is None or not torch.equal(
-                weigh(found.detach()), loss.detach()
-            ):
+            if found is None or not _same(weigh(found.detach()), loss):
                 self._problem = (
                     'the loss is not what parse_losses makes of what the '
                     'model has returned'
@@ -159,10 +167,18 @@ class Evaluations:
         return closure
 
     def clear(self) -> None:
-        """Forget those of a window that is over."""
+        """Forget those of a window that is over.
+
+        A forward pass whose backward pass has not come keeps its place until
+        the next one: gradients may be dropped in between.
+        """
         self._of_window = []
-        self._closure, self._calls, self._random = None, [], None
         self._problem, self.loss = '', None
+        self._may_be_stale = True
+
+    def _forget_calls(self) -> None:
+        self._closure, self._calls, self._random = None, [], None
+        self._may_be_stale = False
 
     def take(self, micro_batches: int, who: str) -> list[Evaluation]:
         """Return those of a window.
@@ -183,6 +199,11 @@ class Evaluations:
             'where closure() returns the loss of the micro-batch; or choose '
             'an optimizer whose step needs no closure, such as Adam'
         )
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Tell whether two losses are equal; nan is nan."""
+    return torch.equal(one.nan_to_num(), other.detach().nan_to_num())
 
 
 def _loss_of(model: nn.Module, output: Any) -> Tensor | None:

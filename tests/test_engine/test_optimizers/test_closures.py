@@ -2,6 +2,7 @@
 
 import copy
 import logging
+from contextlib import suppress
 
 import pytest
 import torch
@@ -205,6 +206,69 @@ def test_a_gradient_that_is_not_finite_undoes_the_step(kind, dtype):
     model.train_step(data[2], wrapper)
     assert wrapper.skipped_steps == 1
     assert not torch.equal(model.body[0].weight, weights['body.0.weight'])
+
+
+@pytest.mark.parametrize('kind', [SAM, torch.optim.LBFGS])
+def test_a_loss_that_is_nan_is_skipped(kind):
+    model = Model()
+    wrapper = wrapped(model, kind)
+    first, second = batches(2)
+    model.train_step(dict(first, inputs=first['inputs'] * torch.nan), wrapper)
+    assert wrapper.skipped_steps == 1
+    model.train_step(second, wrapper)
+    assert wrapper.skipped_steps == 1
+
+
+def test_a_forward_pass_that_was_given_up():
+    model = Model()
+    wrapper = wrapped(model)
+    first, second, third = batches(3)
+    with wrapper.optim_context(model):
+        model(**first)
+    wrapper.zero_grad()
+    model.train_step(second, wrapper)
+    with suppress(KeyError), wrapper.optim_context(model):
+        model(**third)
+        raise KeyError
+    model.train_step(third, wrapper)
+    assert wrapper.record.windows == 2
+
+
+def test_gradients_that_are_dropped_between_forward_and_backward():
+    model = Model()
+    wrapper = wrapped(model)
+    for batch in batches(2):
+        with wrapper.optim_context(model):
+            loss = model(**batch)['loss']
+        wrapper.zero_grad()
+        wrapper.backward(loss)
+        wrapper.step()
+    assert wrapper.record.windows == 2
+
+
+def test_a_backward_pass_that_fails():
+    model = Model()
+    wrapper = wrapped(model)
+    first, second = batches(2)
+    with wrapper.optim_context(model):
+        loss = model(**first)['loss']
+    loss.register_hook(lambda grad: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        wrapper.update_params(loss)
+    wrapper.zero_grad()
+    model.train_step(second, wrapper)
+    assert wrapper.record.windows == 1
+
+
+def test_a_rate_that_is_a_tensor_is_a_number_after_a_skip():
+    model = Model()
+    optimizer = SAM(model.parameters(), lr=torch.tensor(0.05))
+    wrapper = AmpOptimWrapper(optimizer, dtype='float32')
+    model.blows_up_at = 2
+    for batch in batches(2):
+        model.train_step(batch, wrapper)
+    assert wrapper.skipped_steps == 1
+    assert type(optimizer.param_groups[0]['lr']) is float
 
 
 def test_the_scale_falls_by_one_window():

@@ -4,27 +4,13 @@ import pytest
 import torch
 from has_fsdp2 import HAS_FSDP2, WHY
 from mmengine.model import BaseModel
+from sam import SAM
 from schedule_free import ScheduleFreeSGD
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mmamp import AmpOptimWrapper
 from mmamp.distributed.sharding import gathered
-
-
-class SAM(torch.optim.SGD):
-    """Sharpness-aware minimisation (Foret et al., ICLR 2021)."""
-
-    @torch.no_grad()
-    def step(self, closure):
-        params = self.param_groups[0]['params']
-        norm = sum(p.grad.square().sum() for p in params).sqrt()
-        up = [p.grad * (0.05 / norm) for p in params]
-        torch._foreach_add_(params, up)
-        with torch.enable_grad():
-            closure()
-        torch._foreach_sub_(params, up)
-        super().step()
 
 
 class Estimating(torch.optim.SGD):

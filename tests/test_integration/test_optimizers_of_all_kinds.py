@@ -6,32 +6,14 @@ from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
+from sam import SAM
+from schedule_free import Lookahead, ScheduleFreeSGD
 from torch import nn
 
 from mmamp.registry import METRICS, MODELS
 
-from ..helpers.schedule_free import Lookahead, ScheduleFreeSGD
-
-for kind in (ScheduleFreeSGD, Lookahead):
+for kind in (ScheduleFreeSGD, Lookahead, SAM):
     OPTIMIZERS.register_module(name=f'Test{kind.__name__}', module=kind)
-
-
-@OPTIMIZERS.register_module()
-class TestSAM(torch.optim.SGD):
-    """Sharpness-aware minimisation (Foret et al., ICLR 2021)."""
-
-    __test__ = False
-
-    @torch.no_grad()
-    def step(self, closure):
-        params = self.param_groups[0]['params']
-        norm = torch.stack([p.grad.norm() for p in params]).norm()
-        up = [p.grad * (0.05 / norm) for p in params]
-        torch._foreach_add_(params, up)
-        with torch.enable_grad():
-            closure()
-        torch._foreach_sub_(params, up)
-        super().step()
 
 
 @MODELS.register_module()

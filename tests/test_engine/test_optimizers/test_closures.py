@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 import torch
 from mmengine.model import BaseModel
+from sam import SAM
 from torch import nn
 
 from mmamp import AmpOptimWrapper
@@ -14,21 +15,6 @@ from mmamp.engine.optimizers.closures import Undo, with_inner
 from mmamp.errors import UsageError
 
 DTYPES = ['float32', 'bfloat16', 'float16']
-
-
-class SAM(torch.optim.SGD):
-    """Sharpness-aware minimisation (Foret et al., ICLR 2021, algorithm 1)."""
-
-    @torch.no_grad()
-    def step(self, closure):
-        params = [p for g in self.param_groups for p in g['params']]
-        norm = torch.stack([p.grad.norm() for p in params]).norm()
-        up = [p.grad * (0.05 / norm) for p in params]
-        torch._foreach_add_(params, up)
-        with torch.enable_grad():
-            closure()
-        torch._foreach_sub_(params, up)
-        super().step()
 
 
 class Model(BaseModel):

@@ -6,6 +6,7 @@ from typing import Any
 from mmengine.dataset import BaseDataset
 
 from mmamp.registry import DATASETS
+from mmamp.utils.listing import listed
 
 from .image_folder import pictures_below
 
@@ -94,6 +95,4 @@ def _by_name(folder: Path) -> dict[str, Path]:
 
 
 def _some(paths: list[str], most: int = 10) -> str:
-    rest = len(paths) - most
-    shown = ', '.join(map(repr, paths[:most]))
-    return f'{shown} and {rest} more' if rest > 0 else shown
+    return listed([*map(repr, paths)], most)

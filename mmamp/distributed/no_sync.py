@@ -8,8 +8,20 @@ from typing import Any
 from mmengine.dist import is_distributed
 from mmengine.model import MMSeparateDistributedDataParallel
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from mmamp.utils.protocols import NoSync
+
+
+def averaging(model: nn.Module) -> list[DistributedDataParallel]:
+    """Return the DDP wrappers in a model, which may be one itself.
+
+    Args:
+        model (nn.Module): The model.
+    """
+    return [
+        m for m in model.modules() if isinstance(m, DistributedDataParallel)
+    ]
 
 
 @contextmanager

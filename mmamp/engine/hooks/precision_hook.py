@@ -19,6 +19,7 @@ from mmamp.precision.names import name_of
 from mmamp.precision.placement import Place, Placed, place, places_of
 from mmamp.precision.rules import Rule, parse_rule
 from mmamp.registry import HOOKS
+from mmamp.utils.listing import listed
 from mmamp.utils.protocols import Scaling, ShardsInDtype
 
 from .runner_access import named_wrappers, strategy_of
@@ -251,8 +252,7 @@ def _matched(rule: Rule) -> str:
 
 
 def _listed(names: Sequence[str], shown: int = 3) -> str:
-    more = f' and {len(names) - shown} more' if len(names) > shown else ''
-    return ', '.join(name or '(model)' for name in names[:shown]) + more
+    return listed([name or '(model)' for name in names], shown)
 
 
 def _check_shadowed(rule: Rule, places: list[Place]) -> None:

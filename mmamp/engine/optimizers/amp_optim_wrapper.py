@@ -18,7 +18,6 @@ from mmengine.logging import MessageHub, print_log
 from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from mmamp.checkpoint.keys import (
@@ -32,7 +31,7 @@ from mmamp.checkpoint.keys import (
 )
 from mmamp.compat.mmengine import let_schedulers_step
 from mmamp.compat.torch import as_it_is, skips_by_itself, tree_map
-from mmamp.distributed.no_sync import no_sync
+from mmamp.distributed.no_sync import averaging, no_sync
 from mmamp.distributed.sharding import is_sharded, total_norm
 from mmamp.errors import UsageError
 from mmamp.logging.scalar_history import add_scalar
@@ -57,6 +56,7 @@ from mmamp.precision.rounded_operands import needs_rounding, warn_slow_cpu
 from mmamp.precision.spectral_norm import protect_spectral_norm
 from mmamp.registry import OPTIM_WRAPPERS
 from mmamp.utils.checks import check_int
+from mmamp.utils.listing import listed
 from mmamp.utils.modules import params_of
 
 from .arguments import take_positional
@@ -485,9 +485,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
     def _noted(self, model: nn.Module) -> AbstractContextManager[None]:
         """Note how the loss is computed, if the step has to do so again."""
         if self._evaluations.records or self._made_again is not None:
-            self._is_averaged = self.is_sharded or any(
-                isinstance(m, DistributedDataParallel) for m in model.modules()
-            )
+            self._is_averaged = self.is_sharded or bool(averaging(model))
         if self._made_again is not None:
             return nullcontext()
         return self._evaluations.forward(model)
@@ -1169,11 +1167,10 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         state, lost = self._state.plain(OptimWrapper.state_dict(self))
         if not lost:
             return state
-        more = f' and {len(lost) - shown} more' if len(lost) > shown else ''
         text = (
             f'{type(self.optimizer).__name__} keeps in its state what a '
             'checkpoint that loads with weights_only=True cannot hold: '
-            f'{", ".join(lost[:shown])}{more}'
+            f'{listed(lost, shown)}'
         )
         if self._unsaved_state == 'error':
             raise UsageError(

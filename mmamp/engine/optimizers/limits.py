@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import torch
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
+from mmamp.distributed.no_sync import averaging
 from mmamp.utils.modules import params_of
 
 from .traits import traits_of
@@ -76,19 +76,15 @@ def check_model(
         ValueError: If DDP takes the graph for static, or would have to
             average what is differentiated.
     """
-    if second_order and any(
-        isinstance(m, DistributedDataParallel) for m in model.modules()
-    ):
+    if second_order and averaging(model):
         raise ValueError(
             'the optimizer differentiates gradients, which is not the '
             f'gradient of what {type(model).__name__} has averaged over the '
             'ranks: train on one device, or choose another optimizer'
         )
+    # A wrapper that only holds others has no such setting.
     if counts > 1 and any(
-        isinstance(m, DistributedDataParallel)
-        # One that only holds others has none.
-        and getattr(m, 'static_graph', False)
-        for m in model.modules()
+        getattr(m, 'static_graph', False) for m in averaging(model)
     ):
         raise ValueError(
             f'mmamp.AmpOptimWrapper: accumulative_counts={counts} does not '

@@ -15,6 +15,7 @@ from torch import nn
 from mmamp.registry import (
     OPTIM_WRAPPER_CONSTRUCTORS,
 )
+from mmamp.utils.listing import listed
 
 from .amp_optim_wrapper import AmpOptimWrapper
 from .building import build_wrapper
@@ -261,10 +262,9 @@ def _check_optimizer(entry: dict[str, Any], label: str) -> None:
 def _warn_of_unowned(names: list[str], shown: int = 5) -> None:
     if not names:
         return
-    more = f' and {len(names) - shown} more' if len(names) > shown else ''
     print_log(
         f'{len(names)} trainable parameters belong to no optimizer and will '
-        f'not be trained: {", ".join(names[:shown])}{more}. Name their module '
+        f'not be trained: {listed(names, shown)}. Name their module '
         'in an entry, or freeze them (requires_grad=False)',
         logger='current',
         level=logging.WARNING,

@@ -11,6 +11,7 @@ from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 from torch.optim import Optimizer
 
+from mmamp.utils.listing import listed
 from mmamp.utils.modules import unwrap
 from mmamp.utils.suggest import did_you_mean
 
@@ -251,9 +252,7 @@ def _distribute(
 def _some(
     params: Sequence[nn.Parameter], names: Mapping[nn.Parameter, str]
 ) -> str:
-    shown = [f'{names[p]!r} {tuple(p.shape)}' for p in params[:8]]
-    more = f' and {len(params) - 8} more' if len(params) > 8 else ''
-    return ', '.join(shown) + more
+    return listed([f'{names[p]!r} {tuple(p.shape)}' for p in params], 8)
 
 
 def _read_rules(given: object, label: str) -> list[Rule]:

@@ -8,6 +8,7 @@ from torch import nn
 
 from mmamp.compat.torch import BatchNorm
 from mmamp.logging.once import LogOnce
+from mmamp.utils.listing import listed
 
 
 class Usage:
@@ -93,11 +94,10 @@ class Usage:
 
     def _warn_of_thawed(self, shown: int = 5) -> None:
         names = [n for n, p in self.frozen.items() if p.requires_grad]
-        more = f' and {len(names) - shown} more' if len(names) > shown else ''
         self.say_once(
             f'{len(names)} parameters that were frozen when the optimizer was '
             f'built require a gradient now (requires_grad=True): '
-            f'{", ".join(names[:shown])}{more}. No optimizer has them, so '
+            f'{listed(names, shown)}. No optimizer has them, so '
             'that they stay as they are; let them be trainable when the run '
             'begins, and freeze them then',
             'thawed',

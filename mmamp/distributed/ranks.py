@@ -45,12 +45,6 @@ def join_ranks(launcher: str) -> None:
         )
 
 
-def is_first(launcher: str) -> bool:
-    """Tell whether this process speaks for all, before they have met."""
-    variable = VARIABLES.get(launcher, '')
-    return os.environ.get(variable, '0') == '0'
-
-
 def leave_ranks() -> None:
     """Part from the other processes when all of them are done.
 

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.dist import get_rank, is_main_process
 from mmengine.logging import MMLogger
 
+from mmamp.distributed.meeting import who
 from mmamp.errors import (
     FAILED,
     INTERRUPTED,
@@ -102,8 +103,9 @@ def complain(
         has_log (bool): Whether the command has a log; if it has none yet,
             where it was found out is told before. Defaults to True.
     """
+    said_by = '' if is_main_process() else who(get_rank())
     if isinstance(error, (UsageError, str)):
-        print(f'{command}: error: {error}', file=sys.stderr)
+        print(f'{command}: error: {said_by}{error}', file=sys.stderr)
         return
     # A KeyError would put its text into quotes.
     text: Any = error.args[0] if isinstance(error, KeyError) else error
@@ -124,9 +126,8 @@ def complain(
             where = f' ({_write(error, handler.baseFilename)})'
     if has_log and not where:
         print(''.join(format_exception(error)), file=sys.stderr)
-    rank = '' if is_main_process() else f'rank {get_rank()}: '
     print(
-        f'{command}: error: {rank}{type(error).__name__}: {text}{where}',
+        f'{command}: error: {said_by}{type(error).__name__}: {text}{where}',
         file=sys.stderr,
     )
 

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from mmamp.checkpoint.safe_load import load_safely_only
-from mmamp.distributed.ranks import is_first
+from mmamp.distributed.meeting import meeting
 from mmamp.errors import UsageError
 from mmamp.logging.early_log import EarlyLog
 
@@ -33,12 +33,35 @@ def started(
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     load_safely_only()
     early = EarlyLog()
+    cfg, error = None, None
     try:
         with early:
-            return read_config(args, edits), early
-    except (UsageError, ImportError) as error:
-        # A lazy config imports what it names when that is asked for.
-        if is_first(args.launcher):
-            early.replay(MMLogger.get_current_instance())
-            complain(error, command, has_log=False)
+            cfg = read_config(args, edits)
+    except Exception as mistake:
+        error = mistake
+    met = meeting(args.launcher)
+    number, first = met.mistakes(_text(error))
+    if not number:
+        assert cfg is not None
+        return cfg, early
+    # A lazy config imports what it names when that is asked for.
+    is_mistake = error is None or isinstance(error, (UsageError, ImportError))
+    if is_mistake and met.speaks:
+        early.replay(MMLogger.get_current_instance())
+        is_shared = number == met.size
+        complain(
+            error if error and is_shared else first, command, has_log=False
+        )
+    met.part()
+    if error is not None and not is_mistake:
+        raise error
+    return None
+
+
+def _text(error: Exception | None) -> str | None:
+    """Write a mistake in one line."""
+    if error is None:
         return None
+    if isinstance(error, UsageError):
+        return str(error)
+    return ' '.join(f'{type(error).__name__}: {error}'.split())

@@ -1,6 +1,6 @@
 import pytest
 
-from mmamp.distributed.ranks import check_launcher, is_first
+from mmamp.distributed.ranks import check_launcher
 from mmamp.errors import UsageError
 
 
@@ -17,11 +17,7 @@ def test_who_has_started_this_process(launcher, variable, script, monkeypatch):
         check_launcher(launcher)
     monkeypatch.setenv(variable, '1')
     check_launcher(launcher)
-    assert not is_first(launcher)
-    monkeypatch.setenv(variable, '0')
-    assert is_first(launcher)
 
 
 def test_nobody():
     check_launcher('none')
-    assert is_first('none')

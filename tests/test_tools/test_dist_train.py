@@ -125,6 +125,19 @@ def test_a_wrapper_that_bypasses_it(run_demo, kind):
     assert "type='mmamp.SeparateDistributedDataParallel'" in done.stderr
 
 
+@pytest.mark.ranks
+def test_a_mistake_that_one_rank_meets(run_demo):
+    """Nobody waits for it, and no rank ends before it is told."""
+    with Path(run_demo.keywords['folder'], 'config.py').open('a') as file:
+        file.write(
+            "randomness = dict(seed='a' if '{{$RANK:0}}' == '1' else 1)"
+        )
+    done = run_demo()
+    assert done.returncode != 0
+    (line,) = re.findall('mmamp.train: error: .*', done.stderr)
+    assert re.match(r'mmamp.train: error: rank 1 on \S+: randomness', line)
+
+
 @pytest.mark.parametrize('args', [(), (GAN,), (GAN, '0'), (GAN, '--amp')])
 def test_usage(args, run):
     done = run(*args)

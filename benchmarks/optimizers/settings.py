@@ -29,6 +29,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     'bitsandbytes.optim.PytorchLARS': dict(momentum=0.9),
     'came_pytorch.CAME': dict(lr=1e-3),
+    # It divides by gradients that are zero for words not met yet.
+    'heavyball.ADOPT': dict(eps=1e-2),
     # It begins to train after as many updates.
     'pytorch_optimizer.AdaShift': dict(keep_num=2),
     'pytorch_optimizer.AliG': dict(max_lr=0.1),

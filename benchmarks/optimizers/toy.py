@@ -54,7 +54,8 @@ class Net(BaseModel):
 
     def __init__(self, width: int = 4) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, width, 3)
+        # A bias would have no gradient but that of rounding.
+        self.conv = nn.Conv2d(3, width, 3, bias=False)
         self.norm = nn.BatchNorm2d(width)
         self.hidden = nn.Linear(36 * width, 4 * width)
         self.words = nn.Embedding(WORDS, 4 * width)

@@ -6,11 +6,13 @@ from has_fsdp2 import HAS_FSDP2, WHY
 from mmengine.model import BaseModel
 from sam import SAM
 from schedule_free import ScheduleFreeSGD
-from torch import nn
+from torch import distributed, nn
+from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.nn.parallel import DistributedDataParallel
 
 from mmamp import AmpOptimWrapper
 from mmamp.distributed.sharding import gathered
+from mmamp.engine.optimizers.joint_optimizer import JointOptimizer
 
 
 class Estimating(torch.optim.SGD):
@@ -67,7 +69,26 @@ class Wrapped(DistributedDataParallel):
         return log_vars
 
 
+def two_as_one(params, lr):
+    """One optimizer for matrices, and one for the rest."""
+    params = list(params)
+    return JointOptimizer(
+        [
+            torch.optim.SGD([p for p in params if p.ndim == 2], lr),
+            torch.optim.AdamW([p for p in params if p.ndim < 2], lr),
+        ]
+    )
+
+
+def parted(params, lr):
+    """Each rank has the state of some parameters, where there are ranks."""
+    if not distributed.is_initialized():
+        return torch.optim.Adam(params, lr)
+    return ZeroRedundancyOptimizer(params, torch.optim.Adam, lr=lr)
+
+
 KINDS = dict(
+    joint=two_as_one,
     schedule_free=ScheduleFreeSGD,
     closure=SAM,
     by_the_loss=ByTheLoss,
@@ -96,7 +117,7 @@ def train(rank, world_size, kind, dtype, sharded=False):
     elif world_size > 1:
         net = Wrapped(model)
     wrapper = AmpOptimWrapper(
-        KINDS[kind](model.parameters(), lr=0.1),
+        KINDS.get(kind, parted)(model.parameters(), lr=0.1),
         dtype=dtype,
         loss_scale=512.0,
         accumulative_counts=2,
@@ -112,7 +133,7 @@ def train(rank, world_size, kind, dtype, sharded=False):
     return [*weights, *shown[-1]], wrapper.record.windows
 
 
-@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('kind', [*KINDS, 'parted'])
 @pytest.mark.parametrize('dtype', ['float32', 'float16'])
 def test_two_ranks_train_as_one(in_ranks, kind, dtype):
     (one, windows), (other, _) = in_ranks(2, train, kind, dtype)

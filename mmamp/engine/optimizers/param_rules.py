@@ -1,7 +1,9 @@
 """Which group, and which optimizer, a parameter belongs to."""
 
+import inspect
 import logging
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +15,7 @@ from torch.optim import Optimizer
 
 from mmamp.utils.listing import listed
 from mmamp.utils.modules import unwrap
-from mmamp.utils.suggest import did_you_mean
+from mmamp.utils.suggest import arguments_of, did_you_mean
 
 from .building import naming
 from .joint_optimizer import JointOptimizer
@@ -81,8 +83,9 @@ def build_by_rules(
 
     Raises:
         TypeError: If a rule is of a wrong type.
-        ValueError: If a rule is not valid or matches nothing, or a parameter
-            is matched by none.
+        ValueError: If a rule is not valid or matches nothing, its optimizer
+            does not read one of its settings, or a parameter is matched by
+            none.
     """
     rules = _read_rules(given, label)
     if all(rule.optimizer is not None for rule in rules):
@@ -119,10 +122,50 @@ def build_by_rules(
         )
         for number, (own, groups) in parts.items()
     ]
+    built = dict(zip(parts, optimizers, strict=True))
+    for number, rule in enumerate(rules):
+        optimizer = built[None if rule.optimizer is None else number]
+        _check_options(rule.options, optimizer, _label(label, number))
     if len(optimizers) == 1:
         return optimizers[0]
     with naming(label, 'the optimizers of `param_groups` do not join'):
         return JointOptimizer(optimizers)
+
+
+def _check_options(
+    options: Mapping[str, Any], optimizer: Optimizer, label: str
+) -> None:
+    """Refuse settings of a group that its optimizer does not read.
+
+    torch's optimizers keep, without a word, whatever stands in a group.
+    """
+    kind = type(optimizer)
+    settings = [
+        *dict.fromkeys(
+            [*getattr(optimizer, 'defaults', ()), *arguments_of(kind)]
+        )
+    ]
+    unread = [k for k in options if k not in settings and not _names(kind, k)]
+    if unread:
+        raise ValueError(
+            f'{label}: {listed(unread, 3)}: no setting of {kind.__name__}, '
+            f'which has {", ".join(x for x in settings if x != "params")}.'
+            f'{did_you_mean(unread[0], settings)}'
+        )
+
+
+def _names(kind: type, key: str) -> bool:
+    """Tell whether the code of a class has a key, as far as can be seen."""
+    own = [x for x in kind.__mro__ if x not in (Optimizer, object)]
+    try:
+        sources = [inspect.getsource(sys.modules[x.__module__]) for x in own]
+    except (OSError, TypeError):
+        return True
+    return any(
+        quoted in text
+        for text in sources
+        for quoted in (f"'{key}'", f'"{key}"')
+    )
 
 
 def groups_of(

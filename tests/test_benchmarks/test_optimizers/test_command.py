@@ -66,9 +66,9 @@ def found_by(tmp_path):
 
 
 ASKED = (
-    r'torch\.optim\.(ASGD|Ada[dfgm].*|NAdam|RAdam|RMSprop|Rprop|SGD)'
+    r'torch\.optim\.(ASGD|Ada[dfgm].*|Muon|NAdam|RAdam|RMSprop|Rprop|SGD)'
     r'|schedulefree\.(AdamW|SGD)ScheduleFree$|lion_pytorch|came_pytorch'
-    r'|prodigyopt|dadaptation\.DAdapt(Adam|SGD)$|madgrad'
+    r'|adam_mini|prodigyopt|dadaptation\.DAdapt(Adam|SGD)$|madgrad'
 )
 
 

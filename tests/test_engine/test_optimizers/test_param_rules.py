@@ -232,6 +232,17 @@ def test_the_log_tells_who_has_what(caplog):
         ([dict(names='*')], ValueError, "'\\*' is no valid regular"),
         ([dict(name='.*')], ValueError, "'name' .* Did you mean 'names'"),
         ([dict(params=[])], ValueError, "'params' is none of dims"),
+        (
+            [dict(dims=[2], lrr=0.3), dict()],
+            ValueError,
+            r'param_groups\[0\]: lrr: no setting of AdamW, which has lr, '
+            "betas, .* Did you mean 'lr'",
+        ),
+        (
+            [dict(dims=[2], amsgard=True, optimizer=ADAM), dict()],
+            ValueError,
+            r"param_groups\[0\]: amsgard: no .* Did you mean 'amsgrad'",
+        ),
         ([dict(optimizer='SGD')], TypeError, 'must be a dict such as'),
         ([dict(optimizer=ADAM)], ValueError, 'nothing is left for opt'),
         (

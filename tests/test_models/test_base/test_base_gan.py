@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mmamp import AmpOptimWrapper, BaseGAN
 from mmamp.errors import UsageError
 from mmamp.models.gans.image_gan import ImageGAN
+from mmamp.models.losses.gradient_penalties import R1
 from mmamp.randomness.samples import SampleRandom
 
 
@@ -727,6 +728,15 @@ class TestLossesThatAreComputedAgain:
         turn[0] = role
         with context(model):
             yield
+
+    def test_have_the_scales_of_the_same_penalty(self):
+        """One pair, whichever time it is computed."""
+        gan = make_gan(disc_regularizers=[R1(weight=1.0)])
+        wrappers = self.wrappers(gan, 'float16')
+        run(gan, wrappers, 4)
+        state = wrappers['discriminator'].state_dict()
+        assert len(state['penalty_scalers']) == 1
+        assert wrappers['discriminator'].record.skipped == 0
 
     def test_of_a_method_that_yields_are_refused(self):
         gan = Yielding(

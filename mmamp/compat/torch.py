@@ -3,7 +3,7 @@
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from inspect import signature
 from typing import Any
 
@@ -122,6 +122,21 @@ def replace_autocast(
         _AUTOCAST.impl(
             name, lambda *args, **kwargs: kernel(op, args, kwargs), key
         )
+
+
+def no_autocast(device: str) -> AbstractContextManager[None]:
+    """Return a context in which autocast's kernels are passed by.
+
+    As these do themselves; cheaper than ``torch.autocast(enabled=False)``.
+
+    Args:
+        device (str): As of :func:`replace_autocast`.
+    """
+    key = getattr(torch._C.DispatchKey, f'Autocast{device}')
+    guard: Any = torch._C._ExcludeDispatchKeyGuard(
+        torch._C.DispatchKeySet(key)
+    )
+    return guard  # type: ignore[no-any-return]
 
 
 _AUTOCAST = torch.library.Library('aten', 'IMPL')
@@ -254,9 +269,12 @@ def on_state_dict(module: nn.Module, hook: Callable[..., Any]) -> None:
 def sequence_number() -> int:
     """Return the number that autograd gives to this thread's next node."""
     with torch.enable_grad():
-        probe = torch.zeros((), requires_grad=True)
-        number: int = (probe * 1).grad_fn._sequence_nr()  # type: ignore[union-attr]
+        node: Any = _PROBE.view(()).grad_fn
+    number: int = node._sequence_nr()
     return number
+
+
+_PROBE = torch.zeros((), requires_grad=True)
 
 
 def oldest_node(tensor: Tensor, enough: int) -> int:

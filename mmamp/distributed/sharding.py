@@ -1,6 +1,6 @@
 """Tensors and networks that FSDP2 shards over the ranks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -126,6 +126,15 @@ def whole(network: nn.Module, optimizer: Optimizer) -> Iterator[None]:
             module.set_reshard_after_backward(True, recurse=False)
 
 
+def are_plain(tensors: Iterable[Tensor]) -> bool:
+    """Tell whether none is of a subclass, and so none is sharded.
+
+    Args:
+        tensors (Iterable[Tensor]): Any; cheaper than to look at each.
+    """
+    return {*map(type, tensors)} <= {Tensor}
+
+
 def total_norm(
     grads: list[Tensor],
     norm_type: float = 2.0,
@@ -146,6 +155,8 @@ def total_norm(
         Tensor: A scalar, the same on all ranks of the parts. It may overflow
         where they are finite.
     """
+    if are_plain(grads):
+        return _norm(grads, norm_type, scale, dtype)
     parts: dict[Any, list[Tensor]] = {}
     for grad in grads:
         mesh = grad.device_mesh if is_sharded(grad) else None  # type: ignore[attr-defined]

@@ -38,11 +38,14 @@ def autocast(device_type: str, dtype: torch.dtype) -> Iterator[None]:
         with torch.autocast(device_type, enabled=False):
             yield
         return
-    if needs_rounding(device_type, dtype):
+    is_rounded = needs_rounding(device_type, dtype)
+    if is_rounded:
         round_operands()
     with (
         torch.autocast(
-            device_type, dtype=dtype, cache_enabled=_cache_is_safe()
+            device_type,
+            dtype=dtype,
+            cache_enabled=not is_rounded and _cache_is_safe(),
         ),
         _safe(device_type, dtype),
     ):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmamp.compat.torch import replace_autocast, tree_map
+from mmamp.compat.torch import no_autocast, replace_autocast
 from mmamp.logging.once import LogOnce
 
 from .devices import has_native
@@ -92,10 +92,13 @@ def round_operands() -> None:
     sums, at the speed of float32. Gradients pass through the same roundings.
     Products too small to gain stay with torch's own kernel.
 
-    These are autocast's own kernels, for the rest of the process, not a
-    context around a forward pass: what is run again in the backward pass
-    (activation checkpointing) or is hidden in another operator is computed
-    the same way.
+    These are autocast's own kernels, not a context around a forward pass:
+    what is run again in the backward pass (activation checkpointing) or is
+    hidden in another operator is computed the same way. They are for mmamp's
+    autocast alone, which says so by having no weight cache: that is carried
+    to wherever torch takes autocast, another thread, what is run again, a
+    graph that is compiled. A ``torch.autocast`` of anybody else's computes
+    what it always did.
     """
     for name, work in HEAVY.items():
         replace_autocast('CPU', name, partial(_rounded, work))
@@ -109,20 +112,29 @@ def _rounded(
 ) -> Any:
     """Run an operator as autocast does, on operands of the dtype's values."""
     dtype = torch.get_autocast_dtype('cpu')
-    is_cast = has_native('cpu', dtype) or work(*args) < MIN_MULTIPLY_ADDS
+    is_cast = (
+        torch.is_autocast_cache_enabled()
+        or has_native('cpu', dtype)
+        or work(*args) < MIN_MULTIPLY_ADDS
+    )
 
     def given(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [*map(given, value)]
         if not _is_eligible(value):
             return value
         low = value.to(dtype)
         return low if is_cast else low.float()
 
-    def returned(value: Any) -> Any:
-        return value.to(dtype) if _is_eligible(value) else value
-
-    with torch.autocast('cpu', enabled=False):
-        result = op(*tree_map(given, args), **tree_map(given, kwargs))
-    return result if is_cast else tree_map(returned, result)
+    with no_autocast('CPU'):
+        result = op(
+            *map(given, args), **{key: given(x) for key, x in kwargs.items()}
+        )
+        if is_cast:
+            return result
+        if isinstance(result, Tensor):
+            return result.to(dtype) if _is_eligible(result) else result
+        return tuple(x.to(dtype) if _is_eligible(x) else x for x in result)
 
 
 def _is_eligible(value: Any) -> bool:
@@ -147,7 +159,7 @@ def warn_slow_cpu(dtype: torch.dtype) -> None:
     """
     name = name_of(dtype)
     _log_once.warn(
-        f'This CPU has no {name} instructions: in this process autocast '
+        f"This CPU has no {name} instructions: mmamp's autocast "
         'rounds the operands of large convolutions and matrix products, of '
         f'attention and LSTMs to {name} and computes in float32, so the run '
         f'has the numerics of {name} but is not faster than in float32.'

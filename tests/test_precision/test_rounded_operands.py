@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -178,6 +180,47 @@ def test_what_is_run_again_in_the_backward_pass(dtype, reentrant):
     found = gradients(lambda x: checkpoint(net, x, use_reentrant=reentrant))
     for a, b in zip(found, expected, strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize('name', ['conv2d', 'linear', 'bmm', 'einsum'])
+@pytest.mark.parametrize('dtype', LOW)
+def test_the_autocast_of_others_is_torchs(name, dtype, no_instructions):
+    """Before, beside and after mmamp's, in this thread and in others."""
+    func, *shapes = CASES[name]
+    torch.manual_seed(0)
+    args = [torch.randn(s, requires_grad=True) for s in shapes]
+    cast = [a.detach().to(dtype).requires_grad_() for a in args]
+    plain = func(*cast)
+    plain.float().square().mean().backward()
+
+    def check():
+        with torch.autocast('cpu', dtype), Multiplied() as products:
+            found = func(*args)
+        assert products.seen == {dtype}
+        assert torch.equal(found, plain)
+        grads = torch.autograd.grad(found.float().square().mean(), args)
+        for grad, low in zip(grads, cast, strict=True):
+            assert torch.equal(grad, low.grad.float())
+
+    check()
+    with autocast('cpu', dtype):
+        func(*args)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(check).result()
+    check()
+
+
+@pytest.mark.usefixtures('no_instructions')
+def test_an_autocast_inside_is_mmamps_too():
+    """Of a model that enters it by itself."""
+    x = torch.randn(4, 4)
+    with autocast('cpu', torch.float16), Multiplied() as products:
+        with torch.autocast('cpu', torch.float16):
+            torch.mm(x, x)
+        with torch.autocast('cpu', enabled=False):
+            pass
+        torch.mm(x, x)
+    assert products.seen == {torch.float32}
 
 
 def test_a_dtype_with_instructions_is_cast_as_ever(monkeypatch):

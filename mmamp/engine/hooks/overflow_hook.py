@@ -1,6 +1,7 @@
 """What to do about values that are not finite."""
 
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 from mmengine.dist import all_gather_object, barrier, is_main_process
@@ -22,6 +23,23 @@ from .runner_access import (
 )
 
 
+@dataclass(frozen=True)
+class _Suspect:
+    """An optimizer that is stuck.
+
+    Args:
+        name (str): Of it.
+        skipped (int): Windows that it had skipped when that was seen.
+        stuck (int): How many of them in a row, about.
+        path (str): Of the checkpoint that was saved then.
+    """
+
+    name: str
+    skipped: int
+    stuck: int
+    path: str
+
+
 @HOOKS.register_module()
 class OverflowHook(Hook):
     """Find the module behind gradients that are not finite.
@@ -30,11 +48,11 @@ class OverflowHook(Hook):
     scaler lowers it, and that is its daily work. Where no lower scale helps
     (at its minimum, with a static one, or in bfloat16 and float32, which have
     none) and ``patience`` windows were skipped (64 finite ones make up for
-    one), this hook watches every module until the next skipped window, saves
-    a checkpoint of the state, which is still the last finite one, and ends
-    the run with an error, on all ranks: it names the first module, forward or
-    backward, whose output or gradient is not finite, whether that is an
-    overflow or a true nan, and the rule for
+    one), this hook saves a checkpoint of the state, which is still the last
+    finite one, watches every module until the next skipped window, which
+    takes memory, and ends the run with an error, on all ranks: it names the
+    first module, forward or backward, whose output or gradient is not finite,
+    whether that is an overflow or a true nan, and the rule for
     :class:`~mmamp.engine.hooks.precision_hook.PrecisionHook` that mends it.
 
     Costs nothing until then: the count is read when the log is written.
@@ -71,9 +89,7 @@ class OverflowHook(Hook):
         self.interval = interval
         self._watch_left = watch
         self._tracer: NonFiniteTracer | None = None
-        # The optimizer that is stuck, and the windows that it had skipped when
-        # that was seen.
-        self._suspect: tuple[str, int] | None = None
+        self._suspect: _Suspect | None = None
         # The windows that it had had, and skipped, when one was skipped last.
         self._last_skip = (0, 0)
         self._said: set[Finding] = set()
@@ -126,7 +142,7 @@ class OverflowHook(Hook):
             self._watch_left -= 1
             self._report(runner)
         if self._suspect is not None:
-            self._judge(runner, *self._suspect)
+            self._judge(runner, self._suspect)
         elif self.every_n_train_iters(
             runner, self.interval or 10
         ) or self.is_last_train_iter(runner):
@@ -137,33 +153,48 @@ class OverflowHook(Hook):
     def _look_for_suspects(self, runner: Any) -> None:
         for name, wrapper in _counting_wrappers(runner).items():
             if wrapper.stuck_steps >= self.patience:
-                record = wrapper.record
-                self._suspect = name, record.skipped
-                self._last_skip = record.windows, record.skipped
-                following = (
-                    'the run ends here, having learnt nothing in them'
-                    if self.is_last_train_iter(runner)
-                    else 'looking for the module behind it'
-                )
-                print_log(
-                    f'{name}: {wrapper.stuck_steps} windows were skipped'
-                    f'{_at_scale(wrapper)}; {following}',
-                    logger='current',
-                    level=logging.WARNING,
-                )
+                self._suspect_it(runner, name, wrapper)
                 return
 
-    def _judge(self, runner: Any, name: str, skipped: int) -> None:
+    def _suspect_it(self, runner: Any, name: str, wrapper: Any) -> None:
+        """Save what is still finite, and watch from the next iteration on."""
+        record, stuck = wrapper.record, wrapper.stuck_steps
+        self._last_skip = record.windows, record.skipped
+        path = ''
+        following = 'the run ends here, having learnt nothing in them'
+        if not self.is_last_train_iter(runner):
+            for each in _counting_wrappers(runner).values():
+                # A run that goes on from here shall not be suspected at once.
+                each.record.forget_stuck()
+            path = save_this_iteration(
+                # Not the name of one of the run's checkpoints.
+                runner,
+                f'last_finite_iter_{runner.iter + 1}.pth',
+            )
+            following = (
+                f'the last finite state is in {path}; looking for the module '
+                'behind it'
+            )
+        self._suspect = _Suspect(name, record.skipped, stuck, path)
+        print_log(
+            f'{name}: {stuck} windows were skipped{_at_scale(wrapper)}; '
+            f'{following}',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+    def _judge(self, runner: Any, suspect: '_Suspect') -> None:
         """End the run when a skipped window has been watched to its end."""
-        wrappers = _counting_wrappers(runner)
-        wrapper = wrappers[name]
+        name, skipped = suspect.name, suspect.skipped
+        wrapper = _counting_wrappers(runner)[name]
         record = wrapper.record
         windows, so_far = self._last_skip
         if record.skipped != so_far:
             self._last_skip = record.windows, record.skipped
         elif record.windows >= windows + 4 * self.patience:
             print_log(
-                f'{name}: the gradients are finite again',
+                f'{name}: the gradients are finite again; {suspect.path} is '
+                'not needed any more',
                 logger='current',
             )
             self._suspect = None
@@ -176,20 +207,12 @@ class OverflowHook(Hook):
         if record.skipped < skipped + (1 if found else 2):
             return
         self._stop_watching()
-        stuck = wrapper.stuck_steps
-        for each in wrappers.values():
-            # A run that goes on from here with a mend shall not be suspected.
-            each.record.forget_stuck()
-        path = save_this_iteration(
-            # Not the name of one of the run's checkpoints.
-            runner,
-            f'last_finite_iter_{runner.iter + 1}.pth',
-        )
         finding = found[0] if found else None
-        text = _verdict(name, wrapper, stuck, finding, path)
+        stuck = suspect.stuck + record.skipped - skipped
+        text = _verdict(name, wrapper, stuck, finding, suspect.path)
         if is_main_process():
             runner.logger.error(text)
-        barrier()  # nobody leaves before the checkpoint is there
+        barrier()  # nobody leaves before it is told
         raise NonFiniteTrainingError(text)
 
     def _report(self, runner: Any) -> None:

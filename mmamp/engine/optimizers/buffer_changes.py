@@ -12,6 +12,7 @@ from mmamp.compat.torch import buffers_of
 
 from .buffers import (
     Copy,
+    Memory,
     Slot,
     Snapshot,
     is_dense,
@@ -29,8 +30,7 @@ class Changed(Copy):
     """What forward passes changed in dense buffers.
 
     Args:
-        slots (list[Slot]): Where they are.
-        tensors (list[Tensor]): What was there at first.
+        memory (Memory): Where they were at first.
         values (Tensor): What they would be without those passes.
         versions (list[int]): Those of before.
         after (Tensor): What the last pass left.
@@ -45,26 +45,21 @@ class Changed(Copy):
     @classmethod
     def between(cls, old: Copy, new: Copy) -> 'Changed':
         """Compare buffers from before a pass with the same after it."""
-        counted = {
-            slot
-            for slot, *tensors, was, now in zip(
-                old.slots,
-                old.tensors,
-                new.tensors,
-                old.versions,
-                new.versions,
-                strict=True,
-            )
-            if tensors[0] is not tensors[1] or was != now
-        }
-        return cls(
-            old.slots,
-            old.tensors,
-            old.values,
-            old.versions,
-            new.values,
-            counted,
-        )
+        counted: set[Slot] = set()
+        if old.memory is not new.memory or old.versions != new.versions:
+            counted = {
+                slot
+                for slot, *tensors, was, now in zip(
+                    old.slots,
+                    old.tensors,
+                    new.tensors,
+                    old.versions,
+                    new.versions,
+                    strict=True,
+                )
+                if tensors[0] is not tensors[1] or was != now
+            }
+        return cls(old.memory, old.values, old.versions, new.values, counted)
 
     def split(self) -> list['Changed']:
         """Take the buffers apart."""
@@ -83,9 +78,9 @@ class Changed(Copy):
             moved (bool): Whether others may have changed them since.
         """
         before, after = self.values, self.after
-        changed = _differ(after, before)
         if not moved:
-            return torch.where(changed, before, now)
+            return torch.where(after != before, before, now)
+        changed = _differ(after, before)
         if now.is_floating_point() or now.is_complex():
             back = now - after + before
             finite = torch.where(before.isfinite(), before, now)
@@ -157,7 +152,7 @@ class Change:
         """
         # What was made in it is one that has changed since it was made.
         first = [
-            Copy.of([slot], [tensor])
+            Copy.of(Memory.of([slot], [tensor]))
             for slot, tensor in made.items()
             if is_dense(tensor) and is_finite(tensor)
         ]
@@ -304,16 +299,20 @@ class Change:
                 for slot, tensor in rebuilt.items():
                     put(slot, tensor)
 
-    def put_back(self, skipped: Tensor | None, moved: bool) -> None:
+    def put_back(
+        self, skipped: Tensor | None, moved: bool, now: list[Copy]
+    ) -> None:
         """Undo it.
 
         Args:
             skipped (Tensor or None): A scalar boolean on the device that
                 decides; None means yes.
             moved (bool): Whether others may have changed buffers since.
+            now (list[Copy]): What the dense buffers are, those too that no
+                forward pass has changed.
         """
         rebuilt = dict(self.rebuilt)
-        pairs, olds, _ = _matched(self.dense, self._now())
+        pairs, olds, _ = _matched(self.dense, now)
         for change, current in pairs:
             values = change.undone(current.values, moved)
             if skipped is not None:

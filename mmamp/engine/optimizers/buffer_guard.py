@@ -12,15 +12,7 @@ from torch import Tensor, nn
 from mmamp.compat.torch import oldest_node, sequence_number
 
 from .buffer_changes import Change, Changed
-from .buffers import (
-    Slot,
-    Snapshot,
-    modules_of,
-    moved_to,
-    slots_of,
-    snapshot,
-    watch_made,
-)
+from .buffers import Layout, Slot, Snapshot, moved_to, watch_made
 
 _events = count(1)
 """What any guard sees has a number, so that each knows if others came."""
@@ -70,7 +62,7 @@ class BufferGuard:
         # Of the forward pass that is being made.
         self._made: dict[Slot, Tensor] | None = None
         self._entry: Snapshot | None = None
-        self._modules: list[nn.Module] = []
+        self._layout: Layout | None = None
         self._moved = False
         self._number = 0
         self._last_event = 0
@@ -114,12 +106,10 @@ class BufferGuard:
         if self._made is not None:
             # Inside of another, maybe of a model that nobody knew then.
             self._end()
-            self._modules = modules_of(self._models())
             self._begin()
             yield
             return
-        self._modules = modules_of(self._models())
-        with watch_made(self._modules) as made:
+        with watch_made(self._layout_now().lazy) as made:
             self._made = made
             self._begin()
             try:
@@ -133,7 +123,6 @@ class BufferGuard:
                 raise
             finally:
                 self._made = self._entry = None
-                self._modules = []
 
     def _begin(self) -> None:
         """Remember the buffers, if a forward pass begins or goes on."""
@@ -142,16 +131,14 @@ class BufferGuard:
         self._moved = self._others_came()
         self._number = sequence_number()
         with torch.no_grad():
-            self._entry = snapshot(slots_of(self._modules))
+            self._entry = self._layout_now().snapshot()
 
     def _end(self) -> None:
         """Note what was changed since, if a forward pass is being made."""
         if self._made is None or self._entry is None:
             return
-        if self._made:  # by modules that were made too, maybe
-            self._modules = modules_of(self._models())
         with torch.no_grad():
-            after = snapshot(slots_of(self._modules))
+            after = self._layout_now().snapshot()
             change = Change.between(
                 self._entry, after, self._made, self._moved
             )
@@ -230,7 +217,8 @@ class BufferGuard:
         moved = self._others_came()
         with torch.no_grad():
             if self._change is not None:
-                self._change.put_back(skipped, moved)
+                now = self._layout_now().snapshot().dense
+                self._change.put_back(skipped, moved, now)
             elif self._accepted is not None:
                 # Its forward passes were those of the window before.
                 self._accepted.heal(moved)
@@ -310,8 +298,8 @@ class BufferGuard:
         change = self._whole()
         if change is None:
             return dict(before=[], after=[], rebuilt={})
-        slots = self._slots()
-        now = snapshot(slots).dense
+        layout = self._layout_now()
+        slots, now = layout.slots, layout.snapshot().dense
         return dict(
             rebuilt={
                 i: change.rebuilt[slot]
@@ -334,8 +322,8 @@ class BufferGuard:
                 that has the rest in the model.
         """
         self.accept()
-        slots = self._slots()
-        now = snapshot(slots).dense
+        layout = self._layout_now()
+        slots, now = layout.slots, layout.snapshot().dense
         known: dict[str, Any] = (
             dict(before=state, after=[x.values for x in now])
             if isinstance(state, list)
@@ -356,8 +344,7 @@ class BufferGuard:
                 copy.write(after, copy.tensors, copy.slots)
                 self._change.dense.append(
                     Changed(
-                        copy.slots,
-                        copy.tensors,
+                        copy.memory,
                         before.to(device),
                         copy.versions,
                         after,
@@ -376,8 +363,12 @@ class BufferGuard:
                 whole = change if whole is None else whole.then(change)
         return whole
 
-    def _slots(self) -> list[Slot]:
-        return slots_of(modules_of(self._models()))
+    def _layout_now(self) -> Layout:
+        """Return where the buffers are."""
+        models = self._models()
+        if self._layout is None or not self._layout.holds(models):
+            self._layout = Layout(models)
+        return self._layout
 
     def _others_came(self) -> bool:
         """Tell whether another guard may have seen the buffers change."""

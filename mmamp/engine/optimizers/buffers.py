@@ -1,10 +1,18 @@
 """The values of a model's persistent buffers."""
 
+import weakref
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import (
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from operator import is_, is_not
+from typing import Any, TypeVar
 
 import torch
 from mmengine.model import BaseAveragedModel
@@ -27,41 +35,86 @@ Kind = TypeVar('Kind', bound='Copy')
 
 
 @dataclass
-class Copy:
-    """Buffers of one device and dtype, copied one behind the other.
+class Memory:
+    """Plain dense buffers of one device and dtype, as they lie in memory.
 
     Args:
         slots (list[Slot]): Where they are.
         tensors (list[Tensor]): The buffers themselves.
-        values (Tensor): Their elements, in one dimension.
-        versions (list[int]): How often autograd has counted a change of each.
+        counted (list[Tensor]): Their elements, each in one dimension; what is
+            written to these, autograd counts as a change of the buffer.
+        uncounted (list[Tensor]): The same, without that.
     """
 
     slots: list[Slot]
     tensors: list[Tensor]
+    counted: list[Tensor]
+    uncounted: list[Tensor]
+
+    @classmethod
+    def of(cls, slots: list[Slot], tensors: list[Tensor]) -> 'Memory':
+        """Find it out."""
+        return cls(
+            slots,
+            tensors,
+            [_elements(tensor.detach()) for tensor in tensors],
+            [_elements(tensor.data) for tensor in tensors],
+        )
+
+    def split(self) -> list['Memory']:
+        """Take the buffers apart."""
+        return [
+            Memory([slot], [tensor], [counted], [uncounted])
+            for slot, tensor, counted, uncounted in zip(
+                self.slots,
+                self.tensors,
+                self.counted,
+                self.uncounted,
+                strict=True,
+            )
+        ]
+
+    def versions(self) -> list[int]:
+        """Return how often autograd has counted a change of each."""
+        return [*map(times_changed, self.tensors)]
+
+
+@dataclass
+class Copy:
+    """Buffers of one device and dtype, copied one behind the other.
+
+    Args:
+        memory (Memory): Where they are.
+        values (Tensor): Their elements, in one dimension.
+        versions (list[int]): How often autograd has counted a change of each.
+    """
+
+    memory: Memory
     values: Tensor
     versions: list[int]
 
     @classmethod
-    def of(cls, slots: list[Slot], tensors: list[Tensor]) -> 'Copy':
+    def of(cls, memory: Memory) -> 'Copy':
         """Copy buffers as they are now."""
-        values = torch.cat([_elements(t) for t in tensors])
-        return cls(slots, tensors, values, [times_changed(t) for t in tensors])
+        return cls(memory, torch.cat(memory.counted), memory.versions())
+
+    @property
+    def slots(self) -> list[Slot]:
+        """list[Slot]: Where they are."""
+        return self.memory.slots
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """list[Tensor]: The buffers themselves."""
+        return self.memory.tensors
 
     def split(self: Kind) -> list[Kind]:
         """Take the buffers apart."""
-        sizes = [len(_elements(t)) for t in self.tensors]
-        values = self.values.split(sizes)
+        values = self.values.split([len(x) for x in self.memory.counted])
         return [
-            replace(
-                self,
-                slots=[slot],
-                tensors=[tensor],
-                values=part,
-                versions=[version],
-            )
-            for slot, tensor, part, version in zip(
-                self.slots, self.tensors, values, self.versions, strict=True
+            replace(self, memory=memory, values=part, versions=[version])
+            for memory, part, version in zip(
+                self.memory.split(), values, self.versions, strict=True
             )
         ]
 
@@ -71,7 +124,7 @@ class Copy:
 
     def fits(self, other: 'Copy') -> bool:
         """Tell whether the same elements stand at the same places."""
-        return (
+        return self.memory is other.memory or (
             self.slots == other.slots
             and self.values.dtype == other.values.dtype
             and self.values.device == other.values.device
@@ -93,19 +146,25 @@ class Copy:
             counted (Container[Slot]): Where autograd counts it as a change,
                 so that no graph that holds the buffer can be used any more.
         """
+        memory = self.memory
         flats = [
-            _elements(tensor if slot in counted else tensor.data)
-            for slot, tensor in zip(self.slots, self.tensors, strict=True)
+            known if slot in counted else unknown
+            for slot, known, unknown in zip(
+                memory.slots, memory.counted, memory.uncounted, strict=True
+            )
         ]
         parts = values.split([len(flat) for flat in flats])
-        same = [a is b for a, b in zip(self.tensors, olds, strict=True)]
+        same = [*map(is_, memory.tensors, olds)]
+        if all(same):
+            foreach_copy_(flats, parts)
+            return
         if any(same):
             foreach_copy_(
                 [flat for flat, i in zip(flats, same, strict=True) if i],
                 [part for part, i in zip(parts, same, strict=True) if i],
             )
         for slot, now, part, is_same in zip(
-            self.slots, self.tensors, parts, same, strict=True
+            memory.slots, memory.tensors, parts, same, strict=True
         ):
             if not is_same:
                 put(slot, _shaped(part, now))
@@ -143,26 +202,120 @@ class Snapshot:
 
 def snapshot(slots: Iterable[Slot]) -> Snapshot:
     """Copy buffers as they are now."""
-    groups: dict[
-        tuple[torch.device, torch.dtype], tuple[list[Slot], list[Tensor]]
-    ] = defaultdict(lambda: ([], []))
-    found = Snapshot([], {}, set())
-    for slot in slots:
-        tensor = buffers_of(slot[0]).get(slot[1])
-        if tensor is None or is_lazy(tensor):
-            found.empty.add(slot)
-        elif is_dense(tensor):
-            of_kind, tensors = groups[tensor.device, tensor.dtype]
-            of_kind.append(slot)
-            tensors.append(tensor)
-        else:
-            copy = tensor.detach().clone()
-            found.others[slot] = (tensor, times_changed(tensor), copy)
-    found.dense = [Copy.of(*group) for group in groups.values()]
-    return found
+    return _Places(slots).snapshot()
 
 
-def slots_of(modules: Iterable[nn.Module]) -> list[Slot]:
+class Layout:
+    """Where the persistent buffers of some models are.
+
+    Found out once, and good for as long as the models have the same modules,
+    these the same buffers, and those the same memory.
+
+    Args:
+        roots (Sequence[nn.Module]): The models.
+
+    Attributes:
+        slots (list[Slot]): Where buffers are, the empty ones too.
+        lazy (list[nn.Module]): Modules that have lazy buffers.
+    """
+
+    def __init__(self, roots: Sequence[nn.Module]) -> None:
+        # Of modules without buffers nothing but their dicts is held: a model
+        # that nobody else has any more is to go.
+        self._roots = [weakref.ref(root) for root in roots]
+        modules, guarded = _modules_of(roots)
+        self._dicts: list[tuple[Mapping[str, Any], list[Any], int]] = [
+            (found, [*found.values()], len(found))
+            for found in (
+                *map(children_of, modules),
+                *map(buffers_of, guarded),
+            )
+        ]
+        self.slots = _slots_of(guarded)
+        self.lazy = [
+            module
+            for module in guarded
+            if any(
+                is_lazy(x)
+                for x in buffers_of(module).values()
+                if x is not None
+            )
+        ]
+        self._places = _Places(self.slots)
+
+    def holds(self, roots: Sequence[nn.Module]) -> bool:
+        """Tell whether all is where it was.
+
+        Args:
+            roots (Sequence[nn.Module]): The models now.
+        """
+        # Lazy ones become others without being replaced.
+        if self.lazy or len(roots) != len(self._roots):
+            return False
+        for root, known in zip(roots, self._roots, strict=True):
+            if known() is not root:
+                return False
+        # In each forward pass, and so without a call for each module.
+        for found, known_values, number in self._dicts:
+            if len(found) != number or (
+                number and any(map(is_not, found.values(), known_values))
+            ):
+                return False
+        return self._places.hold()
+
+    def snapshot(self) -> Snapshot:
+        """Copy the buffers as they are now."""
+        return self._places.snapshot()
+
+
+class _Places:
+    """The memory of some buffers."""
+
+    def __init__(self, slots: Iterable[Slot]) -> None:
+        groups: dict[
+            tuple[torch.device, torch.dtype], tuple[list[Slot], list[Tensor]]
+        ] = defaultdict(lambda: ([], []))
+        self._others: list[tuple[Slot, Tensor]] = []
+        self._empty: set[Slot] = set()
+        for slot in slots:
+            tensor = buffers_of(slot[0]).get(slot[1])
+            if tensor is None or is_lazy(tensor):
+                self._empty.add(slot)
+            elif is_dense(tensor):
+                of_kind, tensors = groups[tensor.device, tensor.dtype]
+                of_kind.append(slot)
+                tensors.append(tensor)
+            else:
+                self._others.append((slot, tensor))
+        self._dense = [Memory.of(*group) for group in groups.values()]
+        self._known = [
+            (x, x.data_ptr(), x.shape, x.stride())
+            for memory in self._dense
+            for x in memory.tensors
+        ]
+
+    def hold(self) -> bool:
+        for x, start, shape, stride in self._known:
+            if (
+                x.data_ptr() != start
+                or x.shape != shape
+                or x.stride() != stride
+            ):
+                return False
+        return True
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(
+            [*map(Copy.of, self._dense)],
+            {
+                slot: (tensor, times_changed(tensor), tensor.detach().clone())
+                for slot, tensor in self._others
+            },
+            self._empty,
+        )
+
+
+def _slots_of(modules: Iterable[nn.Module]) -> list[Slot]:
     """List where the persistent buffers of modules are, the empty ones too."""
     return [
         (module, name)
@@ -173,11 +326,13 @@ def slots_of(modules: Iterable[nn.Module]) -> list[Slot]:
     ]
 
 
-def modules_of(roots: Iterable[nn.Module]) -> list[nn.Module]:
-    """List the modules whose buffers a forward pass may spoil.
+def _modules_of(
+    roots: Sequence[nn.Module],
+) -> tuple[list[nn.Module], list[nn.Module]]:
+    """List modules, and those whose buffers a forward pass may spoil.
 
     Args:
-        roots (Iterable[nn.Module]): Models; what several have counts once.
+        roots (Sequence[nn.Module]): Models; what several have counts once.
     """
     seen: dict[nn.Module, None] = {}
     stack = list(roots)[::-1]
@@ -188,19 +343,20 @@ def modules_of(roots: Iterable[nn.Module]) -> list[nn.Module]:
         seen[module] = None
         children = children_of(module).values()
         stack += [child for child in children if child is not None][::-1]
-    return [
+    guarded = [
         module
         for module in seen
         if not getattr(type(module), 'keeps_itself_finite', False)
     ]
+    return [*seen], guarded
 
 
 @contextmanager
-def watch_made(modules: list[nn.Module]) -> Iterator[dict[Slot, Tensor]]:
+def watch_made(lazy: list[nn.Module]) -> Iterator[dict[Slot, Tensor]]:
     """Copy buffers that are made meanwhile, as they are at first.
 
     Args:
-        modules (list[nn.Module]): Which to look for lazy ones among.
+        lazy (list[nn.Module]): Modules that have lazy ones.
 
     Yields:
         dict[Slot, Tensor]: Filled as it goes.
@@ -218,15 +374,10 @@ def watch_made(modules: list[nn.Module]) -> Iterator[dict[Slot, Tensor]]:
 
     with ExitStack() as stack:
         stack.callback(when_buffers_are_registered(keep).remove)
-        for module in modules:
-            if any(
-                is_lazy(x)
-                for x in buffers_of(module).values()
-                if x is not None
-            ):
-                # After the module's own hook, which makes them.
-                handle = module.register_forward_pre_hook(keep_lazy)
-                stack.callback(handle.remove)
+        for module in lazy:
+            # After the module's own hook, which makes them.
+            handle = module.register_forward_pre_hook(keep_lazy)
+            stack.callback(handle.remove)
         yield made
 
 
@@ -242,7 +393,6 @@ def is_dense(tensor: Tensor) -> bool:
 
 def _elements(tensor: Tensor) -> Tensor:
     """Return the memory that a tensor spans, in one dimension."""
-    tensor = tensor.detach()
     if tensor.is_contiguous():
         return tensor.view(-1)
     size = 1 + sum(

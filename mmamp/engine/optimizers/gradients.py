@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mmamp.compat.torch import foreach_clamp_, foreach_mul_
-from mmamp.distributed.sharding import local, total_norm
+from mmamp.distributed.sharding import are_plain, local, total_norm
 from mmamp.precision.devices import device_of_type
 from mmamp.utils.modules import params_of
 
@@ -130,8 +130,9 @@ def clip_norm_(
     """
     factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)
     of_device: dict[torch.device, list[Tensor]] = {}
-    for grad in grads:
-        of_device.setdefault(grad.device, []).append(local(grad))
+    parts = grads if are_plain(grads) else [*map(local, grads)]
+    for part in parts:
+        of_device.setdefault(part.device, []).append(part)
     with torch.no_grad():
         for device, parts in of_device.items():
             scale = factor.to(device)

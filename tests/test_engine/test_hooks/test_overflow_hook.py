@@ -1,5 +1,6 @@
 import os
 import re
+from glob import glob
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from torch import nn
 
 from mmamp.engine.hooks import OverflowHook
 from mmamp.errors import NonFiniteTrainingError
+from mmamp.precision.nonfinite import NonFiniteTracer
 from mmamp.registry import MODELS
 
 
@@ -124,6 +126,21 @@ class TestEndsTheRun:
         runner = build_runner('gan', cured, edit=faulty('forward'))
         runner.train()
         assert runner.optim_wrapper['discriminator'].skipped_steps == 0
+
+    def test_the_state_is_safe_before_anything_is_watched(
+        self, build_runner, monkeypatch
+    ):
+        """Watching takes memory, which there may not be."""
+
+        def attach(self):
+            raise torch.OutOfMemoryError('no memory')
+
+        monkeypatch.setattr(NonFiniteTracer, 'attach', attach)
+        runner = build_runner('gan', options(), edit=faulty('forward'))
+        with pytest.raises(torch.OutOfMemoryError):
+            runner.train()
+        (path,) = glob(f'{runner.work_dir}/last_finite_iter_*.pth')
+        self.check_state(runner, f'is in {path}')
 
     def test_generator_through_a_frozen_discriminator(self, build_runner):
         """The discriminator's own step is well, the generator's is not."""

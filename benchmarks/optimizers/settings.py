@@ -29,6 +29,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     'bitsandbytes.optim.PytorchLARS': dict(momentum=0.9),
     'came_pytorch.CAME': dict(lr=1e-3),
+    # They divide by curvature, which in bfloat16 may be zero.
+    'pytorch_optimizer.AdaHessian': dict(eps=1e-2),
+    'timm.optim.Adahessian': dict(eps=1e-2),
     # It divides by gradients that are zero for words not met yet.
     'heavyball.ADOPT': dict(eps=1e-2),
     # It begins to train after as many updates.

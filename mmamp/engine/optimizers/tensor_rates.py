@@ -59,9 +59,9 @@ class TensorRates:
         try:
             yield
         finally:
-            for (i, key, _), number in zip(
+            for (i, key, tensor), number in zip(
                 self._tensors, numbers, strict=True
             ):
-                # It may have set a number itself.
-                if isinstance(groups[i][key], Tensor):
+                # It may have set another itself, a number or a tensor.
+                if groups[i][key] is tensor:
                     groups[i][key] = number

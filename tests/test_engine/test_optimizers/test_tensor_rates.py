@@ -106,6 +106,30 @@ def test_a_run_goes_on(with_tensors):
     assert resumed.optimizer.used[-1] == pytest.approx(rates)
 
 
+class MakingItsOwn(torch.optim.SGD):
+    """Its rate is another tensor after each step, as Adafactor's."""
+
+    def step(self, closure=None):
+        super().step()
+        for group in self.param_groups:
+            (weight, *_) = group['params']
+            group['lr'] = 0.1 * weight.detach().norm().clamp(max=1)
+
+
+def test_one_that_makes_its_rate_goes_on():
+    model, wrapper = make(MakingItsOwn)
+    train(model, wrapper, 2)
+    other, resumed = make(MakingItsOwn)
+    other.load_state_dict(model.state_dict())
+    resumed.load_state_dict(copy.deepcopy(wrapper.state_dict()))
+    for each in ((model, wrapper), (other, resumed)):
+        train(*each, 2)
+    assert [float(x) for x in resumed.get_lr()['lr']] == [
+        float(x) for x in wrapper.get_lr()['lr']
+    ]
+    assert torch.equal(other[0].weight, model[0].weight)
+
+
 def test_one_that_sets_its_rate_itself():
     param = nn.Parameter(torch.ones(1))
     optimizer = torch.optim.SGD([param], lr=torch.tensor(0.1))

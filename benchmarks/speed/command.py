@@ -67,9 +67,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--dtypes',
         nargs='+',
-        choices=COMPARED[1:],
-        help='beside float32; default: those that the device has '
-        'instructions for, and bfloat16',
+        choices=COMPARED,
+        help='beside float32; float32 alone is that alone; default: those '
+        'that the device has instructions for, and bfloat16',
     )
     parser.add_argument(
         '--rounds',
@@ -130,7 +130,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         parser.error(f'--write: there is no {missing[0]} in {Path.cwd()}')
     args.models = args.models or (['tiny'] if args.quick else MODELS_BY_NAME)
     chosen = args.dtypes or ['bfloat16', *filter(is_native, COMPARED[1:])]
-    args.dtypes = ['float32', *dict.fromkeys(chosen)]
+    args.dtypes = list(dict.fromkeys(['float32', *chosen]))
     args.rounds = args.rounds or (4 if args.quick else 6)
     args.starts = args.starts or (1 if args.quick else 6)
     return args
@@ -229,7 +229,8 @@ def _tables(args: argparse.Namespace, measured: _Measuring) -> Iterator[str]:
         status.update(RUNNER)
         yield shown(RUNNER, _empty(args, measured))
         status.update(IMPORTS)
-        yield shown(IMPORTS, import_rows(memory_of_imports(args.peers)))
+        if taken := memory_of_imports(args.peers):
+            yield shown(IMPORTS, import_rows(taken))
 
 
 def _empty(args: argparse.Namespace, measured: _Measuring) -> Rows:

@@ -66,6 +66,8 @@ setup(
         'docs': requirements('docs'),
         # What tools/optimizers.py trains with.
         'optimizers': requirements('optimizers'),
+        # What tools/benchmark.py --peers compares with.
+        'peers': requirements('peers'),
         'tests': [
             *requirements('metrics'),
             *requirements('migration'),

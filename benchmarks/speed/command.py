@@ -1,16 +1,18 @@
 """The command."""
 
 import argparse
-import datetime
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import mmengine
 from rich.console import Console
 
+import mmamp
 from benchmarks.results.tables import put_between
+from mmamp.errors import FAILED, USAGE
 from mmamp.launcher.mistakes import exit_code
 from mmamp.precision.devices import machine
 from mmamp.precision.names import COMPARED
@@ -24,12 +26,24 @@ from .comparisons import (
     small_epochs,
     variants_of,
 )
-from .measure import measure
+from .imports import memory_of_imports
+from .measure import Measured, measure
 from .models import MODELS_BY_NAME
-from .report import Rows, empty_rows, ratio_rows, shown, variant_rows
+from .peers import INSTALL, PACKAGES, installed
+from .records import Records, Setting
+from .report import (
+    Rows,
+    empty_rows,
+    import_rows,
+    ratio_rows,
+    shown,
+    variant_rows,
+)
+from .variants import Variant
 
 COMMAND = 'benchmarks.speed'
 RUNNER = 'The Runner beside the training step, batch 8'
+IMPORTS = 'What importing takes'
 PAGES = [Path(f'docs/{x}/benchmark.md') for x in ('en', 'zh_cn')]
 MARKS = (
     '<!-- begin: tools/benchmark.py -->',
@@ -53,9 +67,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--dtypes',
         nargs='+',
-        choices=COMPARED[1:],
-        help='beside float32; default: those that the device has '
-        'instructions for, and bfloat16',
+        choices=COMPARED,
+        help='beside float32; float32 alone is that alone; default: those '
+        'that the device has instructions for, and bfloat16',
     )
     parser.add_argument(
         '--rounds',
@@ -77,9 +91,27 @@ def build_parser() -> argparse.ArgumentParser:
         help="that torch uses on a CPU (default: torch's own choice)",
     )
     parser.add_argument(
+        '--peers',
+        action='store_true',
+        help=f'train on top of {" and ".join(PACKAGES)}, too',
+    )
+    parser.add_argument(
         '--quick',
         action='store_true',
         help='a look at the tiny model, in a minute or two',
+    )
+    parser.add_argument(
+        '--results',
+        type=Path,
+        default=Path('work_dirs/benchmark.jsonl'),
+        metavar='FILE',
+        help='where it is kept what was measured, so that a run that was cut '
+        'off goes on (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--again',
+        action='store_true',
+        help='drop what is there of what is asked for, and measure it anew',
     )
     parser.add_argument(
         '--write',
@@ -98,7 +130,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         parser.error(f'--write: there is no {missing[0]} in {Path.cwd()}')
     args.models = args.models or (['tiny'] if args.quick else MODELS_BY_NAME)
     chosen = args.dtypes or ['bfloat16', *filter(is_native, COMPARED[1:])]
-    args.dtypes = ['float32', *dict.fromkeys(chosen)]
+    args.dtypes = list(dict.fromkeys(['float32', *chosen]))
     args.rounds = args.rounds or (4 if args.quick else 6)
     args.starts = args.starts or (1 if args.quick else 6)
     return args
@@ -118,74 +150,119 @@ def main(argv: list[str] | None = None) -> int:
             ``sys.argv``.
 
     Returns:
-        int: Exit code: 0, 1 if a process failed, 130 after Ctrl-C.
+        int: Exit code: 0, 1 if a process failed, 2 with ``--peers`` if none
+        is installed, 130 after Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else argv
     args = parse_args(argv)
+    versions = installed()
+    peers = {x: x in versions for x in PACKAGES} if args.peers else {}
+    for peer, is_there in peers.items():
+        if not is_there:
+            print(
+                f'{COMMAND}: {peer} is not installed: {INSTALL}',
+                file=sys.stderr,
+            )
+    args.peers = [peer for peer, is_there in peers.items() if is_there]
+    if peers and not args.peers:
+        return USAGE
+    records = Records(args.results, _origin(versions))
     with tempfile.TemporaryDirectory(prefix='mmamp-benchmark-') as folder:
         try:
-            tables = list(_tables(args, Path(folder)))
+            tables = list(_tables(args, _Measuring(args, records, folder)))
         except KeyboardInterrupt as error:
             return exit_code(error, COMMAND)
         except RuntimeError as error:
             print(f'{COMMAND}: error: {error}', file=sys.stderr)
-            return 1
+            return FAILED
     if args.write:
-        text = '\n\n'.join([_heading(argv), *tables])
+        text = '\n\n'.join([_heading(argv, args.peers, records), *tables])
         for page in PAGES:
             put_between(page, *MARKS, text)
             print(f'Written: {page}')
     return 0
 
 
-def _tables(args: argparse.Namespace, folder: Path) -> Iterator[str]:
+class _Measuring:
+    """Measures what is not kept, as the command line has it."""
+
+    def __init__(
+        self, args: argparse.Namespace, records: Records, folder: str
+    ) -> None:
+        self._args, self._records = args, records
+        self._folder = Path(folder)
+
+    def __call__(
+        self,
+        variants: list[Variant],
+        iterations: int,
+        name: str,
+        starts: int | None = None,
+        rounds: int | None = None,
+    ) -> dict[Variant, Measured]:
+        args = self._args
+        setting = Setting(
+            tuple(variants), rounds or args.rounds, iterations, args.threads
+        )
+        if args.again:
+            self._records.forget(setting)
+        starts = starts or args.starts
+        if kept := len(self._records.find(setting, starts)):
+            print(
+                f'{name}: {kept} of {starts} starts are kept in '
+                f'{args.results}; --again measures them anew',
+                file=sys.stderr,
+            )
+        return measure(setting, starts, self._records, self._folder / name)
+
+
+def _tables(args: argparse.Namespace, measured: _Measuring) -> Iterator[str]:
     """Measure one thing after the other, and yield tables in Markdown."""
     with Console(stderr=True).status('') as status:
         for name in args.models:
             model = MODELS_BY_NAME[name]
             status.update(model.title)
-            asked = comparisons(name, args.dtypes)
-            found = measure(
-                variants_of(asked),
-                args.starts,
-                args.rounds,
-                model.iterations,
-                folder / name,
-                args.threads,
-            )
+            asked = comparisons(name, args.dtypes, args.peers)
+            found = measured(variants_of(asked), model.iterations, name)
             yield shown(model.title, ratio_rows(asked, found))
             yield shown(f'{model.title}: each of them', variant_rows(found))
         status.update(RUNNER)
-        yield shown(RUNNER, _empty(args, folder))
+        yield shown(RUNNER, _empty(args, measured))
+        status.update(IMPORTS)
+        if taken := memory_of_imports(args.peers):
+            yield shown(IMPORTS, import_rows(taken))
 
 
-def _empty(args: argparse.Namespace, folder: Path) -> Rows:
+def _empty(args: argparse.Namespace, measured: _Measuring) -> Rows:
     """Measure what the Runner takes where training takes nothing."""
-    steps = measure(
-        empty_steps((0, 20_000) if args.quick else STEPS),
-        args.starts,
-        args.rounds,
-        400,
-        folder / 'empty',
-        args.threads,
-    )
-    epochs = measure(
-        small_epochs(),
-        1,
-        min(args.rounds, 4),
-        EPOCH,
-        folder / 'epochs',
-        args.threads,
+    lengths = (0, 20_000) if args.quick else STEPS
+    steps = measured(empty_steps(lengths), 400, 'empty steps')
+    epochs = measured(
+        *(small_epochs(), EPOCH, 'small epochs'),
+        starts=1,
+        rounds=min(args.rounds, 4),
     )
     return empty_rows(steps, epochs)
 
 
-def _heading(argv: list[str]) -> str:
+def _origin(peers: dict[str, str]) -> dict[str, str]:
+    """Return the device and the versions that results are of."""
+    return dict(
+        device=machine(),
+        mmamp=mmamp.__version__,
+        mmengine=mmengine.__version__,
+        **peers,
+    )
+
+
+def _heading(argv: list[str], peers: list[str], records: Records) -> str:
     """Say when and where it was measured, and how."""
-    today = datetime.date.today().isoformat()
+    dates = ' to '.join(sorted({min(records.dates), max(records.dates)}))
     native = ' and '.join(filter(is_native, COMPARED[1:])) or 'float32 alone'
+    versions = ''.join(f', {PACKAGES[x]} {installed()[x]}' for x in peers)
     command = ' '.join(['python tools/benchmark.py', *argv])
     return (
-        f'{today}, on {machine()}, {os.cpu_count()} cores, instructions for '
-        f'{native}:\n\n<!-- test: parse -->\n```bash\n{command}\n```'
+        f'{dates}, on {machine()}{versions}, {os.cpu_count()} cores, '
+        f'instructions for {native}:\n\n<!-- test: parse -->\n```bash\n'
+        f'{command}\n```'
     )

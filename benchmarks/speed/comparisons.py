@@ -32,7 +32,9 @@ class Comparison:
         of (Variant): The numerator.
         over (Variant): The denominator.
         target (float, optional): At most. Defaults to None: only reported.
-        quantity (str): ``'time'`` or ``'memory'``. Defaults to time.
+        quantity (str): ``'time'``, ``'memory'`` or ``'training memory'``,
+            which is what the peak is above that before the first iteration.
+            Defaults to time.
         fast (bool): Whether the target is for a device with instructions
             for the numerator's dtype. Defaults to False: for each.
     """
@@ -55,17 +57,23 @@ def is_native(dtype: str) -> bool:
     return has_native(get_device(), getattr(torch, dtype))
 
 
-def comparisons(name: str, dtypes: Sequence[str]) -> list[Comparison]:
+def comparisons(
+    name: str, dtypes: Sequence[str], peers: Sequence[str] = ()
+) -> list[Comparison]:
     """List the ratios of one model.
 
     Args:
         name (str): Of the model.
         dtypes (Sequence[str]): float32 and what else is asked for.
+        peers (Sequence[str]): Other packages to compare with. Defaults to
+            none.
     """
-    return list(_comparisons(name, dtypes))
+    return list(_comparisons(name, dtypes, peers))
 
 
-def _comparisons(name: str, dtypes: Sequence[str]) -> Iterator[Comparison]:
+def _comparisons(
+    name: str, dtypes: Sequence[str], peers: Sequence[str]
+) -> Iterator[Comparison]:
     on_cpu = get_device() == 'cpu'
     plain = Variant(name, MMAMP)
     control = Variant(name, MMAMP, copy=1)
@@ -99,17 +107,23 @@ def _comparisons(name: str, dtypes: Sequence[str]) -> Iterator[Comparison]:
                 fast=True,
             )
         yield from _ways(name, of)
+        for peer in peers if can_peer(name, dtype) else ():
+            yield from _peer(name, of, peer)
 
 
 def _ways(name: str, of: Variant) -> Iterator[Comparison]:
     """Yield mmamp under the Runner over the other ways, in one precision."""
     dtype = of.dtype
     if can_by_hand(name, dtype):
+        by_hand = Variant(name, BY_HAND, dtype, LAST)
         yield Comparison(
             f'mmamp over by hand, {dtype}',
-            of,
-            Variant(name, BY_HAND, dtype, LAST),
-            MODELS_BY_NAME[name].overhead,
+            *(of, by_hand, MODELS_BY_NAME[name].overhead),
+        )
+        yield Comparison(
+            f'memory of training: mmamp over by hand, {dtype}',
+            *(of, by_hand),
+            quantity='training memory',
         )
     if can_stock(dtype):
         yield Comparison(
@@ -118,6 +132,30 @@ def _ways(name: str, of: Variant) -> Iterator[Comparison]:
             Variant(name, STOCK, dtype, LAST),
             None if get_device() == 'cpu' or dtype == 'float32' else 0.9,
         )
+
+
+def _peer(name: str, of: Variant, peer: str) -> Iterator[Comparison]:
+    """Yield mmamp over another package, in one precision."""
+    over = Variant(name, peer, of.dtype, LAST)
+    for prefix, quantity in (
+        ('', 'time'),
+        ('memory of training: ', 'training memory'),
+    ):
+        yield Comparison(
+            f'{prefix}mmamp over {peer}, {of.dtype}',
+            *(of, over, MODELS_BY_NAME[name].over_peers, quantity),
+        )
+
+
+def can_peer(name: str, dtype: str) -> bool:
+    """Tell whether peers have the precision here, in bearable time.
+
+    On a CPU neither has float16: Fabric takes bfloat16 instead, Accelerate
+    float32.
+    """
+    if dtype == 'float16' and get_device() == 'cpu':
+        return False
+    return can_by_hand(name, dtype)
 
 
 def can_by_hand(name: str, dtype: str) -> bool:

@@ -6,11 +6,9 @@ from typing import Any
 import torch
 from mmengine.device import get_device
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from mmamp.registry import MODELS
-
-from .models import MODELS_BY_NAME, OPTIMIZER, Benchmarked, RandomImages
+from .models import MODELS_BY_NAME, Benchmarked
+from .parts import Parts, latents, loader_of, normalized
 from .turns import Turns
 from .variants import Variant
 
@@ -30,17 +28,11 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
     torch.backends.cudnn.benchmark = True
 
     # Two networks, each with its optimizer and loss scale.
-    cfg = model.config(variant.memory_format)
-    gan_loss = MODELS.build(cfg['gan_loss'])
-    penalties = [MODELS.build(x) for x in cfg['disc_regularizers']]
-    gen, disc = (MODELS.build(cfg[x]) for x in ('generator', 'discriminator'))
+    parts = Parts(variant)
+    gan_loss, gen, disc = parts.gan_loss, parts.generator, parts.discriminator
     for net in (gen, disc):
-        net.init_weights()
-        net.to(device, memory_format=layout).train()
-    kwargs = {k: v for k, v in OPTIMIZER.items() if k != 'type'}
-    gen_optimizer, disc_optimizer = (
-        torch.optim.Adam(net.parameters(), **kwargs) for net in (gen, disc)
-    )
+        net.to(device)
+    gen_optimizer, disc_optimizer = (parts.optimizer(x) for x in (gen, disc))
     gen_scaler, disc_scaler = (
         torch.amp.GradScaler(device.type, enabled=dtype is torch.float16)
         for _ in range(2)
@@ -59,8 +51,7 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
         return
     for update, batch in enumerate(_batches(model)):
         images = batch['inputs'].to(device, non_blocking=True)
-        real = images.to(torch.float32, memory_format=layout)
-        real = (real - 127.5) / 127.5
+        real = normalized(images, layout)
         labels = (
             []
             if model.num_classes is None
@@ -70,11 +61,11 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
         # The discriminator learns.
         with autocast:
             with torch.no_grad():
-                noise, drawn = _latents(model, device)
+                noise, drawn = latents(model, device)
                 fake = gen(noise, *drawn)
             loss = gan_loss(disc(fake, *drawn), False, is_disc=True)
             loss = loss + gan_loss(disc(real, *labels), True, is_disc=True)
-            for penalty in penalties:
+            for penalty in parts.penalties:
                 if penalty.is_due(update):
                     loss = loss + penalty(
                         disc, (real, *labels), (fake,), grad=penalty_grad
@@ -84,7 +75,7 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
         # The generator learns.
         disc.requires_grad_(False)
         with autocast:
-            noise, drawn = _latents(model, device)
+            noise, drawn = latents(model, device)
             loss = gan_loss(disc(gen(noise, *drawn), *drawn), True)
         _step(loss, gen_optimizer, gen_scaler)
         disc.requires_grad_(True)
@@ -95,21 +86,9 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
 
 def _batches(model: Benchmarked) -> Iterator[dict[str, Any]]:
     """Yield batches of an endless, shuffled loader."""
-    dataset = RandomImages(1024, model.channels, model.image_size)
-    loader: Any = DataLoader(dataset, model.batch_size, shuffle=True)
+    loader = loader_of(model)
     while True:
         yield from loader
-
-
-def _latents(
-    model: Benchmarked, device: torch.device
-) -> tuple[Tensor, list[Tensor]]:
-    """Draw noise, and labels where the model has some."""
-    num = model.batch_size
-    noise = torch.randn(num, model.noise_size, device=device)
-    if model.num_classes is None:
-        return noise, []
-    return noise, [torch.randint(model.num_classes, (num,), device=device)]
 
 
 def _step(

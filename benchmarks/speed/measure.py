@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from .records import Records, Seen, Setting
 from .trainee import Trainee
 from .variants import Variant
 
@@ -18,11 +19,32 @@ class Measured:
     Args:
         seconds (tuple[tuple[float]]): Of an iteration, in each round of each
             process.
-        memory (int): Peak in bytes; 0 where it is not known.
+        before (tuple[int]): Peak in bytes of each process before its first
+            iteration; 0 where it is not known.
+        peaks (tuple[int]): The same, of all iterations too.
     """
 
     seconds: tuple[tuple[float, ...], ...]
-    memory: int
+    before: tuple[int, ...] = (0,)
+    peaks: tuple[int, ...] = (0,)
+
+    @classmethod
+    def of(cls, seen: Sequence[Seen]) -> 'Measured':
+        """Put together what was seen of several processes.
+
+        Args:
+            seen (Sequence[Seen]): Of each.
+        """
+        return cls(
+            tuple(x.seconds for x in seen),
+            tuple(x.before for x in seen),
+            tuple(x.peak for x in seen),
+        )
+
+    @property
+    def memory(self) -> int:
+        """Return the peak in bytes of all processes; 0 if it is not known."""
+        return max(self.peaks)
 
     @property
     def milliseconds(self) -> 'Estimate':
@@ -82,6 +104,27 @@ def ratio(of: Measured, over: Measured) -> Estimate:
     )
 
 
+def memory_ratio(of: Measured, over: Measured) -> Estimate | None:
+    """Estimate the ratio of the memory that training takes, by process.
+
+    What a process had before the first iteration does not count.
+
+    Args:
+        of (Measured): The numerator.
+        over (Measured): The denominator.
+
+    Returns:
+        Estimate: None where the system does not say.
+    """
+    ours, theirs = (
+        [p - b for p, b in zip(x.peaks, x.before, strict=True)]
+        for x in (of, over)
+    )
+    if min(ours + theirs) <= 0:
+        return None
+    return Estimate.of([[a / b] for a, b in zip(ours, theirs, strict=True)])
+
+
 def _outside_interval(num: int) -> int:
     """Count the values at each end that a median's 95 % interval leaves out.
 
@@ -95,48 +138,48 @@ def _outside_interval(num: int) -> int:
 
 
 def measure(
-    variants: Sequence[Variant],
-    starts: int,
-    rounds: int,
-    iterations: int,
-    work_dir: Path,
-    threads: int | None = None,
+    setting: Setting, starts: int, records: Records, work_dir: Path
 ) -> dict[Variant, Measured]:
     """Have variants train in turns, in new processes several times.
 
-    Each round goes through all of them, every other one backwards, so that
-    a machine that becomes slower favours none. One turn before that is a
-    warm-up.
+    What is kept of it is not measured again.
 
     Args:
-        variants (Sequence[Variant]): What to compare.
-        starts (int): Processes of each, one after the other.
-        rounds (int): How often each process has its turn.
-        iterations (int): In a turn.
+        setting (Setting): What to compare.
+        starts (int): Processes of each variant, one after the other.
+        records (Records): What is kept; what is measured is put there.
         work_dir (Path): Where logs go.
-        threads (int, optional): On a CPU. Defaults to None: torch's default.
 
     Raises:
         RuntimeError: If one of the processes fails.
     """
-    seconds: dict[Variant, list[tuple[float, ...]]] = {v: [] for v in variants}
-    memory = dict.fromkeys(variants, 0)
-    for start in range(starts):
-        with ExitStack() as stack:
-            trainees = [
-                stack.enter_context(
-                    Trainee(v, work_dir / str(start) / str(i), threads)
-                )
-                for i, v in enumerate(variants)
-            ]
-            for trainee, seen in zip(
-                trainees, _turns(trainees, rounds, iterations), strict=True
-            ):
-                seconds[trainee.variant].append(seen)
-        for trainee in trainees:
-            variant = trainee.variant
-            memory[variant] = max(memory[variant], trainee.memory)
-    return {v: Measured(tuple(seconds[v]), memory[v]) for v in variants}
+    pieces = records.find(setting, starts)
+    for start in range(len(pieces), starts):
+        pieces.append(_measure_once(setting, work_dir / str(start)))
+        records.add(setting, pieces[-1])
+    return {
+        v: Measured.of([piece[v] for piece in pieces])
+        for v in setting.variants
+    }
+
+
+def _measure_once(setting: Setting, work_dir: Path) -> dict[Variant, Seen]:
+    """Have a process of each variant train in turns.
+
+    Each round goes through all of them, every other one backwards, so that
+    a machine that becomes slower favours none. One turn before that is a
+    warm-up.
+    """
+    with ExitStack() as stack:
+        trainees = [
+            stack.enter_context(Trainee(v, work_dir / str(i), setting.threads))
+            for i, v in enumerate(setting.variants)
+        ]
+        seconds = _turns(trainees, setting.rounds, setting.iterations)
+    return {
+        trainee.variant: Seen(its, trainee.before, trainee.peak)
+        for trainee, its in zip(trainees, seconds, strict=True)
+    }
 
 
 def _turns(

@@ -30,6 +30,8 @@ class Benchmarked:
         iterations (int): In one turn.
         overhead (float): Time under the Runner, over that by hand, that is
             aimed at.
+        over_peers (float): Time and memory, over those on top of other
+            packages, that are aimed at. Defaults to 1.
         noise_size (int): Length of the latent vector. Defaults to 100.
         num_classes (int, optional): Defaults to None: unconditional.
         gan_type (str): Of the loss. Defaults to ``'vanilla'``.
@@ -44,6 +46,7 @@ class Benchmarked:
     discriminator: dict[str, Any]
     iterations: int
     overhead: float = 1.03
+    over_peers: float = 1.0
     noise_size: int = 100
     num_classes: int | None = None
     gan_type: str = 'vanilla'
@@ -127,6 +130,7 @@ MODELS_BY_NAME = dict(
         # Long enough that a cold start of the turn does not count.
         iterations=20,
         overhead=1.05,
+        over_peers=1.03,
     ),
 )
 """Those that ``--models`` knows."""

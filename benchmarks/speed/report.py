@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .comparisons import EPOCH, Comparison
-from .measure import Estimate, Measured, ratio
+from .measure import Estimate, Measured, memory_ratio, ratio
 from .variants import Variant
 
 Rows = list[tuple[str, ...]]
@@ -29,6 +29,12 @@ def ratio_rows(
         of, over = found[item.of], found[item.over]
         if item.quantity == 'time':
             estimate = ratio(of, over)
+            text = str(estimate)
+        elif item.quantity == 'training memory':
+            found_ratio = memory_ratio(of, over)
+            if found_ratio is None:
+                continue
+            estimate = found_ratio
             text = str(estimate)
         elif of.memory and over.memory:
             memory = of.memory / over.memory
@@ -58,12 +64,32 @@ def _met(estimate: Estimate, target: float) -> str:
 
 def variant_rows(found: dict[Variant, Measured]) -> Rows:
     """Make a table of times and memory, its head first."""
-    rows: Rows = [('variant', 'ms an iteration', 'peak memory, MiB')]
+    rows: Rows = [
+        (
+            *('variant', 'ms an iteration', 'peak memory, MiB'),
+            'of it before training',
+        )
+    ]
     for variant, seen in found.items():
         name = f'{variant} (again)' if variant.copy else str(variant)
-        memory = f'{seen.memory / 2**20:.0f}' if seen.memory else ''
-        rows.append((name, f'{seen.milliseconds.median:.1f}', memory))
+        memory = [
+            f'{x / 2**20:.0f}' if x else ''
+            for x in (seen.memory, max(seen.before))
+        ]
+        rows.append((name, f'{seen.milliseconds.median:.1f}', *memory))
     return rows
+
+
+def import_rows(found: dict[str, int]) -> Rows:
+    """Make a table of what importing takes, its head first.
+
+    Args:
+        found (dict[str, int]): Bytes above those of torch, by what it is.
+    """
+    return [
+        ('what', "MiB above torch's"),
+        *((what, f'{x / 2**20:.0f}') for what, x in found.items()),
+    ]
 
 
 def empty_rows(

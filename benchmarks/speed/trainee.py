@@ -10,16 +10,16 @@ from typing import Any
 
 import torch
 
-from mmamp.precision.devices import PeakMemory
-
-from . import handwritten, stock, under_runner
+from . import handwritten, peers, stock, under_runner
 from .turns import Turns
-from .variants import BY_HAND, MMAMP, STOCK, Variant
+from .variants import ACCELERATE, BY_HAND, FABRIC, MMAMP, STOCK, Variant
 
 _TRAIN = {
     BY_HAND: handwritten.train,
     MMAMP: under_runner.train,
     STOCK: stock.train,
+    FABRIC: peers.train,
+    ACCELERATE: peers.train,
 }
 
 
@@ -37,16 +37,18 @@ class Trainee:
             torch's default.
 
     Attributes:
-        memory (int): Peak in bytes, known once the process was left: of the
-            accelerator, or on a CPU of the process, above what importing
-            takes; 0 where the system does not say.
+        before (int): Peak in bytes before the first iteration, known once
+            the process was left: of the accelerator, or on a CPU of the
+            process, above what importing takes that all have in common; 0
+            where the system does not say.
+        peak (int): The same, of all iterations too.
     """
 
     def __init__(
         self, variant: Variant, work_dir: Path, threads: int | None = None
     ) -> None:
         self.variant = variant
-        self.memory = 0
+        self.before = self.peak = 0
         work_dir.mkdir(parents=True, exist_ok=True)
         self._log = work_dir / 'output.txt'
         # A process of its own, but one that has imported everything.
@@ -82,7 +84,7 @@ class Trainee:
         trace: TracebackType | None,
     ) -> None:
         if kind is None:
-            self.memory = self._ask(None)
+            self.before, self.peak = self._ask(None)
         else:
             self._process.terminate()
         self._process.join()
@@ -104,7 +106,7 @@ def _serve(
     variant: Variant, pipe: Any, work_dir: str, threads: int | None
 ) -> None:
     """Train a variant, in the process that was started for it."""
-    memory = PeakMemory()
+    turns = Turns(pipe)
     log = os.open(Path(work_dir, 'output.txt'), os.O_CREAT | os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
@@ -114,9 +116,9 @@ def _serve(
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     try:
-        _TRAIN[variant.way](variant, Turns(pipe), work_dir)
+        _TRAIN[variant.way](variant, turns, work_dir)
     except Exception:
         traceback.print_exc()
         sys.stderr.flush()
         raise SystemExit(1) from None
-    pipe.send(memory.so_far())
+    pipe.send((turns.before, turns.memory.so_far()))

@@ -8,7 +8,7 @@ import numpy as np
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 
-from mmamp.precision.devices import current
+from mmamp.precision.devices import PeakMemory, current
 
 
 class Turns:
@@ -17,13 +17,21 @@ class Turns:
     Args:
         pipe (Connection): Iterations to run come through it, None at the end;
             seconds go back.
+
+    Attributes:
+        memory (PeakMemory): Since this was made.
+        before (int): The peak in bytes before the first iteration.
     """
 
     def __init__(self, pipe: Any) -> None:
         self._pipe = pipe
+        self.memory = PeakMemory()
+        self.before: int | None = None
 
     def begin(self) -> bool:
         """Wait for a turn, and tell whether there is one."""
+        if self.before is None:
+            self.before = self.memory.so_far()
         self._left = self._pipe.recv()
         self._start = time.perf_counter()
         return self._left is not None

@@ -7,6 +7,9 @@ from .models import EMPTY, MODELS_BY_NAME
 BY_HAND, MMAMP, STOCK = 'by hand', 'mmamp', 'stock'
 """The ways to train: a loop, mmamp under the Runner, MMEngine alone."""
 
+FABRIC, ACCELERATE = 'Fabric', 'Accelerate'
+"""Two more, which ``--peers`` adds: loops on top of other packages."""
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -14,7 +17,7 @@ class Variant:
 
     Args:
         model (str): Its name.
-        way (str): One of the three.
+        way (str): One of the five.
         dtype (str): Defaults to ``'float32'``.
         memory_format (str): Defaults to ``'contiguous_format'``.
         filled (int): Iterations that the histories of logged scalars are

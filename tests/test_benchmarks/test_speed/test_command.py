@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.speed import main
-from benchmarks.speed.command import MARKS, PAGES
+from benchmarks.speed.command import MARKS, PAGES, parse_args
 from benchmarks.speed.trainee import Trainee
 from benchmarks.speed.variants import BY_HAND, Variant
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
     ('argv', 'said'),
     [
         (['--models', 'gan'], "'gan' .choose from '?dcgan'?, '?biggan"),
-        (['--dtypes', 'int8'], "'int8' .choose from '?bfloat16'?, '?float16"),
+        (['--dtypes', 'int8'], "'int8' .choose from '?float32'?, '?bfloat16"),
         (['--rounds', '0'], "'0' is no whole number >= 1"),
         (['--starts', '0'], "'0' is no whole number >= 1"),
         (['--threads', 'two'], "'two' is no whole number >= 1"),
@@ -33,6 +33,17 @@ def test_wrong_arguments(argv, said, capsys, tmp_path, monkeypatch):
         main(argv)
     assert error.value.code == 2
     assert re.search(said, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ('argv', 'dtypes'),
+    [
+        (['float32'], ['float32']),
+        (['float16', 'float32', 'float16'], ['float32', 'float16']),
+    ],
+)
+def test_float32_is_always_there_once(argv, dtypes):
+    assert parse_args(['--dtypes', *argv]).dtypes == dtypes
 
 
 def test_the_page_has_the_marks():
@@ -50,12 +61,13 @@ def test_a_process_that_fails_says_why(tmp_path):
 
 
 @pytest.mark.slow
-def test_no_gross_regression():
+def test_no_gross_regression(tmp_path):
     """What noise of a shared machine cannot explain."""
     process = subprocess.run(
         [
             *(sys.executable, 'tools/benchmark.py', '--quick'),
             *('--threads', '1', '--starts', '2'),
+            *('--results', str(tmp_path / 'found.jsonl')),
         ],
         cwd=ROOT,
         env={**os.environ, 'COLUMNS': '160'},

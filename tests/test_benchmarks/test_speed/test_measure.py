@@ -11,14 +11,26 @@ from benchmarks.speed.comparisons import (
     variants_of,
 )
 from benchmarks.speed.measure import Estimate, Measured, ratio
-from benchmarks.speed.report import empty_rows, ratio_rows, variant_rows
-from benchmarks.speed.variants import BY_HAND, MMAMP, STOCK, Variant
+from benchmarks.speed.report import (
+    empty_rows,
+    import_rows,
+    ratio_rows,
+    variant_rows,
+)
+from benchmarks.speed.variants import (
+    ACCELERATE,
+    BY_HAND,
+    FABRIC,
+    MMAMP,
+    STOCK,
+    Variant,
+)
 
 FULL = Variant('tiny', MMAMP)
 AMP = Variant('tiny', MMAMP, 'bfloat16', 'channels_last')
 FOUND = {
-    FULL: Measured(((0.1, 0.2, 0.4),), 200 * 2**20),
-    AMP: Measured(((0.06, 0.1, 0.3),), 120 * 2**20),
+    FULL: Measured(((0.1, 0.2, 0.4),), (20 * 2**20,), (200 * 2**20,)),
+    AMP: Measured(((0.06, 0.1, 0.3),), (30 * 2**20,), (120 * 2**20,)),
 }
 
 
@@ -30,8 +42,8 @@ def test_a_ratio_is_that_of_each_round():
 
 
 def test_of_several_processes_the_interval_is_that_of_processes():
-    ones = Measured(((1.0,) * 3,) * 2, 0)
-    both = Measured(((0.5, 1.0, 1.5), (2.0, 3.0, 9.0)), 0)
+    ones = Measured(((1.0,) * 3,) * 2)
+    both = Measured(((0.5, 1.0, 1.5), (2.0, 3.0, 9.0)))
     assert ratio(both, ones) == Estimate(2.0, 1.0, 3.0)
     assert both.milliseconds == Estimate(2000.0, 1000.0, 3000.0)
 
@@ -64,6 +76,11 @@ def test_the_interval_of_a_median(num, low, high):
         (0.75, 'time', ('0.60 (0.50 to 0.75)', '<= 0.75', 'met')),
         (0.49, 'time', ('0.60 (0.50 to 0.75)', '<= 0.49', 'missed')),
         (0.65, 'memory', ('0.60', '<= 0.65', 'met')),
+        (
+            0.45,
+            'training memory',
+            ('0.50 (0.50 to 0.50)', '<= 0.45', 'missed'),
+        ),
         (None, 'time', ('0.60 (0.50 to 0.75)', '', '')),
     ],
 )
@@ -80,21 +97,30 @@ def test_a_target_for_other_processors_is_neither_met_nor_missed(monkeypatch):
 
 
 def test_memory_that_is_not_known_has_no_row():
-    found = {FULL: Measured(((0.1,),), 0), AMP: Measured(((0.1,),), 0)}
-    asked = [Comparison('a', AMP, FULL, quantity='memory')]
-    assert len(ratio_rows(asked, found)) == 1
-    assert variant_rows(found)[1][-1] == ''
+    found = {FULL: Measured(((0.1,),)), AMP: Measured(((0.1,),))}
+    for quantity in ('memory', 'training memory'):
+        asked = [Comparison('a', AMP, FULL, quantity=quantity)]
+        assert len(ratio_rows(asked, found)) == 1
+    assert variant_rows(found)[1][-2:] == ('', '')
+
+
+def test_memory_before_training_has_a_column():
+    assert variant_rows(FOUND)[1][-2:] == ('200', '20')
+
+
+def test_what_importing_takes():
+    assert import_rows({'a': 3 * 2**20})[1:] == [('a', '3')]
 
 
 def test_the_runner_beside_the_training_step():
     steps = {
-        variant: Measured(((ms / 1000,),), 0)
+        variant: Measured(((ms / 1000,),))
         for variant, ms in zip(
             empty_steps((0, 20_000)), (0.3, 0.3, 0.6, 1.2), strict=True
         )
     }
     ours, theirs = small_epochs()
-    epochs = {ours: Measured(((0.001,),), 0), theirs: Measured(((0.5,),), 0)}
+    epochs = {ours: Measured(((0.001,),)), theirs: Measured(((0.5,),))}
     assert empty_rows(steps, epochs)[1:] == [
         (
             'ms of an empty step after 0 iterations',
@@ -145,3 +171,41 @@ def test_what_is_compared_on_a_gpu(monkeypatch):
     assert targets['--amp (float16, channels_last) over float32'] == 0.5
     assert targets['mmamp over stock, float16'] == 0.9
     assert targets['mmamp over stock, float32'] is None
+
+
+@pytest.mark.parametrize(
+    ('name', 'dtypes', 'target'),
+    [
+        # The tiny model alone: autocast takes many times as long as float32.
+        ('tiny', {'float32', 'bfloat16'}, 1.03),
+        ('biggan', {'float32'}, 1.0),
+    ],
+)
+def test_peers_on_a_cpu_without_the_instructions(
+    name, dtypes, target, monkeypatch
+):
+    monkeypatch.setattr(module, 'has_native', lambda *_: False)
+    monkeypatch.setattr(module, 'get_device', lambda: 'cpu')
+    asked = comparisons(
+        name, ['float32', 'bfloat16', 'float16'], [FABRIC, ACCELERATE]
+    )
+    for peer in (FABRIC, ACCELERATE):
+        of_peer = [c for c in asked if c.over.way == peer]
+        # Neither has float16 on a CPU.
+        assert {c.over.dtype for c in of_peer} == dtypes
+        assert {c.target for c in of_peer} == {target}
+        assert [c.what for c in of_peer][:2] == [
+            f'mmamp over {peer}, float32',
+            f'memory of training: mmamp over {peer}, float32',
+        ]
+        for c in of_peer:
+            assert c.of == Variant(name, MMAMP, c.over.dtype, 'channels_last')
+            assert c.over.memory_format == 'channels_last'
+
+
+def test_peers_on_a_gpu_have_all(monkeypatch):
+    monkeypatch.setattr(module, 'has_native', lambda *_: True)
+    monkeypatch.setattr(module, 'get_device', lambda: 'cuda')
+    asked = comparisons('dcgan', ['float32', 'float16'], [FABRIC])
+    dtypes = {c.over.dtype for c in asked if c.over.way == FABRIC}
+    assert dtypes == {'float32', 'float16'}

@@ -1,11 +1,15 @@
 import os
+import re
+from io import BytesIO
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
-from torch import nn
+from torch import distributed, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 from mmamp import AmpOptimWrapper
@@ -369,10 +373,23 @@ def test_it_holds_what_mmengine_would_write(build_runner, kind):
             assert torch.equal(a, b) if torch.is_tensor(a) else a == b
 
 
-def gathered(rank, world_size):
-    """Bytes of gradients that a rank holds for a checkpoint."""
+class Clones(TorchDispatchMode):
+    """Counts the copies that are made of whole gradients."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        copies = (torch.ops.aten.clone, torch.ops.aten._to_copy)
+        if func.overloadpacket in copies and result.shape == (512, 512):
+            self.count += 1
+        return result
+
+
+def inside_of_a_window():
+    """A runner whose only gradients take 1 MiB."""
     torch.manual_seed(0)
-    net = nn.Linear(64, 64)
+    net = nn.Linear(512, 512, bias=False)
     wrapper = AmpOptimWrapper(
         torch.optim.SGD(net.parameters(), lr=0.1),
         dtype='float32',
@@ -380,16 +397,67 @@ def gathered(rank, world_size):
     )
     wrapper.initialize_count_status(net, 0, 10)
     with wrapper.optim_context(net):
-        loss = net(torch.ones(1, 64)).sum()
+        loss = net(torch.ones(1, 512)).sum()
     wrapper.update_params(loss)
-    runner = SimpleNamespace(optim_wrapper=wrapper, model=net, hooks=[])
-    states = gather_states(runner, None)
-    return [len(states.get('optimizer_by_rank', []))]
+    return SimpleNamespace(optim_wrapper=wrapper, model=net, hooks=[])
 
 
-def test_one_rank_alone_has_what_all_have(in_ranks):
-    """It is the one that writes."""
-    assert in_ranks(2, gathered) == [[2], [0]]
+def sent_bytes():
+    """What this process has written, to sockets too."""
+    said = Path('/proc/self/io').read_text()
+    return int(re.search(r'wchar: (\d+)', said)[1])
+
+
+def gathered(rank, world_size):
+    """States that a rank holds, MiB that it sent, copies that it made."""
+    runner = inside_of_a_window()
+    distributed.barrier()
+    before = sent_bytes()
+    with Clones() as clones:
+        states = gather_states(runner, None)
+        runner.optim_wrapper.state_dict()
+    distributed.barrier()
+    sent = (sent_bytes() - before) / 2**20
+    return len(states.get('optimizer_by_rank', [])), sent, clones.count
+
+
+def test_one_rank_alone_gets_what_all_have(in_ranks):
+    """It is the one that writes, and nobody sends it more than once."""
+    first, *others = in_ranks(3, gathered)
+    assert [first[0], *(held for held, *_ in others)] == [3, 0, 0]
+    # No rank gets anything of the first one's, which is sent to none, nor of
+    # the others', which the first one gets.
+    assert first[1] < 0.1
+    assert all(1 < sent < 1.1 for _, sent, _ in others)
+    assert [first[2], *(clones for *_, clones in others)] == [0, 0, 0]
+
+
+def test_gradients_are_written_once(in_ranks):
+    """Those of the rank that writes are in its optimizer's state, too."""
+    (written, _) = in_ranks(2, written_by_ranks)
+    assert 2 < written < 2.1
+
+
+def written_by_ranks(rank, world_size):
+    """MiB of what two ranks save of a window of 1 MiB each."""
+    runner = inside_of_a_window()
+    content = gather_states(runner, None)
+    content['optimizer'] = runner.optim_wrapper.state_dict()
+    with BytesIO() as file:
+        torch.save(content, file)
+        return file.tell() / 2**20
+
+
+def test_a_view_of_more_is_sent_alone():
+    """As DDP has gradients, which are parts of its buckets."""
+    runner = inside_of_a_window()
+    (param,) = runner.model.parameters()
+    bucket = torch.zeros(4, 512, 512)
+    bucket[1] = param.grad
+    param.grad = bucket[1]
+    (grad,) = runner.optim_wrapper.window_state()['grads']
+    assert torch.equal(grad, param.grad)
+    assert grad.untyped_storage().nbytes() == 2**20
 
 
 def test_keys_as_they_were_called_before():

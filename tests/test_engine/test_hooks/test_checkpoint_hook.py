@@ -21,9 +21,13 @@ from mmamp.errors import UsageError
 from mmamp.registry import METRICS
 
 
-def options(**hook):
+@pytest.fixture(params=[False, True], ids=['at once', 'beside training'])
+def options(request):
+    """Of a checkpoint hook: ``options(max_keep_ckpts=1)``."""
     args = dict(type='CheckpointHook', interval=1, by_epoch=False)
-    return {'default_hooks.checkpoint': {**args, **hook}}
+    if request.param:
+        args['async_save'] = True
+    return lambda **hook: {'default_hooks.checkpoint': {**args, **hook}}
 
 
 def hook_of(runner):
@@ -59,7 +63,7 @@ def interrupted_write(monkeypatch):
 
 
 def test_the_old_one_goes_when_the_new_one_is_there(
-    build_runner, interrupted_write
+    options, build_runner, interrupted_write
 ):
     runner = build_runner(options=options(max_keep_ckpts=1))
     with pytest.raises(Interrupt):
@@ -68,7 +72,9 @@ def test_the_old_one_goes_when_the_new_one_is_there(
     assert last_named(runner) == os.path.join(runner.work_dir, 'iter_2.pth')
 
 
-def test_a_key_that_there_is_not_is_told_before_training(build_runner):
+def test_a_key_that_there_is_not_is_told_before_training(
+    options, build_runner
+):
     """MMEngine would tell at the first checkpoint, and lose it."""
     runner = build_runner(options=options(max_keep_ckpt=1))
     with pytest.raises(
@@ -78,7 +84,7 @@ def test_a_key_that_there_is_not_is_told_before_training(build_runner):
     assert runner.iter == 0
 
 
-def test_a_key_that_a_runner_takes(build_runner, monkeypatch):
+def test_a_key_that_a_runner_takes(options, build_runner, monkeypatch):
     """Of a class of the user's, whose method has an argument more."""
     runner = build_runner(options=options(interval=4, note='mine'))
     notes = []
@@ -93,7 +99,9 @@ def test_a_key_that_a_runner_takes(build_runner, monkeypatch):
     assert notes == ['mine']
 
 
-def test_the_name_of_the_last_is_written_atomically(build_runner, monkeypatch):
+def test_the_name_of_the_last_is_written_atomically(
+    options, build_runner, monkeypatch
+):
     """MMEngine writes it too, but a kill could leave it empty."""
     written = []
     original = atomic.written_whole
@@ -110,7 +118,9 @@ def test_the_name_of_the_last_is_written_atomically(build_runner, monkeypatch):
     ]
 
 
-def test_a_flexible_runner_too(build_runner, interrupted_write, monkeypatch):
+def test_a_flexible_runner_too(
+    options, build_runner, interrupted_write, monkeypatch
+):
     """Whose strategies write without a backend."""
     given = options(max_keep_ckpts=1)
     given['strategy'] = dict(type='SingleDeviceStrategy')
@@ -130,7 +140,7 @@ def test_a_flexible_runner_too(build_runner, interrupted_write, monkeypatch):
 
 
 @pytest.mark.parametrize('keep', [1, 2])
-def test_keeps_as_many_as_it_shall(build_runner, keep):
+def test_keeps_as_many_as_it_shall(options, build_runner, keep):
     runner = build_runner(options=options(max_keep_ckpts=keep))
     runner.train()
     expected = [f'iter_{i}.pth' for i in range(5 - keep, 5)]
@@ -138,7 +148,9 @@ def test_keeps_as_many_as_it_shall(build_runner, keep):
     assert [x for x in os.listdir(runner.work_dir) if x.endswith('.tmp')] == []
 
 
-def test_a_kill_before_the_old_one_is_removed(build_runner, monkeypatch):
+def test_a_kill_before_the_old_one_is_removed(
+    options, build_runner, monkeypatch
+):
     given = options(max_keep_ckpts=1)
     given['custom_hooks'] = [dict(type='StateHook')]
     given['train_cfg.max_iters'] = 2
@@ -158,7 +170,7 @@ def test_a_kill_before_the_old_one_is_removed(build_runner, monkeypatch):
     assert checkpoints(second) == ['iter_3.pth']
 
 
-def test_random_number_states_are_in_it(build_runner):
+def test_random_number_states_are_in_it(options, build_runner):
     runner = build_runner(options=options())
     runner.train()
     path = os.path.join(runner.work_dir, 'iter_4.pth')
@@ -167,7 +179,9 @@ def test_random_number_states_are_in_it(build_runner):
     assert torch.equal(state['torch'], torch.get_rng_state())
 
 
-def test_leftovers_of_a_killed_run_are_removed(build_runner, tmp_path):
+def test_leftovers_of_a_killed_run_are_removed(
+    options, build_runner, tmp_path
+):
     work_dir = tmp_path / 'run'
     work_dir.mkdir()
     (work_dir / '.iter_9.pth.0123abcd.mmamp.tmp').touch()
@@ -176,7 +190,7 @@ def test_leftovers_of_a_killed_run_are_removed(build_runner, tmp_path):
 
 
 @pytest.mark.parametrize('by_epoch', [False, True])
-def test_save_now(build_runner, by_epoch):
+def test_save_now(options, build_runner, by_epoch):
     runner = build_runner(options=options(interval=100, by_epoch=by_epoch))
     runner.train()
     runner.train_loop._iter = 6
@@ -186,7 +200,7 @@ def test_save_now(build_runner, by_epoch):
     assert hook_of(runner).by_epoch is by_epoch
 
 
-def test_save_now_leaves_nothing_behind(build_runner):
+def test_save_now_leaves_nothing_behind(options, build_runner):
     """A run by epochs that was preempted, and goes on."""
 
     def edit(cfg):
@@ -244,7 +258,7 @@ def evaluated(metric, interval):
     return edit
 
 
-def test_the_best_one_too(build_runner):
+def test_the_best_one_too(options, build_runner):
     given = options(interval=2, save_best='distance', rule='less')
     runner = build_runner('gan', given, edit=evaluated('Falling', 2))
     runner.model.val_step = lambda data: [0]
@@ -269,7 +283,9 @@ class Rising(BaseMetric):
 
 
 @pytest.mark.parametrize('several', [False, True])
-def test_the_best_before_goes_last(build_runner, monkeypatch, several, mm_log):
+def test_the_best_before_goes_last(
+    options, build_runner, monkeypatch, several, mm_log
+):
     """It is there until the last checkpoint names its successor."""
 
     METRICS.register_module('TwoMeasures', module=Rising, force=True)
@@ -317,7 +333,7 @@ def test_the_best_before_goes_last(build_runner, monkeypatch, several, mm_log):
     assert info['best_score' + ('_up' if several else '')] == 4
 
 
-def test_a_validation_alone_saves_nothing(build_runner):
+def test_a_validation_alone_saves_nothing(options, build_runner):
     given = options(save_best='distance', rule='less')
     runner = build_runner('gan', given, edit=evaluated('Falling', 1))
     runner.model.val_step = lambda data: [0]
@@ -325,7 +341,7 @@ def test_a_validation_alone_saves_nothing(build_runner):
     assert checkpoints(runner) == []
 
 
-def test_a_run_is_trained_once_more(build_runner, tmp_path):
+def test_a_run_is_trained_once_more(options, build_runner, tmp_path):
     """By the same hook, in the same folder."""
     out = tmp_path / 'out'
     runner = build_runner(options=options(out_dir=str(out)))
@@ -337,7 +353,7 @@ def test_a_run_is_trained_once_more(build_runner, tmp_path):
 
 
 @pytest.mark.parametrize('kind', ['classifier', 'gan'])
-def test_it_holds_what_mmengine_would_write(build_runner, kind):
+def test_it_holds_what_mmengine_would_write(options, build_runner, kind):
     """Key by key, and tensor by tensor."""
     given = {
         **options(interval=4),

@@ -15,6 +15,7 @@ from mmamp.launcher.mistakes import exit_code
 from mmamp.precision.devices import machine
 from mmamp.precision.names import COMPARED
 
+from .checkpoints import measure_stops
 from .comparisons import (
     EPOCH,
     STEPS,
@@ -26,7 +27,14 @@ from .comparisons import (
 )
 from .measure import measure
 from .models import MODELS_BY_NAME
-from .report import Rows, empty_rows, ratio_rows, shown, variant_rows
+from .report import (
+    Rows,
+    empty_rows,
+    ratio_rows,
+    shown,
+    stop_rows,
+    variant_rows,
+)
 
 COMMAND = 'benchmarks.speed'
 RUNNER = 'The Runner beside the training step, batch 8'
@@ -157,6 +165,20 @@ def _tables(args: argparse.Namespace, folder: Path) -> Iterator[str]:
             yield shown(f'{model.title}: each of them', variant_rows(found))
         status.update(RUNNER)
         yield shown(RUNNER, _empty(args, folder))
+        status.update('Checkpoints')
+        yield _stops(args, folder)
+
+
+def _stops(args: argparse.Namespace, folder: Path) -> str:
+    """Measure what checkpoints cost, of 1 GiB or with --quick less."""
+    stops = measure_stops(
+        layers=4 if args.quick else 32,
+        pairs=1 + args.rounds,
+        apart=12,
+        folder=folder / 'checkpoints',
+        threads=args.threads,
+    )
+    return shown(f'Checkpoints of {stops.gib:.2f} GiB', stop_rows(stops))
 
 
 def _empty(args: argparse.Namespace, folder: Path) -> Rows:

@@ -3,8 +3,10 @@
 import os
 import time
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import mmengine
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import FlexibleRunner, Runner
 from mmengine.runner.checkpoint import weights_to_cpu
@@ -18,6 +20,9 @@ from mmamp.utils.protocols import GathersState
 
 from .runner_access import strategy_of
 from .settled_model import evaluation_weights
+
+_texts: WeakKeyDictionary[Config, tuple[str, str]] = WeakKeyDictionary()
+"""Configs, before and after they were formatted, which takes 0.3 s each."""
 
 
 def saves_by_itself(runner: Any) -> bool:
@@ -76,7 +81,7 @@ def content_of(
     content['message_hub'] = _copied(runner.message_hub.state_dict())
     content['meta'] = dict(
         meta,
-        cfg=runner.cfg.pretty_text,
+        cfg=_text_of(runner.cfg),
         seed=runner.seed,
         experiment_name=runner.experiment_name,
         time=time.strftime('%Y%m%d_%H%M%S'),
@@ -145,6 +150,15 @@ class _Own:
                 for name, those in schedulers.items()
             }
         return [x.state_dict() for x in schedulers]
+
+
+def _text_of(cfg: Config) -> str:
+    """Return what MMEngine saves of a config, formatted once as it is."""
+    now = repr(cfg)
+    kept = _texts.get(cfg)
+    if kept is None or kept[0] != now:
+        kept = _texts[cfg] = now, cfg.pretty_text
+    return kept[1]
 
 
 def _copied(value: Any, on_cpu: bool = True) -> Any:

@@ -99,6 +99,23 @@ def test_a_key_that_a_runner_takes(options, build_runner, monkeypatch):
     assert notes == ['mine']
 
 
+def test_a_runner_that_saves_by_itself_is_waited_for(build_runner, capsys):
+    """Nobody else knows what is to be copied."""
+    hook = dict(type='CheckpointHook', async_save=True)
+    runner = build_runner(options={'default_hooks.checkpoint': hook})
+    original = runner.save_checkpoint
+    runner.save_checkpoint = lambda *args, **kwargs: original(*args, **kwargs)
+    runner.train()
+    said = capsys.readouterr().out
+    assert 'async_save=True: training waits for its checkpoints' in said
+    assert 'since Runner writes them in a way of its own' in said
+
+
+def test_yes_and_no_are_all_there_is():
+    with pytest.raises(ValueError, match="must be True or False, but got 'n"):
+        CheckpointHook(async_save='no')
+
+
 def test_the_name_of_the_last_is_written_atomically(
     options, build_runner, monkeypatch
 ):

@@ -103,9 +103,9 @@ class CheckpointHook(MMEngineCheckpointHook):
 
     def before_train(self, runner: Any) -> None:
         """Prepare the folder that checkpoints go to, and what it keeps."""
-        self._files.wait()
+        self.finish_writing()  # of a run before, which has raised
+        self._files = Files()
         self._check_arguments(runner)
-        self._files = self._files_of(runner)
         if self.file_backend is None:
             self._find_folder(runner)
         if self._group is None and get_backend() != 'gloo':
@@ -124,6 +124,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             for folder in {self.out_dir, runner.work_dir}:
                 if not is_remote(folder):
                     remove_leftovers(folder)
+        self._files = self._files_of(runner)
 
     def _check_arguments(self, runner: Any) -> None:
         """Refuse now what would end the run at its first checkpoint.

@@ -8,6 +8,8 @@ import pytest
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
+from mmengine.registry import OPTIMIZERS
+from schedule_free import ScheduleFreeSGD
 from torch import distributed, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
@@ -404,6 +406,36 @@ def test_it_holds_what_mmengine_would_write(options, build_runner, kind):
         assert shape == expected
         for a, b in zip(mine, other, strict=True):
             assert torch.equal(a, b) if torch.is_tensor(a) else a == b
+
+
+def test_what_is_written_beside_training_is_the_same(build_runner):
+    """Of an optimizer with other weights for evaluation, within a window."""
+    OPTIMIZERS.register_module(module=ScheduleFreeSGD, force=True)
+    saved = []
+    for is_async in (False, True):
+        given = {
+            'default_hooks.checkpoint.interval': 1,
+            'default_hooks.checkpoint.async_save': is_async,
+            'optim_wrapper.optimizer.type': 'ScheduleFreeSGD',
+            'optim_wrapper.accumulative_counts': 3,
+            'custom_hooks': [dict(type='EMAHook'), dict(type='StateHook')],
+        }
+        runner = build_runner(options=given)
+        runner.train()
+        saved.append(
+            [
+                torch.load(os.path.join(runner.work_dir, x), weights_only=True)
+                for x in checkpoints(runner)
+            ]
+        )
+    assert len(saved[0]) == 4
+    for content in (*saved[0], *saved[1]):
+        for key in ('meta', 'message_hub'):  # times, and paths
+            del content[key]
+    mine, other = map(tree_flatten, saved)
+    assert mine[1] == other[1]
+    for a, b in zip(mine[0], other[0], strict=True):
+        assert torch.equal(a, b) if torch.is_tensor(a) else a == b
 
 
 class Clones(TorchDispatchMode):

@@ -33,6 +33,7 @@ from mmamp.launcher.start import started
 from mmamp.launcher.storage import storage_error
 from mmamp.logging.early_log import EarlyLog
 from mmamp.logging.log_file import tell_once
+from mmamp.utils.protocols import WritesBeside
 from mmamp.utils.suggest import did_you_mean
 
 COMMAND = 'mmamp.train'
@@ -103,6 +104,12 @@ def _train(
         # The log has said why.
         runner.call_hook('after_run')
         return NOT_FINITE
+    except BaseException:
+        # Before somebody says from which checkpoint to go on.
+        for hook in runner.hooks:
+            if isinstance(hook, WritesBeside):
+                hook.finish_writing()
+        raise
     if is_main_process() and not phase.trains:
         print(
             f'Nothing to do: the run is at iteration {runner.iter} of '

@@ -646,13 +646,17 @@ def test_a_run_that_cannot_go_on_ends_with_exit_code_3(tmp_path, capsys):
     assert 'last_finite_iter_' in line
 
 
-def test_a_disk_that_fills_up(tmp_path, small_disk, capsys):
+@pytest.mark.parametrize(
+    'async_save', [False, True], ids=['at once', 'beside training']
+)
+def test_a_disk_that_fills_up(tmp_path, small_disk, capsys, async_save):
     """One line says what to do, and from where it goes on then."""
     (small_disk / 'data').write_bytes(bytes(3 * 2**20))
     options = [
         *TINY_DCGAN,
         'default_hooks.checkpoint.interval=1',
         f'default_hooks.checkpoint.out_dir={small_disk}',
+        f'default_hooks.checkpoint.async_save={async_save}',
     ]
     work_dir = tmp_path / 'work'
     assert train(work_dir, options=options, iters=100) == 2

@@ -17,6 +17,7 @@ from mmamp.launcher.mistakes import exit_code
 from mmamp.precision.devices import machine
 from mmamp.precision.names import COMPARED
 
+from .checkpoints import measure_stops
 from .comparisons import (
     EPOCH,
     STEPS,
@@ -37,6 +38,7 @@ from .report import (
     import_rows,
     ratio_rows,
     shown,
+    stop_rows,
     variant_rows,
 )
 from .variants import Variant
@@ -190,7 +192,7 @@ class _Measuring:
         self, args: argparse.Namespace, records: Records, folder: str
     ) -> None:
         self._args, self._records = args, records
-        self._folder = Path(folder)
+        self.folder = Path(folder)
 
     def __call__(
         self,
@@ -213,7 +215,7 @@ class _Measuring:
                 f'{args.results}; --again measures them anew',
                 file=sys.stderr,
             )
-        return measure(setting, starts, self._records, self._folder / name)
+        return measure(setting, starts, self._records, self.folder / name)
 
 
 def _tables(args: argparse.Namespace, measured: _Measuring) -> Iterator[str]:
@@ -231,6 +233,20 @@ def _tables(args: argparse.Namespace, measured: _Measuring) -> Iterator[str]:
         status.update(IMPORTS)
         if taken := memory_of_imports(args.peers):
             yield shown(IMPORTS, import_rows(taken))
+        status.update('Checkpoints')
+        yield _stops(args, measured.folder)
+
+
+def _stops(args: argparse.Namespace, folder: Path) -> str:
+    """Measure what checkpoints cost, of 1 GiB or with --quick less."""
+    stops = measure_stops(
+        layers=4 if args.quick else 32,
+        pairs=1 + args.rounds,
+        apart=12,
+        folder=folder / 'checkpoints',
+        threads=args.threads,
+    )
+    return shown(f'Checkpoints of {stops.gib:.2f} GiB', stop_rows(stops))
 
 
 def _empty(args: argparse.Namespace, measured: _Measuring) -> Rows:

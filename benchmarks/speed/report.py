@@ -1,16 +1,20 @@
 """Tables of ratios, in the terminal and in Markdown."""
 
+import statistics
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
+from .checkpoints import Stops
 from .comparisons import EPOCH, Comparison
 from .measure import Estimate, Measured, memory_ratio, ratio
 from .variants import Variant
 
 Rows = list[tuple[str, ...]]
 
+STOP = 0.15
+"""Aimed at: how long training stands still for what is written beside it."""
 EMPTY_STEP, EMPTY_GROWTH, BOUNDARY = 0.35, 1.1, 0.1
 """Aimed at: ms of an empty step of mmamp's, its growth, s of an epoch."""
 
@@ -136,6 +140,45 @@ def empty_rows(
         )
     )
     return rows
+
+
+def stop_rows(stops: Stops) -> Rows:
+    """Make a table of what a checkpoint costs the training.
+
+    Args:
+        stops (Stops): What was seen.
+    """
+    kinds = (stops.beside, stops.at_once)
+    busy, idle = (statistics.median(x) for x in (stops.busy, stops.idle))
+    return [
+        ('what', 'async_save=True', 'False', 'target', 'verdict'),
+        (
+            's that training stands still for a checkpoint',
+            *(str(Estimate.of([seconds[1:]])) for seconds in kinds),
+            '',
+            '',
+        ),
+        (
+            'the same for the first one',
+            *(f'{seconds[0]:.2f}' for seconds in kinds),
+            '',
+            '',
+        ),
+        (
+            'the first row, over that without it',
+            str(stops.ratio),
+            '1',
+            f'<= {STOP}',
+            _met(stops.ratio, STOP),
+        ),
+        (
+            'an iteration while it is written, over one before',
+            f'{busy / idle:.2f}',
+            '',
+            '',
+            '',
+        ),
+    ]
 
 
 def shown(title: str, rows: Rows) -> str:

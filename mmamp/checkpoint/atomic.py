@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,6 +38,10 @@ _REFUSALS = {
 }
 """What file systems answer that cannot do what they are asked for."""
 _warn_once = LogOnce().warn
+_open: set[BinaryIO] = set()
+"""Files that are being written."""
+_no_fork = threading.Lock()
+"""Held by who opens or closes one of these."""
 
 
 @register_backend('mmamp.atomic')
@@ -100,14 +105,16 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary, file = _create(path)
-        with file:
+        try:
             yield file
             file.flush()
             _sync(file.fileno(), path)
             if sys.platform == 'win32':
-                file.close()  # which renames nothing that is open
+                _close(file)  # which renames nothing that is open
             # Under its lock still: nobody takes it for a leftover.
             os.replace(temporary, path)
+        finally:
+            _close(file)
     except BaseException as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -161,7 +168,9 @@ def _create(path: Path) -> tuple[Path, BinaryIO]:
     while True:
         name = f'.{path.name}.{uuid4().hex[:8]}{TEMPORARY}'
         temporary = path.with_name(name)
-        file = open(temporary, 'xb')  # noqa: SIM115
+        with _no_fork:
+            file = open(temporary, 'xb')  # noqa: SIM115
+            _open.add(file)
         try:
             is_mine = _lock(file)
         except OSError:
@@ -169,7 +178,38 @@ def _create(path: Path) -> tuple[Path, BinaryIO]:
         # Else somebody took it for a leftover before it had its lock.
         if is_mine and temporary.exists():
             return temporary, file
+        _close(file)
+
+
+def _close(file: BinaryIO) -> None:
+    """Close a file, which may be closed already."""
+    with _no_fork:
+        _open.discard(file)
         file.close()
+
+
+def _leave_to_parent() -> None:
+    """Close, in a process that was forked meanwhile, what is being written.
+
+    Such as a worker of a data loader: it would keep the lock of a parent that
+    was killed, and the room on the disk of a file that was removed.
+    """
+    _no_fork.release()
+    if _open:
+        null = os.open(os.devnull, os.O_WRONLY)
+        for file in _open:
+            # Whatever its buffer holds goes there.
+            os.dup2(null, file.fileno())
+        os.close(null)
+        _open.clear()
+
+
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(
+        before=_no_fork.acquire,
+        after_in_parent=_no_fork.release,
+        after_in_child=_leave_to_parent,
+    )
 
 
 def _lock(file: BinaryIO) -> bool:

@@ -111,6 +111,18 @@ class Device:
         """Wait until the device has done what it was given."""
         self.module.synchronize()
 
+    def pinned(self, nbytes: int) -> Tensor:
+        """Return memory of the CPU that it copies into beside other work.
+
+        Args:
+            nbytes (int): How much; plain memory where torch cannot pin any
+                for this device.
+        """
+        try:
+            return torch.empty(nbytes, dtype=torch.uint8, pin_memory=True)
+        except RuntimeError:
+            return CPU.pinned(nbytes)
+
     def rng_state(self) -> Tensor:
         """Return the state of its random-number generator."""
         state: Tensor = self.module.get_rng_state()
@@ -147,6 +159,10 @@ class _CPU(Device):
     def autocast_dtypes(self) -> tuple[torch.dtype, ...]:
         """Return both, whatever the processor has."""
         return (torch.bfloat16, torch.float16)
+
+    def pinned(self, nbytes: int) -> Tensor:
+        """Return memory; there is no need to pin it."""
+        return torch.empty(nbytes, dtype=torch.uint8)
 
     def rng_state(self) -> Tensor:
         """Return the state of torch's own generator."""

@@ -32,6 +32,24 @@ def check_int(
     return value
 
 
+def check_bool(name: str, value: Any) -> bool:
+    """Refuse what is neither True nor False.
+
+    Args:
+        name (str): What the user calls it.
+        value (Any): What was given.
+
+    Returns:
+        bool: The value.
+
+    Raises:
+        ValueError: If it is not valid.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f'{name} must be True or False, but got {value!r}')
+    return value
+
+
 def check_power_of_2(name: str, value: Any, low: int) -> int:
     """Refuse what is no power of 2, or too small.
 

@@ -191,6 +191,14 @@ class SavesNow(Protocol):
 
 
 @runtime_checkable
+class WritesBeside(Protocol):
+    """May write files beside training; asked by the launcher."""
+
+    def finish_writing(self) -> None:
+        """Wait until they are written, or have failed, which is logged."""
+
+
+@runtime_checkable
 class KeepsRng(Protocol):
     """Keeps training's random states while others have their own.
 

@@ -1,4 +1,5 @@
 import errno
+import multiprocessing
 import os
 import resource
 import signal
@@ -6,6 +7,7 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +15,11 @@ from mmengine.fileio import get_file_backend
 from mmengine.runner import save_checkpoint
 
 from mmamp.checkpoint import atomic
-from mmamp.checkpoint.atomic import AtomicLocalBackend, remove_leftovers
+from mmamp.checkpoint.atomic import (
+    AtomicLocalBackend,
+    remove_leftovers,
+    written_whole,
+)
 from mmamp.errors import StorageError
 
 
@@ -238,3 +244,21 @@ class TestFsync:
         with pytest.raises(StorageError, match='Input/output error'):
             AtomicLocalBackend().put(b'1', tmp_path / 'a.pth')
         assert os.listdir(tmp_path) == []
+
+
+def test_a_process_that_is_forked_meanwhile_has_no_part_in_it(tmp_path):
+    """A data loader's worker would keep the lock, and the room on the disk."""
+    with written_whole(tmp_path / 'a.pth') as file:
+        file.write(b'whole')
+        worker = multiprocessing.get_context('fork').Process(
+            target=time.sleep, args=(60,)
+        )
+        worker.start()
+    try:
+        links = Path(f'/proc/{worker.pid}/fd').iterdir()
+        held = [os.readlink(link) for link in links]
+        assert not [path for path in held if str(tmp_path) in path]
+    finally:
+        worker.kill()
+        worker.join()
+    assert (tmp_path / 'a.pth').read_bytes() == b'whole'

@@ -37,7 +37,9 @@ train_dataloader = dict(
 )
 default_hooks = dict(
     logger=dict(interval=10),
-    checkpoint=dict(interval=5, max_keep_ckpts=1, save_best=None),
+    checkpoint=dict(
+        interval=5, max_keep_ckpts=1, save_best=None, async_save=ASYNC_SAVE
+    ),
 )
 custom_hooks = []
 val_dataloader = None
@@ -47,9 +49,10 @@ randomness = dict(seed=0)
 """
 
 
-def write_config(folder, num_workers):
+def write_config(folder, num_workers, async_save=False):
     path = Path(folder, 'biggan.py')
-    path.write_text(CONFIG.replace('NUM_WORKERS', str(num_workers)))
+    text = CONFIG.replace('NUM_WORKERS', str(num_workers))
+    path.write_text(text.replace('ASYNC_SAVE', str(async_save)))
     return path
 
 
@@ -132,10 +135,13 @@ def where_it_began(work_dir):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('num_workers', [0, 2])
-def test_fifteen_kills(tmp_path, start, num_workers):
+@pytest.mark.parametrize(
+    'async_save', [False, True], ids=['at once', 'beside training']
+)
+def test_fifteen_kills(tmp_path, start, num_workers, async_save):
     """A run has to go on after each, and to end as an undisturbed one."""
     random.seed(num_workers)
-    config = write_config(tmp_path, num_workers)
+    config = write_config(tmp_path, num_workers, async_save)
     began = time.perf_counter()
     finish(start(config, tmp_path / 'reference'))
     whole = time.perf_counter() - began
@@ -160,9 +166,16 @@ def test_fifteen_kills(tmp_path, start, num_workers):
         (2, signal.SIGTERM),
     ],
 )
-def test_preempted(tmp_path, start, num_workers, number):
+@pytest.mark.parametrize(
+    'async_save',
+    [
+        pytest.param(False, id='at once'),
+        pytest.param(True, id='beside training', marks=pytest.mark.slow),
+    ],
+)
+def test_preempted(tmp_path, start, num_workers, number, async_save):
     """A scheduler signals every process of the job, the workers too."""
-    config = write_config(tmp_path, num_workers)
+    config = write_config(tmp_path, num_workers, async_save)
     # Some windows of 8, each network's.
     config.write_text(config.read_text().replace('iters=72', 'iters=36'))
     finish(start(config, tmp_path / 'reference'))

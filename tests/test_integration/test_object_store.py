@@ -91,7 +91,15 @@ def content(bucket, name):
 RESUME = ('--resume', '--cfg-options', 'train_cfg.max_iters=6')
 
 
-def test_a_run_and_all_that_is_done_with_it(store, project, capfd, tmp_path):
+@pytest.mark.parametrize(
+    'async_save', [False, True], ids=['at once', 'beside training']
+)
+def test_a_run_and_all_that_is_done_with_it(
+    store, project, capfd, tmp_path, async_save
+):
+    cfg = Config.fromfile('config.py')
+    cfg.default_hooks.checkpoint.async_save = async_save
+    cfg.dump('config.py')
     assert project(train) == 0
     assert names(store) == ['runs/work/iter_2.pth', 'runs/work/iter_4.pth']
     assert (tmp_path / 'work/last_checkpoint').read_text() == (

@@ -112,18 +112,21 @@ def needs(*strategies):
 
 
 @pytest.mark.parametrize(
-    ('strategy', 'dtype'),
+    ('strategy', 'dtype', 'async_save'),
     [
-        pytest.param('ddp', 'float32', marks=pytest.mark.slow),
-        ('ddp', 'float16'),
-        ('fsdp', 'float16'),
-        pytest.param('units', 'float32', marks=pytest.mark.slow),
+        pytest.param('ddp', 'float32', False, marks=pytest.mark.slow),
+        ('ddp', 'float16', False),
+        ('ddp', 'float16', True),
+        ('fsdp', 'float16', False),
+        ('fsdp', 'float16', True),
+        pytest.param('units', 'float32', True, marks=pytest.mark.slow),
     ],
 )
-def test_in_as_many_processes_exactly(train, strategy, dtype):
+def test_in_as_many_processes_exactly(train, strategy, dtype, async_save):
     """From inside of a window of the discriminator's."""
     needs(strategy)
     more = dict(STRATEGY[strategy], dtype=dtype)
+    more['default_hooks.checkpoint.async_save'] = async_save
     # Latents are those of one seed all the same.
     more['randomness.diff_rank_seed'] = dtype == 'float16'
     train(2, 'whole', **more)

@@ -1,11 +1,23 @@
 import pytest
 
 from mmamp.utils.checks import (
+    check_bool,
     check_choice,
     check_int,
     check_power_of_2,
     check_weight,
 )
+
+
+@pytest.mark.parametrize('value', [True, False])
+def test_yes_or_no(value):
+    assert check_bool('x', value) is value
+
+
+@pytest.mark.parametrize('value', [1, 0, 'True', None])
+def test_neither_yes_nor_no(value):
+    with pytest.raises(ValueError, match='x must be True or False, but got'):
+        check_bool('x', value)
 
 
 @pytest.mark.parametrize(('value', 'low'), [(1, 1), (7, 1), (0, 0), (-2, -3)])

@@ -3,8 +3,10 @@
 import os
 import time
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import mmengine
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import FlexibleRunner, Runner
 from mmengine.runner.checkpoint import weights_to_cpu
@@ -18,6 +20,9 @@ from mmamp.utils.protocols import GathersState
 
 from .runner_access import strategy_of
 from .settled_model import evaluation_weights
+
+_texts: WeakKeyDictionary[Config, tuple[str, str]] = WeakKeyDictionary()
+"""Configs, before and after they were formatted, which takes 0.3 s each."""
 
 
 def saves_by_itself(runner: Any) -> bool:
@@ -45,6 +50,7 @@ def content_of(
     meta: dict[str, Any],
     save_optimizer: bool = True,
     save_param_scheduler: bool = True,
+    on_cpu: bool = True,
 ) -> dict[str, Any] | None:
     """Return what MMEngine's runners save, after all hooks have seen it.
 
@@ -55,25 +61,27 @@ def content_of(
             Defaults to True.
         save_param_scheduler (bool): Whether that of the schedulers is.
             Defaults to True.
+        on_cpu (bool): Whether tensors of an accelerator are copied to the
+            CPU. Defaults to True.
 
     Returns:
-        dict or None: Its tensors are on the CPU, those that were there
-        without a copy; None on other ranks than the main one.
+        dict or None: Tensors that are not copied are those of training; None
+        on other ranks than the main one.
     """
-    source = strategy_of(runner) or _Own(runner)
+    source = strategy_of(runner) or _Own(runner, on_cpu)
     if not (is_main_process() or isinstance(source, GathersState)):
         return None
     content = dict(state_dict=source.model_state_dict())
     if save_optimizer:
-        content['optimizer'] = _on_cpu(source.optim_state_dict())
+        content['optimizer'] = _copied(source.optim_state_dict(), on_cpu)
     if not is_main_process():
         return None
     if save_param_scheduler and runner.param_schedulers is not None:
         content['param_schedulers'] = source.scheduler_state_dict()
-    content['message_hub'] = _on_cpu(runner.message_hub.state_dict())
+    content['message_hub'] = _copied(runner.message_hub.state_dict())
     content['meta'] = dict(
         meta,
-        cfg=runner.cfg.pretty_text,
+        cfg=_text_of(runner.cfg),
         seed=runner.seed,
         experiment_name=runner.experiment_name,
         time=time.strftime('%Y%m%d_%H%M%S'),
@@ -104,25 +112,10 @@ def save_this_iteration(runner: Any, name: str) -> str:
                 runner.work_dir, name, meta=meta, by_epoch=False
             )
         else:
-            save(runner, path, AtomicLocalBackend(), meta)
+            content = content_of(runner, meta)
+            if content is not None:
+                write(content, path, AtomicLocalBackend())
     return path
-
-
-def save(
-    runner: Any, path: str, backend: Any, meta: dict[str, Any], **kwargs: Any
-) -> None:
-    """Save what MMEngine's runners do, by all ranks together.
-
-    Args:
-        runner (Runner or FlexibleRunner): The runner.
-        path (str): Of the file.
-        backend (BaseStorageBackend): Where it goes.
-        meta (dict): See :func:`content_of`.
-        **kwargs: See :func:`content_of`.
-    """
-    content = content_of(runner, meta, **kwargs)
-    if content is not None:
-        write(content, path, backend)
 
 
 def name_last(runner: Any, path: str) -> None:
@@ -139,11 +132,12 @@ def name_last(runner: Any, path: str) -> None:
 class _Own:
     """The states of a ``Runner``, asked for as those of a strategy."""
 
-    def __init__(self, runner: Any) -> None:
-        self._runner = runner
+    def __init__(self, runner: Any, on_cpu: bool) -> None:
+        self._runner, self._on_cpu = runner, on_cpu
 
     def model_state_dict(self) -> Any:
-        return weights_to_cpu(unwrap(self._runner.model).state_dict())
+        state = unwrap(self._runner.model).state_dict()
+        return weights_to_cpu(state) if self._on_cpu else state
 
     def optim_state_dict(self) -> Any:
         return self._runner.optim_wrapper.state_dict()
@@ -158,5 +152,17 @@ class _Own:
         return [x.state_dict() for x in schedulers]
 
 
-def _on_cpu(value: Any) -> Any:
-    return apply_to(value, lambda x: hasattr(x, 'cpu'), lambda x: x.cpu())
+def _text_of(cfg: Config) -> str:
+    """Return what MMEngine saves of a config, formatted once as it is."""
+    now = repr(cfg)
+    kept = _texts.get(cfg)
+    if kept is None or kept[0] != now:
+        kept = _texts[cfg] = now, cfg.pretty_text
+    return kept[1]
+
+
+def _copied(value: Any, on_cpu: bool = True) -> Any:
+    """Return copies of containers, their tensors on the CPU or as they are."""
+    return apply_to(
+        value, lambda x: on_cpu and hasattr(x, 'cpu'), lambda x: x.cpu()
+    )

@@ -2,8 +2,10 @@
 
 import hashlib
 import inspect
+import logging
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.logging import print_log
 
 from mmamp.checkpoint.atomic import AtomicLocalBackend, remove_leftovers
+from mmamp.checkpoint.files import AsyncFiles, Files
 from mmamp.checkpoint.safe_load import read_checkpoint
 from mmamp.checkpoint.storage import (
     Storage,
@@ -27,9 +30,11 @@ from mmamp.compat.mmengine import is_resuming
 from mmamp.distributed.cpu_group import new_cpu_group
 from mmamp.errors import UsageError
 from mmamp.registry import HOOKS
+from mmamp.utils.checks import check_bool
 from mmamp.utils.suggest import arguments_of, did_you_mean
 
-from .checkpoint_content import name_last, save, saves_by_itself
+from .checkpoint_content import content_of, name_last, saves_by_itself
+from .runner_access import strategy_of
 from .settled_model import evaluation_weights
 from .states_of_ranks import gather_states, give_states
 
@@ -45,15 +50,30 @@ class CheckpointHook(MMEngineCheckpointHook):
     are in it. ``out_dir`` may have the prefix of any file backend, such as
     ``s3://``.
 
+    With ``async_save`` training stands still while its state is copied, on
+    the rank that writes: a second of those copies is in memory then, whose
+    memory the next one uses again. Writing goes on beside training, in the
+    same order, ``last_checkpoint`` and removals included. A checkpoint that is
+    due while the one before is still being written waits for it, and so do
+    preemption, Ctrl-C, an error and the end of training. What goes wrong ends
+    the run before its next iteration. ``before_save_checkpoint`` of other
+    hooks finds the model's and the optimizers' tensors on their device.
+
     Args:
         *args: Arguments of MMEngine's hook.
+        async_save (bool): Whether training goes on while checkpoints are
+            written. Defaults to False.
         **kwargs: Arguments of MMEngine's hook.
+
+    Raises:
+        ValueError: If ``async_save`` is no bool.
+        StorageError: If a checkpoint cannot be written.
 
     Examples:
         >>> default_hooks = dict(
         ...     checkpoint=dict(
         ...         type='mmamp.CheckpointHook', interval=1000,
-        ...         by_epoch=False, max_keep_ckpts=1))
+        ...         by_epoch=False, max_keep_ckpts=1, async_save=True))
     """
 
     by_epoch: bool
@@ -72,10 +92,19 @@ class CheckpointHook(MMEngineCheckpointHook):
     _states: Mapping[str, Any] = {}
     _meta: Mapping[str, Any] = {}
 
+    def __init__(
+        self, *args: Any, async_save: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.async_save = check_bool('async_save', async_save)
+        self._files = Files()
+
     # ---- before anything is saved ------------------------------------------
 
     def before_train(self, runner: Any) -> None:
         """Prepare the folder that checkpoints go to, and what it keeps."""
+        self.finish_writing()  # of a run before, which has raised
+        self._files = Files()
         self._check_arguments(runner)
         if self.file_backend is None:
             self._find_folder(runner)
@@ -95,6 +124,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             for folder in {self.out_dir, runner.work_dir}:
                 if not is_remote(folder):
                     remove_leftovers(folder)
+        self._files = self._files_of(runner)
 
     def _check_arguments(self, runner: Any) -> None:
         """Refuse now what would end the run at its first checkpoint.
@@ -114,6 +144,20 @@ class CheckpointHook(MMEngineCheckpointHook):
                     f'{key!r}; it takes {", ".join(valid)}.'
                     f'{did_you_mean(key, valid)}'
                 )
+
+    def _files_of(self, runner: Any) -> Files:
+        if not self.async_save:
+            return Files()
+        if saves_by_itself(runner):
+            print_log(
+                'async_save=True: training waits for its checkpoints all the '
+                f'same, since {_saver_of(runner)} writes them in a way of its '
+                'own',
+                logger='current',
+                level=logging.WARNING,
+            )
+            return Files()
+        return AsyncFiles()
 
     def _find_folder(self, runner: Any) -> None:
         folder = str(self.out_dir or runner.work_dir)
@@ -154,6 +198,28 @@ class CheckpointHook(MMEngineCheckpointHook):
                 'for max_keep_ckpts and save_best'
             )
 
+    # ---- what is written beside training ------------------------------------
+
+    def before_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None
+    ) -> None:
+        """End the run if a checkpoint could not be written meanwhile."""
+        self._files.check()
+
+    def after_train(self, runner: Any) -> None:
+        """Wait for the last checkpoint, and publish what is asked for."""
+        self._files.wait()
+        super().after_train(runner)
+
+    def after_run(self, runner: Any) -> None:
+        """Wait for the last checkpoint, where training was broken off too."""
+        self._files.wait()
+
+    def finish_writing(self) -> None:
+        """Wait for the last checkpoint of a run that another error ends."""
+        with suppress(Exception):  # the log has it
+            self._files.wait()
+
     # ---- one checkpoint -----------------------------------------------------
 
     def save_now(self, runner: Any) -> str:
@@ -167,16 +233,23 @@ class CheckpointHook(MMEngineCheckpointHook):
         """
         iteration = runner.iter + 1
         meta = dict(epoch=runner.epoch, iter=iteration)
-        if not self.by_epoch:
+        if self.by_epoch:
+            self._save_extra(runner, iteration, meta)
+        else:
             self._save_checkpoint_with_step(runner, iteration, meta)
-            return str(self.last_ckpt)
-        # An epoch that is not over gives no name, and is not counted.
+        self._files.wait()
+        return str(self.last_ckpt)
+
+    def _save_extra(
+        self, runner: Any, iteration: int, meta: dict[str, Any]
+    ) -> None:
+        """Save within an epoch, which gives no name and is not counted."""
         extra = join(self.out_dir, f'iter_{iteration}.pth')
         runner.message_hub.update_info('extra_checkpoint', extra)
-        self._save_last(runner, extra, meta, by_epoch=False)
-        self._remove_extra()
+        with self._at_once(runner):
+            self._save_last(runner, extra, meta, by_epoch=False)
+            self._remove_extra()
         self._extra = extra
-        return extra
 
     def before_save_checkpoint(
         self, runner: Any, checkpoint: dict[str, Any]
@@ -202,12 +275,23 @@ class CheckpointHook(MMEngineCheckpointHook):
             self.keep_ckpt_ids.append(step)
             # In it those are that go next: a kill may come before that.
             self._tell_kept(runner)
-        self._save_last(runner, self._path(step), meta, self.by_epoch)
-        if self.max_keep_ckpts > 0:
-            while len(self.keep_ckpt_ids) > self.max_keep_ckpts:
-                self._remove([self._path(self.keep_ckpt_ids.popleft())])
-            self._tell_kept(runner)
-        self._remove_extra()
+        with self._at_once(runner):
+            self._save_last(runner, self._path(step), meta, self.by_epoch)
+            if self.max_keep_ckpts > 0:
+                while len(self.keep_ckpt_ids) > self.max_keep_ckpts:
+                    self._remove([self._path(self.keep_ckpt_ids.popleft())])
+                self._tell_kept(runner)
+            self._remove_extra()
+
+    @contextmanager
+    def _at_once(self, runner: Any) -> Iterator[None]:
+        """Have what is saved inside be of one moment.
+
+        Files may be copied as it ends: the weights are those of evaluation
+        until then.
+        """
+        with evaluation_weights(runner), self._files.together():
+            yield
 
     def _tell_kept(self, runner: Any) -> None:
         runner.message_hub.update_info(
@@ -230,7 +314,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             **self.args,
         )
         if is_main_process():
-            name_last(runner, path)
+            self._files.then(name_last, runner, path)
 
     def _save(
         self,
@@ -243,7 +327,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         """Save a file, by all ranks together."""
         self._states = gather_states(runner, self._group)
         self._meta = {key: meta[key] for key in ('epoch', 'iter')}
-        with evaluation_weights(runner):
+        with self._at_once(runner):
             if saves_by_itself(runner):
                 runner.save_checkpoint(
                     self.out_dir,
@@ -255,7 +339,11 @@ class CheckpointHook(MMEngineCheckpointHook):
                     **kwargs,
                 )
             else:
-                save(runner, path, self.file_backend, meta, **kwargs)
+                content = content_of(
+                    runner, meta, on_cpu=not self.async_save, **kwargs
+                )
+                if content is not None:
+                    self._files.write(content, path, self.file_backend)
         self._states = {}
         self._meta = {}
 
@@ -266,8 +354,10 @@ class CheckpointHook(MMEngineCheckpointHook):
     # ---- those that are superfluous -----------------------------------------
 
     def _remove(self, paths: Iterable[str]) -> None:
-        if not is_main_process():
-            return
+        if is_main_process():
+            self._files.then(self._remove_now, list(paths))
+
+    def _remove_now(self, paths: list[str]) -> None:
         for path in paths:
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)
@@ -301,26 +391,29 @@ class CheckpointHook(MMEngineCheckpointHook):
         step = runner.epoch if self.by_epoch else runner.iter
         meta = dict(epoch=runner.epoch, iter=runner.iter)
         info = runner.message_hub.runtime_info
-        before = set()
-        for key, rule in zip(self.key_indicators, self.rules, strict=True):
-            score = metrics[key]
-            name = self._name('best_score', key)
-            best = info.get(name, self.init_value_map[rule])
-            if score is None or not self.is_better_than[key](score, best):
-                continue
-            before.add(info.get(self._name('best_ckpt', key)))
-            runner.message_hub.update_info(name, score)
-            path = self._save_best(runner, key, step, meta)
-            print_log(
-                f'The best checkpoint with {score:0.4f} {key} at {step} '
-                f'{"epoch" if self.by_epoch else "iter"} is saved to {path}.',
-                logger='current',
-            )
-        if before and self.last_ckpt is not None:
-            # Once more, so that it knows of the best.
-            self._save_checkpoint_with_step(runner, step, meta)
-        keys = (self._name('best_ckpt', key) for key in self.key_indicators)
-        self._remove(before - {info.get(key) for key in keys} - {None})
+        with self._at_once(runner):
+            before = set()
+            for key, rule in zip(self.key_indicators, self.rules, strict=True):
+                score = metrics[key]
+                name = self._name('best_score', key)
+                best = info.get(name, self.init_value_map[rule])
+                if score is None or not self.is_better_than[key](score, best):
+                    continue
+                before.add(info.get(self._name('best_ckpt', key)))
+                runner.message_hub.update_info(name, score)
+                path = self._save_best(runner, key, step, meta)
+                self._files.then(
+                    print_log,
+                    f'The best checkpoint with {score:0.4f} {key} at {step} '
+                    f'{"epoch" if self.by_epoch else "iter"} is saved to '
+                    f'{path}.',
+                    'current',
+                )
+            if before and self.last_ckpt is not None:
+                # Once more, so that it knows of the best.
+                self._save_checkpoint_with_step(runner, step, meta)
+            keys = [self._name('best_ckpt', x) for x in self.key_indicators]
+            self._remove(before - {info.get(key) for key in keys} - {None})
 
     def _save_best(
         self, runner: Any, key: str, step: int, meta: dict[str, Any]
@@ -375,3 +468,8 @@ class CheckpointHook(MMEngineCheckpointHook):
             f'{", ".join(whole.keys() - published)}',
             logger='current',
         )
+
+
+def _saver_of(runner: Any) -> str:
+    """Return the name of what saves by itself."""
+    return type(strategy_of(runner) or runner).__name__

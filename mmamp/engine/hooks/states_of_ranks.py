@@ -3,7 +3,12 @@
 from typing import Any
 
 import torch
-from mmengine.dist import gather_object, get_rank, get_world_size
+from mmengine.dist import (
+    gather_object,
+    get_rank,
+    get_world_size,
+    is_main_process,
+)
 
 from mmamp.checkpoint.keys import (
     BEFORE,
@@ -27,17 +32,19 @@ def gather_states(runner: Any, group: Any) -> dict[str, Any]:
         group (ProcessGroup, optional): To talk over.
 
     Returns:
-        dict: For a checkpoint; on the other ranks, empty.
+        dict: For a checkpoint; on the other ranks, empty. The main one's own
+        tensors are those of its states, of which there is no second copy.
     """
     mine = (
         training_rng_state(runner),
         _of_optimizers(runner),
         _of_model(runner),
     )
-    all_ = gather_object(mine, group=group)
-    if all_ is None:
+    sent = None if is_main_process() else mine
+    of_all = gather_object(sent, group=group)
+    if of_all is None:
         return {}
-    rngs, optimizers, models = zip(*all_, strict=True)
+    rngs, optimizers, models = zip(mine, *of_all[1:], strict=True)
     states = {RNG_STATES: list(rngs)}
     if any(models):
         states[MODEL_BY_RANK] = list(models)

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmamp.distributed.sharding import local
+
 from .buffer_guard import BufferGuard
 from .kernels import laid_out_as
 
@@ -130,7 +132,8 @@ class Window:
             index (int): Micro-batches of the run so far.
 
         Returns:
-            dict or None: Numbers and tensors; the tensors are copies.
+            dict or None: Numbers and tensors; the gradients are those that
+            training goes on with, as in torch's own states.
         """
         if not self.micro_batches:
             return None
@@ -142,7 +145,7 @@ class Window:
             micro_batches=self.micro_batches,
             scale=1.0 if self.scale is None else float(self.scale),
             grads=[
-                None if p.grad is None else p.grad.detach().clone()
+                None if p.grad is None else _by_itself(p.grad.detach())
                 for p in params
             ],
             buffers=self.guard.state(),
@@ -197,3 +200,15 @@ class Window:
         self.micro_batches = state.get('micro_batches', index - state['first'])
         self.scale = scale
         self.guard.load_state(state['buffers'])
+
+
+def _by_itself(grad: Tensor) -> Tensor:
+    """Return a gradient apart from what else is in its memory, if anything.
+
+    DDP has gradients in buckets, and whoever saves one saves all its memory.
+    """
+    part = local(grad)
+    if part.layout is not torch.strided:
+        return grad
+    is_whole = part.untyped_storage().nbytes() == part.nbytes
+    return grad if is_whole else grad.clone()

@@ -1,11 +1,17 @@
 import os
+import re
+from io import BytesIO
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
-from torch import nn
+from mmengine.registry import OPTIMIZERS
+from schedule_free import ScheduleFreeSGD
+from torch import distributed, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 from mmamp import AmpOptimWrapper
@@ -17,9 +23,13 @@ from mmamp.errors import UsageError
 from mmamp.registry import METRICS
 
 
-def options(**hook):
+@pytest.fixture(params=[False, True], ids=['at once', 'beside training'])
+def options(request):
+    """Of a checkpoint hook: ``options(max_keep_ckpts=1)``."""
     args = dict(type='CheckpointHook', interval=1, by_epoch=False)
-    return {'default_hooks.checkpoint': {**args, **hook}}
+    if request.param:
+        args['async_save'] = True
+    return lambda **hook: {'default_hooks.checkpoint': {**args, **hook}}
 
 
 def hook_of(runner):
@@ -55,7 +65,7 @@ def interrupted_write(monkeypatch):
 
 
 def test_the_old_one_goes_when_the_new_one_is_there(
-    build_runner, interrupted_write
+    options, build_runner, interrupted_write
 ):
     runner = build_runner(options=options(max_keep_ckpts=1))
     with pytest.raises(Interrupt):
@@ -64,7 +74,9 @@ def test_the_old_one_goes_when_the_new_one_is_there(
     assert last_named(runner) == os.path.join(runner.work_dir, 'iter_2.pth')
 
 
-def test_a_key_that_there_is_not_is_told_before_training(build_runner):
+def test_a_key_that_there_is_not_is_told_before_training(
+    options, build_runner
+):
     """MMEngine would tell at the first checkpoint, and lose it."""
     runner = build_runner(options=options(max_keep_ckpt=1))
     with pytest.raises(
@@ -74,7 +86,7 @@ def test_a_key_that_there_is_not_is_told_before_training(build_runner):
     assert runner.iter == 0
 
 
-def test_a_key_that_a_runner_takes(build_runner, monkeypatch):
+def test_a_key_that_a_runner_takes(options, build_runner, monkeypatch):
     """Of a class of the user's, whose method has an argument more."""
     runner = build_runner(options=options(interval=4, note='mine'))
     notes = []
@@ -89,7 +101,26 @@ def test_a_key_that_a_runner_takes(build_runner, monkeypatch):
     assert notes == ['mine']
 
 
-def test_the_name_of_the_last_is_written_atomically(build_runner, monkeypatch):
+def test_a_runner_that_saves_by_itself_is_waited_for(build_runner, capsys):
+    """Nobody else knows what is to be copied."""
+    hook = dict(type='CheckpointHook', async_save=True)
+    runner = build_runner(options={'default_hooks.checkpoint': hook})
+    original = runner.save_checkpoint
+    runner.save_checkpoint = lambda *args, **kwargs: original(*args, **kwargs)
+    runner.train()
+    said = capsys.readouterr().out
+    assert 'async_save=True: training waits for its checkpoints' in said
+    assert 'since Runner writes them in a way of its own' in said
+
+
+def test_yes_and_no_are_all_there_is():
+    with pytest.raises(ValueError, match="must be True or False, but got 'n"):
+        CheckpointHook(async_save='no')
+
+
+def test_the_name_of_the_last_is_written_atomically(
+    options, build_runner, monkeypatch
+):
     """MMEngine writes it too, but a kill could leave it empty."""
     written = []
     original = atomic.written_whole
@@ -106,7 +137,9 @@ def test_the_name_of_the_last_is_written_atomically(build_runner, monkeypatch):
     ]
 
 
-def test_a_flexible_runner_too(build_runner, interrupted_write, monkeypatch):
+def test_a_flexible_runner_too(
+    options, build_runner, interrupted_write, monkeypatch
+):
     """Whose strategies write without a backend."""
     given = options(max_keep_ckpts=1)
     given['strategy'] = dict(type='SingleDeviceStrategy')
@@ -126,7 +159,7 @@ def test_a_flexible_runner_too(build_runner, interrupted_write, monkeypatch):
 
 
 @pytest.mark.parametrize('keep', [1, 2])
-def test_keeps_as_many_as_it_shall(build_runner, keep):
+def test_keeps_as_many_as_it_shall(options, build_runner, keep):
     runner = build_runner(options=options(max_keep_ckpts=keep))
     runner.train()
     expected = [f'iter_{i}.pth' for i in range(5 - keep, 5)]
@@ -134,7 +167,9 @@ def test_keeps_as_many_as_it_shall(build_runner, keep):
     assert [x for x in os.listdir(runner.work_dir) if x.endswith('.tmp')] == []
 
 
-def test_a_kill_before_the_old_one_is_removed(build_runner, monkeypatch):
+def test_a_kill_before_the_old_one_is_removed(
+    options, build_runner, monkeypatch
+):
     given = options(max_keep_ckpts=1)
     given['custom_hooks'] = [dict(type='StateHook')]
     given['train_cfg.max_iters'] = 2
@@ -154,7 +189,7 @@ def test_a_kill_before_the_old_one_is_removed(build_runner, monkeypatch):
     assert checkpoints(second) == ['iter_3.pth']
 
 
-def test_random_number_states_are_in_it(build_runner):
+def test_random_number_states_are_in_it(options, build_runner):
     runner = build_runner(options=options())
     runner.train()
     path = os.path.join(runner.work_dir, 'iter_4.pth')
@@ -163,7 +198,9 @@ def test_random_number_states_are_in_it(build_runner):
     assert torch.equal(state['torch'], torch.get_rng_state())
 
 
-def test_leftovers_of_a_killed_run_are_removed(build_runner, tmp_path):
+def test_leftovers_of_a_killed_run_are_removed(
+    options, build_runner, tmp_path
+):
     work_dir = tmp_path / 'run'
     work_dir.mkdir()
     (work_dir / '.iter_9.pth.0123abcd.mmamp.tmp').touch()
@@ -172,7 +209,7 @@ def test_leftovers_of_a_killed_run_are_removed(build_runner, tmp_path):
 
 
 @pytest.mark.parametrize('by_epoch', [False, True])
-def test_save_now(build_runner, by_epoch):
+def test_save_now(options, build_runner, by_epoch):
     runner = build_runner(options=options(interval=100, by_epoch=by_epoch))
     runner.train()
     runner.train_loop._iter = 6
@@ -182,7 +219,7 @@ def test_save_now(build_runner, by_epoch):
     assert hook_of(runner).by_epoch is by_epoch
 
 
-def test_save_now_leaves_nothing_behind(build_runner):
+def test_save_now_leaves_nothing_behind(options, build_runner):
     """A run by epochs that was preempted, and goes on."""
 
     def edit(cfg):
@@ -240,7 +277,7 @@ def evaluated(metric, interval):
     return edit
 
 
-def test_the_best_one_too(build_runner):
+def test_the_best_one_too(options, build_runner):
     given = options(interval=2, save_best='distance', rule='less')
     runner = build_runner('gan', given, edit=evaluated('Falling', 2))
     runner.model.val_step = lambda data: [0]
@@ -265,7 +302,9 @@ class Rising(BaseMetric):
 
 
 @pytest.mark.parametrize('several', [False, True])
-def test_the_best_before_goes_last(build_runner, monkeypatch, several, mm_log):
+def test_the_best_before_goes_last(
+    options, build_runner, monkeypatch, several, mm_log
+):
     """It is there until the last checkpoint names its successor."""
 
     METRICS.register_module('TwoMeasures', module=Rising, force=True)
@@ -313,7 +352,7 @@ def test_the_best_before_goes_last(build_runner, monkeypatch, several, mm_log):
     assert info['best_score' + ('_up' if several else '')] == 4
 
 
-def test_a_validation_alone_saves_nothing(build_runner):
+def test_a_validation_alone_saves_nothing(options, build_runner):
     given = options(save_best='distance', rule='less')
     runner = build_runner('gan', given, edit=evaluated('Falling', 1))
     runner.model.val_step = lambda data: [0]
@@ -321,7 +360,7 @@ def test_a_validation_alone_saves_nothing(build_runner):
     assert checkpoints(runner) == []
 
 
-def test_a_run_is_trained_once_more(build_runner, tmp_path):
+def test_a_run_is_trained_once_more(options, build_runner, tmp_path):
     """By the same hook, in the same folder."""
     out = tmp_path / 'out'
     runner = build_runner(options=options(out_dir=str(out)))
@@ -333,7 +372,7 @@ def test_a_run_is_trained_once_more(build_runner, tmp_path):
 
 
 @pytest.mark.parametrize('kind', ['classifier', 'gan'])
-def test_it_holds_what_mmengine_would_write(build_runner, kind):
+def test_it_holds_what_mmengine_would_write(options, build_runner, kind):
     """Key by key, and tensor by tensor."""
     given = {
         **options(interval=4),
@@ -369,10 +408,53 @@ def test_it_holds_what_mmengine_would_write(build_runner, kind):
             assert torch.equal(a, b) if torch.is_tensor(a) else a == b
 
 
-def gathered(rank, world_size):
-    """Bytes of gradients that a rank holds for a checkpoint."""
+def test_what_is_written_beside_training_is_the_same(build_runner):
+    """Of an optimizer with other weights for evaluation, within a window."""
+    OPTIMIZERS.register_module(module=ScheduleFreeSGD, force=True)
+    saved = []
+    for is_async in (False, True):
+        given = {
+            'default_hooks.checkpoint.interval': 1,
+            'default_hooks.checkpoint.async_save': is_async,
+            'optim_wrapper.optimizer.type': 'ScheduleFreeSGD',
+            'optim_wrapper.accumulative_counts': 3,
+            'custom_hooks': [dict(type='EMAHook'), dict(type='StateHook')],
+        }
+        runner = build_runner(options=given)
+        runner.train()
+        saved.append(
+            [
+                torch.load(os.path.join(runner.work_dir, x), weights_only=True)
+                for x in checkpoints(runner)
+            ]
+        )
+    assert len(saved[0]) == 4
+    for content in (*saved[0], *saved[1]):
+        for key in ('meta', 'message_hub'):  # times, and paths
+            del content[key]
+    mine, other = map(tree_flatten, saved)
+    assert mine[1] == other[1]
+    for a, b in zip(mine[0], other[0], strict=True):
+        assert torch.equal(a, b) if torch.is_tensor(a) else a == b
+
+
+class Clones(TorchDispatchMode):
+    """Counts the copies that are made of whole gradients."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        copies = (torch.ops.aten.clone, torch.ops.aten._to_copy)
+        if func.overloadpacket in copies and result.shape == (512, 512):
+            self.count += 1
+        return result
+
+
+def inside_of_a_window():
+    """A runner whose only gradients take 1 MiB."""
     torch.manual_seed(0)
-    net = nn.Linear(64, 64)
+    net = nn.Linear(512, 512, bias=False)
     wrapper = AmpOptimWrapper(
         torch.optim.SGD(net.parameters(), lr=0.1),
         dtype='float32',
@@ -380,16 +462,67 @@ def gathered(rank, world_size):
     )
     wrapper.initialize_count_status(net, 0, 10)
     with wrapper.optim_context(net):
-        loss = net(torch.ones(1, 64)).sum()
+        loss = net(torch.ones(1, 512)).sum()
     wrapper.update_params(loss)
-    runner = SimpleNamespace(optim_wrapper=wrapper, model=net, hooks=[])
-    states = gather_states(runner, None)
-    return [len(states.get('optimizer_by_rank', []))]
+    return SimpleNamespace(optim_wrapper=wrapper, model=net, hooks=[])
 
 
-def test_one_rank_alone_has_what_all_have(in_ranks):
-    """It is the one that writes."""
-    assert in_ranks(2, gathered) == [[2], [0]]
+def sent_bytes():
+    """What this process has written, to sockets too."""
+    said = Path('/proc/self/io').read_text()
+    return int(re.search(r'wchar: (\d+)', said)[1])
+
+
+def gathered(rank, world_size):
+    """States that a rank holds, MiB that it sent, copies that it made."""
+    runner = inside_of_a_window()
+    distributed.barrier()
+    before = sent_bytes()
+    with Clones() as clones:
+        states = gather_states(runner, None)
+        runner.optim_wrapper.state_dict()
+    distributed.barrier()
+    sent = (sent_bytes() - before) / 2**20
+    return len(states.get('optimizer_by_rank', [])), sent, clones.count
+
+
+def test_one_rank_alone_gets_what_all_have(in_ranks):
+    """It is the one that writes, and nobody sends it more than once."""
+    first, *others = in_ranks(3, gathered)
+    assert [first[0], *(held for held, *_ in others)] == [3, 0, 0]
+    # No rank gets anything of the first one's, which is sent to none, nor of
+    # the others', which the first one gets.
+    assert first[1] < 0.1
+    assert all(1 < sent < 1.1 for _, sent, _ in others)
+    assert [first[2], *(clones for *_, clones in others)] == [0, 0, 0]
+
+
+def test_gradients_are_written_once(in_ranks):
+    """Those of the rank that writes are in its optimizer's state, too."""
+    (written, _) = in_ranks(2, written_by_ranks)
+    assert 2 < written < 2.1
+
+
+def written_by_ranks(rank, world_size):
+    """MiB of what two ranks save of a window of 1 MiB each."""
+    runner = inside_of_a_window()
+    content = gather_states(runner, None)
+    content['optimizer'] = runner.optim_wrapper.state_dict()
+    with BytesIO() as file:
+        torch.save(content, file)
+        return file.tell() / 2**20
+
+
+def test_a_view_of_more_is_sent_alone():
+    """As DDP has gradients, which are parts of its buckets."""
+    runner = inside_of_a_window()
+    (param,) = runner.model.parameters()
+    bucket = torch.zeros(4, 512, 512)
+    bucket[1] = param.grad
+    param.grad = bucket[1]
+    (grad,) = runner.optim_wrapper.window_state()['grads']
+    assert torch.equal(grad, param.grad)
+    assert grad.untyped_storage().nbytes() == 2**20
 
 
 def test_keys_as_they_were_called_before():

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from mmengine.device import get_device
 from rich.console import Console
 
 from benchmarks.results.tables import put_between
@@ -25,7 +26,7 @@ from .comparisons import (
     variants_of,
 )
 from .measure import measure
-from .models import MODELS_BY_NAME
+from .models import LARGE, MODELS_BY_NAME, SMALL
 from .report import Rows, empty_rows, ratio_rows, shown, variant_rows
 
 COMMAND = 'benchmarks.speed'
@@ -48,7 +49,8 @@ def build_parser() -> argparse.ArgumentParser:
         '--models',
         nargs='+',
         choices=MODELS_BY_NAME,
-        help='default: all, with --quick tiny',
+        help=f'default: {", ".join(SMALL)} on a CPU, {", ".join(LARGE)} on '
+        'an accelerator; with --quick tiny',
     )
     parser.add_argument(
         '--dtypes',
@@ -96,7 +98,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     missing = [str(page) for page in PAGES if not page.is_file()]
     if args.write and missing:
         parser.error(f'--write: there is no {missing[0]} in {Path.cwd()}')
-    args.models = args.models or (['tiny'] if args.quick else MODELS_BY_NAME)
+    fitting = SMALL if get_device() == 'cpu' else LARGE
+    args.models = args.models or (['tiny'] if args.quick else fitting)
     chosen = args.dtypes or ['bfloat16', *filter(is_native, COMPARED[1:])]
     args.dtypes = ['float32', *dict.fromkeys(chosen)]
     args.rounds = args.rounds or (4 if args.quick else 6)

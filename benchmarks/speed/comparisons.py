@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import torch
 from mmengine.device import get_device
@@ -9,7 +10,7 @@ from mmengine.device import get_device
 from mmamp.precision.devices import has_native
 
 from .models import EMPTY, MODELS_BY_NAME
-from .variants import BY_HAND, MMAMP, STOCK, Variant
+from .variants import BY_HAND, FABRIC, MMAMP, STOCK, Variant
 
 LAST = 'channels_last'
 
@@ -111,6 +112,12 @@ def _ways(name: str, of: Variant) -> Iterator[Comparison]:
             Variant(name, BY_HAND, dtype, LAST),
             MODELS_BY_NAME[name].overhead,
         )
+        if has_fabric() and (dtype != 'float16' or get_device() != 'cpu'):
+            yield Comparison(
+                f'mmamp over Fabric, {dtype}',
+                of,
+                Variant(name, FABRIC, dtype, LAST),
+            )
     if can_stock(dtype):
         yield Comparison(
             f'mmamp over stock, {dtype}',
@@ -129,6 +136,11 @@ def can_by_hand(name: str, dtype: str) -> bool:
     if dtype == 'float32' or name == 'tiny':
         return True
     return is_native(dtype)
+
+
+def has_fabric() -> bool:
+    """Tell whether Lightning Fabric is installed."""
+    return find_spec('lightning') is not None
 
 
 def can_stock(dtype: str) -> bool:

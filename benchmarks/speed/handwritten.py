@@ -57,7 +57,7 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
 
     if not turns.begin():
         return
-    for update, batch in enumerate(_batches(model)):
+    for update, batch in enumerate(batches(model)):
         images = batch['inputs'].to(device, non_blocking=True)
         real = images.to(torch.float32, memory_format=layout)
         real = (real - 127.5) / 127.5
@@ -70,7 +70,7 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
         # The discriminator learns.
         with autocast:
             with torch.no_grad():
-                noise, drawn = _latents(model, device)
+                noise, drawn = latents(model, device)
                 fake = gen(noise, *drawn)
             loss = gan_loss(disc(fake, *drawn), False, is_disc=True)
             loss = loss + gan_loss(disc(real, *labels), True, is_disc=True)
@@ -84,7 +84,7 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
         # The generator learns.
         disc.requires_grad_(False)
         with autocast:
-            noise, drawn = _latents(model, device)
+            noise, drawn = latents(model, device)
             loss = gan_loss(disc(gen(noise, *drawn), *drawn), True)
         _step(loss, gen_optimizer, gen_scaler)
         disc.requires_grad_(True)
@@ -93,18 +93,27 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
             return
 
 
-def _batches(model: Benchmarked) -> Iterator[dict[str, Any]]:
-    """Yield batches of an endless, shuffled loader."""
+def batches(model: Benchmarked) -> Iterator[dict[str, Any]]:
+    """Yield batches of an endless, shuffled loader.
+
+    Args:
+        model (Benchmarked): What they are for.
+    """
     dataset = RandomImages(1024, model.channels, model.image_size)
     loader: Any = DataLoader(dataset, model.batch_size, shuffle=True)
     while True:
         yield from loader
 
 
-def _latents(
+def latents(
     model: Benchmarked, device: torch.device
 ) -> tuple[Tensor, list[Tensor]]:
-    """Draw noise, and labels where the model has some."""
+    """Draw noise, and labels where the model has some.
+
+    Args:
+        model (Benchmarked): What they are for.
+        device (torch.device): Where they are.
+    """
     num = model.batch_size
     noise = torch.randn(num, model.noise_size, device=device)
     if model.num_classes is None:

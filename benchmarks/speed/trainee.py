@@ -12,12 +12,13 @@ import torch
 
 from mmamp.precision.devices import PeakMemory
 
-from . import handwritten, stock, under_runner
+from . import handwritten, stock, under_runner, with_fabric
 from .turns import Turns
-from .variants import BY_HAND, MMAMP, STOCK, Variant
+from .variants import BY_HAND, FABRIC, MMAMP, STOCK, Variant
 
 _TRAIN = {
     BY_HAND: handwritten.train,
+    FABRIC: with_fabric.train,
     MMAMP: under_runner.train,
     STOCK: stock.train,
 }

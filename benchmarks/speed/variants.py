@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from .models import EMPTY, MODELS_BY_NAME
 
-BY_HAND, MMAMP, STOCK = 'by hand', 'mmamp', 'stock'
-"""The ways to train: a loop, mmamp under the Runner, MMEngine alone."""
+BY_HAND, FABRIC, MMAMP, STOCK = 'by hand', 'Fabric', 'mmamp', 'stock'
+"""The ways to train: a loop, one of Lightning Fabric's, mmamp under the
+Runner, MMEngine alone."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Variant:
 
     Args:
         model (str): Its name.
-        way (str): One of the three.
+        way (str): One of the four.
         dtype (str): Defaults to ``'float32'``.
         memory_format (str): Defaults to ``'contiguous_format'``.
         filled (int): Iterations that the histories of logged scalars are

@@ -30,7 +30,7 @@ class Part:
 
 
 PARTS = [
-    Part('device', 'The device', 20),
+    Part('device', 'The device', 45),
     Part('tests', 'The tests marked `gpu`', 115),
     Part('waits', 'Waits for the device in an iteration', 70),
     Part('resume', 'Killed and resumed', 60),

@@ -26,6 +26,14 @@ on_two_gpus = [
 each_device = pytest.mark.parametrize(
     'device', ['cpu', pytest.param('cuda', marks=on_gpu)]
 )
+each_device_slow = pytest.mark.parametrize(
+    'device',
+    [
+        pytest.param('cpu', marks=pytest.mark.slow),
+        pytest.param('cuda', marks=on_gpu),
+    ],
+)
+"""The same, where the CPU has faster tests of its own for it."""
 each_dtype = pytest.mark.parametrize(
     'dtype', ['float32', 'float16', 'bfloat16']
 )

@@ -4,7 +4,14 @@ import copy
 
 import pytest
 import torch
-from devices import each_device, each_dtype, exact_float32, on_gpu, on_two_gpus, waits
+from devices import (
+    each_device,
+    each_dtype,
+    exact_float32,
+    on_gpu,
+    on_two_gpus,
+    waits,
+)
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -403,9 +410,7 @@ class TestSecondDevice:
         assert_same(net, before)
 
 
-WAITING = {
-    name: 0 if name.startswith('fused') else 1 for name in OPTIMIZERS
-}
+WAITING = {name: 0 if name.startswith('fused') else 1 for name in OPTIMIZERS}
 """How often a step waits at most: to learn whether gradients are finite."""
 
 

@@ -141,6 +141,8 @@ def _run(minutes: float) -> int:
         install(Path(packages))
         path = [str(Path.cwd()), packages, os.environ.get('PYTHONPATH')]
         os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, path))
+        # Else importing MMEngine would set CUDA up, and no fork could use it.
+        os.environ['PYTORCH_NVML_BASED_CUDA_CHECK'] = '1'
         for part, seconds in limits(PARTS, end, time.monotonic):
             print(f'{part.title}: {seconds:.0f} s at most', flush=True)
             began = time.monotonic()

@@ -43,8 +43,10 @@ def find(add: Add) -> None:
     for dtype in DTYPES:
         _try(add, dtype, 'as it is', _as_it_is)
         _try(add, dtype, 'the step in a CUDA graph', _captured, has_gpu)
+    if not has_gpu:
+        # What is between here and the kernels that it would make.
+        _try(add, DTYPES[0], 'networks, aot_eager', _compiled('aot_eager'))
     for dtype in DTYPES:
-        _try(add, dtype, 'networks, aot_eager', _compiled('aot_eager'))
         _try(add, dtype, 'networks, default', _compiled('default'), has_gpu)
         _try(
             add,
@@ -138,9 +140,11 @@ def _step_of(cfg: Config, compiled: bool = False) -> Step:
 
 def _batch(cfg: Config) -> dict[str, Any]:
     """Return images that are on the device already."""
-    dataset = cfg.train_dataloader.dataset
+    channels = cfg.model.generator.out_channels
     images = RandomImages(
-        cfg.train_dataloader.batch_size, dataset.channels, dataset.image_size
+        cfg.train_dataloader.batch_size,
+        channels,
+        cfg.model.generator.image_size,
     ).images
     return dict(inputs=images.to(get_device()))
 

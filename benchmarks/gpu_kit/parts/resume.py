@@ -1,6 +1,5 @@
 """A run that is killed and resumed, against one that is not."""
 
-import itertools
 import multiprocessing
 import os
 import sys
@@ -8,6 +7,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,9 @@ from mmamp.precision.names import COMPARED
 
 from . import Add
 
-CONFIG = 'configs/biggan/biggan_digits-32x32.py'
-ITERATIONS, SAVED = 48, 5
-"""Of a run, and between checkpoints; windows are of 8, and so most
-checkpoints are inside of one."""
-KILLED_AFTER = 15
+CONFIG = str(Path(__file__).parents[1] / 'configs/biggan.py')
+ITERATIONS = 24
+KILLED_AFTER = 10
 """The checkpoint that a run is killed at; it may get a little farther."""
 TORCH = dict(
     default={},
@@ -37,22 +35,33 @@ CUBLAS = {'CUBLAS_WORKSPACE_CONFIG': ':4096:8'}
 def find(add: Add) -> None:
     """Train twice, kill and resume a third run, and compare the ends."""
     os.environ.update(CUBLAS)
-    for dtype, choice in itertools.product(COMPARED, reversed(TORCH)):
-        with tempfile.TemporaryDirectory() as folder:
-            cells = dict(dtype=dtype, kernels=choice)
-            try:
-                found = _compare(dtype, TORCH[choice], Path(folder))
-            except RuntimeError as error:
-                add('', **cells, resumed=str(error))
-            else:
-                add('', **cells, **found)
+    # What a run takes is to begin; each of them has three at a time.
+    jobs = max((os.cpu_count() or 1) // 4, 1)
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [
+            pool.submit(_try, dtype, choice)
+            for choice in reversed(TORCH)
+            for dtype in COMPARED
+        ]
+        for future in as_completed(futures):
+            add('', **future.result())
+
+
+def _try(dtype: str, choice: str) -> dict[str, str]:
+    cells = dict(dtype=dtype, kernels=choice)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return {**cells, **_compare(dtype, TORCH[choice], Path(folder))}
+        except RuntimeError as error:
+            return {**cells, 'resumed': str(error)}
 
 
 def _compare(
     dtype: str, options: dict[str, Any], folder: Path
 ) -> dict[str, str]:
-    for name in ('first', 'second'):
-        _finish(_start(dtype, options, folder / name))
+    undisturbed = [
+        _start(dtype, options, folder / name) for name in ('first', 'second')
+    ]
     killed = folder / 'killed'
     process = _start(dtype, options, killed)
     while (
@@ -67,6 +76,8 @@ def _compare(
     )
     if is_killed:
         _finish(_start(dtype, options, killed, '--resume'))
+    for other in undisturbed:
+        _finish(other)
     first, second, third = (
         torch.load(
             _checkpoint(folder / name, ITERATIONS),
@@ -86,21 +97,18 @@ def _start(
     dtype: str, options: dict[str, Any], work_dir: Path, *args: str
 ) -> Any:
     """Start a process that trains, one that has imported everything."""
-    work_dir.mkdir(exist_ok=True)
-    settings = {
-        'train_cfg.max_iters': ITERATIONS,
-        'train_cfg.val_interval': 10**6,
-        'default_hooks.checkpoint.interval': SAVED,
-        'default_hooks.checkpoint.save_best': None,
-        'train_dataloader.num_workers': 0,
-        'train_dataloader.persistent_workers': False,
-        'randomness.seed': 0,
-        **options,
-    }
     argv = [
-        *(CONFIG, '--work-dir', str(work_dir)),
-        *('--amp', '--amp-dtype', dtype, *args),
-        *('--cfg-options', *(f'{k}={v}' for k, v in settings.items())),
+        *(CONFIG, '--work-dir', str(work_dir), *args),
+        *('--cfg-options', *(f'{k}={v}' for k, v in options.items())),
+        *(
+            f'{key}.{side}.{setting}={value}'
+            for side in ('generator', 'discriminator')
+            for key, setting, value in (
+                ('optim_wrapper', 'dtype', dtype),
+                # Small, so that it ends in seconds on a CPU too.
+                ('model', 'base_channels', 2),
+            )
+        ),
     ]
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload([__name__])

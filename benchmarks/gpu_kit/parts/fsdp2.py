@@ -46,14 +46,7 @@ class TimedTurns(Turns):
 
 def find(add: Add) -> None:
     """Train a GAN in each precision, whole and sharded."""
-    # A process group of one.
-    os.environ.update(
-        RANK='0',
-        WORLD_SIZE='1',
-        LOCAL_RANK='0',
-        MASTER_ADDR='127.0.0.1',
-        MASTER_PORT='29517',
-    )
+    os.environ['LOCAL_RANK'] = '0'
     for dtype in COMPARED:
         try:
             add('', dtype=dtype, **_compare(dtype))
@@ -89,9 +82,13 @@ def _train(dtype: str, sharded: bool) -> tuple[dict[str, Tensor], float, int]:
         if sharded:
             cfg.strategy = dict(type='mmamp.FSDP2Strategy')
             cfg.launcher = 'pytorch'
-            has_gpu = torch.cuda.is_available()
-            backend = 'nccl' if has_gpu else 'gloo'
-            cfg.env_cfg = dict(dist_cfg=dict(backend=backend))
+            # Here, since MMEngine would ask for a GPU.
+            distributed.init_process_group(
+                'nccl' if torch.cuda.is_available() else 'gloo',
+                init_method=f'file://{folder}/store',
+                rank=0,
+                world_size=1,
+            )
             runner = FlexibleRunner.from_cfg(cfg)
         else:
             runner = Runner.from_cfg(cfg)

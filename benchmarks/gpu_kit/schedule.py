@@ -37,8 +37,8 @@ PARTS = [
     Part('benchmark', 'Time and memory', 140),
     Part('compile', '`torch.compile` and CUDA graphs', 60),
     Part('fsdp2', 'FSDP2 on one device', 20),
-    Part('report', 'The report', 25),
-    Part('optimizers', 'Optimizers', 30),
+    Part('report', 'The report', 45),
+    Part('optimizers', 'Optimizers', 40),
 ]
 """In the order in which they are worth most if the rest is cut off."""
 

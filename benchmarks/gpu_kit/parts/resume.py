@@ -71,9 +71,7 @@ def _compare(
     is_killed = process.is_alive()
     process.kill()
     process.join()
-    resumed_at = max(
-        (int(x.stem[5:]) for x in _checkpoints(killed)), default=0
-    )
+    last = max((int(x.stem[5:]) for x in _checkpoints(killed)), default=0)
     if is_killed:
         _finish(_start(dtype, options, killed, '--resume'))
     for other in undisturbed:
@@ -88,7 +86,7 @@ def _compare(
     )
     return {
         'undisturbed, twice': difference(first, second),
-        'killed at': str(resumed_at) if is_killed else 'over before it was',
+        'killed after': str(last) if is_killed else 'over before it was',
         'resumed': difference(first, third),
     }
 

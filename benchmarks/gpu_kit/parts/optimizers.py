@@ -11,7 +11,10 @@ from mmamp.precision.names import COMPARED
 
 from . import Add
 
-FIRST = ('apex', 'transformer-engine', 'bitsandbytes', 'torch')
+FIRST = (
+    *('apex', 'transformer-engine', 'bitsandbytes', 'torch', 'schedulefree'),
+    *('prodigyopt', 'lion-pytorch', 'came-pytorch'),
+)
 """Packages that are tried before the others: some of a GPU alone."""
 SECONDS = 40.0
 """That one run of an optimizer may take."""

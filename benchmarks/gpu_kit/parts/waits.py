@@ -200,7 +200,9 @@ def find(add: Add) -> None:
         STOCK: stock.train,
         MMAMP: under_runner.train,
     }
-    for dtype in COMPARED:
+    # Where there is nothing to count, once through all is enough.
+    dtypes = COMPARED if torch.cuda.is_available() else COMPARED[:1]
+    for dtype in dtypes:
         for way, train in ways.items():
             if way == STOCK and not can_stock(dtype):
                 continue
@@ -212,7 +214,7 @@ def find(add: Add) -> None:
                 {'way': way, 'dtype': dtype},
             )
     for name, options in CASES.items():
-        for dtype in COMPARED:
+        for dtype in dtypes:
             _count(
                 partial(_train, dtype, options),
                 add,

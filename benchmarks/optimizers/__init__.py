@@ -8,6 +8,11 @@ writes a table. What was tried is kept, so that a run that was cut off goes
 on.
 """
 
+import os
+
+# Else importing MMEngine would set CUDA up, and no fork could use it then.
+os.environ.setdefault('PYTORCH_NVML_BASED_CUDA_CHECK', '1')
+
 from .command import main
 
 __all__ = ['main']

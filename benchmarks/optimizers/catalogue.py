@@ -24,6 +24,9 @@ PACKAGES = {
     'heavyball': 'heavyball',
     'galore-torch': 'galore_torch',
     'madgrad': 'madgrad',
+    # These have optimizers of a GPU alone.
+    'apex': 'apex.optimizers',
+    'transformer-engine': 'transformer_engine.pytorch.optimizers',
 }
 """The module of each package that its optimizers are in."""
 

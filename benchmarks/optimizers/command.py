@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -160,24 +161,47 @@ def _try(
         ]
         for entry in entries
     }
+
+    def tell(row: dict[str, Any]) -> None:
+        records.add(row)
+        print(
+            f'{row["path"]} {row["dtype"]}: {row["verdict"]} '
+            f'{row["reason"]}'.rstrip(),
+            flush=True,
+        )
+
+    try_all(asked, args.jobs, args.seconds, folder, tell)
+
+
+def try_all(
+    asked: Mapping[Entry, list[str]],
+    jobs: int,
+    seconds: float,
+    folder: Path,
+    tell: Callable[[dict[str, Any]], None],
+) -> None:
+    """Try optimizers, several at a time.
+
+    Args:
+        asked (Mapping[Entry, list[str]]): The precisions of each.
+        jobs (int): Runs at a time.
+        seconds (float): That one run may take.
+        folder (Path): Where runs go.
+        tell (Callable): Called with each record, as soon as there is one.
+    """
     if not any(asked.values()):
         return
     warm_up()
     context = multiprocessing.get_context('fork')
-    with ProcessPoolExecutor(args.jobs, mp_context=context) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         futures = [
-            pool.submit(try_one, entry, dtypes, folder, args.seconds)
+            pool.submit(try_one, entry, dtypes, folder, seconds)
             for entry, dtypes in asked.items()
             if dtypes
         ]
         for future in as_completed(futures):
             for row in future.result():
-                records.add(row)
-                print(
-                    f'{row["path"]} {row["dtype"]}: {row["verdict"]} '
-                    f'{row["reason"]}'.rstrip(),
-                    flush=True,
-                )
+                tell(row)
 
 
 def try_one(

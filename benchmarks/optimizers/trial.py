@@ -20,6 +20,7 @@ from mmengine.optim import build_optim_wrapper
 
 import mmamp.test
 import mmamp.train
+from mmamp.precision.devices import CPU, current
 
 from .catalogue import Entry
 from .children import TIMED_OUT, in_child
@@ -63,7 +64,9 @@ def warm_up() -> None:
     """Have forks share what each run would work out anew."""
     # The versions of compilers, for the log; and how a config's text looks.
     runner.runner.collect_env = functools.cache(runner.runner.collect_env)
-    runner.runner.collect_env()
+    # On a GPU it would use the device, which no fork can after that.
+    if current() is CPU:
+        runner.runner.collect_env()
     config.FormatCode = lambda text, *args, **kwargs: (text, True)
     torch.set_num_threads(1)
     for name in (

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import mmengine
+from mmengine.device import get_device
 from rich.console import Console
 
 import mmamp
@@ -29,7 +30,7 @@ from .comparisons import (
 )
 from .imports import memory_of_imports
 from .measure import Measured, measure
-from .models import MODELS_BY_NAME
+from .models import LARGE, MODELS_BY_NAME, SMALL
 from .peers import INSTALL, PACKAGES, installed
 from .records import Records, Setting
 from .report import (
@@ -64,7 +65,8 @@ def build_parser() -> argparse.ArgumentParser:
         '--models',
         nargs='+',
         choices=MODELS_BY_NAME,
-        help='default: all, with --quick tiny',
+        help=f'default: {", ".join(SMALL)} on a CPU, {", ".join(LARGE)} on '
+        'an accelerator; with --quick tiny',
     )
     parser.add_argument(
         '--dtypes',
@@ -130,7 +132,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     missing = [str(page) for page in PAGES if not page.is_file()]
     if args.write and missing:
         parser.error(f'--write: there is no {missing[0]} in {Path.cwd()}')
-    args.models = args.models or (['tiny'] if args.quick else MODELS_BY_NAME)
+    fitting = SMALL if get_device() == 'cpu' else LARGE
+    args.models = args.models or (['tiny'] if args.quick else fitting)
     chosen = args.dtypes or ['bfloat16', *filter(is_native, COMPARED[1:])]
     args.dtypes = list(dict.fromkeys(['float32', *chosen]))
     args.rounds = args.rounds or (4 if args.quick else 6)

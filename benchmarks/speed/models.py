@@ -83,7 +83,7 @@ class Benchmarked:
 
 _STYLEGAN2 = dict(channel_base=2048, channel_max=128, conv_clamp=256.0)
 
-MODELS_BY_NAME = dict(
+SMALL = dict(
     dcgan=Benchmarked(
         'DCGAN 64x64, batch 32',
         image_size=64,
@@ -133,6 +133,58 @@ MODELS_BY_NAME = dict(
         over_peers=1.03,
     ),
 )
+"""Of a size that a CPU trains in a second or less."""
+
+LARGE = dict(
+    dcgan_large=Benchmarked(
+        'DCGAN 64x64, batch 256',
+        image_size=64,
+        channels=3,
+        batch_size=256,
+        generator=dict(type='mmamp.DCGANGenerator'),
+        discriminator=dict(type='mmamp.DCGANDiscriminator'),
+        iterations=10,
+    ),
+    stylegan2_large=Benchmarked(
+        'StyleGAN2 256x256 with R1, batch 16',
+        image_size=256,
+        channels=3,
+        batch_size=16,
+        noise_size=512,
+        gan_type='logistic',
+        generator=dict(
+            type='mmamp.StyleGAN2Generator',
+            style_size=512,
+            channel_base=16384,
+            channel_max=512,
+            conv_clamp=256.0,
+        ),
+        discriminator=dict(
+            type='mmamp.StyleGAN2Discriminator',
+            channel_base=16384,
+            channel_max=512,
+            conv_clamp=256.0,
+        ),
+        # As the paper has it.
+        regularizers=(dict(type='mmamp.R1', weight=10.0, interval=16),),
+        iterations=16,
+    ),
+    biggan_large=Benchmarked(
+        'BigGAN 128x128, batch 32',
+        image_size=128,
+        channels=3,
+        batch_size=32,
+        noise_size=120,
+        num_classes=1000,
+        gan_type='hinge',
+        generator=dict(type='mmamp.BigGANGenerator', base_channels=64),
+        discriminator=dict(type='mmamp.BigGANDiscriminator', base_channels=64),
+        iterations=5,
+    ),
+)
+"""Of a size that an accelerator has something to do with."""
+
+MODELS_BY_NAME = {**SMALL, **LARGE}
 """Those that ``--models`` knows."""
 
 EMPTY = 'empty'

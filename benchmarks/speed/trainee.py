@@ -51,7 +51,9 @@ class Trainee:
         self.before = self.peak = 0
         work_dir.mkdir(parents=True, exist_ok=True)
         self._log = work_dir / 'output.txt'
-        # A process of its own, but one that has imported everything.
+        # A process of its own, but one that has imported everything; if that
+        # had set CUDA up, it could not use it.
+        os.environ.setdefault('PYTORCH_NVML_BASED_CUDA_CHECK', '1')
         context = multiprocessing.get_context('forkserver')
         context.set_forkserver_preload([__name__])
         self._pipe, theirs = context.Pipe()

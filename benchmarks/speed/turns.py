@@ -5,10 +5,36 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 
 from mmamp.precision.devices import PeakMemory, current
+
+
+class Stopwatch:
+    """Seconds; of a CUDA device by events on its own clock."""
+
+    def start(self) -> None:
+        """Begin, when the device has nothing to do."""
+        self._events: tuple[Any, ...] = ()
+        if torch.cuda.is_available():
+            first, last = (
+                torch.cuda.Event(enable_timing=True) for _ in range(2)
+            )
+            first.record()
+            self._events = first, last
+        self._start = time.perf_counter()
+
+    def stop(self) -> float:
+        """Return the seconds until all is done that the device was given."""
+        if not self._events:
+            current().synchronize()
+            return time.perf_counter() - self._start
+        first, last = self._events
+        last.record()
+        last.synchronize()
+        return float(first.elapsed_time(last)) / 1000
 
 
 class Turns:
@@ -27,13 +53,14 @@ class Turns:
         self._pipe = pipe
         self.memory = PeakMemory()
         self.before: int | None = None
+        self._watch = Stopwatch()
 
     def begin(self) -> bool:
         """Wait for a turn, and tell whether there is one."""
         if self.before is None:
             self.before = self.memory.so_far()
         self._left = self._pipe.recv()
-        self._start = time.perf_counter()
+        self._watch.start()
         return self._left is not None
 
     def done(self) -> bool:
@@ -41,8 +68,7 @@ class Turns:
         self._left -= 1
         if self._left:
             return True
-        current().synchronize()
-        self._pipe.send(time.perf_counter() - self._start)
+        self._pipe.send(self._watch.stop())
         return self.begin()
 
 

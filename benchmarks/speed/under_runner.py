@@ -1,6 +1,7 @@
 """mmamp under MMEngine's Runner, as its launcher starts it."""
 
 from argparse import Namespace
+from collections.abc import Callable
 from typing import Any
 
 from mmengine.config import Config
@@ -23,6 +24,23 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
         turns (Turns): When.
         work_dir (str): Where logs go.
     """
+    cfg = config_of(variant, work_dir)
+    run(Runner.from_cfg(cfg), variant, turns)
+
+
+def config_of(
+    variant: Variant,
+    work_dir: str,
+    change: Callable[[Config], None] | None = None,
+) -> Config:
+    """Return the config of a variant, as mmamp's launcher completes it.
+
+    Args:
+        variant (Variant): What is trained.
+        work_dir (str): Where logs go.
+        change (Callable, optional): Changes it before it is completed.
+            Defaults to None.
+    """
     cfg = Config(
         dict(
             default_scope='mmamp',
@@ -34,10 +52,12 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
             **common(variant, work_dir),
         )
     )
+    if change is not None:
+        change(cfg)
     if variant.dtype != 'float32':
         cfg = enable_amp(cfg, dtype=variant.dtype)
     edit(cfg, TRIAL, Namespace())
-    run(Runner.from_cfg(cfg), variant, turns)
+    return cfg
 
 
 def common(variant: Variant, work_dir: str) -> dict[str, Any]:
@@ -56,6 +76,8 @@ def common(variant: Variant, work_dir: str) -> dict[str, Any]:
     sampler = 'DefaultSampler' if variant.dataset_size else 'InfiniteSampler'
     return dict(
         work_dir=work_dir,
+        # Two runs in one second would share what MMEngine keeps by name.
+        experiment_name=work_dir,
         model=model,
         train_dataloader=dict(
             batch_size=variant.batch_size,

@@ -75,6 +75,22 @@ def current_accelerator() -> str | None:
     return str(accelerator.current_accelerator().type)
 
 
+def is_autocast_available(device_type: str) -> bool:
+    """Tell whether a device has autocast.
+
+    The compiler of torch 2.11 cannot trace the question; it is told that the
+    answer does not change, as by ``torch.compiler.assume_constant_result``,
+    which imports the compiler.
+
+    Args:
+        device_type (str): As in ``torch.device(...).type``.
+    """
+    return bool(torch.amp.is_autocast_available(device_type))
+
+
+is_autocast_available._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
 def fused_kernel_devices() -> list[str]:
     """Return the devices that torch counts among those with fused kernels."""
     return list(_get_fused_kernels_supported_devices())

@@ -8,7 +8,11 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, nn
 
-from mmamp.compat.torch import tree_leaves, tree_map
+from mmamp.compat.torch import (
+    is_autocast_available,
+    tree_leaves,
+    tree_map,
+)
 
 from .dtypes import casts
 
@@ -99,7 +103,7 @@ class Island:
     ) -> AbstractContextManager[Any]:
         device = _device(self.owner, args, kwargs)
         # There is none where nothing is computed, as on 'meta'.
-        if self.dtype is None or not torch.amp.is_autocast_available(device):
+        if self.dtype is None or not is_autocast_available(device):
             return nullcontext()
         enabled = casts(self.dtype)
         if enabled == torch.is_autocast_enabled(device) and (

@@ -94,7 +94,7 @@ class Watch(Hook):
             json.dump(self.found, file)
 '''
 
-CONFIG = '''
+CONFIG = """
 custom_imports = dict(imports=['mmamp', 'project'])
 default_scope = 'mmamp'
 model = dict(
@@ -134,7 +134,7 @@ default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False,
     interval=1000, max_keep_ckpts=1), logger=dict(type='LoggerHook', interval=100))
 custom_hooks = [dict(type='Watch')]
 log_processor = dict(by_epoch=False)
-'''
+"""
 
 
 @pytest.mark.slow
@@ -145,7 +145,14 @@ def test_nothing_grows(dtype, tmp_path, environment):
     config = CONFIG.replace('{dtype}', dtype).replace('{iters}', '20000')
     (tmp_path / 'config.py').write_text(config)
     done = subprocess.run(
-        [sys.executable, '-m', 'mmamp.train', 'config.py', '--work-dir', 'run'],
+        [
+            sys.executable,
+            '-m',
+            'mmamp.train',
+            'config.py',
+            '--work-dir',
+            'run',
+        ],
         cwd=tmp_path,
         env=environment(tmp_path, OMP_NUM_THREADS='1'),
         capture_output=True,

@@ -21,7 +21,7 @@ SMALL = (
 @pytest.mark.parametrize(
     ('argv', 'said'),
     [
-        (['--packages', 'apex'], "'apex'"),
+        (['--packages', 'fairseq'], "'fairseq'"),
         (['--dtypes', 'int8'], "'int8'"),
         (['--only', '('], "'('"),
         (['--write'], '--write: there is no docs/en/optimizers_list.md in'),

@@ -1,6 +1,5 @@
 """A long run of a tiny GAN: what it holds and takes stays what it was."""
 
-import gc
 import json
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 PROJECT = '''
-import gc, json, os, resource, time
+import gc, json, os, time
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
@@ -32,7 +31,9 @@ class TinyGenerator(nn.Module):
 @MODELS.register_module()
 class TinyDiscriminator(nn.Sequential):
     def __init__(self):
-        super().__init__(nn.Flatten(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 1))
+        super().__init__(
+            nn.Flatten(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 1)
+        )
 
 @DATASETS.register_module()
 class Pictures(Dataset):
@@ -73,7 +74,9 @@ class Watch(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         self.began = time.thread_time()
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+    def after_train_iter(
+        self, runner, batch_idx, data_batch=None, outputs=None
+    ):
         self.times.append(time.thread_time() - self.began)
         if (runner.iter + 1) % 1000:
             return
@@ -127,11 +130,18 @@ loader = dict(
 )
 train_dataloader = loader
 val_dataloader = dict(
-    loader, dataset=dict(type='Pictures', number=16), sampler=dict(type='DefaultSampler', shuffle=False))
+    loader,
+    dataset=dict(type='Pictures', number=16),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+)
 val_cfg = dict()
 val_evaluator = dict(type='Slope')
-default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False,
-    interval=1000, max_keep_ckpts=1), logger=dict(type='LoggerHook', interval=100))
+default_hooks = dict(
+    checkpoint=dict(
+        type='CheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=1
+    ),
+    logger=dict(type='LoggerHook', interval=100),
+)
 custom_hooks = [dict(type='Watch')]
 log_processor = dict(by_epoch=False)
 """

@@ -26,7 +26,7 @@ import data  # noqa: E402
 import torch  # noqa: E402
 from entries import ENTRIES, Entry  # noqa: E402
 from mmengine.config import Config  # noqa: E402
-from small import small, text_of  # noqa: E402
+from small import dicts, small, text_of  # noqa: E402
 
 import mmamp.report.command  # noqa: E402
 import mmamp.train  # noqa: E402
@@ -225,6 +225,10 @@ class Trial:
     def own(self) -> dict[str, Any]:
         """Train with the toolbox's train.py and the hooks of the docs."""
         cfg = Config.fromfile(self.config_of('amp'))
+        # As in a config of the toolbox itself, which inherits none of another.
+        for node in dicts(cfg._cfg_dict):
+            if isinstance(collate := node.get('collate_fn'), dict):
+                collate.pop('_scope_', None)
         cfg.custom_imports = dict(imports=['mmamp'])
         cfg.custom_hooks = [
             *cfg.get('custom_hooks', []),

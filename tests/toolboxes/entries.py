@@ -137,7 +137,13 @@ SEGMENTERS = entries(
     "cfg.model.setdefault('test_cfg', {}).update(mode='whole')",
     True,
     # It weighs classes, and looks up a weight for those that are ignored too.
-    {'pidnet': 'cfg.model.data_preprocessor.seg_pad_val = 0'},
+    # Its branches meet where sides are multiples of 64.
+    {
+        'pidnet': """
+cfg.model.data_preprocessor.seg_pad_val = 0
+cfg.val_dataloader.dataset.pipeline[1].keep_ratio = False
+"""
+    },
 )
 DETECTORS = entries(
     'mmdet',

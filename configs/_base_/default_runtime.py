@@ -9,8 +9,6 @@ default_hooks = dict(
         interval=500,
         by_epoch=False,
         max_keep_ckpts=3,
-        # Set this to True together with a `param_scheduler`.
-        save_param_scheduler=False,
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )

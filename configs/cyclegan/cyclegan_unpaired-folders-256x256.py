@@ -11,7 +11,6 @@ train_cfg = dict(by_epoch=False, max_iters=200_000, val_interval=10000)
 default_hooks = dict(
     checkpoint=dict(
         interval=10_000,
-        save_param_scheduler=True,
         save_best='SWD/avg',
         rule='less',
     )

@@ -10,7 +10,6 @@ optim_wrapper = dict(optimizer=dict(type='Adam', lr=3e-3))
 param_scheduler = [
     dict(type='CosineAnnealingLR', T_max=1000, eta_min=0, by_epoch=False)
 ]
-default_hooks = dict(checkpoint=dict(save_param_scheduler=True))
 # It makes no samples, which the hook of the base would show.
 custom_hooks = [dict(type='AmpMonitorHook'), dict(type='StateHook')]
 randomness = dict(seed=0)

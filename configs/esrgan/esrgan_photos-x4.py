@@ -12,11 +12,7 @@ train_cfg = dict(by_epoch=False, max_iters=1_000, val_interval=500)
 param_scheduler = dict(
     type='CosineAnnealingLR', T_max=1_000, eta_min=1e-6, by_epoch=False
 )
-default_hooks = dict(
-    checkpoint=dict(
-        save_param_scheduler=True, save_best='PSNR', rule='greater'
-    )
-)
+default_hooks = dict(checkpoint=dict(save_best='PSNR', rule='greater'))
 train_dataloader = dict(batch_size=4)
 # Much smaller than in the paper. Without a perceptual loss the pixel loss has
 # to do its work, and weighs more.

@@ -38,6 +38,11 @@ from .runner_access import strategy_of
 from .settled_model import evaluation_weights
 from .states_of_ranks import gather_states, give_states
 
+_ANEW = (
+    'the schedules begin anew, from the learning rates that the optimizers '
+    'have by then'
+)
+
 
 @HOOKS.register_module()
 class CheckpointHook(MMEngineCheckpointHook):
@@ -125,6 +130,16 @@ class CheckpointHook(MMEngineCheckpointHook):
                 if not is_remote(folder):
                     remove_leftovers(folder)
         self._files = self._files_of(runner)
+        if (
+            getattr(runner, 'param_schedulers', None)
+            and not self.save_param_scheduler
+        ):
+            print_log(
+                'CheckpointHook: save_param_scheduler=False: in a run that is '
+                f'resumed {_ANEW}. Leave it out to have them go on',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     def _check_arguments(self, runner: Any) -> None:
         """Refuse now what would end the run at its first checkpoint.
@@ -264,8 +279,19 @@ class CheckpointHook(MMEngineCheckpointHook):
         self, runner: Any, checkpoint: dict[str, Any]
     ) -> None:
         """Give this rank its own, not that of the rank that saved."""
-        if is_resuming(runner):
-            give_states(runner, checkpoint)
+        if not is_resuming(runner):
+            return
+        give_states(runner, checkpoint)
+        if (
+            getattr(runner, 'param_schedulers', None)
+            and 'param_schedulers' not in checkpoint
+        ):
+            print_log(
+                'The checkpoint has no state of the learning rate schedules '
+                f'(save_param_scheduler=False): {_ANEW}',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     def _save_checkpoint_with_step(
         self, runner: Any, step: int, meta: dict[str, Any]

@@ -541,3 +541,35 @@ def test_keys_as_they_were_called_before():
     give_states(runner, checkpoint)
     assert runner.model.taken == ['mine']
     assert checkpoint == dict(optimizer=dict(window='mine'))
+
+
+@pytest.mark.parametrize('keeps', [True, False])
+def test_schedules_of_a_resumed_run(build_runner, tmp_path, keeps):
+    """They go on, or it is said that they do not."""
+    options = {
+        'train_cfg.max_iters': 4,
+        'log_level': 'INFO',
+        'custom_hooks': [dict(type='StateHook')],
+        'param_scheduler': [
+            dict(type='LinearLR', start_factor=0.1, end=4, by_epoch=False)
+        ],
+        'default_hooks.checkpoint': dict(
+            type='mmamp.CheckpointHook', interval=2, by_epoch=False
+        ),
+    }
+    if not keeps:
+        options['default_hooks.checkpoint']['save_param_scheduler'] = False
+    whole = build_runner('classifier', options, work_dir=tmp_path / 'whole')
+    whole.train()
+    (log,) = (tmp_path / 'whole').glob('*/*.log')
+    said = log.read_text()
+    assert ('save_param_scheduler=False: in a run' in said) != keeps
+    options['resume'] = True
+    options['load_from'] = str(tmp_path / 'whole/iter_2.pth')
+    resumed = build_runner('classifier', options, work_dir=tmp_path / 'other')
+    resumed.train()
+    same = resumed.optim_wrapper.get_lr() == whole.optim_wrapper.get_lr()
+    assert same == keeps
+    (log,) = (tmp_path / 'other').glob('*/*.log')
+    said = log.read_text()
+    assert ('has no state of the learning rate schedules' in said) != keeps

@@ -148,11 +148,16 @@ log_processor = dict(by_epoch=False)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('dtype', ['float32', 'bfloat16', 'float16'])
-def test_nothing_grows(dtype, tmp_path, environment):
-    """20,000 iterations: the last thousand is as the second was."""
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ('dtype', 'iters'),
+    # What has a loss scale has all that the others have.
+    [('float16', 20_000), ('bfloat16', 5_000), ('float32', 5_000)],
+)
+def test_nothing_grows(dtype, iters, tmp_path, environment):
+    """The last thousand iterations are as the second thousand was."""
     (tmp_path / 'project.py').write_text(PROJECT)
-    config = CONFIG.replace('{dtype}', dtype).replace('{iters}', '20000')
+    config = CONFIG.replace('{dtype}', dtype).replace('{iters}', str(iters))
     (tmp_path / 'config.py').write_text(config)
     done = subprocess.run(
         [

@@ -5,6 +5,7 @@ import socket
 import time
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 
 from torch.distributed import (  # type: ignore[attr-defined]
     HashStore,
@@ -87,7 +88,17 @@ class Meeting:
         return True
 
 
+_meetings = count()
+"""Each has keys of its own: a process may run several commands."""
+
+
 @cache
+def _store(rank: int, size: int) -> Store:
+    """Return what all have in common; the first process holds it."""
+    store, *_ = next(rendezvous('env://', rank, size))
+    return store
+
+
 def meeting(launcher: str) -> Meeting:
     """Return the place where the processes of this run meet.
 
@@ -106,5 +117,5 @@ def meeting(launcher: str) -> Meeting:
     if not names or any(x not in os.environ for x in wanted):
         return Meeting(HashStore(), 0, 1)
     rank, size = (int(os.environ[x]) for x in names)
-    store, *_ = next(rendezvous('env://', rank, size))
-    return Meeting(PrefixStore('mmamp', store), rank, size)
+    place = PrefixStore(f'mmamp {next(_meetings)}', _store(rank, size))
+    return Meeting(place, rank, size)

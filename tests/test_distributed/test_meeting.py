@@ -59,6 +59,6 @@ def test_who_speaks(rank, local_rank, speaks, monkeypatch):
 def test_nobody_to_meet(launcher, monkeypatch):
     for name in ('MASTER_ADDR', 'RANK', 'SLURM_PROCID'):
         monkeypatch.delenv(name, raising=False)
-    meeting.cache_clear()
-    assert meeting(launcher).size == 1
-    assert meeting(launcher).mistakes('a')[0] == 1
+    for _ in range(2):  # commands of one process
+        assert meeting(launcher).size == 1
+        assert meeting(launcher).mistakes('a')[0] == 1

@@ -95,7 +95,7 @@ _meetings = count()
 @cache
 def _store(rank: int, size: int) -> Store:
     """Return what all have in common; the first process holds it."""
-    store, *_ = next(rendezvous('env://', rank, size))
+    store: Store = next(rendezvous('env://', rank, size))[0]
     return store
 
 

@@ -16,6 +16,8 @@ from torch.distributed import (  # type: ignore[attr-defined]
 
 from mmamp.errors import UsageError
 
+from .ranks import VARIABLES
+
 PATIENCE = 1800.0
 """Seconds that a process waits for the others, as torch's own groups do."""
 LAST_WORDS = 20.0
@@ -109,10 +111,7 @@ def meeting(launcher: str) -> Meeting:
         Meeting: Of this process alone where the environment does not tell
         where to meet.
     """
-    names = dict(
-        pytorch=('RANK', 'WORLD_SIZE'),
-        slurm=('SLURM_PROCID', 'SLURM_NTASKS'),
-    ).get(launcher, ())
+    names = VARIABLES.get(launcher, ())
     wanted = (*names, 'MASTER_ADDR', 'MASTER_PORT')
     if not names or any(x not in os.environ for x in wanted):
         return Meeting(HashStore(), 0, 1)

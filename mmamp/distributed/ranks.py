@@ -8,8 +8,11 @@ from torch import distributed
 
 from mmamp.errors import UsageError
 
-VARIABLES = dict(pytorch='RANK', slurm='SLURM_PROCID')
-"""What tells a process its rank, by launcher."""
+VARIABLES = dict(
+    pytorch=('RANK', 'WORLD_SIZE'),
+    slurm=('SLURM_PROCID', 'SLURM_NTASKS'),
+)
+"""What tells a process its rank and how many there are, by launcher."""
 
 
 def check_launcher(launcher: str) -> None:
@@ -18,7 +21,7 @@ def check_launcher(launcher: str) -> None:
     Raises:
         UsageError: In one line.
     """
-    variable = VARIABLES.get(launcher)
+    variable, *_ = VARIABLES.get(launcher, ('',))
     if variable and variable not in os.environ:
         script = dict(pytorch='dist_train', slurm='slurm_train')[launcher]
         raise UsageError(
@@ -38,11 +41,8 @@ def join_ranks(launcher: str) -> None:
         distributed.init_process_group('gloo')
     elif launcher == 'slurm':
         # Where they meet, tools/slurm_train.sh says.
-        distributed.init_process_group(
-            'gloo',
-            rank=int(os.environ['SLURM_PROCID']),
-            world_size=int(os.environ['SLURM_NTASKS']),
-        )
+        rank, size = (int(os.environ[x]) for x in VARIABLES[launcher])
+        distributed.init_process_group('gloo', rank=rank, world_size=size)
 
 
 def leave_ranks() -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, UntypedStorage
 
 from mmamp.precision.devices import CPU, device_of_type
+from mmamp.utils.memory import is_plain
 
 _ATOMS = {
     *(bool, int, float, complex, str, bytes, type(None)),
@@ -79,14 +80,7 @@ class _Copying:
         return copy.deepcopy(value)
 
     def _tensor(self, tensor: Tensor) -> Tensor:
-        is_plain = (
-            type(tensor) in (Tensor, torch.nn.Parameter)
-            and tensor.layout is torch.strided
-            and not (
-                tensor.is_quantized or tensor.is_conj() or tensor.is_neg()
-            )
-        )
-        if not is_plain:
+        if not is_plain(tensor):
             return tensor.detach().to(CPU.type, copy=True)
         place = self._storage(tensor.untyped_storage())
         copied = torch.empty(0, dtype=tensor.dtype).set_(

@@ -27,6 +27,7 @@ from mmamp.compat.torch import (
     times_changed,
     when_buffers_are_registered,
 )
+from mmamp.utils.memory import is_plain
 
 Slot = tuple[nn.Module, str]
 """Where a buffer is: its module, and its name there."""
@@ -383,12 +384,7 @@ def watch_made(lazy: list[nn.Module]) -> Iterator[dict[Slot, Tensor]]:
 
 def is_dense(tensor: Tensor) -> bool:
     """Tell whether a buffer is plain memory of numbers."""
-    return (
-        type(tensor) in (Tensor, nn.Parameter)
-        and tensor.layout is torch.strided
-        and not (tensor.is_quantized or tensor.is_conj() or tensor.is_neg())
-        and tensor.device.type != 'meta'
-    )
+    return is_plain(tensor) and tensor.device.type != 'meta'
 
 
 def _elements(tensor: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """What was found, in a file as soon as it is."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from benchmarks import json_lines
 
 NAME = 'results.jsonl'
 """In the folder of results; a line is a row of a table, or a part's end."""
@@ -27,7 +28,7 @@ class Records:
             table (str): The title of the table.
             **cells (Any): By column: text, numbers, or None for an empty one.
         """
-        self._write(dict(part=part, table=table, cells=cells))
+        json_lines.add(self._path, dict(part=part, table=table, cells=cells))
 
     def end(self, part: str, result: str, seconds: float) -> None:
         """Add what became of a part.
@@ -37,18 +38,10 @@ class Records:
             result (str): In words.
             seconds (float): That it took.
         """
-        self._write(dict(part=part, result=result, seconds=round(seconds, 1)))
-
-    def _write(self, line: dict[str, Any]) -> None:
-        with open(self._path, 'a') as file:
-            file.write(json.dumps(line) + '\n')
+        json_lines.add(
+            self._path,
+            dict(part=part, result=result, seconds=round(seconds, 1)),
+        )
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        lines = self._path.read_text().splitlines()
-        for number, line in enumerate(lines, 1):
-            try:
-                yield json.loads(line)
-            except ValueError:
-                # Of a part that was killed while it wrote.
-                if number < len(lines):
-                    raise
+        yield from json_lines.read(self._path)

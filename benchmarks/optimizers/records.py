@@ -1,9 +1,10 @@
 """What was tried, kept in a file so that a run that was cut off goes on."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from benchmarks import json_lines
 
 Key = tuple[str, str]
 """The path of an optimizer's class, and a precision."""
@@ -20,9 +21,8 @@ class Records:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._found: dict[Key, dict[str, Any]] = {}
-        if path.is_file():
-            for line in path.read_text().splitlines():
-                self._put(json.loads(line))
+        for row in json_lines.read(path) if path.is_file() else []:
+            self._put(row)
 
     def _put(self, row: dict[str, Any]) -> None:
         self._found[row['path'], row['dtype']] = row
@@ -34,8 +34,7 @@ class Records:
             row (Mapping): With the keys ``path`` and ``dtype``.
         """
         self._put(dict(row))
-        with open(self._path, 'a') as file:
-            file.write(f'{json.dumps(row)}\n')
+        json_lines.add(self._path, row)
 
     def get(self, key: Key, version: str) -> dict[str, Any] | None:
         """Return what is known of a version of a package; None if nothing.

@@ -49,7 +49,7 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
 
     if not turns.begin():
         return
-    for update, batch in enumerate(batches(model)):
+    for update, batch in enumerate(_batches(model)):
         images = batch['inputs'].to(device, non_blocking=True)
         real = normalized(images, layout)
         labels = (
@@ -84,12 +84,8 @@ def train(variant: Variant, turns: Turns, work_dir: str) -> None:
             return
 
 
-def batches(model: Benchmarked) -> Iterator[dict[str, Any]]:
-    """Yield batches of an endless, shuffled loader.
-
-    Args:
-        model (Benchmarked): What they are for.
-    """
+def _batches(model: Benchmarked) -> Iterator[dict[str, Any]]:
+    """Yield batches of an endless, shuffled loader."""
     loader = loader_of(model)
     while True:
         yield from loader

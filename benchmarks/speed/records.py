@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from benchmarks import json_lines
+
 from .variants import Variant
 
 
@@ -64,14 +66,7 @@ class Records:
         self._path, self._origin = path, dict(origin)
         self.dates: set[str] = set()
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = path.read_text() if path.is_file() else ''
-        # The last line has no end if its writing was cut off.
-        whole = text[: text.rfind('\n') + 1]
-        if whole != text:
-            path.write_text(whole)
-        self._rows: list[dict[str, Any]] = [
-            json.loads(line) for line in whole.splitlines()
-        ]
+        self._rows = json_lines.read(path) if path.is_file() else []
 
     def add(self, setting: Setting, piece: Piece) -> None:
         """Keep a piece, in the file too.
@@ -90,8 +85,7 @@ class Records:
         )
         self._rows.append(row)
         self.dates.add(row['date'])
-        with open(self._path, 'a') as file:
-            file.write(f'{json.dumps(row)}\n')
+        json_lines.add(self._path, row)
 
     def find(self, setting: Setting, num: int) -> list[Piece]:
         """Return pieces of a setting, the oldest ones.

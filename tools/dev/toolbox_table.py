@@ -24,6 +24,7 @@ sys.path[:0] = [str(ROOT), str(TESTS)]
 
 from entries import ENTRIES, Entry  # noqa: E402
 
+from benchmarks import json_lines  # noqa: E402
 from benchmarks.results.tables import put_between  # noqa: E402
 
 FOLDER = Path(
@@ -71,8 +72,8 @@ def path_of(entry: Entry, folder: Path) -> Path:
 
 def read(path: Path) -> Rows:
     """Read what came of each way; the last time counts."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    return {row['way']: row for row in map(json.loads, lines)}
+    rows = json_lines.read(path) if path.exists() else []
+    return {row['way']: row for row in rows}
 
 
 def run(entry: Entry, folder: Path, python: Path, report: bool) -> None:

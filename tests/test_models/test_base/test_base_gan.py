@@ -10,6 +10,7 @@ from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import MODELS
+from sam import SAM
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -661,20 +662,6 @@ def test_pickled_after_training(ema_config):
         not torch.equal(value, before[name])
         for name, value in twin.state_dict().items()
     )
-
-
-class SAM(torch.optim.SGD):
-    """Computes the loss again, on weights that are worse."""
-
-    @torch.no_grad()
-    def step(self, closure):
-        params = list(self.param_groups[0]['params'])
-        up = [0.01 * p.grad.sign() for p in params]
-        torch._foreach_add_(params, up)
-        with torch.enable_grad():
-            closure()
-        torch._foreach_sub_(params, up)
-        super().step()
 
 
 class Yielding(Recorder):

@@ -345,14 +345,27 @@ class Undo:
             for group, kept in zip(each.param_groups, groups, strict=True):
                 params = group['params']
                 group.clear()
-                group.update(kept, params=params)
+                group.update(_put_back(kept), params=params)
 
 
-def _settings(group: dict[str, Any]) -> dict[str, Any]:
+def _settings(group: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return each setting, and a copy of what it is."""
     return {
-        key: copy.deepcopy(value)
+        key: (value, copy.deepcopy(value))
         for key, value in group.items()
         if key != 'params'
+    }
+
+
+def _put_back(settings: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
+    """Return settings as they were; tensors stay the ones that they are."""
+    for value, kept in settings.values():
+        if isinstance(value, Tensor):
+            with torch.no_grad():
+                value.copy_(kept)
+    return {
+        key: value if isinstance(value, Tensor) else kept
+        for key, (value, kept) in settings.items()
     }
 
 

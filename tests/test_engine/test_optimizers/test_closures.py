@@ -257,6 +257,26 @@ def test_a_rate_that_is_a_tensor_is_a_number_after_a_skip():
     assert type(optimizer.param_groups[0]['lr']) is float
 
 
+def test_a_rate_that_is_a_tensor_stays_the_one_that_compiled_code_has():
+    seen = []
+
+    class Seen(SAM):
+        def step(self, closure):
+            seen.append(self.param_groups[0]['lr'])
+            super().step(closure)
+
+    model = Model()
+    rate = torch.tensor(0.05)
+    optimizer = Seen(model.parameters(), lr=rate)
+    wrapper = AmpOptimWrapper(optimizer, dtype='float32')
+    model.blows_up_at = 2
+    for batch in batches(3):
+        model.train_step(batch, wrapper)
+    assert wrapper.skipped_steps == 1
+    assert len(seen) == 3
+    assert all(each is rate for each in seen)
+
+
 def test_the_scale_falls_by_one_window():
     model = Model()
     wrapper = wrapped(model, dtype='float16', loss_scale='dynamic')

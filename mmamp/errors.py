@@ -30,6 +30,13 @@ class NonFiniteTrainingError(RuntimeError):
     """
 
 
+class PartedRanksError(RuntimeError):
+    """The ranks of a run train different weights, told in one line.
+
+    ``mmamp.train`` ends with exit code 1 then.
+    """
+
+
 class PackageExit(RuntimeError):
     """A package has ended the process, as if all were well.
 

@@ -1,5 +1,6 @@
 """Train a config: ``python -m mmamp.train CONFIG --amp``."""
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -8,14 +9,17 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 
 import mmamp  # noqa: F401  (registers everything)
 from mmamp.distributed.ranks import join_ranks, leave_ranks
 from mmamp.errors import (
+    FAILED,
     NOT_FINITE,
     USAGE,
     NonFiniteTrainingError,
+    PartedRanksError,
     Preempted,
     StorageError,
     UsageError,
@@ -47,8 +51,9 @@ def main(argv: list[str] | None = None) -> int:
             ``sys.argv``.
 
     Returns:
-        int: Exit code: 0, 2 for a mistake of the user's, 3 where gradients
-        are not finite any more, 130 after Ctrl-C.
+        int: Exit code: 0, 1 where the ranks have come to train different
+        weights, 2 for a mistake of the user's, 3 where gradients are not
+        finite any more, 130 after Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else argv
     begun = started(build_parser().parse_args(argv), TRAIN, COMMAND)
@@ -104,6 +109,11 @@ def _train(
         # The log has said why.
         runner.call_hook('after_run')
         return NOT_FINITE
+    except PartedRanksError as error:
+        # All ranks meet it, and the first one tells.
+        print_log(str(error), logger='current', level=logging.ERROR)
+        runner.call_hook('after_run')
+        return FAILED
     except BaseException:
         # Before somebody says from which checkpoint to go on.
         for hook in runner.hooks:

@@ -357,3 +357,67 @@ def set_up_sharding(module: Any) -> None:
         module (FSDPModule): ``fully_shard`` was called on it.
     """
     module._get_fsdp_state()._lazy_init()
+
+
+class ParamsOfUnit:
+    """Parameters that FSDP2 gathers and reduces together; from 2.6 on.
+
+    Args:
+        group (FSDPParamGroup): Torch's.
+
+    Attributes:
+        sharded (list[Parameter]): This rank's parts, which optimizers have.
+    """
+
+    def __init__(self, group: Any) -> None:
+        self.group = group
+        self.sharded: list[Any] = [p.sharded_param for p in group.fsdp_params]
+
+    @property
+    def gathered(self) -> list[Any]:
+        """list[Parameter]: The whole ones, while they are gathered."""
+        return [p.unsharded_param for p in self.group.fsdp_params]
+
+    @property
+    def is_gathered_for_backward(self) -> bool:
+        """bool: Whether a backward pass has come to the unit's output."""
+        return bool(self.group._training_state.name == 'PRE_BACKWARD')
+
+    def have_gradients(self) -> list[bool]:
+        """Tell of each whether it has a gradient that is not yet reduced."""
+        return [
+            p.unsharded_accumulated_grad is not None
+            or p.unsharded_param.grad is not None
+            for p in self.group.fsdp_params
+        ]
+
+
+def units_of(module: Any) -> list[ParamsOfUnit]:
+    """Return what FSDP2 made of a module's own parameters; from 2.6 on.
+
+    Args:
+        module (FSDPModule): ``fully_shard`` was called on it.
+    """
+    state = module._get_fsdp_state()
+    if hasattr(state, '_fsdp_param_groups'):  # since 2.12
+        groups = state._fsdp_param_groups
+    else:
+        group = state._fsdp_param_group
+        groups = [] if group is None else [group]
+    return [ParamsOfUnit(group) for group in groups]
+
+
+def before_reduction(unit: ParamsOfUnit, call: Callable[[], None]) -> None:
+    """Have something called when a unit's gradients are there; from 2.6 on.
+
+    Args:
+        unit (ParamsOfUnit): FSDP2 reduces them after that.
+        call (Callable): Also called where no backward pass has come to it.
+    """
+    reduce = unit.group.post_backward
+
+    def post_backward(*unused: Any) -> None:
+        call()
+        reduce(*unused)
+
+    unit.group.post_backward = post_backward

@@ -126,6 +126,8 @@ def leave_strategy(cfg: Config) -> None:
 def _move_settings(cfg: Config, strategy: Any, name: str) -> None:
     """Move what a FlexibleRunner would not look at beside a strategy."""
     places = dict(sync_bn='sync_bn')
+    if name == 'FSDP2Strategy':
+        places['find_unused_parameters'] = 'find_unused_parameters'
     if name == 'DDPStrategy':
         places['model_wrapper_cfg'] = 'model_wrapper'
     for key, place in places.items():
@@ -144,12 +146,6 @@ def _move_settings(cfg: Config, strategy: Any, name: str) -> None:
             raise UsageError(
                 f'{key} has no effect beside strategy {name}: leave it out'
             )
-    if cfg.get('find_unused_parameters') and name == 'FSDP2Strategy':
-        print_log(
-            'find_unused_parameters: has no effect under FSDP2Strategy, which '
-            'does not wait for gradients that do not come',
-            logger='current',
-        )
 
 
 def _set_wrapper(cfg: Config, strategy: Any) -> None:

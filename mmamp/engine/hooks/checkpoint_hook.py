@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import get_backend, is_main_process
+from mmengine.dist import get_backend, get_world_size, is_main_process
 from mmengine.fileio import FileClient, LocalBackend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.logging import print_log
+from mmengine.runner import find_latest_checkpoint
 
 from mmamp.checkpoint.atomic import AtomicLocalBackend, remove_leftovers
 from mmamp.checkpoint.files import AsyncFiles, Files
@@ -28,14 +29,16 @@ from mmamp.checkpoint.storage import (
 )
 from mmamp.compat.mmengine import is_resuming
 from mmamp.distributed.cpu_group import new_cpu_group
-from mmamp.errors import UsageError
+from mmamp.distributed.same_weights import first_difference, trained_by_all
+from mmamp.errors import PartedRanksError, UsageError
 from mmamp.registry import HOOKS
 from mmamp.utils.checks import check_bool
+from mmamp.utils.modules import params_of
 from mmamp.utils.suggest import arguments_of, did_you_mean
 
 from .checkpoint_content import content_of, name_last, saves_by_itself
-from .runner_access import strategy_of
-from .settled_model import evaluation_weights
+from .runner_access import named_wrappers, strategy_of
+from .settled_model import evaluation_weights, is_in_window, unify_models
 from .states_of_ranks import gather_states, give_states
 
 _ANEW = (
@@ -55,6 +58,10 @@ class CheckpointHook(MMEngineCheckpointHook):
     are in it. ``out_dir`` may have the prefix of any file backend, such as
     ``s3://``.
 
+    Where there are several ranks, a checksum tells before each checkpoint
+    whether all have the same weights, and buffers become one over the ranks:
+    the mean of BatchNorm's running statistics, the first rank's of others.
+
     With ``async_save`` training stands still while its state is copied, on
     the rank that writes: a second of those copies is in memory then, whose
     memory the next one uses again. Writing goes on beside training, in the
@@ -73,6 +80,7 @@ class CheckpointHook(MMEngineCheckpointHook):
     Raises:
         ValueError: If ``async_save`` is no bool.
         StorageError: If a checkpoint cannot be written.
+        PartedRanksError: If the ranks train different weights.
 
     Examples:
         >>> default_hooks = dict(
@@ -351,6 +359,10 @@ class CheckpointHook(MMEngineCheckpointHook):
         **kwargs: Any,
     ) -> None:
         """Save a file, by all ranks together."""
+        if not saves_by_itself(runner):
+            self._check_ranks(runner)
+        if not is_in_window(runner):
+            unify_models(runner)
         self._states = gather_states(runner, self._group)
         self._meta = {key: meta[key] for key in ('epoch', 'iter')}
         with self._at_once(runner):
@@ -372,6 +384,29 @@ class CheckpointHook(MMEngineCheckpointHook):
                     self._files.write(content, path, self.file_backend)
         self._states = {}
         self._meta = {}
+
+    def _check_ranks(self, runner: Any) -> None:
+        """End a run whose ranks train different weights."""
+        held = [
+            param
+            for _, wrapper in named_wrappers(runner)
+            for param in params_of(wrapper.optimizer)
+        ]
+        params = trained_by_all(runner.model, held)
+        differ = first_difference(params, self._group)
+        if differ is None:
+            return
+        name, number = differ
+        last = find_latest_checkpoint(runner.work_dir)
+        raise PartedRanksError(
+            f'the ranks train different weights: {name} is not the same on '
+            f'all {get_world_size()} ranks, the first of {number} such '
+            'parameters. Nothing averages their gradients: train them under '
+            'DDP or FSDP2, with what is trained at any time trainable when '
+            'the run begins, or have DDP ignore what each rank shall have of '
+            'its own. Nothing is saved; the last checkpoint of weights that '
+            f'were the same: {last or "none"}'
+        )
 
     def _path(self, step: int) -> str:
         name = self.filename_tmpl.format(step)

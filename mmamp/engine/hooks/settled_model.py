@@ -10,8 +10,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from mmengine.optim import OptimWrapper
-from torch import Tensor
+from torch import Tensor, nn
 
+from mmamp.distributed.statistics import unify_buffers
 from mmamp.utils.modules import unwrap
 from mmamp.utils.protocols import HasEvaluationWeights, Judging
 
@@ -58,6 +59,27 @@ def judged_buffers(runner: Any) -> Iterator[None]:
         yield
 
 
+def unify_models(runner: Any) -> None:
+    """Have all ranks' models, and averages of hooks, have the same buffers.
+
+    Args:
+        runner (Runner): The runner, on all ranks.
+    """
+    averages = [getattr(hook, 'ema_model', None) for hook in runner.hooks]
+    for model in (runner.model, *averages):
+        if isinstance(model, nn.Module):
+            unify_buffers(model)
+
+
+def is_in_window(runner: Any) -> bool:
+    """Tell whether the model's buffers have not been judged yet.
+
+    Args:
+        runner (Runner): The runner.
+    """
+    return any(wrapper.is_in_window for wrapper in _judging(runner))
+
+
 def judge_checkpoint(runner: Any, checkpoint: dict[str, Any]) -> None:
     """Have a checkpoint's model be what the last steps left.
 
@@ -69,7 +91,7 @@ def judge_checkpoint(runner: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint (dict): Its ``state_dict`` is changed; MMEngine's EMAHook
             has put the model into ``ema_state_dict``.
     """
-    if not any(wrapper.is_in_window for wrapper in _judging(runner)):
+    if not is_in_window(runner):
         return
     model = unwrap(runner.model)
     now = {name: b.detach().clone() for name, b in model.named_buffers()}

@@ -31,7 +31,7 @@ from mmamp.utils.protocols import Iterates, RankState
 from .checkpoint_fit import check_resumed, tell_what_is_not_loaded
 from .foreign_draws import part_hooks
 from .runner_access import named_wrappers, training_rng_state
-from .settled_model import judge_checkpoint, settled_model
+from .settled_model import judge_checkpoint, settled_model, unify_models
 
 
 @HOOKS.register_module()
@@ -46,11 +46,12 @@ class StateHook(Hook):
 
     It also saves the states of the random-number generators and puts them
     back where the resumed run goes on, and keeps validation from moving
-    them; nor do other people's hooks, which draw numbers of their own. Where
-    training begins it seeds each rank but the first anew: else all of them
-    would drop out the same units. With
-    :class:`~mmamp.datasets.seeded.SeededDataset` the data goes on where it
-    was.
+    them; nor do other people's hooks, which draw numbers of their own. Before
+    each validation all ranks get one set of buffers: the mean of BatchNorm's
+    running statistics, as a checkpoint has them. Where training begins it
+    seeds each rank but the first anew: else all of them would drop out the
+    same units. With :class:`~mmamp.datasets.seeded.SeededDataset` the data
+    goes on where it was.
 
     Examples:
         >>> custom_hooks = [dict(type='mmamp.StateHook')]
@@ -114,6 +115,8 @@ class StateHook(Hook):
         """
         self.rng_before_val = rng_state()
         self._settled.enter_context(settled_model(runner))
+        # What is scored is what a checkpoint of this moment has.
+        unify_models(runner)
 
     def after_val(self, runner: Any) -> None:
         """Go on with training where it was."""

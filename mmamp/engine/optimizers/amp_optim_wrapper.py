@@ -31,8 +31,10 @@ from mmamp.checkpoint.keys import (
 )
 from mmamp.compat.mmengine import let_schedulers_step
 from mmamp.compat.torch import as_it_is, skips_by_itself, tree_map
+from mmamp.distributed.late_gradients import LateGradients
 from mmamp.distributed.no_sync import averaging, no_sync
 from mmamp.distributed.sharding import is_sharded, total_norm
+from mmamp.distributed.unused import makes_gradients
 from mmamp.errors import UsageError
 from mmamp.logging.scalar_history import add_scalar
 from mmamp.logging.scalars import (
@@ -231,6 +233,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self._is_averaged = False
         self._sharing: list[AmpOptimWrapper] = [self]
         self._foreign = ForeignGradients(self._params, self._has_scale)
+        self._late = LateGradients(self._params())
         self._dtype, self._loss_scale = given['dtype'], given['loss_scale']
         self._use_fsdp = bool(given['use_fsdp'])
         self.is_sharded = any(is_sharded(p) for p in self._params())
@@ -591,6 +594,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             kwargs = dict(kwargs, create_graph=True)
         with (
             in_backward(self.device_type, self.cast_dtype),
+            makes_gradients(),
             self._foreign.backward(origin),
         ):
             scaled = at_least_float32(loss)
@@ -670,6 +674,13 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 self.backward(loss)
         self._missed_context(is_step=True)
         scaler = self.loss_scaler
+        if late := self._late.average(self._params()):
+            self._usage.say_once(
+                f'{late} parameters were frozen when training began and are '
+                'trained now: no model wrapper knows of them, and their '
+                'gradients are averaged over the ranks before the step',
+                'late',
+            )
         params = [p for p in self._params() if p.grad is not None]
         if not params:
             self._usage.say_once(

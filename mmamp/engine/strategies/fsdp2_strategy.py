@@ -17,8 +17,10 @@ from mmamp.checkpoint.keys import TRAINING_WEIGHTS, WINDOW
 from mmamp.compat.mmengine import DDPStrategy
 from mmamp.compat.torch import set_up_sharding, set_versions, versions_of
 from mmamp.distributed.sharding import gathered, shard_like
+from mmamp.distributed.unused import UnusedParameters
 from mmamp.precision.dtypes import casts
 from mmamp.registry import STRATEGIES
+from mmamp.utils.checks import check_bool
 from mmamp.utils.modules import params_of
 
 from .networks import (
@@ -67,6 +69,12 @@ class FSDP2Strategy(DDPStrategy):
             Defaults to ``'auto'``.
         sync_bn (str, optional): As in MMEngine's ``DDPStrategy``. Defaults to
             None.
+        find_unused_parameters (bool): Whether parameters that no rank has
+            reached in a window are left as they are, as in one process, and
+            whole units may be left out, by all ranks alike; takes one small
+            reduction a window. Without it such parameters have gradients of
+            zero. What only some ranks reach is averaged over all either way.
+            Defaults to False.
         **kwargs: What ``FlexibleRunner`` gives a strategy.
 
     Raises:
@@ -90,12 +98,13 @@ class FSDP2Strategy(DDPStrategy):
         units: Sequence[str] = (),
         param_dtype: str = 'auto',
         sync_bn: str | None = None,
+        find_unused_parameters: bool = False,
         **kwargs: Any,
     ) -> None:
         if unknown := sorted(set(kwargs) - set(_FROM_RUNNER)):
             raise TypeError(
                 f'FSDP2Strategy has no argument {", ".join(unknown)}; it '
-                'takes units, param_dtype and sync_bn'
+                'takes units, param_dtype, sync_bn and find_unused_parameters'
             )
         if not hasattr(distributed.fsdp, 'fully_shard'):
             raise ImportError(
@@ -104,6 +113,10 @@ class FSDP2Strategy(DDPStrategy):
             )
         self.units = check_units(units)
         self.param_dtype = check_param_dtype(param_dtype)
+        self.find_unused_parameters = check_bool(
+            'find_unused_parameters', find_unused_parameters
+        )
+        self._unused: list[UnusedParameters] = []
         self._saved: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._optim_wrapper_cfg: Any = None
         super().__init__(sync_bn=sync_bn, **kwargs)
@@ -111,7 +124,14 @@ class FSDP2Strategy(DDPStrategy):
     def prepare(self, model: Any, **kwargs: Any) -> Any:
         """Build what is trained; see MMEngine's ``SingleDeviceStrategy``."""
         self._optim_wrapper_cfg = kwargs.get('optim_wrapper')
-        return super().prepare(model, **kwargs)
+        prepared = super().prepare(model, **kwargs)
+        built: Any = getattr(self, 'optim_wrapper', None)
+        if built is not None:
+            several = isinstance(built, OptimWrapperDict)
+            for wrapper in built.values() if several else [built]:
+                for unused in self._unused:
+                    unused.follow(wrapper.optimizer)
+        return prepared
 
     def _wrap_model(self, model: nn.Module) -> nn.Module:
         """Move the model to the device, and shard it there."""
@@ -144,6 +164,9 @@ class FSDP2Strategy(DDPStrategy):
             # Else FSDP2 would ask what is trainable when the network first
             # runs, in a GAN maybe while it is frozen.
             set_up_sharding(network)
+            self._unused.append(
+                UnusedParameters(network, name, self.find_unused_parameters)
+            )
             if casts(dtype):
                 LowPrecisionForward(dtype).install(network)
             if isinstance(network, BaseAveragedModel):

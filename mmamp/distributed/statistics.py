@@ -1,0 +1,55 @@
+"""Buffers that are one over the ranks, as those of a checkpoint are."""
+
+from collections import defaultdict
+
+import torch
+from mmengine.dist import all_reduce_params, broadcast, get_world_size
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.parameter import is_lazy
+
+from mmamp.compat.torch import buffers_of, non_persistent_buffers
+from mmamp.utils.memory import is_plain
+
+
+def unify_buffers(model: nn.Module) -> None:
+    """Give all ranks the same persistent buffers.
+
+    Running statistics become their mean over the ranks; anything else is what
+    the first rank has, which is what a checkpoint has. All ranks have to call
+    it; two collectives for each dtype, however many buffers there are.
+
+    Args:
+        model (nn.Module): Changed in place, averages in it too.
+    """
+    if get_world_size() == 1:
+        return
+    means: dict[Tensor, None] = {}
+    others: dict[tuple[torch.device, torch.dtype], dict[Tensor, None]] = (
+        defaultdict(dict)
+    )
+    for module in model.modules():
+        for name, buffer in buffers_of(module).items():
+            if (
+                buffer is None
+                or is_lazy(buffer)
+                or not is_plain(buffer)
+                or name in non_persistent_buffers(module)
+            ):
+                continue
+            if isinstance(module, _NormBase) and buffer.is_floating_point():
+                means[buffer] = None
+            else:
+                others[buffer.device, buffer.dtype][buffer] = None
+    of_dtype: dict[torch.dtype, list[Tensor]] = defaultdict(list)
+    for buffer in means:
+        of_dtype[buffer.dtype].append(buffer)
+    for buffers in of_dtype.values():
+        all_reduce_params(buffers, op='mean')
+    with torch.no_grad():
+        for same in others.values():
+            whole = torch.cat([x.reshape(-1) for x in same])
+            broadcast(whole)
+            parts = whole.split([x.numel() for x in same])
+            for buffer, part in zip(same, parts, strict=True):
+                buffer.copy_(part.view(buffer.shape))

@@ -334,15 +334,26 @@ def process_of_rank():
     """``process_of_rank(launcher_pid, 1)``: found by its environment."""
 
     def find(launcher, rank):
+        parents, found = {}, []
         for path in Path('/proc').glob('[0-9]*'):
             try:
                 stat = (path / 'stat').read_text()
                 variables = (path / 'environ').read_bytes().split(b'\0')
             except OSError:
                 continue
-            parent = int(stat.rpartition(')')[2].split()[1])
-            if parent == launcher and b'RANK=%d' % rank in variables:
-                return int(path.name)
+            number = int(path.name)
+            parents[number] = int(stat.rpartition(')')[2].split()[1])
+            if b'RANK=%d' % rank in variables:
+                found.append(number)
+        for number in found:
+            # Its children have its environment.
+            above = parents[number]
+            if above in found:
+                continue
+            while above not in (launcher, None):
+                above = parents.get(above)
+            if above == launcher:
+                return number
         raise AssertionError(f'no process of rank {rank}')
 
     return find

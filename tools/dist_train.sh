@@ -31,6 +31,36 @@ else
              --master-addr "${MASTER_ADDR:-127.0.0.1}"
              --master-port "${PORT:-29500}")
 fi
-exec "${PYTHON:-python}" -m torch.distributed.run "${meeting[@]}" \
+
+# torchrun gives its processes 30 s after a signal, and knows fewer signals
+# than they do: they get these themselves, save a checkpoint however long that
+# takes, and end. A process group of its own, so that Ctrl-C comes once.
+set -m
+"${PYTHON:-python}" -m torch.distributed.run "${meeting[@]}" \
     --nproc-per-node "$gpus" "$(dirname "$0")/train.py" "$config" \
-    --launcher pytorch "$@"
+    --launcher pytorch "$@" &
+torchrun=$!
+# A signal to this script ends its wait, not the run.
+told=
+tell() {
+    told=1
+    local ranks
+    ranks=$(cat /proc/$torchrun/task/*/children 2> /dev/null ||
+        pgrep -P $torchrun || true)
+    # shellcheck disable=SC2086
+    kill -"$1" ${ranks:-$torchrun} 2> /dev/null || true
+}
+hand_on() {
+    told=1
+    kill -"$1" $torchrun 2> /dev/null || true
+}
+trap 'tell TERM' TERM
+trap 'tell USR1' USR1
+trap 'hand_on INT' INT
+trap 'hand_on HUP' HUP
+trap 'hand_on QUIT' QUIT
+while :; do
+    told='' code=0
+    wait $torchrun || code=$?
+    [[ -n $told ]] || exit "$code"
+done

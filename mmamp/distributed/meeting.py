@@ -101,17 +101,17 @@ def _store(rank: int, size: int) -> Store:
     return store
 
 
-def meeting(launcher: str) -> Meeting:
+def meeting(launcher: str | None) -> Meeting:
     """Return the place where the processes of this run meet.
 
     Args:
-        launcher (str): What has started them.
+        launcher (str, optional): What has started them, if that is known.
 
     Returns:
         Meeting: Of this process alone where the environment does not tell
         where to meet.
     """
-    names = VARIABLES.get(launcher, ())
+    names = VARIABLES.get(launcher or '', ())
     wanted = (*names, 'MASTER_ADDR', 'MASTER_PORT')
     if not names or any(x not in os.environ for x in wanted):
         return Meeting(HashStore(), 0, 1)

@@ -2,8 +2,10 @@
 
 import gc
 import os
+import subprocess
 
 from mmengine.device import get_device
+from mmengine.logging import print_log
 from torch import distributed
 
 from mmamp.errors import UsageError
@@ -11,8 +13,71 @@ from mmamp.errors import UsageError
 VARIABLES = dict(
     pytorch=('RANK', 'WORLD_SIZE'),
     slurm=('SLURM_PROCID', 'SLURM_NTASKS'),
+    mpi=('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE'),
 )
 """What tells a process its rank and how many there are, by launcher."""
+_STARTED_BY = dict(
+    WORLD_SIZE='pytorch',
+    # Not SLURM_NTASKS, which a batch script has too.
+    SLURM_STEP_NUM_TASKS='slurm',
+    OMPI_COMM_WORLD_SIZE='mpi',
+)
+"""Launchers by what they tell a process alone that they have started."""
+_LOCAL = dict(slurm='SLURM_LOCALID', mpi='OMPI_COMM_WORLD_LOCAL_RANK')
+"""What tells a process its rank on its machine, by launcher."""
+_OTHERS = ('PMI_SIZE', 'PMIX_SIZE', 'MV2_COMM_WORLD_SIZE', 'PALS_SIZE')
+"""The same of launchers that MMEngine does not know."""
+
+
+def find_launcher(given: str | None, local_rank: int = 0) -> str:
+    """Return what has started this process, and complete what it has told.
+
+    Args:
+        given (str, optional): What the user says. Defaults to None: what the
+            environment says, in which several processes are known by it.
+        local_rank (int): Of this process on its machine, if nothing else says
+            so. Defaults to 0.
+
+    Returns:
+        str: One of MMEngine's launchers; ``'none'`` for a single process.
+
+    Raises:
+        UsageError: If the environment is not that launcher's, or that of one
+            that MMEngine does not know: each process would train by itself.
+    """
+    launcher = given or _launcher_of_process()
+    check_launcher(launcher)
+    _find_meeting_place(launcher)
+    local = os.environ.get(_LOCAL.get(launcher, ''), str(local_rank))
+    os.environ.setdefault('LOCAL_RANK', local)
+    if given is None and launcher != 'none':
+        print_log(
+            f'--launcher {launcher}, since the environment has '
+            f'{" and ".join(VARIABLES[launcher])}',
+            logger='current',
+        )
+    return launcher
+
+
+def _launcher_of_process() -> str:
+    for variable, launcher in _STARTED_BY.items():
+        if _number(variable) > 1:
+            return launcher
+    for variable in _OTHERS:
+        if _number(variable) > 1:
+            raise UsageError(
+                f'this is one of {os.environ[variable]} processes '
+                f'({variable} in the environment), each of which would train '
+                'by itself: start the run with `bash tools/dist_train.sh`, '
+                '`bash tools/slurm_train.sh`, torchrun, srun or the mpirun of '
+                'Open MPI; --launcher none trains in each all the same'
+            )
+    return 'none'
+
+
+def _number(variable: str) -> int:
+    text = os.environ.get(variable, '')
+    return int(text) if text.isdecimal() else 0
 
 
 def check_launcher(launcher: str) -> None:
@@ -23,11 +88,61 @@ def check_launcher(launcher: str) -> None:
     """
     variable, *_ = VARIABLES.get(launcher, ('',))
     if variable and variable not in os.environ:
-        script = dict(pytorch='dist_train', slurm='slurm_train')[launcher]
+        command = dict(
+            pytorch='bash tools/dist_train.sh',
+            slurm='bash tools/slurm_train.sh',
+            mpi='mpirun',
+        )[launcher]
         raise UsageError(
             f'--launcher {launcher}: there is no {variable} in the '
-            f'environment; start the run with `bash tools/{script}.sh`'
+            f'environment; start the run with `{command}`'
         )
+
+
+def _find_meeting_place(launcher: str) -> None:
+    """Say in the environment where ranks meet, if nothing else has said it.
+
+    torchrun says it, and so does ``tools/slurm_train.sh``; srun and mpirun do
+    not.
+
+    Raises:
+        UsageError: If several machines were given and none of them.
+    """
+    if launcher not in ('slurm', 'mpi') or 'MASTER_ADDR' in os.environ:
+        return
+    names = VARIABLES[launcher]
+    size = int(os.environ[names[1]])
+    if launcher == 'slurm':
+        alone = _number('SLURM_STEP_NUM_NODES') == 1
+        job = _number('SLURM_JOB_ID') + _number('SLURM_STEP_ID')
+        host = '127.0.0.1' if alone else _first_host()
+    else:
+        alone = _number('OMPI_COMM_WORLD_LOCAL_SIZE') == size
+        # Each has the same parent; jobs of one machine have others.
+        job = os.getppid()
+        host = '127.0.0.1' if alone else ''
+    if not host:
+        raise UsageError(
+            f'--launcher {launcher}: the {size} processes are on several '
+            'machines; MASTER_ADDR in the environment has to name that of the '
+            'first one (and MASTER_PORT a free port there)'
+        )
+    os.environ['MASTER_ADDR'] = host
+    os.environ.setdefault('MASTER_PORT', str(20000 + job % 10000))
+
+
+def _first_host() -> str:
+    """Return the first machine of a Slurm step; empty if nobody knows."""
+    nodes = os.environ.get('SLURM_STEP_NODELIST', '')
+    try:
+        return subprocess.run(
+            ['scontrol', 'show', 'hostnames', nodes],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError):
+        return ''
 
 
 def join_ranks(launcher: str) -> None:
@@ -39,8 +154,7 @@ def join_ranks(launcher: str) -> None:
         return
     if launcher == 'pytorch':
         distributed.init_process_group('gloo')
-    elif launcher == 'slurm':
-        # Where they meet, tools/slurm_train.sh says.
+    elif launcher in VARIABLES:
         rank, size = (int(os.environ[x]) for x in VARIABLES[launcher])
         distributed.init_process_group('gloo', rank=rank, world_size=size)
 

@@ -178,8 +178,8 @@ def _add_common(
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='what started the processes (default: none)',
+        help='what started the processes (default: what the environment '
+        'tells, such as that of torchrun, srun or mpirun)',
     )
     parser.add_argument(
         '--local-rank',

@@ -7,7 +7,6 @@ from tempfile import TemporaryFile
 from mmengine.config import Config
 
 from mmamp.checkpoint.storage import is_remote
-from mmamp.distributed.ranks import check_launcher
 from mmamp.errors import UsageError
 
 ROOM = 2**16
@@ -38,12 +37,8 @@ def set_launcher(cfg: Config, args: Namespace) -> None:
     Args:
         cfg (Config): The config, changed in place.
         args (argparse.Namespace): With ``launcher``.
-
-    Raises:
-        UsageError: If the environment is not that launcher's.
     """
-    check_launcher(args.launcher)
-    cfg.launcher = args.launcher
+    cfg.launcher = args.launcher or 'none'
 
 
 def set_work_dir(cfg: Config, args: Namespace) -> None:

@@ -1,6 +1,5 @@
 """How a command begins: its config, or one line about what is wrong."""
 
-import os
 from argparse import Namespace
 from collections.abc import Sequence
 
@@ -9,6 +8,7 @@ from mmengine.logging import MMLogger
 
 from mmamp.checkpoint.safe_load import load_safely_only
 from mmamp.distributed.meeting import meeting
+from mmamp.distributed.ranks import find_launcher
 from mmamp.errors import UsageError
 from mmamp.logging.early_log import EarlyLog
 
@@ -30,12 +30,12 @@ def started(
         tuple[Config, EarlyLog] or None: The config, and what was logged
         meanwhile; None if the user has made a mistake, which was told.
     """
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     load_safely_only()
     early = EarlyLog()
     cfg, error = None, None
     try:
         with early:
+            args.launcher = find_launcher(args.launcher, args.local_rank)
             cfg = read_config(args, edits)
     except Exception as mistake:
         error = mistake

@@ -1,6 +1,8 @@
+import os
+
 import pytest
 
-from mmamp.distributed.ranks import check_launcher
+from mmamp.distributed.ranks import check_launcher, find_launcher
 from mmamp.errors import UsageError
 
 
@@ -9,6 +11,7 @@ from mmamp.errors import UsageError
     [
         ('pytorch', 'RANK', 'tools/dist_train.sh'),
         ('slurm', 'SLURM_PROCID', 'tools/slurm_train.sh'),
+        ('mpi', 'OMPI_COMM_WORLD_RANK', 'mpirun'),
     ],
 )
 def test_who_has_started_this_process(launcher, variable, script, monkeypatch):
@@ -21,3 +24,92 @@ def test_who_has_started_this_process(launcher, variable, script, monkeypatch):
 
 def test_nobody():
     check_launcher('none')
+
+
+TOLD = [
+    *('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'),
+    *('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_STEP_NUM_TASKS', 'SLURM_LOCALID'),
+    *('SLURM_STEP_NUM_NODES', 'SLURM_STEP_NODELIST', 'OMPI_COMM_WORLD_RANK'),
+    *('OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK', 'PMI_SIZE'),
+    'OMPI_COMM_WORLD_LOCAL_SIZE',
+]
+TORCHRUN = dict(RANK='1', WORLD_SIZE='2', LOCAL_RANK='1', MASTER_ADDR='here')
+SRUN = dict(
+    SLURM_PROCID='3',
+    SLURM_NTASKS='4',
+    SLURM_STEP_NUM_TASKS='4',
+    SLURM_LOCALID='1',
+    SLURM_STEP_NUM_NODES='1',
+)
+MPIRUN = dict(
+    OMPI_COMM_WORLD_RANK='3',
+    OMPI_COMM_WORLD_SIZE='4',
+    OMPI_COMM_WORLD_LOCAL_RANK='1',
+    OMPI_COMM_WORLD_LOCAL_SIZE='4',
+)
+
+
+@pytest.fixture
+def environment_of(monkeypatch):
+    """The environment of a process that something has started."""
+
+    def set_(**variables):
+        for name in TOLD:
+            # So that what is set meanwhile is gone again.
+            monkeypatch.setenv(name, '')
+            monkeypatch.delenv(name)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return set_
+
+
+@pytest.mark.parametrize(
+    ('variables', 'expected'),
+    [
+        ({}, 'none'),
+        (TORCHRUN, 'pytorch'),
+        (dict(TORCHRUN, WORLD_SIZE='1', RANK='0'), 'none'),
+        (SRUN, 'slurm'),
+        # A batch script, or an allocation's shell.
+        (dict(SLURM_PROCID='0', SLURM_NTASKS='4'), 'none'),
+        # One torchrun in each task.
+        ({**SRUN, **TORCHRUN}, 'pytorch'),
+        (MPIRUN, 'mpi'),
+    ],
+)
+def test_the_launcher_is_that_of_the_environment(
+    environment_of, mm_log, variables, expected
+):
+    environment_of(**variables)
+    assert find_launcher(None) == expected
+    said = f'--launcher {expected}, since the environment has'
+    assert (said in mm_log()) is (expected != 'none')
+    local = '1' if expected != 'none' else variables.get('LOCAL_RANK', '0')
+    assert os.environ['LOCAL_RANK'] == local
+    assert ('MASTER_ADDR' in os.environ) is bool(
+        expected != 'none' or 'MASTER_ADDR' in variables
+    )
+
+
+def test_processes_of_one_machine_meet_there(environment_of):
+    places = []
+    for variables in (SRUN, MPIRUN, dict(MPIRUN, OMPI_COMM_WORLD_RANK='0')):
+        environment_of(**variables)
+        find_launcher(None)
+        assert os.environ['MASTER_ADDR'] == '127.0.0.1'
+        places.append(os.environ['MASTER_PORT'])
+    assert places[1] == places[2]
+
+
+def test_processes_of_several_machines_have_to_be_told(environment_of):
+    environment_of(**dict(MPIRUN, OMPI_COMM_WORLD_LOCAL_SIZE='2'))
+    with pytest.raises(UsageError, match='MASTER_ADDR'):
+        find_launcher('mpi')
+
+
+def test_a_launcher_that_mmengine_does_not_know(environment_of):
+    environment_of(PMI_SIZE='2')
+    with pytest.raises(UsageError, match='one of 2 processes .PMI_SIZE'):
+        find_launcher(None)
+    assert find_launcher('none') == 'none'

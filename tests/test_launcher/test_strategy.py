@@ -69,8 +69,9 @@ def test_settings_that_a_flexible_runner_would_not_see(mm_log):
     assert cfg.strategy.sync_bn == 'torch'
     assert cfg.get('model_wrapper_cfg') is cfg.get('sync_bn') is None
     assert "strategy.sync_bn: 'torch'" in mm_log()
-    config(dict(type='FSDP2Strategy'), find_unused_parameters=True)
-    assert 'find_unused_parameters: has no effect' in mm_log()
+    cfg = config(dict(type='FSDP2Strategy'), find_unused_parameters=True)
+    assert cfg.strategy.find_unused_parameters
+    assert 'strategy.find_unused_parameters: True' in mm_log()
 
 
 @pytest.mark.parametrize('param_dtype', [None, 'auto', 'float32'])

@@ -153,6 +153,97 @@ def test_a_config_that_is_not_there_is_told_once(run):
     )
 
 
+SLOW_DISK = """
+
+import time
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+
+@HOOKS.register_module()
+class SlowDisk(Hook):
+    def before_save_checkpoint(self, runner, checkpoint):
+        time.sleep(6)
+"""
+ENDLESS = """
+train_cfg = dict(by_epoch=False, max_iters=10**9)
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=5),
+    checkpoint=dict(type='CheckpointHook', interval=10**9, by_epoch=False))
+custom_hooks = [dict(type='mmengine.SlowDisk')]
+"""
+
+
+@pytest.mark.ranks
+@pytest.mark.parametrize('name', ['SIGTERM', 'SIGUSR1'])
+def test_preempted(user_project, environment, process_of_rank, name):
+    """As by a scheduler; a checkpoint takes longer than torchrun waits."""
+    folder = user_project(DEMO + SLOW_DISK, DEMO_CONFIG + ENDLESS)
+    process = subprocess.Popen(
+        command('config.py', 2, '--work-dir', 'run'),
+        env=environment(
+            folder, PYTHON=sys.executable, TORCH_ELASTIC_SHUTDOWN_TIMEOUT='2'
+        ),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while 'Iter(train) [' not in (line := process.stdout.readline()):
+        assert line, 'the run has ended'
+    ranks = [process_of_rank(process.pid, rank) for rank in range(2)]
+    os.kill(process.pid, getattr(signal, name))
+    out, _ = process.communicate(timeout=90)
+    assert process.returncode == 0, out
+    assert f'Got {name}: saved' in out
+    assert len(list((folder / 'run').glob('iter_*.pth'))) == 1
+    assert not any(Path(f'/proc/{rank}').exists() for rank in ranks)
+
+
+@pytest.mark.ranks
+def test_ctrl_c(user_project, environment):
+    folder = user_project(DEMO + SLOW_DISK, DEMO_CONFIG + ENDLESS)
+    process = subprocess.Popen(
+        command('config.py', 2, '--work-dir', 'run'),
+        env=environment(folder, PYTHON=sys.executable),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    while 'Iter(train) [' not in (line := process.stdout.readline()):
+        assert line, 'the run has ended'
+    os.killpg(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert out.count('Interrupted') == 1, out
+    assert not list((folder / 'run').glob('iter_*.pth'))
+
+
+@pytest.mark.ranks
+def test_torchrun_without_a_launcher(user_project, environment):
+    """Two trainings in one folder, each by itself, is nobody's wish."""
+    folder = user_project(DEMO, DEMO_CONFIG)
+    done = subprocess.run(
+        [
+            *(sys.executable, '-m', 'torch.distributed.run', '--standalone'),
+            *('--nproc-per-node', '2', str(ROOT / 'tools/train.py')),
+            *('config.py', '--work-dir', 'run'),
+        ],
+        env=environment(folder),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    out = done.stdout + done.stderr
+    assert done.returncode == 0, out
+    assert '--launcher pytorch, since the environment has RANK' in out
+    assert out.count('Iter(train) [3/3]') == 1
+    assert len(list((folder / 'run').glob('*/vis_data'))) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.ranks
 def test_death_of_a_rank(tmp_path, run, environment, process_of_rank):

@@ -84,14 +84,19 @@ class UnusedParameters:
         prefix = f'{name}.' if name else ''
         names = {id(p): prefix + n for n, p in network.named_parameters()}
         of_modules = {m: prefix + n for n, m in network.named_modules()}
+        found = {
+            # Several modules may be one unit.
+            params.group: (module, params)
+            for module in reversed(sharded_modules(network))
+            for params in units_of(module)
+        }
         self._units = [
             _Unit(
                 of_modules[module].removesuffix('.') or 'the model',
                 params,
                 [names[id(p)] for p in params.sharded],
             )
-            for module in sharded_modules(network)
-            for params in units_of(module)
+            for module, params in found.values()
         ]
         for unit in self._units:
             unit.begin()

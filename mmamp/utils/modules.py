@@ -111,3 +111,26 @@ def check_networks_hold_all(model: nn.Module, does: str) -> None:
             f'({", ".join(own)}), which {does}: move them into one of its '
             f'networks ({", ".join(children_of(model))})'
         )
+
+
+def check_networks_share_none(model: nn.Module, does: str) -> None:
+    """Refuse a parameter that two networks of a model train.
+
+    Args:
+        model (nn.Module): The model.
+        does (str): What cannot be done with such a parameter, and by what.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    owners: dict[nn.Parameter, str] = {}
+    for name, child in model.named_children():
+        for key, param in child.named_parameters():
+            owner = owners.setdefault(param, name)
+            if owner != name and param.requires_grad:
+                raise ValueError(
+                    f'{owner} and {name} share a parameter ({name}.{key}), '
+                    f'{does}: make the module that holds it a child of '
+                    f'{type(model).__name__} beside them, with its own place '
+                    'in the losses'
+                )

@@ -25,12 +25,16 @@ from mmamp.utils.modules import params_of
 
 from .networks import (
     average_shards,
+    check_methods,
     check_units,
     find_units,
+    in_order,
     make_contiguous,
     networks,
+    register_methods,
     shard,
 )
+from .optimizers_on_shards import try_on_shards
 from .param_dtype import LowPrecisionForward, check_param_dtype, param_dtype_of
 
 _FROM_RUNNER = (
@@ -57,8 +61,9 @@ class FSDP2Strategy(DDPStrategy):
         units (Sequence[str]): Regular expressions that match names of modules
             in full, such as ``r'generator\.blocks\.\d+'``; each such module
             is gathered and let go of by itself, so that no rank ever holds a
-            network whole. What is averaged follows the original. Defaults to
-            none: a network is one unit.
+            network whole. What is averaged follows the original. Modules of
+            several units that share a weight are one unit. Defaults to none: a
+            network is one unit.
         param_dtype (str): What parameters are gathered in (gradients are
             reduced in float32). ``'auto'`` is the dtype of the network's
             optimizer wrapper, half as much to send, where that changes
@@ -69,6 +74,9 @@ class FSDP2Strategy(DDPStrategy):
             Defaults to ``'auto'``.
         sync_bn (str, optional): As in MMEngine's ``DDPStrategy``. Defaults to
             None.
+        forward_methods (Sequence[str]): Methods other than ``forward`` that
+            need a sharded module's parameters, behind the name of a network
+            or unit, such as ``'generator.encode'``. Defaults to none.
         find_unused_parameters (bool): Whether parameters that no rank has
             reached in a window are left as they are, as in one process, and
             whole units may be left out, by all ranks alike; takes one small
@@ -78,10 +86,14 @@ class FSDP2Strategy(DDPStrategy):
         **kwargs: What ``FlexibleRunner`` gives a strategy.
 
     Raises:
-        TypeError: If ``units`` is not a list of regular expressions.
+        UsageError: If an optimizer cannot step on shards; if a window's
+            gradients did not come to a unit.
+        TypeError: If ``units`` is not a list of regular expressions, or
+            ``forward_methods`` of names.
         ValueError: If ``param_dtype`` is another; if a pattern matches no
-            module; if the model, overriding ``train_step``, has parameters
-            outside of its networks.
+            module; if there is no such method; if the model, overriding
+            ``train_step``, has parameters outside of its networks, or some
+            that two networks share.
         ImportError: If torch is older than 2.6.
 
     Examples:
@@ -98,13 +110,15 @@ class FSDP2Strategy(DDPStrategy):
         units: Sequence[str] = (),
         param_dtype: str = 'auto',
         sync_bn: str | None = None,
+        forward_methods: Sequence[str] = (),
         find_unused_parameters: bool = False,
         **kwargs: Any,
     ) -> None:
         if unknown := sorted(set(kwargs) - set(_FROM_RUNNER)):
             raise TypeError(
                 f'FSDP2Strategy has no argument {", ".join(unknown)}; it '
-                'takes units, param_dtype, sync_bn and find_unused_parameters'
+                'takes units, param_dtype, sync_bn, forward_methods and '
+                'find_unused_parameters'
             )
         if not hasattr(distributed.fsdp, 'fully_shard'):
             raise ImportError(
@@ -113,10 +127,12 @@ class FSDP2Strategy(DDPStrategy):
             )
         self.units = check_units(units)
         self.param_dtype = check_param_dtype(param_dtype)
+        self.forward_methods = check_methods(forward_methods)
         self.find_unused_parameters = check_bool(
             'find_unused_parameters', find_unused_parameters
         )
         self._unused: list[UnusedParameters] = []
+        self._mesh: Any = None
         self._saved: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._optim_wrapper_cfg: Any = None
         super().__init__(sync_bn=sync_bn, **kwargs)
@@ -131,6 +147,10 @@ class FSDP2Strategy(DDPStrategy):
             for wrapper in built.values() if several else [built]:
                 for unused in self._unused:
                     unused.follow(wrapper.optimizer)
+                if self._mesh is not None:
+                    optimizer = wrapper.optimizer
+                    for one in getattr(optimizer, 'members', [optimizer]):
+                        try_on_shards(one, self._mesh)
         return prepared
 
     def _wrap_model(self, model: nn.Module) -> nn.Module:
@@ -145,7 +165,7 @@ class FSDP2Strategy(DDPStrategy):
         found = networks(model)
         make_contiguous(model)
         units = find_units(model, self.units)
-        mesh = distributed.device_mesh.init_device_mesh(
+        mesh = self._mesh = distributed.device_mesh.init_device_mesh(
             torch.device(get_device()).type, (get_world_size(),)
         )
         for name, network in found.items():
@@ -156,11 +176,9 @@ class FSDP2Strategy(DDPStrategy):
                 model,
                 self._optim_wrapper_cfg,
             )
-            inside = set(network.modules())
-            # From the inside out, as fully_shard wants it.
-            mine = [unit for unit in reversed(units) if unit in inside]
-            for module in [*mine, network]:
-                shard(module, mesh, dtype)
+            mine = in_order(network, units)
+            for modules in [*mine, [network]]:
+                shard(modules, mesh, dtype)
             # Else FSDP2 would ask what is trainable when the network first
             # runs, in a GAN maybe while it is frozen.
             set_up_sharding(network)
@@ -177,6 +195,7 @@ class FSDP2Strategy(DDPStrategy):
                 f'gathered in {str(dtype).removeprefix("torch.")}',
                 logger='current',
             )
+        register_methods(model, self.forward_methods)
         return model
 
     # ---- state: whole on the way out, dealt out on the way in --------------

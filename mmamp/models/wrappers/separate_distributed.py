@@ -13,7 +13,10 @@ from torch import nn
 from mmamp.compat.torch import on_state_dict, versions_of
 from mmamp.distributed.no_sync import no_sync
 from mmamp.registry import MODEL_WRAPPERS
-from mmamp.utils.modules import check_networks_hold_all
+from mmamp.utils.modules import (
+    check_networks_hold_all,
+    check_networks_share_none,
+)
 
 
 @MODEL_WRAPPERS.register_module()
@@ -56,7 +59,11 @@ class SeparateDistributedDataParallel(MMSeparateDistributedDataParallel):
             module,
             'SeparateDistributedDataParallel does not average over the ranks',
         )
-        _check_shares_none(module)
+        check_networks_share_none(
+            module,
+            'whose gradients SeparateDistributedDataParallel cannot average '
+            'for both',
+        )
         if all(param.device.type == 'cpu' for param in module.parameters()):
             # MMEngine's Runner gives the number of a GPU.
             kwargs['device_ids'] = None
@@ -70,22 +77,6 @@ class SeparateDistributedDataParallel(MMSeparateDistributedDataParallel):
         """Let no network average its gradients over the ranks."""
         with no_sync(self.module):
             yield
-
-
-def _check_shares_none(model: nn.Module) -> None:
-    """Refuse a parameter in two networks, which DDP averages for one."""
-    owners: dict[nn.Parameter, str] = {}
-    for name, child in model.named_children():
-        for key, param in child.named_parameters():
-            owner = owners.setdefault(param, name)
-            if owner != name and param.requires_grad:
-                raise ValueError(
-                    f'{owner} and {name} share a parameter ({name}.{key}), '
-                    'whose gradients SeparateDistributedDataParallel cannot '
-                    'average for both: make the module that holds it a child '
-                    f'of {type(model).__name__} beside them, with its own '
-                    'place in the losses'
-                )
 
 
 def _without_wrappers(

@@ -410,6 +410,7 @@ class TestMistakes:
         [
             (dict(units='generator'), TypeError, "but got 'generator'"),
             (dict(units=['(']), TypeError, "'\\(' is no regular expression"),
+            (dict(forward_methods='x'), TypeError, "but got 'x'"),
             (dict(param_dtype='half'), ValueError, "'auto', 'float32'"),
             (dict(model_wrapper=dict()), TypeError, 'model_wrapper; it'),
             (dict(unit=[]), TypeError, 'no argument unit; it takes units'),
@@ -431,6 +432,41 @@ class TestMistakes:
             with pytest.raises(ValueError, match="units='x.y' matches no"):
                 runner.train()
 
+    @pytest.mark.parametrize(
+        ('name', 'match'),
+        [
+            ('generater.sample', 'begins with no network or unit; .* gen'),
+            ('generator.smaple', "'smaple'; it has sample.*mean 'sample'"),
+        ],
+    )
+    def test_methods_that_are_not_there(self, as_rank, tmp_path, name, match):
+        cfg = gan()
+        cfg['model']['generator']['type'] = 'mmamp.Sampling'
+        with as_rank(0, 2):
+            runner = runner_of(cfg, tmp_path, 0, 2, forward_methods=[name])
+            with pytest.raises(ValueError, match=match):
+                runner.train()
+
+    @pytest.mark.parametrize('optimizer', ['Rprop', 'TorchAdafactor'])
+    def test_an_optimizer_that_fails_on_shards(
+        self, as_rank, tmp_path, optimizer
+    ):
+        cfg = whole_model('float32')
+        cfg['optim_wrapper']['optimizer'] = dict(type=optimizer, lr=0.1)
+        with as_rank(0, 2):
+            runner = runner_of(cfg, tmp_path, 0, 2)
+            name = optimizer.removeprefix('Torch')
+            with pytest.raises(ValueError, match=f'{name} cannot step'):
+                runner.train()
+
+    def test_a_module_of_two_networks(self, as_rank, tmp_path):
+        with as_rank(0, 2):
+            runner = runner_of(gan(), tmp_path, 0, 2)
+            model = MODELS.build(gan()['model'])
+            model.discriminator.append(model.generator[0])
+            with pytest.raises(ValueError, match='cannot shard for both'):
+                runner.strategy._wrap_model(model)
+
     def test_parameters_outside_of_networks(self, as_rank, tmp_path):
         with as_rank(0, 2):
             runner = runner_of(gan(), tmp_path, 0, 2)
@@ -438,6 +474,78 @@ class TestMistakes:
             model.extra = nn.Parameter(torch.zeros(2))
             with pytest.raises(ValueError, match=r'\(extra\), which FSDP2'):
                 runner.strategy._wrap_model(model)
+
+
+@MODELS.register_module(force=True)
+class Tied(BaseModel):
+    """A weight of two modules, of which one is inside of another unit."""
+
+    def __init__(self):
+        super().__init__(dict(type='mmamp.GANDataPreprocessor'))
+        self.embed = nn.Linear(64, 64, bias=False)
+        self.body = nn.Sequential(nn.Linear(64, 64), nn.ReLU())
+        self.body.head = nn.Linear(64, 64, bias=False)
+        self.body.head.weight = self.embed.weight
+        self.last = nn.Linear(64, 1)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        x = self.body(self.embed(inputs.flatten(1)))
+        return dict(loss=(self.last(x) - 1).pow(2).mean())
+
+
+def weights_of_tied(rank, world_size, work_dir, units):
+    cfg = dict(
+        model=dict(type='mmamp.Tied'),
+        optim_wrapper=dict(amp('float32'), optimizer=dict(type='SGD', lr=0.1)),
+    )
+    strategy = dict(units=units) if world_size > 1 else {}
+    runner = runner_of(cfg, work_dir, rank, world_size, **strategy)
+    runner.train()
+    model = runner.model
+    assert model.body.head.weight is model.embed.weight
+    state = gathered(dict(model.state_dict()))
+    return {k: v for k, v in state.items() if v is not None}
+
+
+def test_weights_that_units_share(in_ranks, tmp_path):
+    alone = weights_of_tied(0, 1, tmp_path / 'alone', [])
+    for i, units in enumerate(
+        (['embed'], [r'body\.head'], ['body'], ['embed', 'body', r'body\.1'])
+    ):
+        work_dir = tmp_path / f'ranks{i}'
+        weights, _ = in_ranks(2, weights_of_tied, work_dir, units)
+        for name, weight in alone.items():
+            torch.testing.assert_close(weights[name], weight)
+
+
+@MODELS.register_module(force=True)
+class Sampling(SmallGenerator):
+    def sample(self, noise):
+        for layer in list(self)[:3]:
+            noise = layer(noise)
+        return noise
+
+
+def sampled(rank, world_size, work_dir, methods):
+    cfg = gan()
+    cfg['model']['generator']['type'] = 'mmamp.Sampling'
+    runner = runner_of(
+        cfg, work_dir, rank, world_size, iters=1, forward_methods=methods
+    )
+    runner.train()
+    torch.manual_seed(0)
+    with torch.no_grad():
+        try:
+            return runner.model.generator.sample(torch.randn(2, 4))
+        except (RuntimeError, TypeError) as error:
+            return str(error)
+
+
+def test_methods_that_are_not_forward(in_ranks, tmp_path):
+    for rank in in_ranks(2, sampled, tmp_path / 'a', ['generator.sample']):
+        assert rank.shape == (2, 1, 8, 8)
+    for rank in in_ranks(2, sampled, tmp_path / 'b', []):
+        assert 'DTensor' in rank  # what torch says of it
 
 
 def test_one_process_is_not_sharded(tmp_path, mm_log):

@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     cfg, early = begun
     metrics = _Metrics()
     try:
-        join_ranks(cfg.launcher)
+        join_ranks(cfg)
         make_work_dir(cfg)
         _test(cfg, early, metrics, args.checkpoint)
     except BaseException as error:

@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     cfg, early = begun
     phase = _Phase()
     try:
-        join_ranks(cfg.launcher)
+        join_ranks(cfg)
         make_work_dir(cfg)
         code = _train(cfg, early, phase, argv)
     except BaseException as error:

@@ -24,9 +24,15 @@ printf -v MMAMP_COMMAND 'bash %q %q %q' "$0" "$config" "$gpus"
 export MMAMP_COMMAND
 
 if [[ ${NNODES:-1} == 1 && -z ${PORT:-} ]]; then
-    # Any free port.
-    meeting=(--standalone)
+    # Any free port; by number, for the machine's name may be nobody's.
+    meeting=(--standalone --local-addr 127.0.0.1)
 else
+    if [[ ${NODE_RANK:-0} == 0 && -n ${PORT:-} ]] &&
+        (: < "/dev/tcp/127.0.0.1/$PORT") 2> /dev/null; then
+        echo "PORT=$PORT is taken on this machine; give another, the same on" \
+             "all machines" >&2
+        exit 2
+    fi
     meeting=(--nnodes "${NNODES:-1}" --node-rank "${NODE_RANK:-0}"
              --master-addr "${MASTER_ADDR:-127.0.0.1}"
              --master-port "${PORT:-29500}")

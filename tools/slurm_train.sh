@@ -20,6 +20,11 @@ submit() {
     [[ $# -ge 4 ]] || usage "got: $*"
     local partition=$1 name=$2 config=$3 work_dir=$4
     shift 4
+    local argument
+    for argument in "$@"; do
+        [[ ! $argument =~ ^--work-dir(=|$) ]] ||
+            usage "the work dir is the fourth argument, $work_dir; got $argument too"
+    done
     local gpus=${GPUS:-8}
     [[ $gpus =~ ^[0-9]+$ ]] || usage "GPUS=$gpus is no number"
     local per_node=${GPUS_PER_NODE:-$((gpus > 0 && gpus < 8 ? gpus : 8))}

@@ -3,7 +3,10 @@
 import gc
 import os
 import subprocess
+from datetime import timedelta
 
+import torch
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
 from torch import distributed
@@ -50,6 +53,14 @@ def find_launcher(given: str | None, local_rank: int = 0) -> str:
     _find_meeting_place(launcher)
     local = os.environ.get(_LOCAL.get(launcher, ''), str(local_rank))
     os.environ.setdefault('LOCAL_RANK', local)
+    gpus = torch.cuda.device_count()
+    if launcher != 'none' and 0 < gpus <= _number('LOCAL_RANK'):
+        raise UsageError(
+            f'this is process {_number("LOCAL_RANK") + 1} of its machine, on '
+            f'which {gpus} GPU(s) are visible: start one for each (GPUS of '
+            'tools/dist_train.sh, GPUS_PER_NODE of tools/slurm_train.sh; '
+            'CUDA_VISIBLE_DEVICES names them)'
+        )
     if given is None and launcher != 'none':
         print_log(
             f'--launcher {launcher}, since the environment has '
@@ -145,18 +156,45 @@ def _first_host() -> str:
         return ''
 
 
-def join_ranks(launcher: str) -> None:
+def timeout_of(cfg: Config) -> timedelta | None:
+    """Return how long ranks wait for each other.
+
+    Args:
+        cfg (Config): With ``env_cfg.dist_cfg.timeout``, seconds, or not.
+
+    Returns:
+        timedelta or None: None is torch's default.
+
+    Raises:
+        UsageError: If it is no number of seconds.
+    """
+    seconds = ((cfg.get('env_cfg') or {}).get('dist_cfg') or {}).get('timeout')
+    if seconds is None:
+        return None
+    try:
+        return timedelta(seconds=seconds)
+    except TypeError as error:
+        raise UsageError(
+            'env_cfg.dist_cfg.timeout must be a number of seconds, but is '
+            f'{seconds!r}'
+        ) from error
+
+
+def join_ranks(cfg: Config) -> None:
     """Join the other processes where there is no accelerator.
 
     MMEngine would look for a GPU, whatever backend the config has.
+
+    Args:
+        cfg (Config): With ``launcher``.
     """
-    if get_device() != 'cpu':
+    launcher = cfg.launcher
+    if get_device() != 'cpu' or launcher not in VARIABLES:
         return
-    if launcher == 'pytorch':
-        distributed.init_process_group('gloo')
-    elif launcher in VARIABLES:
-        rank, size = (int(os.environ[x]) for x in VARIABLES[launcher])
-        distributed.init_process_group('gloo', rank=rank, world_size=size)
+    rank, size = (int(os.environ[x]) for x in VARIABLES[launcher])
+    distributed.init_process_group(
+        'gloo', rank=rank, world_size=size, timeout=timeout_of(cfg)
+    )
 
 
 def leave_ranks() -> None:

@@ -1,6 +1,7 @@
 """Tensors and networks that FSDP2 shards over the ranks."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import copy
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,28 +51,45 @@ def gathered(value: Any) -> Any:
     if is_sharded(value):
         whole = value.full_tensor()
         return whole.cpu() if is_main_process() else None
+    if isinstance(value, (dict, list, tuple)):
+        return with_items(value, gathered)
+    return value
+
+
+def with_items(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Return a copy of a container, of its kind, with other items.
+
+    Args:
+        value (dict, list or tuple): Such as a ``defaultdict`` or a named
+            tuple.
+        change (Callable): Returns what stands for an item.
+    """
     if isinstance(value, dict):
-        items = {key: gathered(item) for key, item in value.items()}
-        result = type(value)(items)
+        result = copy.copy(value)  # a defaultdict's way of making items too
+        for key, item in value.items():
+            result[key] = change(item)
         if (versions := versions_of(value)) is not None:
             set_versions(result, versions)
         return result
-    if isinstance(value, (list, tuple)):
-        return type(value)([gathered(item) for item in value])
-    return value
+    items = [change(item) for item in value]
+    if hasattr(value, '_fields'):
+        return type(value)(*items)
+    return type(value)(items)
 
 
 def shard_like(whole: Any, like: Any) -> Any:
     """Return this rank's part of a whole tensor, dealt out as another one is.
 
     Args:
-        whole (Any): A tensor that every rank has.
+        whole (Any): A tensor that every rank has, or a container of such.
         like (Any): A parameter.
 
     Returns:
         Any: ``whole`` itself where it is no tensor of the parameter's shape,
         or the parameter is not sharded.
     """
+    if isinstance(whole, (dict, list, tuple)):
+        return with_items(whole, lambda item: shard_like(item, like))
     if (
         not is_sharded(like)
         or not isinstance(whole, Tensor)

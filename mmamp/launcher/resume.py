@@ -1,5 +1,6 @@
 """From where a run goes on, and how to say so."""
 
+import hashlib
 import logging
 import os
 import shlex
@@ -12,6 +13,7 @@ from mmengine.dist import all_gather_object
 from mmengine.logging import print_log
 
 from mmamp.checkpoint.latest import check_checkpoint, latest_checkpoint
+from mmamp.checkpoint.storage import is_remote
 from mmamp.errors import UsageError
 
 from .storage import out_dir_of, storage_of
@@ -80,13 +82,26 @@ def check_same_start(cfg: Config) -> None:
         UsageError: If they found others.
     """
     mine = cfg.get('load_from') if cfg.get('resume') else None
-    found = all_gather_object(mine)
-    if len(set(found)) > 1:
-        each = ', '.join(f'{i}: {path}' for i, path in enumerate(found))
+    found = all_gather_object((mine, _identity(mine)))
+    if len({identity for _, identity in found}) > 1:
+        each = ', '.join(f'{i}: {path}' for i, (path, _) in enumerate(found))
         raise UsageError(
             f'--resume: ranks go on from different checkpoints ({each}); the '
             'work dir has to be on a file system that all machines share'
         )
+
+
+def _identity(path: str | None) -> tuple[object, ...]:
+    """Return what a checkpoint has under whatever path a machine has it.
+
+    A file of torch's ends with the checksums of all that is in it.
+    """
+    if path is None or is_remote(path):
+        return (path,)
+    with open(path, 'rb') as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 2**16))
+        return size, hashlib.sha256(file.read()).hexdigest()
 
 
 def how_to_resume(

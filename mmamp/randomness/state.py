@@ -43,15 +43,19 @@ def set_rng_state(state: dict[str, Any]) -> None:
     set_rng_states(state)
 
 
-def part_ranks(rank: int) -> None:
+def part_ranks(rank: int, iteration: int = 0) -> None:
     """Have ranks that were seeded alike draw other numbers from now on.
 
     Args:
         rank (int): Of this process. The first one goes on as it is, so that
             a run of one process draws what it would have drawn.
+        iteration (int): Where a run goes on without the states of its
+            generators: none draws again what it drew when the run began.
+            Defaults to 0.
     """
-    if rank == 0:
+    if rank == 0 and not iteration:
         return
-    seed_at([torch.initial_seed() % 2**63, rank])
+    place = [rank, iteration] if iteration else [rank]
+    seed_at([torch.initial_seed() % 2**63, *place])
     # The accelerators too, which draw what is dropped out on them.
     torch.manual_seed(torch.initial_seed())

@@ -62,8 +62,12 @@ def test_none_on_all_where_one_fails(in_ranks, tmp_path):
 
 def preempt(rank, world_size, folder):
     os.environ['GLOO_SOCKET_IFNAME'] = 'nowhere'
+    # As where the run's own group is one of devices.
+    cpu_group.get_backend = lambda: 'nccl'
     cfg = Config.fromfile(f'{folder}/config.py')
     cfg.work_dir = f'{folder}/work'
+    cfg.launcher = 'pytorch'
+    cfg.model_wrapper_cfg = dict(type='mmamp.SeparateDistributedDataParallel')
     runner = Runner.from_cfg(cfg)
     if rank == 1:
         train_step = runner.model.train_step

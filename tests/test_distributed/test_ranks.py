@@ -1,8 +1,12 @@
 import os
 
 import pytest
+import torch
+from mmengine.config import Config
+from torch import distributed
 
-from mmamp.distributed.ranks import check_launcher, find_launcher
+from mmamp.distributed.cpu_group import cpu_group, new_cpu_group
+from mmamp.distributed.ranks import check_launcher, find_launcher, timeout_of
 from mmamp.errors import UsageError
 
 
@@ -106,6 +110,36 @@ def test_processes_of_several_machines_have_to_be_told(environment_of):
     environment_of(**dict(MPIRUN, OMPI_COMM_WORLD_LOCAL_SIZE='2'))
     with pytest.raises(UsageError, match='MASTER_ADDR'):
         find_launcher('mpi')
+
+
+def test_more_processes_than_gpus(environment_of, monkeypatch):
+    monkeypatch.setattr('torch.cuda.device_count', lambda: 1)
+    environment_of(**dict(TORCHRUN, LOCAL_RANK='0'))
+    assert find_launcher(None) == 'pytorch'
+    environment_of(**TORCHRUN)
+    with pytest.raises(UsageError, match=r'process 2 .* 1 GPU\(s\)'):
+        find_launcher(None)
+
+
+def test_how_long_ranks_wait():
+    cfg = Config(dict(env_cfg=dict(dist_cfg=dict(timeout=90))))
+    assert timeout_of(cfg).total_seconds() == 90
+    assert timeout_of(Config(dict(env_cfg=None))) is None
+    cfg.env_cfg.dist_cfg.timeout = 'long'
+    with pytest.raises(UsageError, match="but is 'long'"):
+        timeout_of(cfg)
+
+
+def groups(rank, world_size):
+    cfg = Config(dict(env_cfg=dict(dist_cfg=dict(timeout=90))))
+    assert cpu_group('X', cfg) is distributed.group.WORLD
+    new = new_cpu_group('X', timeout_of(cfg))
+    backend = new._get_backend(torch.device('cpu'))
+    return backend.options._timeout.total_seconds()
+
+
+def test_no_second_group_where_the_first_will_do(in_ranks):
+    assert in_ranks(2, groups) == [90, 90]
 
 
 def test_a_launcher_that_mmengine_does_not_know(environment_of):

@@ -1,5 +1,8 @@
 """Sharded tensors in real ranks."""
 
+from collections import OrderedDict, defaultdict
+from typing import NamedTuple
+
 import pytest
 import torch
 from has_fsdp2 import HAS_FSDP2, WHY
@@ -8,6 +11,7 @@ from torch.distributed.device_mesh import init_device_mesh
 
 from mmamp import AmpOptimWrapper
 from mmamp.distributed import sharding
+from mmamp.distributed.sharding import gathered, shard_like
 from mmamp.engine.optimizers.gradients import clip_norm_
 
 if not HAS_FSDP2:
@@ -191,3 +195,25 @@ def own_penalty(rank, world_size):
 def test_a_penalty_of_ones_own_is_told_what_it_needs(in_ranks):
     for text in in_ranks(2, own_penalty):
         assert 'mmamp.sharding.whole(' in text
+
+
+class Pair(NamedTuple):
+    one: torch.Tensor
+    other: list
+
+
+def test_containers_keep_their_kind():
+    value = dict(
+        a=defaultdict(list, x=[torch.ones(1)]),
+        b=Pair(torch.ones(1), [1]),
+        c=OrderedDict(y=(1, torch.ones(1))),
+    )
+    for result in (gathered(value), shard_like(value, torch.zeros(1))):
+        assert type(result['a']) is defaultdict
+        assert result['a']['new'] == []
+        assert type(result['b']) is Pair
+        assert type(result['c']) is OrderedDict
+        assert type(result['c']['y']) is tuple
+        del result['a']['new']
+        assert result == value
+        assert result['a'] is not value['a']

@@ -1,3 +1,4 @@
+import shutil
 import sys
 from argparse import Namespace
 from importlib.machinery import ModuleSpec
@@ -7,7 +8,12 @@ import torch
 from mmengine.config import Config
 
 from mmamp.errors import UsageError
-from mmamp.launcher.resume import how_to_resume, resume_command, set_resume
+from mmamp.launcher.resume import (
+    check_same_start,
+    how_to_resume,
+    resume_command,
+    set_resume,
+)
 
 
 def save(path, **meta):
@@ -140,3 +146,23 @@ def test_the_command_of_several_processes(monkeypatch):
     argv = ['C', '--launcher', 'pytorch', '--amp', '--resume', 'x.pth']
     command = 'bash tools/dist_train.sh C 2 --amp --resume'
     assert resume_command(argv) == command
+
+
+def start(rank, world_size, paths):
+    try:
+        check_same_start(Config(dict(resume=True, load_from=paths[rank])))
+    except UsageError as error:
+        return str(error)
+    return ''
+
+
+def test_a_file_under_two_mount_points(in_ranks, tmp_path):
+    """What a machine calls it does not matter."""
+    save(tmp_path / 'a/iter_1.pth', seed=1)
+    save(tmp_path / 'c/iter_1.pth', seed=2)
+    (tmp_path / 'b').mkdir()
+    shutil.copy(tmp_path / 'a/iter_1.pth', tmp_path / 'b/iter_1.pth')
+    one, same, other = (str(tmp_path / x / 'iter_1.pth') for x in 'abc')
+    assert in_ranks(2, start, [one, same]) == ['', '']
+    for text in in_ranks(2, start, [one, other]):
+        assert f'(0: {one}, 1: {other})' in text

@@ -1,3 +1,5 @@
+import random
+
 import torch
 from draws import draw
 
@@ -25,3 +27,14 @@ def test_ranks_that_were_seeded_alike_part():
     for one, other in ((0, 2), (0, 4), (2, 4)):
         for a, b in zip(drawn[one], drawn[other], strict=True):
             assert a != b
+
+
+def test_a_run_that_goes_on_without_its_states():
+    """None draws again what it drew when the run began."""
+    drawn = set()
+    for rank in range(3):
+        for iteration in (0, 5, 6):
+            torch.manual_seed(0)
+            part_ranks(rank, iteration)
+            drawn.add((torch.rand(()).item(), random.random()))
+    assert len(drawn) == 9

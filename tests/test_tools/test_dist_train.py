@@ -2,7 +2,9 @@
 
 import os
 import re
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -136,6 +138,40 @@ def test_a_mistake_that_one_rank_meets(run_demo):
     assert done.returncode != 0
     (line,) = re.findall('mmamp.train: error: .*', done.stderr)
     assert re.match(r'mmamp.train: error: rank 1 on \S+: randomness', line)
+
+
+def test_a_port_that_is_taken(run):
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        port = server.getsockname()[1]
+        done = run(GAN, 2, PORT=str(port))
+    assert done.returncode == 2
+    assert done.stderr == (
+        f'PORT={port} is taken on this machine; give another, the same on all '
+        'machines\n'
+    )
+
+
+@pytest.mark.ranks
+def test_a_machine_whose_name_is_nobodys(user_project, environment):
+    folder = user_project(DEMO, DEMO_CONFIG)
+    own_name = ['unshare', '--uts', 'bash', '-c']
+    run = shlex.join(command('config.py', 2))
+    try:
+        subprocess.run([*own_name, 'hostname nobody'], check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip('this process may not have a name of its own')
+    done = subprocess.run(
+        [
+            *own_name,
+            f'hostname nobody; exec {run}',
+        ],
+        env=environment(folder, PYTHON=sys.executable),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize('args', [(), (GAN,), (GAN, '0'), (GAN, '--amp')])

@@ -206,6 +206,7 @@ def test_a_job_that_fails(slurm, tmp_path, environment):
     [
         ((), 'got: '),
         (('p', 'j', str(GAN)), 'got: p j'),
+        (('p', 'j', str(GAN), 'w', '--work-dir=x'), 'w; got --work-dir=x too'),
         (('p', 'j', 'no.py', 'w'), "config file 'no.py' does not exist"),
     ],
 )

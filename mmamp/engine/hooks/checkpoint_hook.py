@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import get_backend, get_world_size, is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.fileio import FileClient, LocalBackend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.logging import print_log
@@ -28,7 +28,7 @@ from mmamp.checkpoint.storage import (
     write,
 )
 from mmamp.compat.mmengine import is_resuming
-from mmamp.distributed.cpu_group import new_cpu_group
+from mmamp.distributed.cpu_group import cpu_group
 from mmamp.distributed.same_weights import first_difference, trained_by_all
 from mmamp.errors import PartedRanksError, UsageError
 from mmamp.registry import HOOKS
@@ -121,9 +121,9 @@ class CheckpointHook(MMEngineCheckpointHook):
         self._check_arguments(runner)
         if self.file_backend is None:
             self._find_folder(runner)
-        if self._group is None and get_backend() != 'gloo':
+        if self._group is None:
             # What is gathered need not go through the devices.
-            self._group = new_cpu_group('CheckpointHook')
+            self._group = cpu_group('CheckpointHook', runner.cfg)
         info = runner.message_hub.runtime_info
         # One that max_keep_ckpts does not know of.
         self._extra: str | None = info.get('extra_checkpoint')

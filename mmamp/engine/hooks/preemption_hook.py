@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from torch import distributed
 
-from mmamp.distributed.cpu_group import new_cpu_group
+from mmamp.distributed.cpu_group import cpu_group
 from mmamp.errors import Preempted
 from mmamp.registry import HOOKS
 from mmamp.utils.protocols import SavesNow
@@ -45,7 +45,7 @@ class PreemptionHook(Hook):
     def before_train(self, runner: Any) -> None:
         """Listen from here on."""
         if self._group is None:
-            self._group = new_cpu_group('PreemptionHook')
+            self._group = cpu_group('PreemptionHook', runner.cfg)
         self._pending = None
         if not self._signals.begin(runner):
             print_log(
@@ -71,9 +71,9 @@ class PreemptionHook(Hook):
         if self._pending is not None:
             self._pending[0].wait()
             self._pending = None
-        if self._group is not None:
+        if self._group not in (None, distributed.group.WORLD):
             distributed.destroy_process_group(self._group)
-            self._group = None
+        self._group = None
 
     def after_train_iter(
         self,

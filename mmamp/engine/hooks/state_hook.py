@@ -23,6 +23,7 @@ from mmamp.checkpoint.primitives import (
 from mmamp.checkpoint.safe_load import allow_mmengine_globals
 from mmamp.compat.mmengine import accumulative_counts, is_resuming
 from mmamp.engine.loops.data_position import DataPosition
+from mmamp.engine.loops.equal_parts import check_equal_parts
 from mmamp.logging.once import LogOnce
 from mmamp.randomness.state import part_ranks, rng_state, set_rng_state
 from mmamp.registry import HOOKS
@@ -63,6 +64,7 @@ class StateHook(Hook):
     def __init__(self) -> None:
         self._warn_once = LogOnce().warn
         self._resumed_rng: dict[str, Any] | None = None
+        self._draws_anew = False
         self.rng_before_val: dict[str, Any] | None = None
         self.rng_outside: Callable[[], dict[str, Any]] | None = None
         self._settled = ExitStack()
@@ -74,9 +76,10 @@ class StateHook(Hook):
         """Part the ranks; place an iteration-based loop in its data."""
         # Of a validation that was broken off: what it hid stays undone.
         self._settled.pop_all()
+        check_equal_parts(runner)
+        # MMEngine has seeded all alike, so that the model is the same.
+        part_ranks(get_rank(), runner.iter if self._draws_anew else 0)
         if get_world_size() > 1:
-            # MMEngine has seeded all alike, so that the model is the same.
-            part_ranks(get_rank())
             print_log(
                 f'Each of {get_world_size()} ranks draws random numbers of '
                 'its own from here on, such as those of dropout',
@@ -232,7 +235,9 @@ class StateHook(Hook):
                 f'{get_world_size()} processes ({found}): the run goes on, '
                 'but not bit for bit as if it had not stopped'
             )
+            self._draws_anew = True
             return
+        self._draws_anew = False
         self._resumed_rng = states[get_rank()]
 
     def _plain_dict(

@@ -3,7 +3,7 @@
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from inspect import signature
 from typing import Any
 
@@ -421,3 +421,17 @@ def before_reduction(unit: ParamsOfUnit, call: Callable[[], None]) -> None:
         reduce(*unused)
 
     unit.group.post_backward = post_backward
+
+
+def maps_files() -> AbstractContextManager[None]:
+    """Have ``torch.load`` map tensors of files, not read them; from 2.7 on.
+
+    Before that they are read.
+    """
+    try:
+        from torch.utils.serialization import config
+    except ImportError:
+        return nullcontext()
+    options: Any = config
+    patched: AbstractContextManager[None] = options.patch({'load.mmap': True})
+    return patched

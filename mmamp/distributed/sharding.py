@@ -107,6 +107,15 @@ def shard_like(whole: Any, like: Any) -> Any:
     )
 
 
+def owned(value: Any) -> Any:
+    """Return copies of tensors, and of containers of them."""
+    if isinstance(value, Tensor):
+        return value.clone()
+    if isinstance(value, (dict, list, tuple)):
+        return with_items(value, owned)
+    return value
+
+
 @contextmanager
 def whole(network: nn.Module, optimizer: Optimizer) -> Iterator[None]:
     """Keep a sharded network's parameters gathered, once for all passes.

@@ -3,6 +3,7 @@
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -14,9 +15,15 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import distributed, nn
 
 from mmamp.checkpoint.keys import TRAINING_WEIGHTS, WINDOW
+from mmamp.checkpoint.storage import is_remote
 from mmamp.compat.mmengine import DDPStrategy
-from mmamp.compat.torch import set_up_sharding, set_versions, versions_of
-from mmamp.distributed.sharding import gathered, shard_like
+from mmamp.compat.torch import (
+    maps_files,
+    set_up_sharding,
+    set_versions,
+    versions_of,
+)
+from mmamp.distributed.sharding import gathered, owned, shard_like
 from mmamp.distributed.unused import UnusedParameters
 from mmamp.precision.dtypes import casts
 from mmamp.registry import STRATEGIES
@@ -154,9 +161,13 @@ class FSDP2Strategy(DDPStrategy):
         return prepared
 
     def _wrap_model(self, model: nn.Module) -> nn.Module:
-        """Move the model to the device, and shard it there."""
-        model = self.convert_model(model.to(get_device()))
+        """Shard the model, and move what is left whole to the device.
+
+        FSDP2 moves a unit there while it is sharded, and no more than that.
+        """
+        model = self.convert_model(model)
         if not is_distributed():
+            model = model.to(get_device())
             print_log(
                 'FSDP2Strategy: one process, so nothing is sharded',
                 logger='current',
@@ -196,7 +207,7 @@ class FSDP2Strategy(DDPStrategy):
                 logger='current',
             )
         register_methods(model, self.forward_methods)
-        return model
+        return model.to(get_device())
 
     # ---- state: whole on the way out, dealt out on the way in --------------
 
@@ -238,22 +249,26 @@ class FSDP2Strategy(DDPStrategy):
         state: dict[str, Any] = gathered(super().optim_state_dict())
         return state
 
-    def resume(
+    def load_checkpoint(
         self, filename: str, *, map_location: Any = 'default', **kwargs: Any
     ) -> dict[str, Any]:
-        """Go on from a checkpoint of any number of ranks.
+        """Load a checkpoint of any number of ranks, to go on or begin from.
+
+        On a disk its tensors are mapped: a rank reads them one by one, and
+        keeps its parts.
 
         Args:
             filename (str): Its path.
             map_location (Any): Defaults to the CPU: a device need not have
                 room for whole networks.
-            **kwargs: As in MMEngine's ``SingleDeviceStrategy``.
+            **kwargs: As in MMEngine's ``BaseStrategy``.
         """
         if map_location == 'default':
             map_location = 'cpu'
-        checkpoint: dict[str, Any] = super().resume(
-            filename, map_location=map_location, **kwargs
-        )
+        with nullcontext() if is_remote(filename) else maps_files():
+            checkpoint: dict[str, Any] = super().load_checkpoint(
+                filename, map_location=map_location, **kwargs
+            )
         return checkpoint
 
     def load_model_state_dict(
@@ -296,12 +311,16 @@ class FSDP2Strategy(DDPStrategy):
 
 
 def _dealt_out(state: dict[str, Any], wrapper: OptimWrapper) -> dict[str, Any]:
-    """Return a wrapper's state with this rank's parts of its tensors."""
+    """Return a wrapper's state with this rank's parts of its tensors.
+
+    In memory of their own: an optimizer keeps what it loads, and the whole
+    ones may be a file's.
+    """
     params = params_of(wrapper.optimizer)
     state = dict(state)
     state['state'] = {
         index: {
-            key: shard_like(value, params[index])
+            key: owned(shard_like(value, params[index]))
             for key, value in values.items()
         }
         if isinstance(index, int)
@@ -313,13 +332,13 @@ def _dealt_out(state: dict[str, Any], wrapper: OptimWrapper) -> dict[str, Any]:
         state[WINDOW] = dict(
             window,
             grads=[
-                shard_like(grad, param)
+                owned(shard_like(grad, param))
                 for grad, param in zip(window['grads'], params, strict=False)
             ],
         )
     if weights := state.get(TRAINING_WEIGHTS):
         state[TRAINING_WEIGHTS] = [
-            shard_like(weight, param)
+            owned(shard_like(weight, param))
             for weight, param in zip(weights, params, strict=False)
         ]
     return state

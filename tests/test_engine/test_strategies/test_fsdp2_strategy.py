@@ -254,6 +254,34 @@ def test_one_file_of_plain_whole_tensors(in_ranks, tmp_path):
             assert state['exp_avg'].shape == param.shape
 
 
+def mapped(rank, world_size, work_dir, path, resume):
+    runner = runner_of(gan(), work_dir, rank, world_size, iters=6)
+    runner._load_from, runner._resume = path, resume
+    found = []
+    load = runner.strategy.load_model_state_dict
+
+    def loading(*args, **kwargs):
+        with open('/proc/self/maps') as file:
+            found.append(path in file.read())
+        load(*args, **kwargs)
+
+    runner.strategy.load_model_state_dict = loading
+    runner.train()
+    with open('/proc/self/maps') as file:
+        found.append(path in file.read())
+    return found
+
+
+@pytest.mark.skipif(not os.path.exists('/proc/self/maps'), reason='Linux')
+@pytest.mark.parametrize('resume', [True, False])
+def test_no_rank_reads_a_whole_checkpoint(in_ranks, tmp_path, resume):
+    """It is mapped while it is dealt out, and let go of."""
+    in_ranks(2, checkpoint_of, tmp_path / 'run', gan(), {})
+    path = str(tmp_path / 'run/iter_4.pth')
+    for found in in_ranks(2, mapped, tmp_path / 'next', path, resume):
+        assert found == [True, False]
+
+
 def dtypes_in_forward(rank, world_size, work_dir, cfg, strategy):
     runner = runner_of(cfg, work_dir, rank, world_size, **strategy)
     seen = {}

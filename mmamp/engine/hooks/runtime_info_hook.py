@@ -11,6 +11,8 @@ from torch import Tensor
 from mmamp.logging.scalar_history import ScalarHistory
 from mmamp.registry import HOOKS
 
+from .runner_access import named_wrappers
+
 SHORTEST = 1000
 """Values of a scalar that are kept at least."""
 
@@ -48,6 +50,8 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
         """Tell the iteration and the rates of optimizers that have one."""
         groups = runner.optim_wrapper.param_groups
         all_groups = groups.values() if isinstance(groups, dict) else [groups]
+        for name, wrapper in named_wrappers(runner):
+            _tell_members(runner.message_hub, name, wrapper.optimizer)
         if all(map(_have_rate, all_groups)):
             super().before_train_iter(runner, batch_idx, data_batch)
             return
@@ -91,6 +95,18 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
             if type(history) is HistoryBuffer:
                 scalars[key] = ScalarHistory.of(history, self._length)
         self._known = len(scalars)
+
+
+def _tell_members(hub: Any, name: str, optimizer: Any) -> None:
+    """Tell the rates of optimizers that are one; MMEngine knows the first."""
+    members = getattr(optimizer, 'members', ())
+    kinds = [type(member).__name__ for member in members]
+    for number, (kind, member) in enumerate(zip(kinds, members, strict=True)):
+        if _have_rate(member.param_groups):
+            own = kind if kinds.count(kind) == 1 else f'{kind}{number}'
+            place = f'{name}.{own}' if name else own
+            rate = member.param_groups[0]['lr']
+            hub.update_scalar(f'train/{place}.lr', rate)
 
 
 def _copies(values: dict[str, Tensor]) -> dict[str, Tensor]:

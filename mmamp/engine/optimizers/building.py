@@ -44,7 +44,9 @@ def resolve(
             found = None
     if callable(found):
         return found
-    valid = sorted({*scoped.module_dict, *registry.root.module_dict})
+    known = {**registry.root.module_dict, **scoped.module_dict}
+    # torch's base class is registered too.
+    valid = sorted(name for name in known if known[name] is not Optimizer)
     hint = did_you_mean(given.rpartition('.')[2], valid)
     if registry.name == OPTIMIZERS.name:
         hint += package_of(given)

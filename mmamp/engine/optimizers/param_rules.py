@@ -58,6 +58,11 @@ class Rule:
             return False
         return not _any_matches(self.exclude, name)
 
+    def __str__(self) -> str:
+        asks = dict(dims=self.dims, names=self.names, exclude=self.exclude)
+        said = [f'{key}={[*value]}' for key, value in asks.items() if value]
+        return ', '.join(said) or 'the rest'
+
 
 def build_by_rules(
     given: object,
@@ -288,7 +293,9 @@ def _distribute(
             if taken
             else f'the parameters are {_some(params, names)}'
         )
-        raise ValueError(f'{_label(label, number)} gets no parameter: {why}')
+        raise ValueError(
+            f'{_label(label, number)} ({rule}) gets no parameter: {why}'
+        )
     return shares
 
 

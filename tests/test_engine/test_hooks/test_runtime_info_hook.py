@@ -131,3 +131,22 @@ def test_optimizers_without_a_rate(build_runner):
     runner.optim_wrapper = runner.optim_wrapper['generator']
     hook.before_train_iter(runner, 0)
     assert 'train/lr' not in scalars
+
+
+def test_rates_of_optimizers_that_are_one(build_runner):
+    """Whatever has its own rate shows it; MMEngine tells the first's."""
+    key = 'optim_wrapper.generator.'
+    adam = dict(type='Adam', lr=1e-3)
+    runner = build_runner(
+        'gan',
+        with_hook(
+            **{
+                f'{key}optimizer': dict(type='SGD', lr=0.1),
+                f'{key}param_groups': [dict(dims=[1], optimizer=adam), {}],
+            }
+        ),
+    )
+    runner.train()
+    assert set(history(runner, 'train/generator.Adam.lr')) == {1e-3}
+    assert set(history(runner, 'train/generator.SGD.lr')) == {0.1}
+    assert 'train/discriminator.Adam.lr' not in runner.message_hub.log_scalars

@@ -254,12 +254,14 @@ def test_the_log_tells_who_has_what(caplog):
         (
             [dict(names='weight'), dict()],
             ValueError,
-            r"param_groups\[0\] gets no parameter: the parameters are 'conv",
+            r"param_groups\[0\] \(names=\['weight'\]\) gets no parameter: the "
+            r"parameters are 'conv",
         ),
         (
             [dict(), dict(dims=[2])],
             ValueError,
-            r"param_groups\[1\] gets no parameter: .* 'embed.weight', earlier",
+            r'param_groups\[1\] \(dims=\[2\]\) gets no parameter: .* '
+            r"'embed.weight', earlier",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """A long run of a tiny GAN: what it holds and takes stays what it was."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -152,10 +153,14 @@ log_processor = dict(by_epoch=False)
 @pytest.mark.parametrize(
     ('dtype', 'iters'),
     # What has a loss scale has all that the others have.
-    [('float16', 20_000), ('bfloat16', 5_000), ('float32', 5_000)],
+    [('float16', 8_000), ('bfloat16', 4_000), ('float32', 4_000)],
 )
 def test_nothing_grows(dtype, iters, tmp_path, environment):
-    """The last thousand iterations are as the second thousand was."""
+    """The last thousand iterations are as the second thousand was.
+
+    Before a release: ``MMAMP_ITERATIONS=20000`` in the environment.
+    """
+    iters = int(os.environ.get('MMAMP_ITERATIONS', iters))
     (tmp_path / 'project.py').write_text(PROJECT)
     config = CONFIG.replace('{dtype}', dtype).replace('{iters}', str(iters))
     (tmp_path / 'config.py').write_text(config)

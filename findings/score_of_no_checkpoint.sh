@@ -16,7 +16,7 @@ import os
 import sys
 
 import torch
-from mmengine.evaluator import BaseMetric
+from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.model import BaseModel, MMDistributedDataParallel
 from mmengine.runner import Runner
 from torch import distributed, nn
@@ -65,7 +65,7 @@ runner = Runner(
     work_dir=sys.argv[1],
     train_dataloader=loader,
     val_dataloader=loader,
-    val_evaluator=Largest(),
+    val_evaluator=Evaluator(Largest()),
     val_cfg=dict(),
     train_cfg=dict(by_epoch=True, max_epochs=1),
     optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.0)),
@@ -74,6 +74,8 @@ runner = Runner(
         checkpoint=dict(
             type='CheckpointHook', save_best='x/largest', rule='less'
         )
+        if several
+        else None
     ),
     load_from=None if several else f'{sys.argv[1]}/epoch_1.pth',
 )
@@ -95,5 +97,7 @@ PYTHON
 } 2> "$folder/errors.txt" | grep -E '^(two ranks|the checkpoint) ' > "$folder/seen.txt" ||
     { tail -20 "$folder/errors.txt"; exit 1; }
 cat > "$folder/expected.txt" <<'TEXT'
+two ranks 11.9
+the checkpoint 103.1
 TEXT
 diff "$folder/expected.txt" "$folder/seen.txt" && echo 'as it was seen'

@@ -44,8 +44,10 @@ fi
 set -m
 "${PYTHON:-python}" -m torch.distributed.run "${meeting[@]}" \
     --nproc-per-node "$gpus" "$(dirname "$0")/train.py" "$config" \
-    --launcher pytorch "$@" &
+    --launcher pytorch "$@" < /dev/null &
 torchrun=$!
+# Else one that is suspended would end the wait for it.
+set +m
 # A signal to this script ends its wait, not the run.
 told=
 tell() {

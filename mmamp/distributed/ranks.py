@@ -3,6 +3,7 @@
 import gc
 import os
 import subprocess
+import zlib
 from datetime import timedelta
 
 import torch
@@ -32,45 +33,16 @@ _OTHERS = ('PMI_SIZE', 'PMIX_SIZE', 'MV2_COMM_WORLD_SIZE', 'PALS_SIZE')
 """The same of launchers that MMEngine does not know."""
 
 
-def find_launcher(given: str | None, local_rank: int = 0) -> str:
-    """Return what has started this process, and complete what it has told.
-
-    Args:
-        given (str, optional): What the user says. Defaults to None: what the
-            environment says, in which several processes are known by it.
-        local_rank (int): Of this process on its machine, if nothing else says
-            so. Defaults to 0.
+def launcher_of_process() -> str:
+    """Return what the environment says has started this process.
 
     Returns:
         str: One of MMEngine's launchers; ``'none'`` for a single process.
 
     Raises:
-        UsageError: If the environment is not that launcher's, or that of one
-            that MMEngine does not know: each process would train by itself.
+        UsageError: If it is one that MMEngine does not know: each process
+            would train by itself.
     """
-    launcher = given or _launcher_of_process()
-    check_launcher(launcher)
-    _find_meeting_place(launcher)
-    local = os.environ.get(_LOCAL.get(launcher, ''), str(local_rank))
-    os.environ.setdefault('LOCAL_RANK', local)
-    gpus = torch.cuda.device_count()
-    if launcher != 'none' and 0 < gpus <= _number('LOCAL_RANK'):
-        raise UsageError(
-            f'this is process {_number("LOCAL_RANK") + 1} of its machine, on '
-            f'which {gpus} GPU(s) are visible: start one for each (GPUS of '
-            'tools/dist_train.sh, GPUS_PER_NODE of tools/slurm_train.sh; '
-            'CUDA_VISIBLE_DEVICES names them)'
-        )
-    if given is None and launcher != 'none':
-        print_log(
-            f'--launcher {launcher}, since the environment has '
-            f'{" and ".join(VARIABLES[launcher])}',
-            logger='current',
-        )
-    return launcher
-
-
-def _launcher_of_process() -> str:
     for variable, launcher in _STARTED_BY.items():
         if _number(variable) > 1:
             return launcher
@@ -89,6 +61,41 @@ def _launcher_of_process() -> str:
 def _number(variable: str) -> int:
     text = os.environ.get(variable, '')
     return int(text) if text.isdecimal() else 0
+
+
+def prepare_launcher(
+    launcher: str, local_rank: int = 0, is_given: bool = True
+) -> None:
+    """Complete what a launcher has told this process.
+
+    Args:
+        launcher (str): Its name.
+        local_rank (int): Of this process on its machine, if nothing else says
+            so. Defaults to 0.
+        is_given (bool): Whether the user has named it. Defaults to True.
+
+    Raises:
+        UsageError: If the environment is not that launcher's, or there is no
+            device for this process.
+    """
+    check_launcher(launcher)
+    local = os.environ.get(_LOCAL.get(launcher, ''), str(local_rank))
+    os.environ.setdefault('LOCAL_RANK', local)
+    _find_meeting_place(launcher)
+    gpus = torch.cuda.device_count()
+    if launcher != 'none' and 0 < gpus <= _number('LOCAL_RANK'):
+        raise UsageError(
+            f'this is process {_number("LOCAL_RANK") + 1} of its machine, on '
+            f'which {gpus} GPU(s) are visible: start one for each (GPUS of '
+            'tools/dist_train.sh, GPUS_PER_NODE of tools/slurm_train.sh; '
+            'CUDA_VISIBLE_DEVICES names them)'
+        )
+    if launcher != 'none' and not is_given:
+        print_log(
+            f'--launcher {launcher}, since the environment has '
+            f'{" and ".join(VARIABLES[launcher])}',
+            logger='current',
+        )
 
 
 def check_launcher(launcher: str) -> None:
@@ -121,16 +128,15 @@ def _find_meeting_place(launcher: str) -> None:
     """
     if launcher not in ('slurm', 'mpi') or 'MASTER_ADDR' in os.environ:
         return
-    names = VARIABLES[launcher]
-    size = int(os.environ[names[1]])
+    size = int(os.environ[VARIABLES[launcher][1]])
     if launcher == 'slurm':
         alone = _number('SLURM_STEP_NUM_NODES') == 1
         job = _number('SLURM_JOB_ID') + _number('SLURM_STEP_ID')
         host = '127.0.0.1' if alone else _first_host()
     else:
         alone = _number('OMPI_COMM_WORLD_LOCAL_SIZE') == size
-        # Each has the same parent; jobs of one machine have others.
-        job = os.getppid()
+        names = ('PMIX_NAMESPACE', 'OMPI_MCA_ess_base_jobid')
+        job = zlib.crc32(''.join(map(os.environ.get, names, '  ')).encode())
         host = '127.0.0.1' if alone else ''
     if not host:
         raise UsageError(

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from mmengine.dist import all_gather, get_world_size
 from torch import Tensor, nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mmamp.utils.modules import named_modules
 
@@ -26,6 +27,8 @@ def trained_by_all(
             ignore, and what is sharded, is left out.
         held (Iterable[Parameter]): What its optimizers have.
     """
+    if any(isinstance(m, FullyShardedDataParallel) for m in model.modules()):
+        return {}
     own = {
         id(param)
         for wrapper in averaging(model)

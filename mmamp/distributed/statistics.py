@@ -11,19 +11,28 @@ from torch.nn.parameter import is_lazy
 from mmamp.compat.torch import buffers_of, non_persistent_buffers
 from mmamp.utils.memory import is_plain
 
+from .no_sync import averaging
+
 
 def unify_buffers(model: nn.Module) -> None:
     """Give all ranks the same persistent buffers.
 
     Running statistics become their mean over the ranks; anything else is what
-    the first rank has, which is what a checkpoint has. All ranks have to call
-    it; two collectives for each dtype, however many buffers there are.
+    the first rank has, which is what a checkpoint has, but what DDP was told
+    to ignore. All ranks have to call it; two collectives for each dtype,
+    however many buffers there are.
 
     Args:
         model (nn.Module): Changed in place, averages in it too.
     """
     if get_world_size() == 1:
         return
+    ignored = {
+        id(buffer)
+        for wrapper in averaging(model)
+        for name, buffer in wrapper.module.named_buffers()
+        if name in getattr(wrapper, 'parameters_to_ignore', ())
+    }
     means: dict[Tensor, None] = {}
     others: dict[tuple[torch.device, torch.dtype], dict[Tensor, None]] = (
         defaultdict(dict)
@@ -34,6 +43,9 @@ def unify_buffers(model: nn.Module) -> None:
                 buffer is None
                 or is_lazy(buffer)
                 or not is_plain(buffer)
+                or id(buffer) in ignored
+                # Such as an expanded one, whose numbers lie upon each other.
+                or (buffer.numel() > 1 and 0 in buffer.stride())
                 or name in non_persistent_buffers(module)
             ):
                 continue
@@ -49,7 +61,8 @@ def unify_buffers(model: nn.Module) -> None:
     with torch.no_grad():
         for same in others.values():
             whole = torch.cat([x.reshape(-1) for x in same])
-            broadcast(whole)
+            # As bytes: NCCL does not know all kinds of numbers.
+            broadcast(whole.view(torch.uint8))
             parts = whole.split([x.numel() for x in same])
             for buffer, part in zip(same, parts, strict=True):
                 buffer.copy_(part.view(buffer.shape))

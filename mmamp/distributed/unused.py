@@ -1,21 +1,19 @@
 """Parameters of sharded networks that a rank's batch does not reach."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 from mmengine.dist import all_reduce
 from mmengine.logging import print_log
 from torch import nn
-from torch.optim import Optimizer
 
 from mmamp.compat.torch import ParamsOfUnit, before_reduction, units_of
 from mmamp.errors import UsageError
 from mmamp.utils.listing import listed
-from mmamp.utils.modules import params_of
 
 from .sharding import sharded_modules
 
@@ -39,27 +37,33 @@ def makes_gradients() -> Iterator[None]:
 
 
 @dataclass
+class _Seen:
+    """What a window of this rank has seen of a parameter.
+
+    Attributes:
+        came (bool): Whether a backward pass has come to its unit.
+        used (bool): Whether one has made a gradient of it.
+    """
+
+    came: bool = False
+    used: bool = False
+
+
+@dataclass
 class _Unit:
-    """What FSDP2 gathers and reduces at once, in one window.
+    """What FSDP2 gathers and reduces at once.
 
     Attributes:
         name (str): Of its module.
         params (ParamsOfUnit): Of torch's.
         names (list[str]): Of its parameters.
-        used (list[bool]): Which of them got a gradient on this rank.
-        is_reached (bool): Whether a backward pass of this rank came to it.
+        seen (list[_Seen]): Of each of them.
     """
 
     name: str
     params: ParamsOfUnit
     names: list[str]
-    used: list[bool] = field(default_factory=list)
-    is_reached: bool = False
-
-    def begin(self) -> None:
-        """Begin a window."""
-        self.used = [False] * len(self.names)
-        self.is_reached = False
+    seen: list[_Seen]
 
 
 class UnusedParameters:
@@ -70,52 +74,21 @@ class UnusedParameters:
     those of different parameters: here it has zeros, as in DDP.
 
     Args:
-        network (nn.Module): Sharded.
-        name (str): Its name in the model.
+        networks (Mapping[str, nn.Module]): Sharded, by name.
         find (bool): Whether parameters that no rank has reached in a window
             are left alone, as in one process, and units may be left out by
             all ranks alike; takes one small reduction a window, and waits for
             it.
     """
 
-    def __init__(self, network: nn.Module, name: str, find: bool) -> None:
+    def __init__(self, networks: dict[str, nn.Module], find: bool) -> None:
         self._find = find
         self._has_told = False
-        prefix = f'{name}.' if name else ''
-        names = {id(p): prefix + n for n, p in network.named_parameters()}
-        of_modules = {m: prefix + n for n, m in network.named_modules()}
-        found = {
-            # Several modules may be one unit.
-            params.group: (module, params)
-            for module in reversed(sharded_modules(network))
-            for params in units_of(module)
-        }
-        self._units = [
-            _Unit(
-                of_modules[module].removesuffix('.') or 'the model',
-                params,
-                [names[id(p)] for p in params.sharded],
-            )
-            for module, params in found.values()
-        ]
+        self._units: list[_Unit] = []
+        for prefix, network in networks.items():
+            self._units += _units_of(prefix, network)
         for unit in self._units:
-            unit.begin()
             before_reduction(unit.params, partial(self._fill, unit))
-
-    def follow(self, optimizer: Optimizer) -> None:
-        """Judge each window before an optimizer's step.
-
-        Args:
-            optimizer (Optimizer): One that has parameters of the network;
-                others are left alone.
-        """
-        held = {id(param) for param in params_of(optimizer)}
-        if any(
-            id(param) in held
-            for unit in self._units
-            for param in unit.params.sharded
-        ):
-            optimizer.register_step_pre_hook(lambda *_: self._end_window())
 
     def _fill(self, unit: _Unit) -> None:
         """Give what this rank has no gradient for one of zeros."""
@@ -125,69 +98,110 @@ class UnusedParameters:
         has = params.have_gradients()
         if not (_depth or any(has)):
             return
-        unit.is_reached = True
-        unit.used = [x or y for x, y in zip(unit.used, has, strict=True)]
-        missing = [
-            i
-            for i, param in enumerate(params.gathered)
-            if param.requires_grad and not has[i]
-        ]
-        for i in missing:
-            params.gathered[i].grad = torch.zeros_like(params.gathered[i])
+        missing = []
+        for i, (whole, part, seen) in enumerate(
+            zip(params.gathered, params.sharded, unit.seen, strict=True)
+        ):
+            if not whole.requires_grad:
+                continue
+            # The checkpoint that a window goes on from has its gradients.
+            seen.used |= has[i] or (not seen.came and part.grad is not None)
+            seen.came = True
+            if not has[i]:
+                whole.grad = torch.zeros_like(whole)
+                missing.append(unit.names[i])
         if missing and not (self._find or self._has_told):
             self._has_told = True
             print_log(
                 'FSDP2Strategy: this rank has no gradient for '
-                f'{listed([unit.names[i] for i in missing], 5)}: it counts '
-                'as zero, for momentum and weight decay too, where no rank '
-                'has one. With find_unused_parameters=True such parameters '
-                'stay as they are',
+                f'{listed(missing, 5)}: it counts as zero, for momentum and '
+                'weight decay too, where no rank has one. With '
+                'find_unused_parameters=True such parameters stay as they are',
                 logger='current',
                 level=logging.WARNING,
             )
 
-    def _end_window(self) -> None:
-        trained = [
-            unit
+    def end_window(self, params: Iterable[nn.Parameter]) -> None:
+        """Judge a window, before an optimizer steps.
+
+        Args:
+            params (Iterable[Parameter]): The optimizer's.
+
+        Raises:
+            UsageError: If a unit of theirs was not reached, or not by all
+                ranks alike.
+        """
+        held = {id(param) for param in params}
+        mine = [
+            (unit, i)
             for unit in self._units
-            if any(param.requires_grad for param in unit.params.sharded)
+            for i, param in enumerate(unit.params.sharded)
+            if id(param) in held and param.requires_grad
         ]
         if self._find:
-            self._compare(trained)
-        else:
-            for unit in trained:
-                if not unit.is_reached:
-                    raise UsageError(
-                        f'FSDP2Strategy: the unit {unit.name!r} got no '
-                        'gradient on this rank. Where another rank has '
-                        'reached it, they have exchanged wrong weights: take '
-                        'it out of `units`, or give '
-                        'find_unused_parameters=True if all ranks leave it '
-                        'out alike'
-                    )
-        for unit in self._units:
-            unit.begin()
+            self._compare(mine)
+        reached = {
+            unit.name
+            for unit, i in mine
+            if unit.seen[i].came or unit.params.sharded[i].grad is not None
+        }
+        for unit, _ in mine:
+            if unit.name not in reached and not self._find:
+                raise UsageError(
+                    f'FSDP2Strategy: the unit {unit.name!r} got no '
+                    'gradient on this rank. Where another rank has '
+                    'reached it, they have exchanged wrong weights: take '
+                    'it out of `units`, or give '
+                    'find_unused_parameters=True if all ranks leave it '
+                    'out alike'
+                )
+        for unit, i in mine:
+            unit.seen[i] = _Seen()
 
-    def _compare(self, units: list[_Unit]) -> None:
+    def _compare(self, mine: list[tuple[_Unit, int]]) -> None:
         """Ask all ranks what they have reached."""
-        if not units:
+        if not mine:
             return
-        device = units[0].params.sharded[0].device
-        marks = [x for u in units for x in (u.is_reached, *u.used)]
-        most = torch.tensor(marks, dtype=torch.int32, device=device)
-        both = torch.stack([most, -most])
+        seen = [unit.seen[i] for unit, i in mine]
+        marks = torch.tensor(
+            [[x.came for x in seen], [x.used for x in seen]],
+            dtype=torch.int32,
+            device=mine[0][0].params.sharded[0].device,
+        )
+        both = torch.stack([marks, -marks])
         all_reduce(both, 'max')
-        of_any, of_all = both[0].tolist(), (-both[1]).tolist()
-        place = 0
-        for unit in units:
-            if of_any[place] != of_all[place]:
+        came_any, used_any = both[0].tolist()
+        came_all = (-both[1][0]).tolist()
+        for (unit, i), any_, all_, used in zip(
+            mine, came_any, came_all, used_any, strict=True
+        ):
+            if any_ != all_:
                 raise UsageError(
                     f'FSDP2Strategy: only some ranks have reached the unit '
                     f'{unit.name!r}, so that they have exchanged wrong '
                     'weights: take it out of `units`'
                 )
-            place += 1
-            for param in unit.params.sharded:
-                if not of_any[place]:
-                    param.grad = None
-                place += 1
+            if any_ and not used:
+                unit.params.sharded[i].grad = None
+
+
+def _units_of(prefix: str, network: nn.Module) -> list[_Unit]:
+    """Return what a network is gathered in."""
+    start = f'{prefix}.' if prefix else ''
+    names = {id(p): start + n for n, p in network.named_parameters()}
+    of_modules = {m: start + n for n, m in network.named_modules()}
+    found = {
+        # Several modules may be one unit.
+        params.group: (module, params)
+        for module in reversed(sharded_modules(network))
+        for params in units_of(module)
+    }
+    return [
+        _Unit(
+            of_modules[module].removesuffix('.') or 'the model',
+            params,
+            [names[id(p)] for p in params.sharded],
+            [_Seen() for _ in params.sharded],
+        )
+        for module, params in found.values()
+    ]

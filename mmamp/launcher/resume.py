@@ -98,10 +98,13 @@ def _identity(path: str | None) -> tuple[object, ...]:
     """
     if path is None or is_remote(path):
         return (path,)
-    with open(path, 'rb') as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 2**16))
-        return size, hashlib.sha256(file.read()).hexdigest()
+    try:
+        with open(os.path.expanduser(path), 'rb') as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 2**16))
+            return size, hashlib.sha256(file.read()).hexdigest()
+    except OSError:
+        return (path,)  # whoever reads it says what is wrong
 
 
 def how_to_resume(

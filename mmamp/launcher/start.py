@@ -8,7 +8,7 @@ from mmengine.logging import MMLogger
 
 from mmamp.checkpoint.safe_load import load_safely_only
 from mmamp.distributed.meeting import meeting
-from mmamp.distributed.ranks import find_launcher
+from mmamp.distributed.ranks import launcher_of_process, prepare_launcher
 from mmamp.errors import UsageError
 from mmamp.logging.early_log import EarlyLog
 
@@ -35,7 +35,10 @@ def started(
     cfg, error = None, None
     try:
         with early:
-            args.launcher = find_launcher(args.launcher, args.local_rank)
+            is_given = args.launcher is not None
+            args.launcher = args.launcher or launcher_of_process()
+            # From here on it is known where ranks meet.
+            prepare_launcher(args.launcher, args.local_rank, is_given)
             cfg = read_config(args, edits)
     except Exception as mistake:
         error = mistake

@@ -8,7 +8,12 @@ class SAM(torch.optim.SGD):
 
     @torch.no_grad()
     def step(self, closure):
-        params = [p for g in self.param_groups for p in g['params']]
+        params = [
+            p
+            for g in self.param_groups
+            for p in g['params']
+            if p.grad is not None
+        ]
         # Of shards it is that of all ranks.
         norm = sum(p.grad.square().sum() for p in params).sqrt()
         up = [p.grad * (0.05 / norm) for p in params]

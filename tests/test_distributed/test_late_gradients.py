@@ -7,9 +7,10 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.runner import FlexibleRunner, Runner
+from sam import SAM
 from torch import nn
 
-from mmamp.registry import HOOKS, MODELS
+from mmamp.registry import HOOKS, MODELS, OPTIMIZERS
 
 FSDP2 = pytest.param(
     dict(type='mmamp.FSDP2Strategy'),
@@ -55,7 +56,7 @@ class Thaw(Hook):
                     param.requires_grad_(True)
 
 
-def thawed(rank, world_size, work_dir, kind, strategy):
+def thawed(rank, world_size, work_dir, kind, strategy, optimizer=None):
     several = world_size > 1
     cfg = Config(
         dict(
@@ -68,7 +69,7 @@ def thawed(rank, world_size, work_dir, kind, strategy):
                 type='mmamp.AmpOptimWrapper',
                 dtype='float32',
                 accumulative_counts=2,
-                optimizer=dict(type='SGD', lr=0.05, momentum=0.9),
+                optimizer=optimizer or dict(type='SGD', lr=0.05, momentum=0.9),
             ),
             train_cfg=dict(by_epoch=False, max_iters=8),
             custom_hooks=[dict(type='Thaw')],
@@ -122,3 +123,17 @@ def test_ranks_train_it_together(in_ranks, tmp_path, kind, strategy):
     assert (
         '2 parameters were frozen when training began' in ranks[0]['log']
     ) is not knows
+
+
+def test_of_an_optimizer_that_computes_losses_again(in_ranks, tmp_path):
+    """Those of its own backward passes too."""
+    args = 'Frozen', None, dict(type='SAM', lr=0.05)
+    alone = sam_thawed(0, 1, tmp_path / 'alone', *args)
+    for rank in in_ranks(2, sam_thawed, tmp_path / 'ranks', *args):
+        for name, weight in alone['weights'].items():
+            torch.testing.assert_close(rank['weights'][name], weight)
+
+
+def sam_thawed(*args):
+    OPTIMIZERS.register_module(module=SAM, force=True)
+    return thawed(*args)

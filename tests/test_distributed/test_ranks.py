@@ -6,7 +6,12 @@ from mmengine.config import Config
 from torch import distributed
 
 from mmamp.distributed.cpu_group import cpu_group, new_cpu_group
-from mmamp.distributed.ranks import check_launcher, find_launcher, timeout_of
+from mmamp.distributed.ranks import (
+    check_launcher,
+    launcher_of_process,
+    prepare_launcher,
+    timeout_of,
+)
 from mmamp.errors import UsageError
 
 
@@ -28,6 +33,12 @@ def test_who_has_started_this_process(launcher, variable, script, monkeypatch):
 
 def test_nobody():
     check_launcher('none')
+
+
+def find_launcher(given):
+    launcher = given or launcher_of_process()
+    prepare_launcher(launcher, 0, given is not None)
+    return launcher
 
 
 TOLD = [

@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.runner import FlexibleRunner, Runner
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from mmamp.distributed.statistics import unify_buffers
 from mmamp.registry import HOOKS, METRICS, MODELS
@@ -20,6 +21,9 @@ class Own(nn.Module):
         self.register_buffer('vector', torch.full((2,), float(rank)))
         self.register_buffer('count', torch.tensor(rank))
         self.register_buffer('none', None)
+        self.register_buffer('small', torch.tensor([rank], dtype=torch.int16))
+        self.register_buffer('flag', torch.tensor(bool(rank)))
+        self.register_buffer('same', torch.zeros(1).expand(3))
         self.register_buffer('free', torch.tensor(rank), persistent=False)
 
 
@@ -38,8 +42,27 @@ def test_means_of_statistics_and_the_firsts_of_others(in_ranks):
         assert buffers['0.running_mean'].tolist() == [0.5, 0.5]
         assert buffers['0.running_var'].tolist() == [1.5, 1.5]
         assert buffers['2.vector'].tolist() == [0.0, 0.0]
-        assert buffers['2.count'] == 0
+        assert buffers['2.count'] == buffers['2.small'] == 0
+        assert not buffers['2.flag']
         assert buffers['2.free'] == rank
+
+
+def ignored(rank, world_size):
+    model = nn.Linear(1, 1)
+    model.own = Own(rank)
+    # What DDP itself cannot send.
+    del model.own.same, model.own.small
+    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(
+        model, ['own.vector']
+    )
+    wrapped = DistributedDataParallel(model)
+    model.own.count.fill_(rank)
+    unify_buffers(wrapped)
+    return [model.own.vector.tolist(), int(model.own.count)]
+
+
+def test_what_ddp_was_told_to_ignore(in_ranks):
+    assert in_ranks(2, ignored) == [[[0.0, 0.0], 0], [[1.0, 1.0], 0]]
 
 
 @MODELS.register_module(force=True)

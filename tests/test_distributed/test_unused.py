@@ -35,7 +35,9 @@ class Experts(BaseModel):
         return dict(loss=x.pow(2).mean())
 
 
-def experts_of(rank, world_size, work_dir, routes, strategy, optimizer, iters):
+def experts_of(
+    rank, world_size, work_dir, routes, strategy, optimizer, iters, keys=None
+):
     Experts.rank = rank
     dataset = [dict(inputs=torch.full((4,), i / 4.0)) for i in range(1, 9)]
     cfg = Config(
@@ -63,9 +65,9 @@ def experts_of(rank, world_size, work_dir, routes, strategy, optimizer, iters):
         collate_fn=dict(type='default_collate'),
         dataset=dataset,
     )
+    for key, value in (keys or {}).items():
+        cfg[key] = value
     runner = FlexibleRunner.from_cfg(cfg)
-    said = []
-    runner.logger.warning = said.append
     try:
         runner.train()
     except ValueError as error:
@@ -139,6 +141,48 @@ def test_what_no_rank_reaches_is_told(in_ranks, tmp_path):
     assert not torch.equal(
         first['weights']['experts.1.weight'], alone.experts[1].weight
     )
+
+
+@MODELS.register_module(force=True)
+class TwoOptimizers(BaseModel):
+    """One network, whose parts are trained in turns."""
+
+    def __init__(self, routes):
+        super().__init__()
+        self.network = Experts(routes)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        return self.network(inputs)
+
+    def train_step(self, data, optim_wrapper):
+        logs = {}
+        for name, wrapper in optim_wrapper.items():
+            for part, module in self.network.named_children():
+                module.requires_grad_(part == name)
+            with wrapper.optim_context(self.network):
+                loss = self.network(**data)['loss']
+            wrapper.update_params(loss)
+            logs[name] = loss
+        return logs
+
+
+@pytest.mark.parametrize('find', [False, True])
+def test_two_optimizers_of_one_network(in_ranks, tmp_path, find):
+    """Each judges what it trains."""
+    entry = dict(type='mmamp.AmpOptimWrapper', dtype='float32', optimizer=SGD)
+    optim_wrapper = dict(
+        constructor='mmamp.OptimWrapperConstructor',
+        body=dict(entry, modules='network.body'),
+        experts=dict(entry, modules='network.experts'),
+    )
+    model = dict(type='mmamp.TwoOptimizers', routes=[[0], [0]])
+    keys = dict(model=model, optim_wrapper=optim_wrapper)
+    strategy = dict(find_unused_parameters=find)
+    args = [[0], [0]], strategy, SGD, 3, keys
+    alone = experts_of(0, 1, tmp_path / 'alone', [[0], [0]], {}, SGD, 3, keys)
+    for rank in in_ranks(2, experts_of, tmp_path / 'ranks', *args):
+        for name, weight in alone['weights'].items():
+            torch.testing.assert_close(rank['weights'][name], weight)
 
 
 def test_a_unit_that_nobody_reaches_is_refused(in_ranks, tmp_path):

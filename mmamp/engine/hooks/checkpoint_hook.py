@@ -75,10 +75,12 @@ class CheckpointHook(MMEngineCheckpointHook):
         *args: Arguments of MMEngine's hook.
         async_save (bool): Whether training goes on while checkpoints are
             written. Defaults to False.
+        check_ranks (bool): Whether ranks with different weights end the run.
+            Defaults to True.
         **kwargs: Arguments of MMEngine's hook.
 
     Raises:
-        ValueError: If ``async_save`` is no bool.
+        ValueError: If ``async_save`` or ``check_ranks`` is no bool.
         StorageError: If a checkpoint cannot be written.
         PartedRanksError: If the ranks train different weights.
 
@@ -106,9 +108,14 @@ class CheckpointHook(MMEngineCheckpointHook):
     _meta: Mapping[str, Any] = {}
 
     def __init__(
-        self, *args: Any, async_save: bool = False, **kwargs: Any
+        self,
+        *args: Any,
+        async_save: bool = False,
+        check_ranks: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.check_ranks = check_bool('check_ranks', check_ranks)
         self.async_save = check_bool('async_save', async_save)
         self._files = Files()
 
@@ -359,7 +366,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         **kwargs: Any,
     ) -> None:
         """Save a file, by all ranks together."""
-        if not saves_by_itself(runner):
+        if self.check_ranks and not saves_by_itself(runner):
             self._check_ranks(runner)
         if not is_in_window(runner):
             unify_models(runner)
@@ -401,11 +408,12 @@ class CheckpointHook(MMEngineCheckpointHook):
         raise PartedRanksError(
             f'the ranks train different weights: {name} is not the same on '
             f'all {get_world_size()} ranks, the first of {number} such '
-            'parameters. Nothing averages their gradients: train them under '
-            'DDP or FSDP2, with what is trained at any time trainable when '
-            'the run begins, or have DDP ignore what each rank shall have of '
-            'its own. Nothing is saved; the last checkpoint of weights that '
-            f'were the same: {last or "none"}'
+            'parameters. Either nothing averages their gradients (DDP and '
+            'FSDP2 do), or something changes them by numbers that each rank '
+            'has of its own. Nothing is saved; the last checkpoint of weights '
+            f'that were the same: {last or "none"}. Where ranks shall differ, '
+            'have DDP ignore those parameters, or give '
+            'CheckpointHook(check_ranks=False)'
         )
 
     def _path(self, step: int) -> str:

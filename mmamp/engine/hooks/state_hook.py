@@ -131,6 +131,7 @@ class StateHook(Hook):
     def before_test(self, runner: Any) -> None:
         """Test what would be saved, where training has come before."""
         self._settled.enter_context(settled_model(runner))
+        unify_models(runner)
 
     def after_test(self, runner: Any) -> None:
         """Let the model be as it was."""

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, get_world_size
 from mmengine.logging import MessageHub, print_log
 from mmengine.optim import AmpOptimWrapper as MMEngineAmpOptimWrapper
 from mmengine.optim import OptimWrapper
@@ -33,8 +33,9 @@ from mmamp.compat.mmengine import let_schedulers_step
 from mmamp.compat.torch import as_it_is, skips_by_itself, tree_map
 from mmamp.distributed.late_gradients import LateGradients
 from mmamp.distributed.no_sync import averaging, no_sync
+from mmamp.distributed.one_draw import drawing_alike
 from mmamp.distributed.sharding import is_sharded, total_norm
-from mmamp.distributed.unused import makes_gradients
+from mmamp.distributed.unused import UnusedParameters, makes_gradients
 from mmamp.errors import UsageError
 from mmamp.logging.scalar_history import add_scalar
 from mmamp.logging.scalars import (
@@ -68,6 +69,7 @@ from .closures import (
     Evaluations,
     NotFinite,
     drawing_again,
+    with_inner,
 )
 from .evaluation_weights import EvaluationWeights
 from .foreign_gradients import ForeignGradients, Origin
@@ -234,6 +236,13 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self._sharing: list[AmpOptimWrapper] = [self]
         self._foreign = ForeignGradients(self._params, self._has_scale)
         self._late = LateGradients(self._params())
+        # Those of torch draw nothing.
+        self._may_draw = not all(
+            type(x).__module__.startswith(('torch.optim.', 'mmamp.'))
+            for x in with_inner(optimizer)
+        )
+        # Set by FSDP2Strategy.
+        self.unused: UnusedParameters | None = None
         self._dtype, self._loss_scale = given['dtype'], given['loss_scale']
         self._use_fsdp = bool(given['use_fsdp'])
         self.is_sharded = any(is_sharded(p) for p in self._params())
@@ -674,13 +683,10 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 self.backward(loss)
         self._missed_context(is_step=True)
         scaler = self.loss_scaler
-        if late := self._late.average(self._params()):
-            self._usage.say_once(
-                f'{late} parameters were frozen when training began and are '
-                'trained now: no model wrapper knows of them, and their '
-                'gradients are averaged over the ranks before the step',
-                'late',
-            )
+        if not self._use_fsdp:
+            self._average_late()
+        if self.unused is not None:
+            self.unused.end_window(self._params())
         params = [p for p in self._params() if p.grad is not None]
         if not params:
             self._usage.say_once(
@@ -705,7 +711,11 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 logging.WARNING,
             )
         began = time.perf_counter()
-        with autocast_off(self.device_type), self._rates.in_place():
+        with (
+            autocast_off(self.device_type),
+            self._rates.in_place(),
+            self._drawn(params[0].device),
+        ):
             at_minimum = scaler.at_minimum(self.optimizer)
             norm, finite = self._step.run(
                 params,
@@ -737,6 +747,30 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         # A second forward pass in the same context shall not meet the
         # weights from before the step.
         torch.clear_autocast_cache()
+
+    def _average_late(self) -> None:
+        """Average gradients that no model wrapper knows of."""
+        if late := self._late.average(self._params()):
+            self._usage.say_once(
+                f'{late} parameters were frozen when training began and are '
+                'trained now: no model wrapper knows of them, and their '
+                'gradients are averaged over the ranks before the step',
+                'late',
+            )
+
+    def _drawn(self, device: torch.device) -> AbstractContextManager[None]:
+        """Have an optimizer that may draw numbers draw the same on all ranks.
+
+        One that computes losses again has dropout in its step.
+        """
+        if (
+            not self._may_draw
+            or self.is_sharded
+            or self._traits.evaluates
+            or get_world_size() == 1
+        ):
+            return nullcontext()
+        return drawing_alike(self.record.windows, device)
 
     def _tell_of_first_step(self, seconds: float) -> None:
         """Say what the first step shows of an optimizer."""
@@ -824,6 +858,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             self._made_again = None
             self._penalty_scalers.end_micro_batch()
         self._hold_gradients()
+        if not self._use_fsdp:
+            self._average_late()
         grads = gradients_of(params)
         scale = self._window.scale
         with autocast_off(self.device_type), torch.no_grad():

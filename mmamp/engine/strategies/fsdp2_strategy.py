@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
+from zipfile import is_zipfile
 
 import torch
 from mmengine.device import get_device
@@ -25,6 +26,7 @@ from mmamp.compat.torch import (
 )
 from mmamp.distributed.sharding import gathered, owned, shard_like
 from mmamp.distributed.unused import UnusedParameters
+from mmamp.engine.optimizers.amp_optim_wrapper import AmpOptimWrapper
 from mmamp.precision.dtypes import casts
 from mmamp.registry import STRATEGIES
 from mmamp.utils.checks import check_bool
@@ -138,7 +140,7 @@ class FSDP2Strategy(DDPStrategy):
         self.find_unused_parameters = check_bool(
             'find_unused_parameters', find_unused_parameters
         )
-        self._unused: list[UnusedParameters] = []
+        self._unused: UnusedParameters | None = None
         self._mesh: Any = None
         self._saved: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._optim_wrapper_cfg: Any = None
@@ -147,17 +149,17 @@ class FSDP2Strategy(DDPStrategy):
     def prepare(self, model: Any, **kwargs: Any) -> Any:
         """Build what is trained; see MMEngine's ``SingleDeviceStrategy``."""
         self._optim_wrapper_cfg = kwargs.get('optim_wrapper')
+        is_first = not self._prepared
         prepared = super().prepare(model, **kwargs)
         built: Any = getattr(self, 'optim_wrapper', None)
-        if built is not None:
+        if is_first and built is not None and self._mesh is not None:
             several = isinstance(built, OptimWrapperDict)
             for wrapper in built.values() if several else [built]:
-                for unused in self._unused:
-                    unused.follow(wrapper.optimizer)
-                if self._mesh is not None:
-                    optimizer = wrapper.optimizer
-                    for one in getattr(optimizer, 'members', [optimizer]):
-                        try_on_shards(one, self._mesh)
+                if isinstance(wrapper, AmpOptimWrapper):
+                    wrapper.unused = self._unused
+                optimizer = wrapper.optimizer
+                for one in getattr(optimizer, 'members', [optimizer]):
+                    try_on_shards(one, self._mesh)
         return prepared
 
     def _wrap_model(self, model: nn.Module) -> nn.Module:
@@ -193,9 +195,6 @@ class FSDP2Strategy(DDPStrategy):
             # Else FSDP2 would ask what is trainable when the network first
             # runs, in a GAN maybe while it is frozen.
             set_up_sharding(network)
-            self._unused.append(
-                UnusedParameters(network, name, self.find_unused_parameters)
-            )
             if casts(dtype):
                 LowPrecisionForward(dtype).install(network)
             if isinstance(network, BaseAveragedModel):
@@ -206,6 +205,12 @@ class FSDP2Strategy(DDPStrategy):
                 f'gathered in {str(dtype).removeprefix("torch.")}',
                 logger='current',
             )
+        trained = {
+            name: network
+            for name, network in found.items()
+            if not isinstance(network, BaseAveragedModel)
+        }
+        self._unused = UnusedParameters(trained, self.find_unused_parameters)
         register_methods(model, self.forward_methods)
         return model.to(get_device())
 
@@ -265,7 +270,9 @@ class FSDP2Strategy(DDPStrategy):
         """
         if map_location == 'default':
             map_location = 'cpu'
-        with nullcontext() if is_remote(filename) else maps_files():
+        # What torch wrote before 1.6 cannot be.
+        can_be_mapped = not is_remote(filename) and is_zipfile(filename)
+        with maps_files() if can_be_mapped else nullcontext():
             checkpoint: dict[str, Any] = super().load_checkpoint(
                 filename, map_location=map_location, **kwargs
             )

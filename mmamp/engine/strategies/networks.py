@@ -186,6 +186,18 @@ def in_order(
     inside = set(network.modules())
     groups = [[unit] for unit in units if unit in inside and unit != network]
     for owners in _tied_across(network, [group[0] for group in groups]):
+        if network in owners:
+            # It is the last unit: what holds the others is a part of it.
+            groups = [
+                group
+                for group in groups
+                if not any(
+                    owner in set(module.modules())
+                    for module in group
+                    for owner in owners
+                )
+            ]
+            continue
         joined = [g for g in groups if any(m in owners for m in g)]
         groups = [g for g in groups if g not in joined]
         groups.append([*{m: None for g in [*joined, owners] for m in g}])

@@ -3,6 +3,7 @@
 import gc
 import os
 import subprocess
+import time
 import zlib
 from datetime import timedelta
 
@@ -207,9 +208,16 @@ def leave_ranks() -> None:
     """Part from the other processes when all of them are done.
 
     A group's threads end with the last that refers to it. One that still
-    lets go of a tensor while Python ends would end the process (SIGABRT).
+    lets go of a tensor while Python ends would end the process (SIGABRT); one
+    that does so while the group is taken down would wait for this thread, and
+    this one for it (torch 2.13).
     """
     if distributed.is_initialized():
-        distributed.barrier()
+        gc.collect()
+        # With the first one the threads let go of what was before it, with
+        # the second of nothing that Python knows; and they have their time.
+        for _ in range(2):
+            distributed.barrier()
+            time.sleep(0.02)
         distributed.destroy_process_group()
         gc.collect()

@@ -78,7 +78,7 @@ def test_no_gross_regression(tmp_path):
     print(process.stdout)
 
     def first_number(what):
-        (found,) = re.findall(rf'{what} *│ ([\d.]+)', process.stdout)
+        (found,) = re.findall(rf'│ {what} *│ ([\d.]+)', process.stdout)
         return float(found)
 
     assert first_number('mmamp over by hand, float32') < 1.5

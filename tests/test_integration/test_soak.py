@@ -1,0 +1,152 @@
+"""Runs that are killed, preempted and gone on with on other numbers of ranks.
+
+Outside of CI: ``MMAMP_SOAK=20 python -m pytest -m slow
+tests/test_integration/test_soak.py`` does so for 20 minutes.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+MINUTES = float(os.environ.get('MMAMP_SOAK', 0))
+MODEL = """
+
+@MODELS.register_module()
+class Plain(BaseModel):
+    def __init__(self):
+        super().__init__(dict(type='mmamp.GANDataPreprocessor'))
+        self.body = torch.nn.Linear(64, 32)
+        self.head = torch.nn.Linear(32, 10)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        logits = self.head(self.body(inputs.flatten(1)).tanh())
+        labels = data_samples['gt_label']
+        return dict(loss=torch.nn.functional.cross_entropy(logits, labels))
+"""
+CONFIG = """
+model = dict(type='mmengine.Plain')
+optim_wrapper = dict(
+    type='AmpOptimWrapper', dtype='float32', accumulative_counts=3,
+    clip_grad=dict(max_norm=1.0), optimizer=dict(type='Adam', lr=1e-3))
+train_cfg = dict(by_epoch=False, max_iters=10**9)
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=100),
+    checkpoint=dict(
+        type='CheckpointHook', interval=50, by_epoch=False, max_keep_ckpts=2))
+randomness = dict(seed=0)
+"""
+BATCH = 8
+
+
+def start(folder, env, work_dir, ranks, strategy, iters):
+    args = [
+        *('config.py', '--work-dir', work_dir, '--resume', '--cfg-options'),
+        f'train_cfg.max_iters={iters}',
+        f'train_dataloader.batch_size={BATCH // ranks}',
+    ]
+    if strategy and ranks > 1:
+        args.append(f'strategy.type={strategy}')
+    command = (
+        [env['PYTHON'], '-m', 'mmamp.train', *args]
+        if ranks == 1
+        else [
+            *('bash', str(ROOT / 'tools/dist_train.sh'), args[0]),
+            *(str(ranks), *args[1:]),
+        ]
+    )
+    log = (folder / f'{work_dir}.log').open('a')
+    return subprocess.Popen(
+        command,
+        env=env,
+        cwd=folder,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+
+
+def reached(folder, work_dir):
+    """The iteration of the newest checkpoint."""
+    name = folder / work_dir / 'last_checkpoint'
+    if not name.exists():
+        return 0
+    return int(Path(name.read_text()).stem.removeprefix('iter_'))
+
+
+def processes_of(launcher):
+    """Of a session, the launcher aside."""
+    parents = {}
+    for path in Path('/proc').glob('[0-9]*/stat'):
+        try:
+            fields = path.read_text().rpartition(')')[2].split()
+        except OSError:
+            continue
+        parents[int(path.parent.name)] = int(fields[1])
+    found = {launcher}
+    for _ in range(4):
+        found |= {n for n, parent in parents.items() if parent in found}
+    return sorted(found - {launcher})
+
+
+def disturb(process, what):
+    if what == 'kill':
+        targets = processes_of(process.pid) or [process.pid]
+        os.kill(random.choice(targets), signal.SIGKILL)
+    elif what is not None:
+        os.kill(process.pid, what)
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        for number in [*processes_of(process.pid), process.pid]:
+            os.kill(number, signal.SIGKILL)
+        process.wait()
+        return False
+    for number in processes_of(process.pid):
+        os.kill(number, signal.SIGKILL)
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.ranks
+@pytest.mark.timeout(MINUTES * 90 + 600)
+@pytest.mark.skipif(not MINUTES, reason='MMAMP_SOAK says how many minutes')
+def test_soak(user_project, environment):
+    """What comes of it is what an undisturbed run comes to."""
+    random.seed(0)
+    folder = user_project(MODEL, CONFIG)
+    env = environment(folder, PYTHON=sys.executable)
+    end = time.monotonic() + 60 * MINUTES
+    told = dict.fromkeys(['kill', signal.SIGTERM, signal.SIGUSR1], 0)
+    while time.monotonic() < end:
+        ranks = random.choice([1, 2, 2, 4])
+        strategy = random.choice([None, 'mmamp.FSDP2Strategy'])
+        process = start(folder, env, 'stopped', ranks, strategy, 10**9)
+        time.sleep(random.uniform(10, 40))
+        assert process.poll() is None, (folder / 'stopped.log').read_text()
+        what = random.choice([*told])
+        told[what] += 1
+        ended = disturb(process, what)
+        print(f'{reached(folder, "stopped")}: {ranks} {strategy} {what}')
+        # One that is killed before its others have said so ends with them.
+        assert ended or what == 'kill'
+    last = reached(folder, 'stopped') + 10
+    assert last > 10
+    assert start(folder, env, 'stopped', 2, None, last).wait(300) == 0
+    assert start(folder, env, 'whole', 1, None, last).wait(3600) == 0
+    whole, stopped = (
+        torch.load(folder / x / f'iter_{last}.pth', weights_only=True)
+        for x in ('whole', 'stopped')
+    )
+    print(f'{sum(told.values())} ends ({told}) in {last} iterations')
+    for name, value in whole['state_dict'].items():
+        torch.testing.assert_close(
+            stopped['state_dict'][name], value, rtol=1e-3, atol=1e-4
+        )

@@ -111,7 +111,7 @@ def _train(
         return NOT_FINITE
     except PartedRanksError as error:
         # All ranks meet it, and the first one tells.
-        print_log(str(error), logger='current', level=logging.ERROR)
+        print_log(str(error), logger='current', level=logging.WARNING)
         runner.call_hook('after_run')
         return FAILED
     except BaseException:

@@ -19,7 +19,7 @@ for found in pkgutil.walk_packages(mmamp.__path__, 'mmamp.'):
     importlib.import_module(found.name)
 from mmamp.engine.hooks import PreemptionHook
 class Runner:
-    train_loop = None
+    train_loop, cfg = None, {}
     def train(self):
         hook = PreemptionHook()
         hook.before_train(self)

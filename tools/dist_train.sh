@@ -28,8 +28,11 @@ if [[ ${NNODES:-1} == 1 && -z ${PORT:-} ]]; then
     meeting=(--standalone --local-addr 127.0.0.1)
 else
     if [[ ${NODE_RANK:-0} == 0 && -n ${PORT:-} ]] &&
-        (: < "/dev/tcp/127.0.0.1/$PORT") 2> /dev/null; then
-        echo "PORT=$PORT is taken on this machine; give another, the same on" \
+        ! "${PYTHON:-python}" -c 'import socket, sys
+place = socket.socket()
+place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+place.bind(("", int(sys.argv[1])))' "$PORT" 2> /dev/null; then
+        echo "PORT=$PORT cannot be had on this machine; give another, the same on" \
              "all machines" >&2
         exit 2
     fi

@@ -105,16 +105,19 @@ def check_launcher(launcher: str) -> None:
     Raises:
         UsageError: In one line.
     """
-    variable, *_ = VARIABLES.get(launcher, ('',))
-    if variable and variable not in os.environ:
+    variables = [*VARIABLES.get(launcher, ())]
+    if launcher == 'pytorch':
+        variables += ['MASTER_ADDR', 'MASTER_PORT']
+    missing = [name for name in variables if name not in os.environ]
+    if missing:
         command = dict(
             pytorch='bash tools/dist_train.sh',
             slurm='bash tools/slurm_train.sh',
             mpi='mpirun',
         )[launcher]
         raise UsageError(
-            f'--launcher {launcher}: there is no {variable} in the '
-            f'environment; start the run with `{command}`'
+            f'--launcher {launcher}: there is no {", no ".join(missing)} in '
+            f'the environment; start the run with `{command}`'
         )
 
 

@@ -5,10 +5,13 @@ from collections import defaultdict
 import torch
 from mmengine.dist import all_reduce_params, broadcast, get_world_size
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import is_lazy
 
-from mmamp.compat.torch import buffers_of, non_persistent_buffers
+from mmamp.compat.torch import (
+    BatchStatistics,
+    buffers_of,
+    non_persistent_buffers,
+)
 from mmamp.utils.memory import is_plain
 
 from .no_sync import averaging
@@ -49,7 +52,10 @@ def unify_buffers(model: nn.Module) -> None:
                 or name in non_persistent_buffers(module)
             ):
                 continue
-            if isinstance(module, _NormBase) and buffer.is_floating_point():
+            if (
+                isinstance(module, BatchStatistics)
+                and buffer.is_floating_point()
+            ):
                 means[buffer] = None
             else:
                 others[buffer.device, buffer.dtype][buffer] = None

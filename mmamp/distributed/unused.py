@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, get_rank
 from mmengine.logging import print_log
 from torch import nn
 
@@ -113,10 +113,11 @@ class UnusedParameters:
         if missing and not (self._find or self._has_told):
             self._has_told = True
             print_log(
-                'FSDP2Strategy: this rank has no gradient for '
-                f'{listed(missing, 5)}: it counts as zero, for momentum and '
-                'weight decay too, where no rank has one. With '
-                'find_unused_parameters=True such parameters stay as they are',
+                f'FSDP2Strategy: the batch of rank {get_rank()} gives no '
+                f'gradient to {listed(missing, 5)}: zero stands for it in the '
+                'mean over the ranks. Where no other rank has one either, '
+                'momentum and weight decay move these parameters all the '
+                'same; with find_unused_parameters=True they stay as they are',
                 logger='current',
                 level=logging.WARNING,
             )

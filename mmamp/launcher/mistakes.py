@@ -124,7 +124,8 @@ def complain(
     for handler in MMLogger.get_current_instance().handlers:
         if isinstance(handler, logging.FileHandler):
             where = f' ({_write(error, handler.baseFilename)})'
-    if has_log and not where:
+    # Of several ranks the first one tells where, if it has met it too.
+    if has_log and not where and is_main_process():
         print(''.join(format_exception(error)), file=sys.stderr)
     print(
         f'{command}: error: {said_by}{type(error).__name__}: {text}{where}',

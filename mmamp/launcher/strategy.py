@@ -69,8 +69,9 @@ def set_strategy(cfg: Config) -> None:
     _check_exists(kind)
     if name == 'SingleDeviceStrategy' and not alone:
         raise UsageError(
-            'strategy SingleDeviceStrategy trains in one process, but this '
-            'run has several: leave it out'
+            'strategy SingleDeviceStrategy trains in one process that no '
+            f'launcher has started, but this one has {cfg.launcher!r}: leave '
+            'it out'
         )
     if name == 'DeepSpeedStrategy' and overrides_train_step(cfg):
         raise UsageError(

@@ -14,6 +14,12 @@ from mmamp.distributed.ranks import (
 )
 from mmamp.errors import UsageError
 
+REST = dict(
+    pytorch=['WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'],
+    slurm=['SLURM_NTASKS'],
+    mpi=['OMPI_COMM_WORLD_SIZE'],
+)
+
 
 @pytest.mark.parametrize(
     ('launcher', 'variable', 'script'),
@@ -25,10 +31,17 @@ from mmamp.errors import UsageError
 )
 def test_who_has_started_this_process(launcher, variable, script, monkeypatch):
     monkeypatch.delenv(variable, raising=False)
-    with pytest.raises(UsageError, match=f'no {variable} .*{script}'):
+    with pytest.raises(UsageError, match=f'no {variable}.*{script}'):
         check_launcher(launcher)
-    monkeypatch.setenv(variable, '1')
+    for name in (variable, *REST[launcher]):
+        monkeypatch.setenv(name, '1')
     check_launcher(launcher)
+
+
+def test_nowhere_to_meet(environment_of):
+    environment_of(RANK='0', WORLD_SIZE='2')
+    with pytest.raises(UsageError, match='no MASTER_ADDR, no MASTER_PORT in'):
+        prepare_launcher('pytorch')
 
 
 def test_nobody():
@@ -48,7 +61,13 @@ TOLD = [
     *('OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK', 'PMI_SIZE'),
     'OMPI_COMM_WORLD_LOCAL_SIZE',
 ]
-TORCHRUN = dict(RANK='1', WORLD_SIZE='2', LOCAL_RANK='1', MASTER_ADDR='here')
+TORCHRUN = dict(
+    RANK='1',
+    WORLD_SIZE='2',
+    LOCAL_RANK='1',
+    MASTER_ADDR='here',
+    MASTER_PORT='1',
+)
 SRUN = dict(
     SLURM_PROCID='3',
     SLURM_NTASKS='4',

@@ -146,8 +146,8 @@ def test_a_port_that_is_taken(run):
         done = run(GAN, 2, PORT=str(port))
     assert done.returncode == 2
     assert done.stderr == (
-        f'PORT={port} is taken on this machine; give another, the same on all '
-        'machines\n'
+        f'PORT={port} cannot be had on this machine; give another, the same '
+        'on all machines\n'
     )
 
 

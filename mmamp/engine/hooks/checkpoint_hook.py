@@ -15,7 +15,6 @@ from mmengine.dist import get_world_size, is_main_process
 from mmengine.fileio import FileClient, LocalBackend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.logging import print_log
-from mmengine.runner import find_latest_checkpoint
 
 from mmamp.checkpoint.atomic import AtomicLocalBackend, remove_leftovers
 from mmamp.checkpoint.files import AsyncFiles, Files
@@ -104,6 +103,7 @@ class CheckpointHook(MMEngineCheckpointHook):
     published_keys: list[str] | None
     args: dict[str, Any]
     _group: Any = None
+    _saved: str | None = None
     _states: Mapping[str, Any] = {}
     _meta: Mapping[str, Any] = {}
 
@@ -354,6 +354,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             save_param_scheduler=self.save_param_scheduler,
             **self.args,
         )
+        self._saved = path
         if is_main_process():
             self._files.then(name_last, runner, path)
 
@@ -404,14 +405,16 @@ class CheckpointHook(MMEngineCheckpointHook):
         if differ is None:
             return
         name, number = differ
-        last = find_latest_checkpoint(runner.work_dir)
         raise PartedRanksError(
-            f'the ranks train different weights: {name} is not the same on '
-            f'all {get_world_size()} ranks, the first of {number} such '
-            'parameters. Either nothing averages their gradients (DDP and '
-            'FSDP2 do), or something changes them by numbers that each rank '
-            'has of its own. Nothing is saved; the last checkpoint of weights '
-            f'that were the same: {last or "none"}. Where ranks shall differ, '
+            f'the ranks train different weights: at iteration {runner.iter} '
+            f'{name} is not the same on all {get_world_size()} ranks, the '
+            f'first of {number} such parameters among {len(params)}. Either '
+            'nothing averages their gradients (DDP does not know what was '
+            'frozen when training began; mmamp.AmpOptimWrapper averages that '
+            'too), or something changes them by numbers that each rank has of '
+            'its own. Nothing is saved; the last checkpoint of weights that '
+            f'were the same: {self._saved or "none of this run"}. Where ranks '
+            'shall differ, '
             'have DDP ignore those parameters, or give '
             'CheckpointHook(check_ranks=False)'
         )

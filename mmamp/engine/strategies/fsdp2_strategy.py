@@ -142,6 +142,7 @@ class FSDP2Strategy(DDPStrategy):
         )
         self._unused: UnusedParameters | None = None
         self._mesh: Any = None
+        self._is_new = True
         self._saved: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._optim_wrapper_cfg: Any = None
         super().__init__(sync_bn=sync_bn, **kwargs)
@@ -149,10 +150,10 @@ class FSDP2Strategy(DDPStrategy):
     def prepare(self, model: Any, **kwargs: Any) -> Any:
         """Build what is trained; see MMEngine's ``SingleDeviceStrategy``."""
         self._optim_wrapper_cfg = kwargs.get('optim_wrapper')
-        is_first = not self._prepared
         prepared = super().prepare(model, **kwargs)
         built: Any = getattr(self, 'optim_wrapper', None)
-        if is_first and built is not None and self._mesh is not None:
+        if built is not None and self._mesh is not None and self._is_new:
+            self._is_new = False
             several = isinstance(built, OptimWrapperDict)
             for wrapper in built.values() if several else [built]:
                 if isinstance(wrapper, AmpOptimWrapper):

@@ -135,14 +135,16 @@ def register_methods(model: nn.Module, methods: list[str]) -> None:
             own = [
                 key
                 for kind in type(module).__mro__
-                if kind.__module__.partition('.')[0] != 'torch'
+                if kind.__module__.partition('.')[0]
+                not in ('torch', 'mmengine')
                 for key, value in vars(kind).items()
                 if callable(value) and not key.startswith('_')
             ]
             raise ValueError(
                 f'FSDP2Strategy: forward_methods={given!r}: '
-                f'{type(module).__name__} has no method {method!r}; it has '
-                f'{listed(own, 20)}.{did_you_mean(method, own)}'
+                f'{type(module).__name__.removeprefix("FSDP")} has no method '
+                f'{method!r}; it has {listed([*dict.fromkeys(own)], 20)}.'
+                f'{did_you_mean(method, own)}'
             )
         distributed.fsdp.register_fsdp_forward_method(module, method)
 
@@ -159,7 +161,7 @@ def find_units(model: nn.Module, units: list[str]) -> list[nn.Module]:
             top = [n for names, _ in modules for n in names if n]
             raise ValueError(
                 f'FSDP2Strategy: units={pattern!r} matches no module; '
-                f'there are {", ".join(top[:20])}'
+                f'there are {", ".join(top[:20])}.{did_you_mean(pattern, top)}'
             )
     return [
         module

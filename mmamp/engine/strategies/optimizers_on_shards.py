@@ -81,10 +81,10 @@ def _try(optimizer: Optimizer, mesh: Any) -> None:
             distribute_tensor(grad.clone(), mesh, shard),
         )
     except Exception as error:
-        why = ' '.join(str(error).split())
+        why, _, _ = ' '.join(str(error).split()).partition('. ')
         raise UsageError(
             f'FSDP2Strategy: {kind.__name__} cannot step on sharded '
-            f'parameters ({type(error).__name__}: {why[:200]}). Optimizers '
+            f'parameters ({type(error).__name__}: {why}). Optimizers '
             'that work element by element can, such as AdamW, SGD, RMSprop '
             'and Lion; under DDP (without `strategy`) any can'
         ) from error

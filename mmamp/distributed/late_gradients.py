@@ -34,6 +34,8 @@ class LateGradients:
         Returns:
             int: How many parameters have such gradients.
         """
+        if get_world_size() == 1:
+            return 0
         late = [
             param
             for param in params
@@ -41,7 +43,7 @@ class LateGradients:
             and id(param) not in self._early
             and not is_sharded(param)
         ]
-        if not late or get_world_size() == 1:
+        if not late:
             return 0
         has = torch.tensor(
             [param.grad is not None for param in late],

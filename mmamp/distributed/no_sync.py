@@ -24,6 +24,25 @@ def averaging(model: nn.Module) -> list[DistributedDataParallel]:
     ]
 
 
+def ignored(model: nn.Module) -> set[int]:
+    """Return the ids of parameters and buffers that DDP was told to ignore.
+
+    Args:
+        model (nn.Module): Holding DDP wrappers, or one itself.
+    """
+    return {
+        id(tensor)
+        for wrapper in averaging(model)
+        for named in (
+            wrapper.module.named_parameters(),
+            wrapper.module.named_buffers(),
+        )
+        for name, tensor in named
+        # MMEngine's separate wrapper has none of its own.
+        if name in getattr(wrapper, 'parameters_to_ignore', ())
+    }
+
+
 @contextmanager
 def no_sync(model: nn.Module) -> Iterator[None]:
     """Have no model wrapper in a model average gradients over the ranks.

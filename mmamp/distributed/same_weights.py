@@ -11,7 +11,7 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mmamp.utils.modules import named_modules
 
-from .no_sync import averaging
+from .no_sync import ignored
 from .sharding import is_sharded
 
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -29,18 +29,11 @@ def trained_by_all(
     """
     if any(isinstance(m, FullyShardedDataParallel) for m in model.modules()):
         return {}
-    own = {
-        id(param)
-        for wrapper in averaging(model)
-        for name, param in wrapper.module.named_parameters()
-        # MMEngine's separate wrapper has none of its own.
-        if name in getattr(wrapper, 'parameters_to_ignore', ())
-    }
-    trained = {id(param) for param in held}
+    trained = {id(param) for param in held} - ignored(model)
     found: dict[str, nn.Parameter] = {}
     for names, module in named_modules(model):
         for name, param in module.named_parameters(recurse=False):
-            if id(param) in trained - own and not is_sharded(param):
+            if id(param) in trained and not is_sharded(param):
                 found[f'{names[0]}.{name}'.lstrip('.')] = param
     return found
 

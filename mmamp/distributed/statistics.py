@@ -14,7 +14,7 @@ from mmamp.compat.torch import (
 )
 from mmamp.utils.memory import is_plain
 
-from .no_sync import averaging
+from .no_sync import ignored
 
 
 def unify_buffers(model: nn.Module) -> None:
@@ -30,12 +30,7 @@ def unify_buffers(model: nn.Module) -> None:
     """
     if get_world_size() == 1:
         return
-    ignored = {
-        id(buffer)
-        for wrapper in averaging(model)
-        for name, buffer in wrapper.module.named_buffers()
-        if name in getattr(wrapper, 'parameters_to_ignore', ())
-    }
+    own = ignored(model)
     means: dict[Tensor, None] = {}
     others: dict[tuple[torch.device, torch.dtype], dict[Tensor, None]] = (
         defaultdict(dict)
@@ -46,7 +41,7 @@ def unify_buffers(model: nn.Module) -> None:
                 buffer is None
                 or is_lazy(buffer)
                 or not is_plain(buffer)
-                or id(buffer) in ignored
+                or id(buffer) in own
                 # Such as an expanded one, whose numbers lie upon each other.
                 or (buffer.numel() > 1 and 0 in buffer.stride())
                 or name in non_persistent_buffers(module)

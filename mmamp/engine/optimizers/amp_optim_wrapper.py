@@ -683,8 +683,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 self.backward(loss)
         self._missed_context(is_step=True)
         scaler = self.loss_scaler
-        if not self._use_fsdp:
-            self._average_late()
+        self._average_late()
         if self.unused is not None:
             self.unused.end_window(self._params())
         params = [p for p in self._params() if p.grad is not None]
@@ -750,6 +749,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
 
     def _average_late(self) -> None:
         """Average gradients that no model wrapper knows of."""
+        if self._use_fsdp:
+            return  # its parameters are parts, of all ranks another
         if late := self._late.average(self._params()):
             self._usage.say_once(
                 f'{late} parameters were frozen when training began and are '
@@ -858,8 +859,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             self._made_again = None
             self._penalty_scalers.end_micro_batch()
         self._hold_gradients()
-        if not self._use_fsdp:
-            self._average_late()
+        self._average_late()
         grads = gradients_of(params)
         scale = self._window.scale
         with autocast_off(self.device_type), torch.no_grad():

@@ -359,14 +359,11 @@ def _settings(group: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
 
 def _put_back(settings: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
     """Return settings as they were; tensors stay the ones that they are."""
-    for value, kept in settings.values():
-        if isinstance(value, Tensor):
-            with torch.no_grad():
-                value.copy_(kept)
-    return {
-        key: value if isinstance(value, Tensor) else kept
-        for key, (value, kept) in settings.items()
-    }
+    with torch.no_grad():
+        return {
+            key: value.copy_(kept) if isinstance(value, Tensor) else kept
+            for key, (value, kept) in settings.items()
+        }
 
 
 def with_inner(optimizer: Optimizer) -> list[Optimizer]:

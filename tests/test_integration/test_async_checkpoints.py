@@ -100,6 +100,7 @@ default_hooks = dict(
         async_save=True))
 randomness = dict(seed=0)
 """
+KILLS = int(os.environ.get('MMAMP_KILLS', 5))
 SLOW = ('default_hooks.checkpoint.out_dir=slow://store',)
 
 
@@ -240,7 +241,7 @@ def test_ranks_train_while_one_writes(start, strategy):
 
 @pytest.mark.slow
 def test_killed_while_it_writes(start):
-    """Ten times; each time a whole checkpoint is there, and named."""
+    """Each time a whole checkpoint is there, and named."""
     random.seed(0)
     options = (
         'model.size=20000',
@@ -250,7 +251,7 @@ def test_killed_while_it_writes(start):
     code, out = finish(start(*options, work_dir='reference'))
     assert code == 0, out
     run, left = start.folder / 'run', 0
-    for _ in range(10):
+    for _ in range(KILLS):
         process = start(*options, args=['--resume'])
         for _ in range(4):
             while 'Saving checkpoint at' not in (

@@ -13,6 +13,8 @@ import torch
 
 ROOT = Path(__file__).parents[2]
 BIGGAN = ROOT / 'configs/biggan/biggan_digits-32x32.py'
+# CI's are a sample; CONTRIBUTING.md tells how many a release takes.
+KILLS = int(os.environ.get('MMAMP_KILLS', 5))
 CONFIG = f"""
 _base_ = {str(BIGGAN)!r}
 # A checkpoint interval that is coprime with the windows of 8: most
@@ -138,7 +140,7 @@ def where_it_began(work_dir):
 @pytest.mark.parametrize(
     'async_save', [False, True], ids=['at once', 'beside training']
 )
-def test_fifteen_kills(tmp_path, start, num_workers, async_save):
+def test_kills(tmp_path, start, num_workers, async_save):
     """A run has to go on after each, and to end as an undisturbed one."""
     random.seed(num_workers)
     config = write_config(tmp_path, num_workers, async_save)
@@ -146,17 +148,16 @@ def test_fifteen_kills(tmp_path, start, num_workers, async_save):
     finish(start(config, tmp_path / 'reference'))
     whole = time.perf_counter() - began
     done, resumed = 0, []
-    while done < 15:
+    # Some go on from within an accumulation window.
+    while done < KILLS or not any(int(x) % 8 for x in resumed):
         work_dir = tmp_path / f'run{done}'
         process = start(config, work_dir)
-        while done < 15 and kill_at_random(process, whole):
+        while kill_at_random(process, whole):
             done += 1
             process = start(config, work_dir, '--resume')
         finish(process)
         assert_same_end(work_dir, tmp_path / 'reference')
         resumed += where_it_began(work_dir)
-    # Some went on from within an accumulation window.
-    assert any(int(iteration) % 8 for iteration in resumed), resumed
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def submit(slurm, tmp_path, environment):
             wait_for(lambda: is_time(log.exists() and log.read_text(), say))
             (job,) = say('squeue', '-h', '-o', '%i')
             say('scancel', '--signal=USR1', '--batch', job)
-            out, _ = process.communicate(timeout=300)
+            out, _ = process.communicate(timeout=500)
         finally:
             process.kill()
         whole = log.read_text()

@@ -129,26 +129,32 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     _sync_folder(path.parent)
 
 
-def remove_leftovers(folder: str) -> None:
+def remove_leftovers(folder: str) -> bool:
     """Remove what killed processes were writing, and say so.
 
     What a living one is writing, here or on another machine, stays.
 
     Args:
         folder (str): Where their files went.
+
+    Returns:
+        bool: Whether nobody is writing there.
     """
+    is_left = True
     for path in Path(folder).glob(f'.*{TEMPORARY}'):
         try:
             removed = _remove_left(path)
         except OSError as error:
             print_log(f'{path} is left: {error}', logger='current')
-            continue
+            removed = False
         if removed:
             print_log(
                 f'Removed {path}, which a process that was killed had been '
                 'writing',
                 logger='current',
             )
+        is_left &= removed
+    return is_left
 
 
 def _remove_left(path: Path) -> bool:

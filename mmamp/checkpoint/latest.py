@@ -28,7 +28,7 @@ def check_checkpoint(path: str, storage: Storage = DISK) -> dict[str, Any]:
     Raises:
         UsageError: If it does not exist, cannot be read or is not complete.
     """
-    checkpoint = read_checkpoint(path, storage)
+    checkpoint = read_checkpoint(path, storage, numbers=False)
     needed = ('state_dict', 'meta', 'message_hub')
     if not isinstance(checkpoint, dict):
         checkpoint = {}
@@ -98,7 +98,7 @@ def _candidates(
     if named:
         # The work dir may have been moved, or copied.
         here = [join(f, Path(named).name) for f in folders]
-        named = next((p for p in here if storage.is_file(p)), named)
+        named = next((p for p in here if storage.has(p)), named)
         named = _absolute(named)
         folders.append(folder_of(named))
         yield named

@@ -23,7 +23,8 @@ from mmengine.runner import CheckpointLoader
 from mmamp.compat.mmengine import checkpoint_loaders
 from mmamp.errors import UsageError
 
-from .storage import Storage, is_remote, prefix_of
+from .parts import read_parts
+from .storage import PARTS, Storage, is_in_parts, is_remote, prefix_of
 
 DISK = Storage()
 _FORCE = ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD')
@@ -67,6 +68,18 @@ def load_by_backend(path: str, storage: Storage) -> None:
     CheckpointLoader.register_scheme(
         re.escape(f'{prefix}://'), load_from_storage, force=True
     )
+
+
+@CheckpointLoader.register_scheme(rf'.+{re.escape(PARTS)}/*$')
+def load_from_parts(filename: str, map_location: Any = None) -> Any:
+    """Have MMEngine load a checkpoint in parts.
+
+    Args:
+        filename (str): Of the folder.
+        map_location (Any): Where tensors go. Defaults to None, the CPU.
+    """
+    allow_mmengine_globals()
+    return read_checkpoint(filename, map_location=map_location)
 
 
 class _SafeLoader:
@@ -164,15 +177,21 @@ def _history_method(owner: Any, name: str) -> Any:
 
 
 def read_checkpoint(
-    path: str, storage: Storage = DISK, map_location: Any = 'cpu'
+    path: str,
+    storage: Storage = DISK,
+    map_location: Any = 'cpu',
+    numbers: bool = True,
 ) -> Any:
     """Read what is in a checkpoint.
 
     Args:
-        path (str): Of the file. On a disk its tensors are mapped, not read.
+        path (str): Of the file, whose tensors are mapped, not read, where it
+            is on a disk; or of a folder that is a checkpoint in parts.
         storage (Storage): Where it is. Defaults to a disk, or what MMEngine
             has for its prefix.
         map_location (Any): As of ``torch.load``. Defaults to ``'cpu'``.
+        numbers (bool): Whether the tensors of one in parts are read, all of
+            them; else they are on ``meta``. Defaults to True.
 
     Returns:
         Any: A dict, if it is a checkpoint of MMEngine's.
@@ -180,8 +199,10 @@ def read_checkpoint(
     Raises:
         UsageError: If it does not exist or cannot be read.
     """
-    if not storage.is_file(path):
+    if not storage.has(path):
         raise UsageError(f'checkpoint {path!r} does not exist')
+    if is_in_parts(path):
+        return read_parts(path, map_location, numbers)
     remote = is_remote(path)
     file: Any = BytesIO(storage.get(path)) if remote else path
     is_whole = zipfile.is_zipfile(file)

@@ -14,6 +14,10 @@ from mmamp.errors import StorageError, UsageError
 from .atomic import AtomicLocalBackend
 
 _SUFFIX = '.pth'
+PARTS = '.dcp'
+"""How the names of folders end that are a checkpoint."""
+INDEX = '.metadata'
+"""The file in such a folder that makes it one."""
 
 
 def is_remote(path: str) -> bool:
@@ -24,6 +28,13 @@ def is_remote(path: str) -> bool:
 def prefix_of(path: str) -> str:
     """Return the prefix of a path in a store, such as ``s3``; else none."""
     return path.partition('://')[0] if is_remote(path) else ''
+
+
+def is_in_parts(path: str) -> bool:
+    """Tell whether a path is that of a folder that is a checkpoint."""
+    name = path.rstrip('/')
+    is_here = name.endswith(PARTS) and not is_remote(path)
+    return is_here and Path(path, INDEX).is_file()
 
 
 def join(folder: str, name: str) -> str:
@@ -54,21 +65,21 @@ class Storage:
     prefix: str = ''
     backend_args: dict[str, Any] | None = None
 
-    def is_file(self, path: str) -> bool:
-        """Tell whether there is such a file.
+    def has(self, path: str) -> bool:
+        """Tell whether there is such a checkpoint: a file, or in parts.
 
         Raises:
             UsageError: If it is in a store that cannot be asked.
         """
         if not is_remote(path):
-            return Path(path).is_file()
+            return Path(path).is_file() or is_in_parts(path)
         backend = self.backend(path)
         if not hasattr(backend, 'isfile'):
             return True  # reading it will tell, as with a web server
         return bool(_ask(path, backend.isfile, path))
 
     def is_dir(self, path: str) -> bool:
-        """Tell whether there is such a folder; see :meth:`is_file`."""
+        """Tell whether there is such a folder; see :meth:`has`."""
         if not is_remote(path):
             return Path(path).is_dir()
         backend = self.backend(path)
@@ -93,9 +104,10 @@ class Storage:
             UsageError: If it is in a store that cannot be asked.
         """
         if not is_remote(folder):
-            found = list(Path(folder).glob(f'*{_SUFFIX}'))
-            found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-            return [str(path) for path in found]
+            made = [*Path(folder).glob(f'*{_SUFFIX}')]
+            made += Path(folder).glob(f'*{PARTS}/{INDEX}')
+            made.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+            return [str(x.parent if x.name == INDEX else x) for x in made]
         backend = self.backend(folder)
         if not hasattr(backend, 'list_dir_or_file'):
             return []

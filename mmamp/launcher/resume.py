@@ -13,7 +13,7 @@ from mmengine.dist import all_gather_object
 from mmengine.logging import print_log
 
 from mmamp.checkpoint.latest import check_checkpoint, latest_checkpoint
-from mmamp.checkpoint.storage import is_remote
+from mmamp.checkpoint.storage import INDEX, is_in_parts, is_remote
 from mmamp.errors import UsageError
 
 from .storage import out_dir_of, storage_of
@@ -98,8 +98,11 @@ def _identity(path: str | None) -> tuple[object, ...]:
     """
     if path is None or is_remote(path):
         return (path,)
+    file_of = Path(path).expanduser()
+    if is_in_parts(str(file_of)):
+        file_of /= INDEX
     try:
-        with open(os.path.expanduser(path), 'rb') as file:
+        with open(file_of, 'rb') as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 2**16))
             return size, hashlib.sha256(file.read()).hexdigest()

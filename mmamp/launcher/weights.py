@@ -23,10 +23,10 @@ def find_checkpoint(path: str, storage: Storage = DISK) -> str:
     Raises:
         UsageError: If there is none.
     """
-    if not storage.is_dir(path):
-        if not storage.is_file(path):
-            raise UsageError(f'checkpoint {path!r} does not exist')
+    if storage.has(path):
         return path
+    if not storage.is_dir(path):
+        raise UsageError(f'checkpoint {path!r} does not exist')
     found = latest_checkpoint(path, storage=storage)
     if found is None:
         raise UsageError(f'there is no checkpoint in {path!r}')
@@ -40,7 +40,7 @@ def training_seed(path: str, storage: Storage = DISK) -> int:
         path (str): Of the file.
         storage (Storage): Where it is; see :func:`find_checkpoint`.
     """
-    checkpoint = read_checkpoint(path, storage)
+    checkpoint = read_checkpoint(path, storage, numbers=False)
     meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
     seed = meta.get('seed') if isinstance(meta, dict) else None
     return seed if isinstance(seed, int) else 0

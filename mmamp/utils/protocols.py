@@ -179,7 +179,8 @@ class ShardsInDtype(Protocol):
 class GathersState(Protocol):
     """A strategy whose state dicts all ranks have to ask for together."""
 
-    gathers_state: bool
+    def in_parts(self) -> AbstractContextManager[None]:
+        """Have them be what each rank has of them, which none waits for."""
 
 
 @runtime_checkable

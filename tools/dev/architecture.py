@@ -29,7 +29,7 @@ ORDER = (
     ('engine',),
     ('launcher',),
     ('migration',),
-    ('train', 'test', 'sample'),
+    ('train', 'test', 'sample', 'dcp_to_pth'),
     ('report',),
     ('__init__',),
 )

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import nullcontext
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -51,6 +52,7 @@ def content_of(
     save_optimizer: bool = True,
     save_param_scheduler: bool = True,
     on_cpu: bool = True,
+    in_parts: bool = False,
 ) -> dict[str, Any] | None:
     """Return what MMEngine's runners save, after all hooks have seen it.
 
@@ -63,18 +65,22 @@ def content_of(
             Defaults to True.
         on_cpu (bool): Whether tensors of an accelerator are copied to the
             CPU. Defaults to True.
+        in_parts (bool): Whether each rank has what it has of sharded tensors,
+            and nothing is gathered. Defaults to False.
 
     Returns:
         dict or None: Tensors that are not copied are those of training; None
-        on other ranks than the main one.
+        on other ranks than the main one, unless ``in_parts``.
     """
-    source = strategy_of(runner) or _Own(runner, on_cpu)
-    if not (is_main_process() or isinstance(source, GathersState)):
+    source: Any = strategy_of(runner) or _Own(runner, on_cpu)
+    gathers = isinstance(source, GathersState)
+    if not (is_main_process() or gathers or in_parts):
         return None
-    content = dict(state_dict=source.model_state_dict())
-    if save_optimizer:
-        content['optimizer'] = _copied(source.optim_state_dict(), on_cpu)
-    if not is_main_process():
+    with source.in_parts() if gathers and in_parts else nullcontext():
+        content = dict(state_dict=source.model_state_dict())
+        if save_optimizer:
+            content['optimizer'] = _copied(source.optim_state_dict(), on_cpu)
+    if not (is_main_process() or in_parts):
         return None
     if save_param_scheduler and runner.param_schedulers is not None:
         content['param_schedulers'] = source.scheduler_state_dict()

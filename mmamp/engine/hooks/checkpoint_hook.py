@@ -18,9 +18,16 @@ from mmengine.logging import print_log
 
 from mmamp.checkpoint.atomic import AtomicLocalBackend, remove_leftovers
 from mmamp.checkpoint.files import AsyncFiles, Files
+from mmamp.checkpoint.parts import (
+    remove_leftover_parts,
+    remove_parts,
+    write_parts,
+)
 from mmamp.checkpoint.safe_load import read_checkpoint
 from mmamp.checkpoint.storage import (
+    PARTS,
     Storage,
+    is_in_parts,
     is_remote,
     join,
     prefix_of,
@@ -31,7 +38,7 @@ from mmamp.distributed.cpu_group import cpu_group
 from mmamp.distributed.same_weights import first_difference, trained_by_all
 from mmamp.errors import PartedRanksError, UsageError
 from mmamp.registry import HOOKS
-from mmamp.utils.checks import check_bool
+from mmamp.utils.checks import check_bool, check_choice
 from mmamp.utils.modules import params_of
 from mmamp.utils.suggest import arguments_of, did_you_mean
 
@@ -70,16 +77,29 @@ class CheckpointHook(MMEngineCheckpointHook):
     the run before its next iteration. ``before_save_checkpoint`` of other
     hooks finds the model's and the optimizers' tensors on their device.
 
+    With ``save_format='dcp'`` a checkpoint is a folder, ``iter_1000.dcp``, to
+    which each rank writes what it has, by ``torch.distributed.checkpoint``:
+    no rank gathers a sharded network, and the gradients of a window that is
+    open go through none but their own. It is as safe against being killed, is
+    resumed onto any number of ranks, and ``python tools/dcp_to_pth.py`` makes
+    one file of it. The folder has to be on a file system that all machines
+    share.
+
     Args:
         *args: Arguments of MMEngine's hook.
         async_save (bool): Whether training goes on while checkpoints are
             written. Defaults to False.
+        save_format (str): ``'pth'``, a file of MMEngine's, or ``'dcp'``.
+            Defaults to ``'pth'``.
         check_ranks (bool): Whether ranks with different weights end the run.
             Defaults to True.
         **kwargs: Arguments of MMEngine's hook.
 
     Raises:
-        ValueError: If ``async_save`` or ``check_ranks`` is no bool.
+        ValueError: If ``async_save`` or ``check_ranks`` is no bool, or there
+            is no such ``save_format``.
+        UsageError: If checkpoints of ``'dcp'`` go to a store, or are asked
+            for beside ``async_save`` or what saves in a way of its own.
         StorageError: If a checkpoint cannot be written.
         PartedRanksError: If the ranks train different weights.
 
@@ -111,12 +131,16 @@ class CheckpointHook(MMEngineCheckpointHook):
         self,
         *args: Any,
         async_save: bool = False,
+        save_format: str = 'pth',
         check_ranks: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.check_ranks = check_bool('check_ranks', check_ranks)
         self.async_save = check_bool('async_save', async_save)
+        self.save_format = check_choice(
+            'save_format', save_format, ('pth', 'dcp')
+        )
         self._files = Files()
 
     # ---- before anything is saved ------------------------------------------
@@ -126,6 +150,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         self.finish_writing()  # of a run before, which has raised
         self._files = Files()
         self._check_arguments(runner)
+        self._check_format(runner)
         if self.file_backend is None:
             self._find_folder(runner)
         if self._group is None:
@@ -144,6 +169,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             for folder in {self.out_dir, runner.work_dir}:
                 if not is_remote(folder):
                     remove_leftovers(folder)
+                    remove_leftover_parts(folder)
         self._files = self._files_of(runner)
         if (
             getattr(runner, 'param_schedulers', None)
@@ -174,6 +200,27 @@ class CheckpointHook(MMEngineCheckpointHook):
                     f'{key!r}; it takes {", ".join(valid)}.'
                     f'{did_you_mean(key, valid)}'
                 )
+
+    def _check_format(self, runner: Any) -> None:
+        """Refuse what a checkpoint in parts cannot do; name it as one."""
+        if self.save_format == 'pth':
+            return
+        tmpl = self.filename_tmpl
+        self.filename_tmpl = tmpl.removesuffix('.pth').removesuffix(PARTS)
+        self.filename_tmpl += PARTS
+        folder = str(self.out_dir or runner.work_dir)
+        why = ''
+        if is_remote(folder) or self.file_client_args or self.backend_args:
+            why = f'{folder!r} is to be a folder that all machines share'
+        elif self.async_save:
+            why = 'async_save=True writes files'
+        elif saves_by_itself(runner):
+            why = f'{_saver_of(runner)} writes in a way of its own'
+        if why:
+            raise UsageError(
+                f"checkpoint: save_format='dcp' cannot be had: {why}. Leave "
+                "out one of the two; save_format='pth' is a file each"
+            )
 
     def _files_of(self, runner: Any) -> Files:
         if not self.async_save:
@@ -274,7 +321,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         self, runner: Any, iteration: int, meta: dict[str, Any]
     ) -> None:
         """Save within an epoch, which gives no name and is not counted."""
-        extra = join(self.out_dir, f'iter_{iteration}.pth')
+        suffix = PARTS if self.save_format == 'dcp' else '.pth'
+        extra = join(self.out_dir, f'iter_{iteration}{suffix}')
         runner.message_hub.update_info('extra_checkpoint', extra)
         with self._at_once(runner):
             self._save_last(runner, extra, meta, by_epoch=False)
@@ -371,7 +419,8 @@ class CheckpointHook(MMEngineCheckpointHook):
             self._check_ranks(runner)
         if not is_in_window(runner):
             unify_models(runner)
-        self._states = gather_states(runner, self._group)
+        in_parts = self.save_format == 'dcp'
+        self._states = gather_states(runner, self._group, in_parts)
         self._meta = {key: meta[key] for key in ('epoch', 'iter')}
         with self._at_once(runner):
             if saves_by_itself(runner):
@@ -386,9 +435,15 @@ class CheckpointHook(MMEngineCheckpointHook):
                 )
             else:
                 content = content_of(
-                    runner, meta, on_cpu=not self.async_save, **kwargs
+                    runner,
+                    meta,
+                    on_cpu=not (self.async_save or in_parts),
+                    in_parts=in_parts,
+                    **kwargs,
                 )
-                if content is not None:
+                if content is not None and in_parts:  # on all ranks
+                    write_parts(content, path, self._group)
+                elif content is not None:
                     self._files.write(content, path, self.file_backend)
         self._states = {}
         self._meta = {}
@@ -433,6 +488,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         for path in paths:
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)
+            elif is_in_parts(path):
+                remove_parts(path)
             elif self.file_backend.isdir(path):
                 self.file_backend.rmtree(path)  # DeepSpeed's
 
@@ -533,7 +590,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         with BytesIO() as buffer:
             torch.save(content, buffer)
             digest = hashlib.sha256(buffer.getvalue()).hexdigest()
-        path = f'{ckpt_path.removesuffix(".pth")}-{digest[:8]}.pth'
+        stem = ckpt_path.removesuffix('.pth').removesuffix(PARTS)
+        path = f'{stem}-{digest[:8]}.pth'
         write(content, path, self.file_backend)
         print_log(
             f'The checkpoint ({ckpt_path}) is published to {path}, without '

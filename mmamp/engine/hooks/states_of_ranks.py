@@ -17,6 +17,7 @@ from mmamp.checkpoint.keys import (
     RNG_STATES,
     WINDOW,
 )
+from mmamp.checkpoint.parts import outline_of
 from mmamp.checkpoint.primitives import to_primitives
 from mmamp.utils.modules import unwrap
 from mmamp.utils.protocols import RankState
@@ -24,27 +25,37 @@ from mmamp.utils.protocols import RankState
 from .runner_access import named_wrappers, training_rng_state
 
 
-def gather_states(runner: Any, group: Any) -> dict[str, Any]:
+def gather_states(
+    runner: Any, group: Any, in_parts: bool = False
+) -> dict[str, Any]:
     """Gather what each rank has, on the main one.
 
     Args:
         runner (Runner): The runner, on all ranks.
         group (ProcessGroup, optional): To talk over.
+        in_parts (bool): Whether tensors of models and optimizers are written
+            by who has them, and only described to the main one. Defaults to
+            False.
 
     Returns:
-        dict: For a checkpoint; on the other ranks, empty. The main one's own
+        dict: For a checkpoint; on the other ranks, empty, or with what they
+        write. The main one's own
         tensors are those of its states, of which there is no second copy.
     """
-    mine = (
-        training_rng_state(runner),
-        _of_optimizers(runner),
-        _of_model(runner),
-    )
-    sent = None if is_main_process() else mine
+    rng = training_rng_state(runner)
+    own = _of_optimizers(runner), _of_model(runner)
+    told = outline_of(own) if in_parts else own
+    sent = None if is_main_process() else (rng, *told)
     of_all = gather_object(sent, group=group)
     if of_all is None:
-        return {}
-    rngs, optimizers, models = zip(mine, *of_all[1:], strict=True)
+        if not in_parts:
+            return {}
+        none = [None] * get_rank()
+        return {
+            OPTIMIZER_BY_RANK: [*none, own[0]],
+            MODEL_BY_RANK: [*none, own[1]],
+        }
+    rngs, optimizers, models = zip((rng, *own), *of_all[1:], strict=True)
     states = {RNG_STATES: list(rngs)}
     if any(models):
         states[MODEL_BY_RANK] = list(models)

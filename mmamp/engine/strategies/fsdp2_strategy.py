@@ -2,8 +2,8 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from zipfile import is_zipfile
 
@@ -16,6 +16,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import distributed, nn
 
 from mmamp.checkpoint.keys import TRAINING_WEIGHTS, WINDOW
+from mmamp.checkpoint.parts import Layout, dealt_out
 from mmamp.checkpoint.storage import is_remote
 from mmamp.compat.mmengine import DDPStrategy
 from mmamp.compat.torch import (
@@ -24,7 +25,7 @@ from mmamp.compat.torch import (
     set_versions,
     versions_of,
 )
-from mmamp.distributed.sharding import gathered, owned, shard_like
+from mmamp.distributed.sharding import gathered, is_sharded, owned, shard_like
 from mmamp.distributed.unused import UnusedParameters
 from mmamp.engine.optimizers.amp_optim_wrapper import AmpOptimWrapper
 from mmamp.precision.dtypes import casts
@@ -111,8 +112,6 @@ class FSDP2Strategy(DDPStrategy):
         ...     units=[r'generator\.blocks\.\d+'])
     """
 
-    gathers_state = True
-
     def __init__(
         self,
         *,
@@ -142,7 +141,7 @@ class FSDP2Strategy(DDPStrategy):
         )
         self._unused: UnusedParameters | None = None
         self._mesh: Any = None
-        self._is_new = True
+        self._is_new = self._gathers = True
         self._saved: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._optim_wrapper_cfg: Any = None
         super().__init__(sync_bn=sync_bn, **kwargs)
@@ -241,19 +240,32 @@ class FSDP2Strategy(DDPStrategy):
         finally:
             self._saved = None
 
+    @contextmanager
+    def in_parts(self) -> Iterator[None]:
+        """Have state dicts be this rank's parts, which are not gathered.
+
+        Yields:
+            None: Nothing.
+        """
+        self._gathers = False
+        try:
+            yield
+        finally:
+            self._gathers = True
+
     def model_state_dict(self) -> dict[str, Any]:
         """Whole tensors, on the CPU of the main process."""
         if self._saved is not None:
             return self._saved[0]
-        state: dict[str, Any] = gathered(self.model.state_dict())
-        return state
+        state: dict[str, Any] = self.model.state_dict()
+        return gathered(state) if self._gathers else state
 
     def optim_state_dict(self) -> dict[str, Any]:
         """See above."""
         if self._saved is not None:
             return self._saved[1]
-        state: dict[str, Any] = gathered(super().optim_state_dict())
-        return state
+        state: dict[str, Any] = super().optim_state_dict()
+        return gathered(state) if self._gathers else state
 
     def load_checkpoint(
         self, filename: str, *, map_location: Any = 'default', **kwargs: Any
@@ -261,7 +273,7 @@ class FSDP2Strategy(DDPStrategy):
         """Load a checkpoint of any number of ranks, to go on or begin from.
 
         On a disk its tensors are mapped: a rank reads them one by one, and
-        keeps its parts.
+        keeps its parts. Of a checkpoint in parts it reads no others.
 
         Args:
             filename (str): Its path.
@@ -273,11 +285,40 @@ class FSDP2Strategy(DDPStrategy):
             map_location = 'cpu'
         # What torch wrote before 1.6 cannot be.
         can_be_mapped = not is_remote(filename) and is_zipfile(filename)
-        with maps_files() if can_be_mapped else nullcontext():
+        with (
+            maps_files() if can_be_mapped else nullcontext(),
+            dealt_out(self._layout_of()),
+        ):
             checkpoint: dict[str, Any] = super().load_checkpoint(
                 filename, map_location=map_location, **kwargs
             )
         return checkpoint
+
+    def _layout_of(self) -> Layout:
+        """Return how a checkpoint's tensors are dealt out over the ranks."""
+        own = self.model.state_dict()
+        wrapper = getattr(self, 'optim_wrapper', None)
+        several = isinstance(wrapper, OptimWrapperDict)
+        wrappers: Any = wrapper if several else {'': wrapper}
+        params = {
+            name: params_of(one.optimizer)
+            for name, one in wrappers.items()
+            if one is not None
+        }
+
+        def layout(at: tuple[Any, ...], outline: torch.Tensor) -> Any:
+            like: Any = None
+            if at[0] == 'state_dict':
+                like = own.get(at[1])
+            elif at[0] == 'optimizer':
+                name, inside = (at[1], at[2:]) if several else ('', at[1:])
+                like = dict(enumerate(params.get(name, ()))).get(
+                    _index_in(inside)
+                )
+            fits = is_sharded(like) and like.shape == outline.shape
+            return like if fits else None
+
+        return layout
 
     def load_model_state_dict(
         self,
@@ -316,6 +357,18 @@ class FSDP2Strategy(DDPStrategy):
         else:
             state_dict = _dealt_out(state_dict, wrapper)
         super().load_optim_state_dict(state_dict)
+
+
+def _index_in(at: tuple[Any, ...]) -> Any:
+    """Return which parameter a tensor of a wrapper's state belongs to."""
+    match at:
+        case ('state', index, *_):
+            return index
+        case (key, 'grads', index) if key == WINDOW:
+            return index
+        case (key, index) if key == TRAINING_WEIGHTS:
+            return index
+    return None
 
 
 def _dealt_out(state: dict[str, Any], wrapper: OptimWrapper) -> dict[str, Any]:

@@ -1,0 +1,85 @@
+"""One file of a checkpoint in parts: ``python -m mmamp.dcp_to_pth FOLDER``."""
+
+import argparse
+from pathlib import Path
+
+from mmamp.checkpoint.atomic import AtomicLocalBackend
+from mmamp.checkpoint.parts import read_parts
+from mmamp.checkpoint.safe_load import allow_mmengine_globals
+from mmamp.checkpoint.storage import PARTS, is_in_parts
+from mmamp.launcher.mistakes import exit_code
+
+from .errors import UsageError
+
+COMMAND = 'mmamp.dcp_to_pth'
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Convert a checkpoint of ``CheckpointHook(save_format='dcp')``.
+
+    In one process, without a GPU, with room in memory for all of it.
+
+    Args:
+        argv (list[str], optional): The command line. Defaults to None:
+            ``sys.argv``.
+
+    Returns:
+        int: Exit code: 0, 2 for a mistake of the user's, 130 after Ctrl-C.
+    """
+    parser = argparse.ArgumentParser(
+        description='make one file of a checkpoint in parts, as MMEngine has '
+        'them'
+    )
+    parser.add_argument('folder', help='such as work_dirs/gan/iter_1000.dcp')
+    parser.add_argument(
+        'file',
+        nargs='?',
+        help='where it goes (default: beside the folder, iter_1000.pth)',
+    )
+    parser.add_argument(
+        '--weights-only',
+        action='store_true',
+        help='without what only training needs, such as optimizers',
+    )
+    args = parser.parse_args(argv)
+    try:
+        file = convert(args.folder, args.file, args.weights_only)
+    except BaseException as error:
+        return exit_code(error, COMMAND, None, has_log=False)
+    print(f'{args.folder} is {file} as well')
+    return 0
+
+
+def convert(folder: str, file: str | None, weights_only: bool) -> str:
+    """Write the file; return its path.
+
+    Args:
+        folder (str): The checkpoint in parts.
+        file (str, optional): Where it goes; None for beside the folder.
+        weights_only (bool): Whether it has ``state_dict`` and ``meta`` alone.
+
+    Raises:
+        UsageError: If the folder is none, or there is such a file.
+    """
+    folder = folder.rstrip('/')
+    if not is_in_parts(folder):
+        what = 'is no' if Path(folder).exists() else 'does not exist: give a'
+        raise UsageError(
+            f'{folder!r} {what} checkpoint in parts, a folder such as '
+            f'iter_1000{PARTS}'
+        )
+    path = file or f'{folder.removesuffix(PARTS)}.pth'
+    if Path(path).exists():
+        raise UsageError(
+            f'{path!r} is there already: give another, or move it'
+        )
+    allow_mmengine_globals()
+    content = read_parts(folder)
+    if weights_only:
+        content = {key: content[key] for key in ('state_dict', 'meta')}
+    AtomicLocalBackend().save(content, path)
+    return path
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -117,6 +117,9 @@ class TestPage:
             'tools/migrate.py code': kinds.choices['code'],
         }
         wanted = {name: _options(x) for name, x in parsers.items()}
+        wanted['tools/dcp_to_pth.py'] = _options_in(
+            ROOT / 'mmamp/dcp_to_pth.py'
+        )
         for path in ROOT.glob('tools/dataset_converters/*.py'):
             wanted[str(path.relative_to(ROOT))] = _options_in(path)
         said = {

@@ -25,15 +25,16 @@ from mmengine.dist import (
     get_world_size,
     is_main_process,
 )
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmamp.distributed.meeting import who
 from mmamp.distributed.sharding import is_sharded, with_items
 from mmamp.errors import StorageError, UsageError
+from mmamp.utils.memory import is_plain
 
 from .atomic import remove_leftovers, written_whole
-from .keys import MODEL_BY_RANK, OPTIMIZER_BY_RANK, WINDOW
-from .storage import INDEX, PARTS, is_in_parts
+from .keys import MODEL_BY_RANK, OPTIMIZER_BY_RANK
+from .storage import INDEX, PARTS
 
 _OUTLINE = 'outline'
 _Path = tuple[Any, ...]
@@ -183,8 +184,8 @@ def _write(
     except dcp.CheckpointException as error:
         rank, (cause, _) = next(iter(error.failures.items()))
         raise StorageError(
-            f'{path!r} could not be written: rank {rank}: '
-            f'{type(cause).__name__}: {cause}. Nothing of it was left'
+            f'{path!r} could not be written: rank {rank}: {_said(cause)}. '
+            'Nothing of it was left'
         ) from error
 
 
@@ -200,7 +201,9 @@ def _index_of(path: str, name: str) -> Any:
 
 
 def _is_plain(value: Any) -> bool:
-    return type(value) in (Tensor, nn.Parameter) or is_sharded(value)
+    return is_sharded(value) or (
+        isinstance(value, Tensor) and (value.is_meta or is_plain(value))
+    )
 
 
 def _dcp() -> Any:
@@ -280,9 +283,14 @@ def read_parts(
         # Files that are cut short raise whatever the reader met.
         cause = next(iter(getattr(error, 'failures', {}).values()), (error,))
         raise UsageError(
-            f'checkpoint {path!r} cannot be read: '
-            f'{type(cause[0]).__name__}: {cause[0]}'
+            f'checkpoint {path!r} cannot be read: {_said(cause[0])}'
         ) from error
+
+
+def _said(error: BaseException) -> str:
+    """Return an error's first line."""
+    first, *_ = str(error).splitlines() or ['']
+    return f'{type(error).__name__}: {first}'
 
 
 def _read(path: str, device: Any, numbers: bool) -> dict[str, Any]:
@@ -361,8 +369,6 @@ def _is_of_others(at: _Path, ranks: int) -> bool:
         ranks == get_world_size()
         and at[0] in (OPTIMIZER_BY_RANK, MODEL_BY_RANK)
         and at[1] != get_rank()
-        # Each has the first one's of the rest where the networks are sharded.
-        and (at[0] == MODEL_BY_RANK or WINDOW in at)
     )
 
 

@@ -70,16 +70,13 @@ def load_by_backend(path: str, storage: Storage) -> None:
     )
 
 
-@CheckpointLoader.register_scheme(rf'.+{re.escape(PARTS)}/*$')
-def load_from_parts(filename: str, map_location: Any = None) -> Any:
-    """Have MMEngine load a checkpoint in parts.
-
-    Args:
-        filename (str): Of the folder.
-        map_location (Any): Where tensors go. Defaults to None, the CPU.
-    """
+def _load_parts(filename: str, map_location: Any = None) -> Any:
+    """Read a checkpoint in parts, for MMEngine."""
     allow_mmengine_globals()
     return read_checkpoint(filename, map_location=map_location)
+
+
+CheckpointLoader.register_scheme(rf'.+{re.escape(PARTS)}/*$', _load_parts)
 
 
 class _SafeLoader:

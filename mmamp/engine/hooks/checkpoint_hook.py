@@ -417,8 +417,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         """Save a file, by all ranks together."""
         if self.check_ranks and not saves_by_itself(runner):
             self._check_ranks(runner)
-        if not is_in_window(runner):
-            unify_models(runner)
+        unify_models(runner, averages_only=is_in_window(runner))
         in_parts = self.save_format == 'dcp'
         self._states = gather_states(runner, self._group, in_parts)
         self._meta = {key: meta[key] for key in ('epoch', 'iter')}

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from mmengine.model import BaseAveragedModel
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
@@ -59,14 +60,25 @@ def judged_buffers(runner: Any) -> Iterator[None]:
         yield
 
 
-def unify_models(runner: Any) -> None:
+def unify_models(runner: Any, averages_only: bool = False) -> None:
     """Have all ranks' models, and averages of hooks, have the same buffers.
 
     Args:
         runner (Runner): The runner, on all ranks.
+        averages_only (bool): Whether only averages are touched: inside of a
+            window each rank's own buffers are in its optimizer's state.
+            Defaults to False.
     """
-    averages = [getattr(hook, 'ema_model', None) for hook in runner.hooks]
-    for model in (runner.model, *averages):
+    models = [getattr(hook, 'ema_model', None) for hook in runner.hooks]
+    if averages_only:
+        models += [
+            module
+            for module in runner.model.modules()
+            if isinstance(module, BaseAveragedModel)
+        ]
+    else:
+        models.append(runner.model)
+    for model in models:
         if isinstance(model, nn.Module):
             unify_buffers(model)
 

@@ -192,7 +192,7 @@ class StateHook(Hook):
                 if (
                     get_world_size() > 1
                     and OPTIMIZER_BY_RANK not in checkpoint
-                    and WINDOW in wrapper.rank_state()
+                    and 'grads' in wrapper.rank_state().get(WINDOW, ())
                 ):
                     self._warn_once(
                         f'{name or "optim_wrapper"}: this checkpoint is taken '

@@ -79,19 +79,19 @@ def give_states(runner: Any, checkpoint: dict[str, Any]) -> None:
     if ranks is None:
         return
     states = checkpoint.get('optimizer', {})
-    for name, wrapper in named_wrappers(runner):
+    for name, _ in named_wrappers(runner):
         if name not in ranks[0]:
             continue
-        # FSDP2 deals out what it takes for the gradient of all.
-        is_own = len(ranks) == get_world_size() and not getattr(
-            wrapper, 'is_sharded', False
-        )
-        mine = (
+        mine = dict(
             ranks[get_rank()][name]
-            if is_own
+            if len(ranks) == get_world_size()
             else _shared([rank[name] for rank in ranks])
         )
-        (states[name] if name else states).update(mine)
+        state = states[name] if name else states
+        if WINDOW in mine:
+            # Of FSDP2's it is all but the gradients, which it deals out.
+            mine[WINDOW] = {**state.get(WINDOW, {}), **mine[WINDOW]}
+        state.update(mine)
 
 
 def _taken(checkpoint: dict[str, Any], key: str) -> Any:
@@ -127,7 +127,7 @@ def _shared(of_ranks: list[dict[str, Any]]) -> dict[str, Any]:
     step with, comes to the same.
     """
     state = dict(of_ranks[0])
-    if WINDOW in state:
+    if 'grads' in state.get(WINDOW, ()):
         grads = zip(*(r[WINDOW]['grads'] for r in of_ranks), strict=True)
         state[WINDOW] = dict(
             state[WINDOW],

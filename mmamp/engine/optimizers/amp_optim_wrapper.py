@@ -1257,16 +1257,14 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
 
         Returns:
             dict: Of :meth:`state_dict`, on the CPU: ``window``, whose
-            gradients ranks average when it ends, unless FSDP2 has them
-            averaged and sharded already; ``penalty_scalers``.
+            gradients ranks average when it ends, but for those that FSDP2
+            has averaged and sharded already; ``penalty_scalers``.
         """
-        keys = [PENALTY_SCALERS]
-        if not self.is_sharded:
-            keys.append(WINDOW)
         own = self._own_state()
-        state: dict[str, Any] = tree_map(
-            _on_cpu, {k: own[k] for k in keys if k in own}
-        )
+        kept = {k: own[k] for k in (PENALTY_SCALERS, WINDOW) if k in own}
+        if self.is_sharded and WINDOW in kept:
+            kept[WINDOW] = dict(buffers=kept[WINDOW]['buffers'])
+        state: dict[str, Any] = tree_map(_on_cpu, kept)
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -117,15 +117,18 @@ def train(rank, world_size, work_dir, iters, strategy, options=None):
 def same(one, other, at=''):
     """Where two states differ, bit for bit."""
     if isinstance(one, torch.Tensor):
-        return [] if torch.equal(one, other) else [at]
-    if isinstance(one, dict):
+        if not torch.equal(one, other):
+            yield at
+    elif isinstance(one, dict):
         assert one.keys() == other.keys(), at
-        return sum((same(one[k], other[k], f'{at}/{k}') for k in one), [])
-    if isinstance(one, (list, tuple)):
+        for key in one:
+            yield from same(one[key], other[key], f'{at}/{key}')
+    elif isinstance(one, (list, tuple)):
         assert len(one) == len(other), at
-        pairs = enumerate(zip(one, other, strict=True))
-        return sum((same(*x, f'{at}/{i}') for i, x in pairs), [])
-    return [] if one == other else [at]
+        for i, pair in enumerate(zip(one, other, strict=True)):
+            yield from same(*pair, f'{at}/{i}')
+    elif one != other:
+        yield at
 
 
 PARTS = ('state_dict', 'optimizer', 'rng_states', 'data_position')
@@ -136,7 +139,8 @@ def differences(one, other):
     one, other = read_checkpoint(str(one)), read_checkpoint(str(other))
     assert one.keys() == other.keys()
     assert one['meta']['iter'] == other['meta']['iter']
-    return sum((same(one[k], other[k], k) for k in PARTS if k in one), [])
+    keys = [key for key in PARTS if key in one]
+    return [x for key in keys for x in same(one[key], other[key], key)]
 
 
 @pytest.mark.parametrize('strategy', ['FSDP2Strategy', None])

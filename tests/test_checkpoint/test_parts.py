@@ -1,0 +1,173 @@
+import os
+import pickle
+from collections import OrderedDict
+
+import pytest
+import torch
+from torch.distributed import checkpoint as dcp
+
+from mmamp.checkpoint.latest import check_checkpoint, latest_checkpoint
+from mmamp.checkpoint.parts import (
+    read_parts,
+    remove_leftover_parts,
+    remove_parts,
+    write_parts,
+)
+from mmamp.checkpoint.safe_load import read_checkpoint
+from mmamp.compat.torch import set_versions, versions_of
+from mmamp.errors import StorageError, UsageError
+
+
+@pytest.fixture
+def content():
+    state = OrderedDict(
+        weight=torch.arange(6.0).view(2, 3),
+        half=torch.ones(2, dtype=torch.bfloat16),
+        count=torch.tensor(3),
+    )
+    set_versions(state, OrderedDict(version=2))
+    return dict(
+        state_dict=state,
+        optimizer=dict(
+            state={0: dict(step=torch.tensor(2.0), sizes=(1, 2))},
+            param_groups=[dict(lr=0.1, params=[0])],
+        ),
+        rng_states=[dict(cpu=torch.get_rng_state())],
+        meta=dict(epoch=0, iter=4, seed=1),
+        message_hub=dict(),
+    )
+
+
+@pytest.fixture
+def saved(content, tmp_path):
+    path = str(tmp_path / 'iter_4.dcp')
+    write_parts(content, path, None)
+    return path
+
+
+def test_what_was_written_is_read(content, saved):
+    found = read_checkpoint(saved)
+    assert found.keys() == content.keys()
+    for name, value in content['state_dict'].items():
+        assert found['state_dict'][name].dtype == value.dtype
+        assert torch.equal(found['state_dict'][name], value)
+    assert versions_of(found['state_dict']) == OrderedDict(version=2)
+    state = found['optimizer']['state'][0]
+    assert state == dict(step=torch.tensor(2.0), sizes=(1, 2))
+    assert found['optimizer']['param_groups'] == [dict(lr=0.1, params=[0])]
+    rng = content['rng_states'][0]['cpu']
+    assert torch.equal(found['rng_states'][0]['cpu'], rng)
+
+
+def test_a_look_at_it_reads_no_numbers(content, saved):
+    assert check_checkpoint(saved) == content['meta']
+    found = read_checkpoint(saved, numbers=False)
+    weight = found['state_dict']['weight']
+    assert weight.is_meta
+    assert weight.shape == (2, 3)
+
+
+def test_it_is_found_beside_files(saved, tmp_path):
+    """The newest is the one whose index is."""
+    older = tmp_path / 'iter_2.pth'
+    torch.save(read_checkpoint(saved), older)
+    os.utime(older, (1, 1))
+    assert latest_checkpoint(str(tmp_path))[0] == saved
+    remove_parts(saved)
+    assert not os.path.exists(saved)
+    assert latest_checkpoint(str(tmp_path))[0] == str(older)
+
+
+def test_dcp_reads_it_by_itself(content, saved):
+    """Under names that tell what it is."""
+    weight = torch.zeros(2, 3)
+    dcp.load({'state_dict/weight': weight}, checkpoint_id=saved)
+    assert torch.equal(weight, content['state_dict']['weight'])
+
+
+def test_written_again_it_is_the_old_one_until_it_is_whole(
+    content, saved, monkeypatch
+):
+    """As a kill, or a full disk, at the last moment leaves it."""
+    before = read_checkpoint(saved)
+    content['state_dict']['weight'] += 1
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            'mmamp.checkpoint.parts.pickle.dump',
+            lambda *_: (_ for _ in ()).throw(OSError(28, 'No space')),
+        )
+        with pytest.raises(StorageError, match='could not be written'):
+            write_parts(content, saved, None)
+    assert len(os.listdir(saved)) == 2
+    now = read_checkpoint(saved)['state_dict']['weight']
+    assert torch.equal(now, before['state_dict']['weight'])
+    write_parts(content, saved, None)
+    assert len(os.listdir(saved)) == 2
+    now = read_checkpoint(saved)['state_dict']['weight']
+    assert torch.equal(now, content['state_dict']['weight'])
+
+
+def test_what_cannot_be_written_leaves_nothing(content, tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(StorageError, match='could not be written'):
+        write_parts(content, str(tmp_path / 'file/iter_4.dcp'), None)
+    assert os.listdir(tmp_path) == ['file']
+
+
+def test_leftovers_go(saved, tmp_path, content):
+    """Of a kill: what no index names."""
+    for path in (saved, str(tmp_path / 'iter_8.dcp')):
+        os.makedirs(f'{path}/0123abcd')
+        open(f'{path}/0123abcd/__0_0.distcp', 'wb').close()
+    remove_leftover_parts(str(tmp_path))
+    assert os.listdir(tmp_path) == ['iter_4.dcp']
+    assert '0123abcd' not in os.listdir(saved)
+    assert check_checkpoint(saved) == content['meta']
+
+
+def data_of(saved):
+    (folder,) = [x for x in os.listdir(saved) if x != '.metadata']
+    return os.path.join(saved, folder, '__0_0.distcp')
+
+
+@pytest.mark.parametrize('damage', ['cut', 'gone', 'index'])
+def test_what_is_cut_short_is_told(saved, damage):
+    file = data_of(saved)
+    if damage == 'gone':
+        os.remove(file)
+    else:
+        target = file if damage == 'cut' else f'{saved}/.metadata'
+        with open(target, 'r+b') as opened:
+            opened.truncate(os.path.getsize(target) // 2)
+    with pytest.raises(UsageError, match=r"iter_4.dcp' cannot be read: "):
+        check_checkpoint(saved)
+
+
+class Asks:
+    """What an index has no need of; harmless."""
+
+    def __reduce__(self):
+        return os.getcwd, ()
+
+
+def test_nothing_that_an_index_holds_is_run(saved):
+    with open(f'{saved}/.metadata', 'wb') as file:
+        pickle.dump(Asks(), file)
+    with pytest.raises(UsageError, match=r'\.metadata holds posix\.getcwd'):
+        read_parts(saved)
+
+
+def test_a_folder_of_somebody_elses(tmp_path):
+    path = str(tmp_path / 'theirs.dcp')
+    dcp.save(dict(weight=torch.ones(2)), checkpoint_id=path)
+    with pytest.raises(UsageError, match='that mmamp has not written'):
+        read_checkpoint(path)
+
+
+def test_a_subclass_stays_in_the_structure(tmp_path, content):
+    quantised = torch.quantize_per_tensor(torch.ones(2), 1.0, 0, torch.qint8)
+    content['state_dict']['quantised'] = quantised
+    path = str(tmp_path / 'iter_1.dcp')
+    write_parts(content, path, None)
+    found = read_checkpoint(path)['state_dict']['quantised']
+    assert torch.equal(found.dequantize(), torch.ones(2))

@@ -233,10 +233,11 @@ def _over_ranks(norm: Tensor, norm_type: float, mesh: Any) -> Tensor:
         return norm
     from torch.distributed import ReduceOp, all_reduce
 
+    group = mesh.get_group(mesh.ndim - 1)  # copies come first
     if norm_type == float('inf'):
         norm = norm.where(~norm.isnan(), torch.inf)  # a maximum may drop it
-        all_reduce(norm, ReduceOp.MAX, group=mesh.get_group())
+        all_reduce(norm, ReduceOp.MAX, group=group)
         return norm
     power = norm**norm_type
-    all_reduce(power, group=mesh.get_group())
+    all_reduce(power, group=group)
     return power ** (1 / norm_type)

@@ -30,7 +30,7 @@ from mmamp.distributed.unused import UnusedParameters
 from mmamp.engine.optimizers.amp_optim_wrapper import AmpOptimWrapper
 from mmamp.precision.dtypes import casts
 from mmamp.registry import STRATEGIES
-from mmamp.utils.checks import check_bool
+from mmamp.utils.checks import check_bool, check_int
 from mmamp.utils.modules import params_of
 
 from .networks import (
@@ -82,6 +82,13 @@ class FSDP2Strategy(DDPStrategy):
             :class:`~mmamp.engine.hooks.precision_hook.PrecisionHook`.
             ``'float32'`` is float32 everywhere: the forward pass casts.
             Defaults to ``'auto'``.
+        shard_size (int, optional): Ranks that a network is sharded over, such
+            as those of a machine; each such group, of neighbours, holds all of
+            it, and gradients are averaged over the groups too. Among many
+            ranks that is what keeps traffic from growing: FSDP2 gives each
+            rank whole rows, and sends as many as there are ranks, even where
+            a layer has fewer. Has to divide the number of ranks. Defaults to
+            None: all.
         sync_bn (str, optional): As in MMEngine's ``DDPStrategy``. Defaults to
             None.
         forward_methods (Sequence[str]): Methods other than ``forward`` that
@@ -100,7 +107,8 @@ class FSDP2Strategy(DDPStrategy):
             gradients did not come to a unit.
         TypeError: If ``units`` is not a list of regular expressions, or
             ``forward_methods`` of names.
-        ValueError: If ``param_dtype`` is another; if a pattern matches no
+        ValueError: If ``param_dtype`` is another; if ``shard_size`` does not
+            divide the number of ranks; if a pattern matches no
             module; if there is no such method; if the model, overriding
             ``train_step``, has parameters outside of its networks, or some
             that two networks share.
@@ -117,6 +125,7 @@ class FSDP2Strategy(DDPStrategy):
         *,
         units: Sequence[str] = (),
         param_dtype: str = 'auto',
+        shard_size: int | None = None,
         sync_bn: str | None = None,
         forward_methods: Sequence[str] = (),
         find_unused_parameters: bool = False,
@@ -125,8 +134,8 @@ class FSDP2Strategy(DDPStrategy):
         if unknown := sorted(set(kwargs) - set(_FROM_RUNNER)):
             raise TypeError(
                 f'FSDP2Strategy has no argument {", ".join(unknown)}; it '
-                'takes units, param_dtype, sync_bn, forward_methods and '
-                'find_unused_parameters'
+                'takes units, param_dtype, shard_size, sync_bn, '
+                'forward_methods and find_unused_parameters'
             )
         if not hasattr(distributed.fsdp, 'fully_shard'):
             raise ImportError(
@@ -135,6 +144,9 @@ class FSDP2Strategy(DDPStrategy):
             )
         self.units = check_units(units)
         self.param_dtype = check_param_dtype(param_dtype)
+        self.shard_size = (
+            None if shard_size is None else check_int('shard_size', shard_size)
+        )
         self.forward_methods = check_methods(forward_methods)
         self.find_unused_parameters = check_bool(
             'find_unused_parameters', find_unused_parameters
@@ -178,9 +190,7 @@ class FSDP2Strategy(DDPStrategy):
         found = networks(model)
         make_contiguous(model)
         units = find_units(model, self.units)
-        mesh = self._mesh = distributed.device_mesh.init_device_mesh(
-            torch.device(get_device()).type, (get_world_size(),)
-        )
+        mesh = self._mesh = self._make_mesh()
         for name, network in found.items():
             dtype = param_dtype_of(
                 self.param_dtype,
@@ -201,7 +211,7 @@ class FSDP2Strategy(DDPStrategy):
                 average_shards(network)
             print_log(
                 f'FSDP2Strategy: {name or "the model"} is sharded over '
-                f'{get_world_size()} ranks, in {len(mine) + 1} unit(s), '
+                f'{mesh.size(-1)} ranks, in {len(mine) + 1} unit(s), '
                 f'gathered in {str(dtype).removeprefix("torch.")}',
                 logger='current',
             )
@@ -213,6 +223,22 @@ class FSDP2Strategy(DDPStrategy):
         self._unused = UnusedParameters(trained, self.find_unused_parameters)
         register_methods(model, self.forward_methods)
         return model.to(get_device())
+
+    def _make_mesh(self) -> Any:
+        """Return the ranks: groups that shard, and as many copies."""
+        kind = torch.device(get_device()).type
+        ranks, size = get_world_size(), self.shard_size
+        if size is None or size == ranks:
+            return distributed.device_mesh.init_device_mesh(kind, (ranks,))
+        if ranks % size:
+            divisors = [x for x in range(1, ranks + 1) if ranks % x == 0]
+            raise ValueError(
+                f'FSDP2Strategy: shard_size={size} does not divide the '
+                f'{ranks} ranks; {", ".join(map(str, divisors))} do'
+            )
+        return distributed.device_mesh.init_device_mesh(
+            kind, (ranks // size, size), mesh_dim_names=('copies', 'shards')
+        )
 
     # ---- state: whole on the way out, dealt out on the way in --------------
 

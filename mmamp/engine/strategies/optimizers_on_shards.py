@@ -40,7 +40,7 @@ def try_on_shards(optimizer: Optimizer, mesh: Any) -> None:
 
 
 def _try(optimizer: Optimizer, mesh: Any) -> None:
-    from torch.distributed.tensor import Shard, distribute_tensor
+    from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
     kind = type(optimizer)
     dims = max(param.dim() for param in params_of(optimizer))
@@ -74,7 +74,7 @@ def _try(optimizer: Optimizer, mesh: Any) -> None:
         return  # of a closure, or of names that these have not
     if whole is None:
         return
-    shard = [Shard(0)]
+    shard = [*[Replicate()] * (mesh.ndim - 1), Shard(0)]
     try:
         parts = stepped(
             nn.Parameter(distribute_tensor(weight.clone(), mesh, shard)),

@@ -202,6 +202,55 @@ def test_two_ranks_train_as_one_process(in_ranks, tmp_path, kind, dtype):
 
 
 @pytest.mark.parametrize(
+    'dtype',
+    ['float32', pytest.param('float16', marks=pytest.mark.slow)],
+)
+def test_groups_that_shard(in_ranks, tmp_path, dtype):
+    """Two copies of two halves train as one process, and go on as two."""
+    cfg = gan(dtype)
+    for name in ('generator', 'discriminator'):
+        cfg['optim_wrapper'][name]['clip_grad'] = dict(max_norm=1.0)
+    work_dir = tmp_path / 'ranks'
+    ranks = in_ranks(4, train, work_dir, cfg, dict(shard_size=2))
+    runner = runner_of(cfg, tmp_path / 'alone')
+    runner.train()
+    tolerance = (
+        dict(rtol=1e-4, atol=1e-5)
+        if dtype == 'float32'
+        else dict(rtol=1e-2, atol=2e-3)
+    )
+    for name, value in runner.model.state_dict().items():
+        torch.testing.assert_close(ranks[0]['state'][name], value, **tolerance)
+    for rank in ranks:
+        assert rank['scales'] == ranks[0]['scales']
+        assert rank['norms'] == ranks[0]['norms']
+        total, params, moments = rank['numbers']
+        assert total * 0.4 < params < total * 0.6
+        assert total * 0.4 < moments < total * 0.6
+    norms = [x.record.grad_norm for x in wrappers_of(runner)]
+    assert ranks[0]['norms'] == pytest.approx(norms, rel=1e-2)
+    whole = torch.load(work_dir / 'iter_4.pth', weights_only=True)
+    for name, value in whole['state_dict'].items():
+        assert torch.equal(value, ranks[0]['state'][name])
+    path = str(work_dir / 'iter_2.pth')
+    for found in in_ranks(2, mapped, tmp_path / 'next', path, True, cfg):
+        assert found == [True, False]
+
+
+def wrongly_sized(rank, world_size, work_dir):
+    try:
+        runner_of(gan(), work_dir, rank, world_size, shard_size=3).train()
+    except ValueError as error:
+        return str(error)
+    return ''
+
+
+def test_a_size_that_does_not_divide_the_ranks(in_ranks, tmp_path):
+    for said in in_ranks(2, wrongly_sized, tmp_path):
+        assert 'shard_size=3 does not divide the 2 ranks; 1, 2 do' in said
+
+
+@pytest.mark.parametrize(
     ('dtype', 'clip'),
     [
         ('float16', None),
@@ -254,8 +303,8 @@ def test_one_file_of_plain_whole_tensors(in_ranks, tmp_path):
             assert state['exp_avg'].shape == param.shape
 
 
-def mapped(rank, world_size, work_dir, path, resume):
-    runner = runner_of(gan(), work_dir, rank, world_size, iters=6)
+def mapped(rank, world_size, work_dir, path, resume, cfg=None):
+    runner = runner_of(cfg or gan(), work_dir, rank, world_size, iters=6)
     runner._load_from, runner._resume = path, resume
     found = []
     load = runner.strategy.load_model_state_dict

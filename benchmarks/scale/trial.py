@@ -1,0 +1,190 @@
+"""One model on one rank of so many, of which the others are not there."""
+
+import json
+import os
+import pickle
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import FlexibleRunner, Runner
+from torch import Tensor, distributed
+from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
+from torch.testing._internal.distributed.fake_pg import FakeStore
+
+import mmamp  # noqa: F401  (registers everything)
+from mmamp.distributed.sharding import is_sharded, local
+
+from .models import config_of
+from .traffic import Traffic
+
+ITERS = 2
+"""The first has the penalties that come now and then, the second has not."""
+
+
+GROUP = 8
+"""Ranks that share a network, where groups of them do."""
+
+
+class Counting(Hook):
+    """Counts the traffic of each iteration.
+
+    Attributes:
+        found (list[dict]): Of each.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self) -> None:
+        self.found: list[dict[str, Any]] = []
+        self._traffic = Traffic()
+
+    def before_train(self, runner: Any) -> None:
+        """Watch what DDP does by itself."""
+        self._traffic.watch_ddp(runner.model)
+
+    def before_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
+        """Begin to count."""
+        self._traffic.calls.clear()
+        self._traffic.sent = 0.0
+        self._traffic.__enter__()  # type: ignore[no-untyped-call]
+
+    def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
+        """Keep what was counted."""
+        self._traffic.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        row = dict(calls=dict(self._traffic.calls), sent=self._traffic.sent)
+        self.found.append(row)
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors of a state."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from tensors(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from tensors(item)
+
+
+def trial(name: str, strategy: str, ranks: int) -> dict[str, Any]:
+    """Train, and tell what it took.
+
+    Args:
+        name (str): Of the model.
+        strategy (str): ``'DDP'``, ``'FSDP2'`` or ``'FSDP2 in groups'``.
+        ranks (int): How many there seem to be.
+
+    Returns:
+        dict: ``calls`` and ``sent`` of an update of both networks, and the
+        same ``with_penalties``; ``held``, the bytes of what a rank keeps
+        between updates, gradients included; ``whole``, those of a
+        checkpoint, and ``part``, what this rank writes of one in parts;
+        ``planning``, seconds that DCP's first rank takes to plan it.
+    """
+    os.environ.update(RANK='0', WORLD_SIZE=str(ranks), LOCAL_RANK='0')
+    distributed.init_process_group(
+        'fake', rank=0, world_size=ranks, store=FakeStore()
+    )
+    _no_other_backend()
+    cfg = config_of(name, ITERS)
+    counting = Counting()
+    with TemporaryDirectory() as folder:
+        cfg.work_dir, cfg.launcher = folder, 'pytorch'
+        runner: Any
+        if strategy.startswith('FSDP2'):
+            cfg.strategy = dict(
+                type='mmamp.FSDP2Strategy',
+                shard_size=GROUP if strategy.endswith('groups') else None,
+            )
+            runner = FlexibleRunner.from_cfg(cfg)
+        else:
+            cfg.model_wrapper_cfg = dict(
+                type='mmamp.SeparateDistributedDataParallel'
+            )
+            runner = Runner.from_cfg(cfg)
+        runner.register_hook(counting)
+        runner.train()
+    wrappers = runner.optim_wrapper
+    state = [
+        runner.model.state_dict(),
+        *(x.optimizer.state_dict() for x in wrappers.values()),
+    ]
+    grads = [p.grad for p in runner.model.parameters() if p.requires_grad]
+    first, second = counting.found
+    return dict(
+        name=name,
+        strategy=strategy,
+        ranks=ranks,
+        **second,
+        with_penalties=first,
+        held=sum(local(x).nbytes for x in tensors([state, grads])),
+        whole=sum(x.nbytes for x in tensors(state)),
+        part=sum(local(x).nbytes for x in tensors(state) if is_sharded(x)),
+        planning=planning(state, ranks) if strategy != 'DDP' else None,
+    )
+
+
+def _no_other_backend() -> None:
+    """Have groups that hooks make be of the same kind."""
+    make = distributed.new_group
+
+    def new_group(*args: Any, backend: Any = None, **kwargs: Any) -> Any:
+        return make(*args, **kwargs)
+
+    distributed.new_group = new_group
+
+
+def planning(state: Any, ranks: int) -> float:
+    """Return how long DCP's first rank takes to plan a checkpoint.
+
+    The others' plans are made of this one's, whose parts are moved.
+
+    Args:
+        state (Any): Whose tensors are saved.
+        ranks (int): How many plans come in.
+    """
+    named = {str(i): x for i, x in enumerate(tensors(state))}
+    planner = DefaultSavePlanner(dedup_save_to_lowest_rank=True)
+    planner.set_up_planner(named, is_coordinator=True)
+    own = planner.create_local_plan()
+    shards = [x for x in own.items if is_sharded(named[x.index.fqn])]
+    plans = [own]
+    for rank in range(1, ranks):
+        parts = (_moved(x, rank) for x in shards)
+        plans.append(replace(own, items=[x for x in parts if x is not None]))
+    began = time.perf_counter()
+    _, metadata = planner.create_global_plan(plans)
+    pickle.dumps(metadata)
+    return time.perf_counter() - began
+
+
+def _moved(item: Any, rank: int) -> Any:
+    """Return another rank's part of a tensor; None if it has none."""
+    tensor, chunk = item.tensor_data, item.tensor_data.chunk
+    first = rank * chunk.sizes[0]
+    rows = min(chunk.sizes[0], tensor.size[0] - first)
+    if rows <= 0:
+        return None
+    at = torch.Size([first, *chunk.offsets[1:]])
+    part = replace(
+        chunk, offsets=at, sizes=torch.Size([rows, *chunk.sizes[1:]])
+    )
+    return replace(
+        item,
+        index=replace(item.index, offset=at),
+        tensor_data=replace(tensor, chunk=part),
+    )
+
+
+if __name__ == '__main__':
+    torch.set_num_threads(2)
+    found = trial(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    print(json.dumps(found), flush=True)
+    os._exit(0)

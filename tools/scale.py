@@ -1,0 +1,12 @@
+"""Traffic and memory of a rank among thousands: ``python tools/scale.py``."""
+
+import sys
+from pathlib import Path
+
+# The repository's own, in no wheel.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+if __name__ == '__main__':
+    from benchmarks.scale import main
+
+    sys.exit(main())

@@ -39,18 +39,21 @@ class Traffic(TorchDispatchMode):
     ) -> Any:
         """Call an operator; count it if it is a collective."""
         if func.namespace == 'c10d':
-            name = func.overloadpacket.__name__
-            self.add(KINDS[name], max(map(_bytes, args[:2])))
+            kind = KINDS[func.overloadpacket.__name__]
+            whole, part = sorted(map(_bytes, args[:2]), reverse=True)
+            # Where parts are exchanged, those who do are as many as parts.
+            self.add(kind, whole, whole // part if part else None)
         return func(*args, **(kwargs or {}))
 
-    def add(self, kind: str, size: int) -> None:
+    def add(self, kind: str, size: int, ranks: int | None = None) -> None:
         """Count a collective.
 
         Args:
             kind (str): Of the values of :data:`KINDS`.
             size (int): Bytes of what is whole.
+            ranks (int, optional): How many take part. Defaults to None: all.
         """
-        n = distributed.get_world_size()
+        n = ranks or distributed.get_world_size()
         passes = {'all-reduce': 2.0, 'broadcast': n / max(n - 1, 1)}
         self.calls[kind] += 1
         self.sent += size * passes.get(kind, 1.0) * (n - 1) / n

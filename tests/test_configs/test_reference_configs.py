@@ -10,6 +10,7 @@ import pytest
 import torch
 from mmcv.cnn import VGG
 from mmengine.config import Config
+from mmengine.registry import MODELS
 
 from mmamp import sample, test, train
 
@@ -175,3 +176,11 @@ def test_there_are_those_of_the_reference():
         *('dcgan', 'lsgan', 'wgan_gp', 'sagan', 'biggan', 'stylegan2'),
         *('pix2pix', 'cyclegan', 'srgan', 'esrgan'),
     }
+
+
+@pytest.mark.parametrize('config', CONFIGS, ids=lambda path: path.stem)
+def test_networks_can_be_sharded(config):
+    """FSDP2 takes no scalars."""
+    cfg = Config.fromfile(config)
+    model = MODELS.build(dict(cfg.model, _scope_='mmamp'))
+    assert [n for n, p in model.named_parameters() if not p.dim()] == []

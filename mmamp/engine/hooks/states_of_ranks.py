@@ -19,10 +19,18 @@ from mmamp.checkpoint.keys import (
 )
 from mmamp.checkpoint.parts import outline_of
 from mmamp.checkpoint.primitives import to_primitives
+from mmamp.compat.torch import tree_leaves
+from mmamp.logging.once import LogOnce
 from mmamp.utils.modules import unwrap
 from mmamp.utils.protocols import RankState
 
 from .runner_access import named_wrappers, training_rng_state
+
+_say_once = LogOnce()
+
+
+MUCH = 2**32
+"""Bytes of gradients that the first rank gathers without a word."""
 
 
 def gather_states(
@@ -45,6 +53,8 @@ def gather_states(
     rng = training_rng_state(runner)
     own = _of_optimizers(runner), _of_model(runner)
     told = outline_of(own) if in_parts else own
+    if not in_parts and is_main_process():
+        _tell_of_gradients(own[0])
     sent = None if is_main_process() else (rng, *told)
     of_all = gather_object(sent, group=group)
     if of_all is None:
@@ -97,6 +107,21 @@ def give_states(runner: Any, checkpoint: dict[str, Any]) -> None:
 def _taken(checkpoint: dict[str, Any], key: str) -> Any:
     """Take out what a key holds, by its name of before too."""
     return checkpoint.pop(key, checkpoint.pop(BEFORE[key], None))
+
+
+def _tell_of_gradients(own: dict[str, Any]) -> None:
+    """Warn, once, of what grows with the number of ranks."""
+    tensors = [x for x in tree_leaves(own) if isinstance(x, torch.Tensor)]
+    size = sum(x.nbytes for x in tensors) * (get_world_size() - 1)
+    if size > MUCH:
+        _say_once.warn(
+            'CheckpointHook: this checkpoint is taken inside of a window of '
+            'micro-batches, and the first rank gathers the gradients of '
+            f'{get_world_size() - 1} others, {size / 2**30:.1f} GiB. With '
+            "save_format='dcp' each writes its own; an interval that is a "
+            'multiple of the window has none',
+            key='gradients',
+        )
 
 
 def _of_optimizers(runner: Any) -> dict[str, Any]:

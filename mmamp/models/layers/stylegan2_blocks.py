@@ -243,7 +243,7 @@ class StyledLayer(nn.Module):
         self.conv = ModulatedConv2d(
             in_channels, out_channels, 3, style_size, upsample=upsample
         )
-        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.noise_strength = nn.Parameter(torch.zeros(1))
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.conv_clamp = conv_clamp
         self.register_buffer('noise', torch.randn(size, size))

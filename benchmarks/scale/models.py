@@ -25,6 +25,7 @@ LARGE: dict[str, dict[str, Any]] = {
             channel_max=512,
         ),
         discriminator=dict(channel_base=32768, channel_max=512),
+        gen_regularizers=[dict(type='PathLength', weight=1.0, interval=4)],
     ),
     'BigGAN, 128': dict(
         noise_size=120,
@@ -43,7 +44,7 @@ LARGE: dict[str, dict[str, Any]] = {
 }
 """What the papers' networks have otherwise. The pictures stay grey."""
 BATCH = 2
-"""Of a rank: nothing here depends on it."""
+"""Of a rank, and 1 of what is large: nothing here depends on it."""
 
 
 def config_of(name: str, iters: int) -> Config:
@@ -69,7 +70,7 @@ def config_of(name: str, iters: int) -> Config:
     cfg.merge_from_dict(
         dict(
             train_cfg=dict(max_iters=iters),
-            train_dataloader=dict(batch_size=BATCH),
+            train_dataloader=dict(batch_size=1 if name in LARGE else BATCH),
             randomness=dict(seed=0),
             env_cfg=dict(cudnn_benchmark=False),
             log_level='ERROR',

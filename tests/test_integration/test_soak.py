@@ -46,14 +46,16 @@ randomness = dict(seed=0)
 BATCH = 8
 
 
-def start(folder, env, work_dir, ranks, strategy, iters):
+def start(folder, env, work_dir, ranks, strategy, iters, save_format='pth'):
     args = [
         *('config.py', '--work-dir', work_dir, '--resume', '--cfg-options'),
         f'train_cfg.max_iters={iters}',
         f'train_dataloader.batch_size={BATCH // ranks}',
+        f'default_hooks.checkpoint.save_format={save_format}',
     ]
     if strategy and ranks > 1:
         args.append(f'strategy.type={strategy}')
+        args.append(f'strategy.shard_size={2 if ranks == 4 else None}')
     command = (
         [env['PYTHON'], '-m', 'mmamp.train', *args]
         if ranks == 1
@@ -128,13 +130,16 @@ def test_soak(user_project, environment):
     while time.monotonic() < end:
         ranks = random.choice([1, 2, 2, 4])
         strategy = random.choice([None, 'mmamp.FSDP2Strategy'])
-        process = start(folder, env, 'stopped', ranks, strategy, 10**9)
+        form = random.choice(['pth', 'dcp'])
+        process = start(folder, env, 'stopped', ranks, strategy, 10**9, form)
         time.sleep(random.uniform(10, 40))
         assert process.poll() is None, (folder / 'stopped.log').read_text()
         what = random.choice([*told])
         told[what] += 1
         ended = disturb(process, what)
-        print(f'{reached(folder, "stopped")}: {ranks} {strategy} {what}')
+        print(
+            f'{reached(folder, "stopped")}: {ranks} {strategy} {form} {what}'
+        )
         # One that is killed before its others have said so ends with them.
         assert ended or what == 'kill'
     last = reached(folder, 'stopped') + 10

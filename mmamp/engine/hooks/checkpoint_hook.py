@@ -164,7 +164,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         if self.max_keep_ckpts > 0:
             kept = list(info.get('keep_ckpt_ids', []))
             self.keep_ckpt_ids = deque(kept[-self.max_keep_ckpts :])
-            self._remove(self._path(i) for i in kept[: -self.max_keep_ckpts])
+            self._remove_steps(kept[: -self.max_keep_ckpts])
         if is_main_process():
             for folder in {self.out_dir, runner.work_dir}:
                 if not is_remote(folder):
@@ -205,9 +205,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         """Refuse what a checkpoint in parts cannot do; name it as one."""
         if self.save_format == 'pth':
             return
-        tmpl = self.filename_tmpl
-        self.filename_tmpl = tmpl.removesuffix('.pth').removesuffix(PARTS)
-        self.filename_tmpl += PARTS
+        if not self.filename_tmpl.endswith(PARTS):
+            self.filename_tmpl = self._in_other_format(self.filename_tmpl)
         folder = str(self.out_dir or runner.work_dir)
         why = ''
         if is_remote(folder) or self.file_client_args or self.backend_args:
@@ -368,7 +367,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             self._save_last(runner, self._path(step), meta, self.by_epoch)
             if self.max_keep_ckpts > 0:
                 while len(self.keep_ckpt_ids) > self.max_keep_ckpts:
-                    self._remove([self._path(self.keep_ckpt_ids.popleft())])
+                    self._remove_steps([self.keep_ckpt_ids.popleft()])
                 self._tell_kept(runner)
             self._remove_extra()
 
@@ -478,6 +477,19 @@ class CheckpointHook(MMEngineCheckpointHook):
         return str(self.file_backend.join_path(self.out_dir, name))
 
     # ---- those that are superfluous -----------------------------------------
+
+    def _in_other_format(self, name: str) -> str:
+        """Return a name as it is in a run of the other format."""
+        if name.endswith(PARTS):
+            return f'{name.removesuffix(PARTS)}.pth'
+        return f'{name.removesuffix(".pth")}{PARTS}'
+
+    def _remove_steps(self, steps: Iterable[int]) -> None:
+        """Remove those of steps, of a run before this one too."""
+        paths = [self._path(step) for step in steps]
+        if not is_remote(self.out_dir):
+            paths += [*map(self._in_other_format, paths)]
+        self._remove(paths)
 
     def _remove(self, paths: Iterable[str]) -> None:
         if is_main_process():

@@ -213,6 +213,21 @@ def test_those_that_are_too_many_go(in_ranks, tmp_path):
     )
 
 
+def test_those_of_a_run_in_the_other_format_go_too(tmp_path):
+    keep = dict(max_keep_ckpts=1)
+    train(0, 1, tmp_path, 3, None, dict(save_format='pth', **keep))
+    last = tmp_path / 'iter_3.pth'
+    assert train(0, 1, tmp_path, 6, None, dict(resume=last, **keep)) == [
+        'iter_6.dcp'
+    ]
+    last = tmp_path / 'iter_6.dcp'
+    found = train(
+        *(0, 1, tmp_path, 9, None),
+        dict(resume=last, save_format='pth', **keep),
+    )
+    assert found == ['iter_9.pth']
+
+
 def test_no_file_system_that_all_share(in_ranks, tmp_path):
     """Each rank has a work dir of its own; said by all, not waited for."""
     for said in in_ranks(2, saved_apart, tmp_path):

@@ -61,7 +61,7 @@ def convert(folder: str, file: str | None, weights_only: bool) -> str:
     Raises:
         UsageError: If the folder is none, or there is such a file.
     """
-    folder = folder.rstrip('/')
+    folder = str(Path(folder))
     if not is_in_parts(folder):
         what = 'is no' if Path(folder).exists() else 'does not exist: give a'
         raise UsageError(
@@ -74,9 +74,9 @@ def convert(folder: str, file: str | None, weights_only: bool) -> str:
             f'{path!r} is there already: give another, or move it'
         )
     allow_mmengine_globals()
-    content = read_parts(folder)
-    if weights_only:
-        content = {key: content[key] for key in ('state_dict', 'meta')}
+    keys = ('state_dict', 'meta') if weights_only else None
+    content = read_parts(folder, keys=keys)
+    content = {k: v for k, v in content.items() if not keys or k in keys}
     AtomicLocalBackend().save(content, path)
     return path
 

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from has_fsdp2 import HAS_FSDP2, WHY
 
 from mmamp.checkpoint.parts import write_parts
 from mmamp.dcp_to_pth import main
+
+pytestmark = pytest.mark.skipif(not HAS_FSDP2, reason=WHY)
 
 ROOT = Path(__file__).parents[1]
 

@@ -142,10 +142,13 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
         _mib(row['held']),
         _mib(row['whole']),
         _mib(row['part']) if gathers else _mib(row['whole']) + ' by the first',
-        f'{row["planning"]:.2g}' if gathers else '-',
+        f'{row["planning"]:.2f}' if gathers else '-',
     )
 
 
 def _mib(size: float) -> str:
-    """Format mebibytes in three digits."""
-    return f'{size / MIB:.3g}' if size < 1000 * MIB else f'{size / MIB:,.0f}'
+    """Format mebibytes, in three digits where that is few."""
+    mib = size / MIB
+    if mib >= 999.5:
+        return f'{mib:,.0f}'
+    return f'{mib:.3g}' if mib >= 0.01 or not mib else '< 0.01'

@@ -40,9 +40,9 @@ class Traffic(TorchDispatchMode):
         """Call an operator; count it if it is a collective."""
         if func.namespace == 'c10d':
             kind = KINDS[func.overloadpacket.__name__]
-            whole, part = sorted(map(_bytes, args[:2]), reverse=True)
-            # Where parts are exchanged, those who do are as many as parts.
-            self.add(kind, whole, whole // part if part else None)
+            group = next(x for x in args if isinstance(x, torch.ScriptObject))
+            size = distributed.ProcessGroup.unbox(group).size()
+            self.add(kind, max(map(_bytes, args[:2])), size)
         return func(*args, **(kwargs or {}))
 
     def add(self, kind: str, size: int, ranks: int | None = None) -> None:

@@ -118,6 +118,8 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     except BaseException as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+        if isinstance(error, StorageError):
+            raise  # of another file, which it names
         cause = _os_error(error)
         if cause is None:
             raise
@@ -126,7 +128,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
         )
         found.errno = cause.errno
         raise found from error
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def remove_leftovers(folder: str) -> bool:
@@ -246,8 +248,12 @@ def _sync(descriptor: int, path: Path) -> None:
         )
 
 
-def _sync_folder(folder: Path) -> None:
-    """Have the new names in a folder reach the disk, too."""
+def sync_folder(folder: Path) -> None:
+    """Have the new names in a folder reach the disk, too.
+
+    Args:
+        folder (Path): The folder.
+    """
     if os.name == 'posix':
         descriptor = os.open(folder, os.O_RDONLY)
         try:

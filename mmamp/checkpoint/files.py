@@ -79,7 +79,10 @@ class AsyncFiles(Files):
         self._depth = 0
         self._contents: list[Any] = []
         self._jobs: list[Callable[[list[Any]], Any]] = []
-        self._thread: threading.Thread | None = None
+        # A thread's own is_alive() is False ever after where Ctrl-C came while
+        # it was joined, on Python before 3.13.
+        self._is_done = threading.Event()
+        self._is_done.set()
         self._error: BaseException | None = None
 
     @contextmanager
@@ -137,12 +140,10 @@ class AsyncFiles(Files):
         self._snapshot = Snapshot()
 
     def _is_busy(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        return not self._is_done.is_set()
 
     def _join(self) -> None:
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self._is_done.wait()
         self.check()
 
     def _wait_for_the_last(self) -> None:
@@ -162,12 +163,12 @@ class AsyncFiles(Files):
         if not self._jobs:
             return
         copies = self._snapshot.take(self._contents)
-        self._thread = threading.Thread(
+        self._is_done.clear()
+        threading.Thread(
             target=self._run,
             args=(self._jobs, copies),
             name='mmamp.AsyncFiles',
-        )
-        self._thread.start()
+        ).start()
 
     def _run(
         self, jobs: list[Callable[[list[Any]], Any]], copies: list[Any]
@@ -184,3 +185,5 @@ class AsyncFiles(Files):
                 logger='current',
                 level=logging.ERROR,
             )
+        finally:
+            self._is_done.set()

@@ -28,7 +28,7 @@ def check_checkpoint(path: str, storage: Storage = DISK) -> dict[str, Any]:
     Raises:
         UsageError: If it does not exist, cannot be read or is not complete.
     """
-    checkpoint = read_checkpoint(path, storage, numbers=False)
+    checkpoint = read_checkpoint(path, storage, keys=())
     needed = ('state_dict', 'meta', 'message_hub')
     if not isinstance(checkpoint, dict):
         checkpoint = {}

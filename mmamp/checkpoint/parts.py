@@ -2,14 +2,14 @@
 
 ``torch.distributed.checkpoint`` (DCP) writes and reads the tensors. One of
 them, ``outline``, is the checkpoint's structure: what :func:`torch.save` makes
-of it with each tensor on the ``meta`` device. So nothing in the folder but
-DCP's own index is a pickle, and of that no more than its classes is loaded.
+of it with each tensor on the ``meta`` device. All is loaded with
+``weights_only=True``; of DCP's index, a pickle, its own classes and no others.
 """
 
 import pickle
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from io import BytesIO
@@ -25,6 +25,7 @@ from mmengine.dist import (
     get_world_size,
     is_main_process,
 )
+from mmengine.logging import print_log
 from torch import Tensor
 
 from mmamp.distributed.meeting import who
@@ -32,11 +33,21 @@ from mmamp.distributed.sharding import is_sharded, with_items
 from mmamp.errors import StorageError, UsageError
 from mmamp.utils.memory import is_plain
 
-from .atomic import remove_leftovers, written_whole
-from .keys import MODEL_BY_RANK, OPTIMIZER_BY_RANK
+from .atomic import (
+    explained,
+    remove_leftovers,
+    sync_folder,
+    written_whole,
+)
+from .keys import MODEL_BY_RANK, OPTIMIZER_BY_RANK, RNG_STATES
 from .storage import INDEX, PARTS
 
-_OUTLINE = 'outline'
+_OUTLINE = '/outline'
+"""Its name; that of no tensor begins so."""
+_PREFIX = 'parts-'
+"""How folders begin that DCP has written."""
+_OF_RANKS = RNG_STATES, OPTIMIZER_BY_RANK, MODEL_BY_RANK
+"""Lists with an entry for each rank."""
 _Path = tuple[Any, ...]
 """Keys and indices from the top of a checkpoint to what it holds there."""
 Layout = Callable[[_Path, Tensor], Tensor | None]
@@ -63,9 +74,9 @@ def outline_of(value: Any) -> Any:
 def write_parts(content: dict[str, Any], path: str, group: Any) -> None:
     """Write a checkpoint, by all ranks together.
 
-    A sharded tensor is written by who has its parts, any other by the first
-    rank that has it. What was in the folder stays until all is written: its
-    index, which comes last, makes it a checkpoint.
+    The main one writes all but other ranks' parts of sharded tensors, and what
+    they have of their own. What was in the folder stays until all is written:
+    its index, which comes last, makes it a checkpoint.
 
     Args:
         content (dict): What is in it; on other ranks than the main one, what
@@ -76,45 +87,150 @@ def write_parts(content: dict[str, Any], path: str, group: Any) -> None:
 
     Raises:
         StorageError: If a rank cannot write; on all of them.
+        UsageError: If two tensors have one name.
     """
-    tensors = {_key(at): x for at, x in _tensors(content) if not x.is_meta}
-    if not is_main_process():
-        _write(tensors, *_told(None, group), group)
-        return
-    tensors[_OUTLINE] = _as_bytes(outline_of(content))
-    name = uuid4().hex[:8]
-    told = False
+    if is_main_process():
+        _lead(content, path, group)
+    else:
+        path, name = _agreed(None, group)
+        _write(_own_parts(content), path, name, group)
+        _heard(None, group)
+
+
+def _lead(content: dict[str, Any], path: str, group: Any) -> None:
+    """Say where the parts go, write, and say what came of it."""
+    name = f'{_PREFIX}{uuid4().hex[:8]}'
+    is_told = is_written = False
     try:
+        tensors = _named(content)
+        tensors[_OUTLINE] = _as_bytes(outline_of(content))
         with written_whole(Path(path, INDEX)) as file:
-            told = True
-            _write(tensors, *_told((path, name), group), group)
+            is_told = True
+            _agreed((path, name), group)
+            _write(tensors, path, name, group)
+            is_written = True
+            sync_folder(Path(path, name))
+            sync_folder(Path(path).parent)
             pickle.dump(_index_of(path, name), file)
     except BaseException as error:
-        if not told:
-            _told(str(error), group)
+        if not is_told or is_written:
+            _say(f'{path!r} could not be written: {_said(error)}', group)
         remove_unnamed(path)
         raise
+    _say('', group)
     remove_unnamed(path)
 
 
-def remove_unnamed(path: str) -> None:
-    """Remove what the index of a folder does not name; all, without one.
+def _agreed(told: tuple[str, str] | None, group: Any) -> tuple[str, str]:
+    """Return where the main process says that parts go.
+
+    Raises:
+        StorageError: If they cannot, or a rank does not see the folder.
+    """
+    path, name = _heard(told, group)
+    try:
+        sees = Path(path).is_dir()
+    except OSError:
+        sees = False
+    mine = None if sees else who(get_rank()).rstrip(' :')
+    blind = [x for x in all_gather_object(mine, group=group) if x is not None]
+    if blind:
+        others = f', nor do {len(blind) - 1} others' * (len(blind) > 1)
+        raise StorageError(
+            f'{path!r} could not be written: {blind[0]} does not see it'
+            f'{others}; checkpoints in parts need a file system that all '
+            'machines share'
+        )
+    return path, name
+
+
+def _say(told: Any, group: Any) -> Any:
+    """Tell all ranks what the main one knows; return it."""
+    box = [told]
+    broadcast_object_list(box, group=group)
+    return box[0]
+
+
+def _heard(told: Any, group: Any) -> Any:
+    """Return what the main rank says.
+
+    Raises:
+        StorageError: If that is what went wrong.
+    """
+    told = _say(told, group)
+    if told and isinstance(told, str):
+        raise StorageError(told)
+    return told
+
+
+def _write(
+    tensors: dict[str, Tensor], path: str, name: str, group: Any
+) -> None:
+    """Have DCP write, by all ranks."""
+    dcp = _dcp()
+    try:
+        with _quiet():
+            dcp.save(
+                tensors,
+                storage_writer=dcp.FileSystemWriter(Path(path, name)),
+                planner=dcp.DefaultSavePlanner(dedup_save_to_lowest_rank=True),
+                process_group=group,
+                no_dist=get_world_size() == 1,
+            )
+    except dcp.CheckpointException as error:
+        rank, (cause, _) = next(iter(error.failures.items()))
+        if not isinstance(cause, Exception):
+            raise cause from None  # such as Ctrl-C
+        said = (
+            explained(cause, Path(path))
+            if isinstance(cause, OSError)
+            else f'{path!r} could not be written: {_said(cause)}'
+        )
+        found = StorageError(f'{said} (rank {rank}). Nothing of it was left')
+        found.errno = getattr(cause, 'errno', None)
+        raise found from error
+
+
+def _index_of(path: str, name: str) -> Any:
+    """Return the index of what DCP wrote in a folder of the folder."""
+    index = _read_index(str(Path(path, name)))
+    index.storage_data = {
+        key: replace(stored, relative_path=f'{name}/{stored.relative_path}')
+        for key, stored in index.storage_data.items()
+    }
+    index.storage_meta.checkpoint_id = None  # a path of this system's
+    Path(path, name, INDEX).unlink()
+    return index
+
+
+# ---- removing ---------------------------------------------------------------
+
+
+def remove_unnamed(path: str) -> bool:
+    """Remove parts that the index of a folder does not name; all, without one.
 
     Args:
         path (str): Of a checkpoint in parts that nobody is writing.
+
+    Returns:
+        bool: Whether there were some. Where the index cannot be read they
+        stay.
     """
     folder = Path(path)
-    named = set()
+    parts = {x.name for x in folder.glob(f'{_PREFIX}*')}
     if (folder / INDEX).is_file():
-        index = _read_index(path)
-        named = {x.relative_path for x in index.storage_data.values()}
-    kept = {INDEX, *(PurePosixPath(x).parts[0] for x in named)}
-    for child in folder.iterdir():
-        if child.is_dir() and child.name not in kept:
-            shutil.rmtree(child, ignore_errors=True)
-    if not named:
+        try:
+            index = _read_index(path)
+        except Exception:
+            return False  # whoever reads it says what is wrong
+        for stored in index.storage_data.values():
+            parts.discard(PurePosixPath(stored.relative_path).parts[0])
+    for name in parts:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    if parts or not folder.is_dir() or not any(folder.iterdir()):
         with suppress(OSError):
-            folder.rmdir()
+            folder.rmdir()  # if it is empty
+    return bool(parts)
 
 
 def remove_parts(path: str) -> None:
@@ -134,76 +250,15 @@ def remove_leftover_parts(folder: str) -> None:
         folder (str): Where checkpoints are.
     """
     for path in Path(folder).glob(f'*{PARTS}'):
-        if remove_leftovers(str(path)):
-            remove_unnamed(str(path))
-
-
-def _told(told: Any, group: Any) -> tuple[str, str]:
-    """Return where the main process says that parts go.
-
-    Raises:
-        StorageError: If they cannot.
-    """
-    box = [told]
-    broadcast_object_list(box, group=group)
-    if isinstance(box[0], str):
-        raise StorageError(box[0])
-    path, name = box[0]
-    sees = Path(path).is_dir()
-    blind = [
-        x
-        for x in all_gather_object(
-            None if sees else who(get_rank()), group=group
-        )
-        if x is not None
-    ]
-    if blind:
-        raise StorageError(
-            f'{path!r} could not be written: {blind[0]} does not see it, nor '
-            f'do {len(blind) - 1} other ranks; checkpoints in parts need a '
-            'file system that all machines share'
-        )
-    return path, name
-
-
-def _write(
-    tensors: dict[str, Tensor], path: str, name: str, group: Any
-) -> None:
-    """Have DCP write, by all ranks."""
-    dcp = _dcp()
-
-    try:
-        with _quiet():
-            dcp.save(
-                tensors,
-                storage_writer=dcp.FileSystemWriter(Path(path, name)),
-                planner=dcp.DefaultSavePlanner(dedup_save_to_lowest_rank=True),
-                process_group=group,
-                no_dist=get_world_size() == 1,
+        if remove_leftovers(str(path)) and remove_unnamed(str(path)):
+            print_log(
+                f'Removed parts in {path} that no index names: a process that '
+                'was killed had been writing, or removing them',
+                logger='current',
             )
-    except dcp.CheckpointException as error:
-        rank, (cause, _) = next(iter(error.failures.items()))
-        raise StorageError(
-            f'{path!r} could not be written: rank {rank}: {_said(cause)}. '
-            'Nothing of it was left'
-        ) from error
 
 
-def _index_of(path: str, name: str) -> Any:
-    """Return the index of what DCP wrote in a folder of the folder."""
-    index = _read_index(str(Path(path, name)))
-    index.storage_data = {
-        key: replace(stored, relative_path=f'{name}/{stored.relative_path}')
-        for key, stored in index.storage_data.items()
-    }
-    Path(path, name, INDEX).unlink()
-    return index
-
-
-def _is_plain(value: Any) -> bool:
-    return is_sharded(value) or (
-        isinstance(value, Tensor) and (value.is_meta or is_plain(value))
-    )
+# ---- tensors, and what they are called --------------------------------------
 
 
 def _dcp() -> Any:
@@ -225,9 +280,57 @@ def _tensors(value: Any, at: _Path = ()) -> Iterator[tuple[_Path, Tensor]]:
             yield from _tensors(item, (*at, index))
 
 
+def _own_parts(content: dict[str, Any]) -> dict[str, Tensor]:
+    """Return what another rank than the main one writes, by name."""
+    return {
+        key: tensor
+        for key, (at, tensor) in _placed_by_name(content).items()
+        if is_sharded(tensor) or at[0] in _OF_RANKS
+    }
+
+
+def _named(content: dict[str, Any]) -> dict[str, Tensor]:
+    """Return what the main rank writes, by name."""
+    return {key: x for key, (_, x) in _placed_by_name(content).items()}
+
+
+def _placed_by_name(
+    content: dict[str, Any],
+) -> dict[str, tuple[_Path, Tensor]]:
+    found: dict[str, tuple[_Path, Tensor]] = {}
+    for at, tensor in _tensors(content):
+        if tensor.is_meta or not _is_first_copy(tensor):
+            continue
+        if (key := _key(at)) in found:
+            raise UsageError(
+                f'a checkpoint in parts cannot hold two tensors of one name, '
+                f'{key!r}: keys of {at[:-1]} are equal as text'
+            )
+        found[key] = at, tensor
+    return found
+
+
+def _is_first_copy(tensor: Any) -> bool:
+    """Tell whether no rank before this one has the same part."""
+    if not is_sharded(tensor):
+        return True
+    at = tensor.device_mesh.get_coordinate()
+    return not any(
+        where
+        for where, place in zip(at, tensor.placements, strict=True)
+        if place.is_replicate()
+    )
+
+
 def _key(at: _Path) -> str:
     """Return a name for DCP, which those who read with its tools see."""
-    return '/'.join(map(str, at))
+    return '/'.join(str(x).replace('/', '|') for x in at)
+
+
+def _is_plain(value: Any) -> bool:
+    return is_sharded(value) or (
+        isinstance(value, Tensor) and (value.is_meta or is_plain(value))
+    )
 
 
 def _as_bytes(value: Any) -> Tensor:
@@ -257,7 +360,7 @@ def dealt_out(layout: Layout) -> Iterator[None]:
 
 
 def read_parts(
-    path: str, device: Any = 'cpu', numbers: bool = True
+    path: str, device: Any = 'cpu', keys: Container[str] | None = None
 ) -> dict[str, Any]:
     """Read a checkpoint in parts, by each rank for itself.
 
@@ -265,8 +368,9 @@ def read_parts(
         path (str): Of the folder.
         device (Any): Where whole tensors go; None for the CPU. Defaults to
             ``'cpu'``.
-        numbers (bool): Whether tensors are read; else they are on ``meta``.
-            Defaults to True.
+        keys (Container[str], optional): At the top of the checkpoint, whose
+            tensors are read; those of others are on ``meta``. Defaults to
+            None: all.
 
     Returns:
         dict: Whole tensors, but inside of :func:`dealt_out`. What only other
@@ -276,14 +380,18 @@ def read_parts(
         UsageError: If it cannot be read, or is none of mmamp's.
     """
     try:
-        return _read(path, device, numbers)
+        return _read(path, device or 'cpu', keys)
     except UsageError:
         raise
-    except Exception as error:
-        # Files that are cut short raise whatever the reader met.
-        cause = next(iter(getattr(error, 'failures', {}).values()), (error,))
+    except (Exception, _dcp().CheckpointException) as error:
+        # Files that are cut short raise whatever the reader met; DCP's own is
+        # no Exception.
+        failures = getattr(error, 'failures', {}) or {0: (error, None)}
+        cause, _ = next(iter(failures.values()))
+        if not isinstance(cause, Exception):
+            raise cause from None  # such as Ctrl-C
         raise UsageError(
-            f'checkpoint {path!r} cannot be read: {_said(cause[0])}'
+            f'checkpoint {path!r} cannot be read: {_said(cause)}'
         ) from error
 
 
@@ -293,7 +401,9 @@ def _said(error: BaseException) -> str:
     return f'{type(error).__name__}: {first}'
 
 
-def _read(path: str, device: Any, numbers: bool) -> dict[str, Any]:
+def _read(
+    path: str, device: Any, keys: Container[str] | None
+) -> dict[str, Any]:
     index = _read_index(path)
     if _OUTLINE not in index.state_dict_metadata:
         raise UsageError(
@@ -308,17 +418,16 @@ def _read(path: str, device: Any, numbers: bool) -> dict[str, Any]:
     content: dict[str, Any] = torch.load(
         BytesIO(outline.numpy().tobytes()), weights_only=True
     )
-    if not numbers:
-        return content
-    ranks = len(content.get(OPTIMIZER_BY_RANK, content.get(MODEL_BY_RANK, ())))
+    ranks = {x: len(content[x]) for x in _OF_RANKS if x in content}
     wanted: dict[str, Tensor] = {}
 
     def place(at: _Path, outline: Tensor) -> Tensor:
-        if _is_of_others(at, ranks):
+        is_wanted = keys is None or at[0] in keys
+        if not is_wanted or _is_of_others(at, ranks):
             return outline
         like = _layout(at, outline) if _layout is not None else None
         wanted[_key(at)] = (
-            torch.empty_like(outline, device=device or 'cpu')
+            torch.empty_like(outline, device=device)
             if like is None
             else torch.empty_like(like, dtype=outline.dtype)
         )
@@ -363,12 +472,13 @@ def _placed(
     return value
 
 
-def _is_of_others(at: _Path, ranks: int) -> bool:
+def _is_of_others(at: _Path, ranks: dict[str, int]) -> bool:
     """Tell whether it is what another rank goes on with, and no other."""
     return (
-        ranks == get_world_size()
-        and at[0] in (OPTIMIZER_BY_RANK, MODEL_BY_RANK)
+        ranks.get(at[0]) == get_world_size()
         and at[1] != get_rank()
+        # FSDP2 deals out the mean of DDP's.
+        and not (_layout is not None and 'grads' in at)
     )
 
 
@@ -381,8 +491,6 @@ _KNOWN = {
     'torch.distributed.checkpoint.filesystem': ('_StorageInfo',),
     'torch.serialization': ('_get_layout',),
     'torch': ('Size',),
-    'pathlib': ('PosixPath', 'WindowsPath'),
-    'pathlib._local': ('PosixPath', 'WindowsPath'),
 }
 """What DCP's index consists of."""
 
@@ -392,6 +500,8 @@ class _Unpickler(pickle.Unpickler):
         is_dtype = module == 'torch' and isinstance(
             getattr(torch, name, None), torch.dtype
         )
+        if module.partition('.')[0] == 'pathlib':
+            return PurePosixPath  # whose system's path it ever was
         if is_dtype or name in _KNOWN.get(module, ()):
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f'{INDEX} holds {module}.{name}')
@@ -404,16 +514,17 @@ def _read_index(path: str) -> Any:
 
 
 def _check_files(index: Any, path: str) -> None:
-    """Refuse a folder that lacks a file, or the end of one."""
-    ends: dict[str, int] = {}
-    for stored in index.storage_data.values():
-        name = stored.relative_path
-        ends[name] = max(ends.get(name, 0), stored.offset + stored.length)
-    for name, end in ends.items():
-        file = Path(path, name)
-        size = file.stat().st_size if file.is_file() else 0
-        if size < end:
-            raise UsageError(
-                f'checkpoint {path!r} cannot be read: {name} has {size} of '
-                f'{end} bytes'
-            )
+    """Refuse a folder that lacks a file."""
+    named = {x.relative_path for x in index.storage_data.values()}
+    folders = {PurePosixPath(x).parts[0] for x in named}
+    there = {
+        f'{folder}/{x.name}'
+        for folder in folders
+        if Path(path, folder).is_dir()
+        for x in Path(path, folder).iterdir()
+    }
+    if missing := sorted(named - there):
+        raise UsageError(
+            f'checkpoint {path!r} cannot be read: {missing[0]} is missing, '
+            f'one of {len(missing)} of {len(named)} files'
+        )

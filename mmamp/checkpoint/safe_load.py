@@ -4,7 +4,7 @@ import codecs
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -70,13 +70,20 @@ def load_by_backend(path: str, storage: Storage) -> None:
     )
 
 
-def _load_parts(filename: str, map_location: Any = None) -> Any:
-    """Read a checkpoint in parts, for MMEngine."""
+def load_from_parts(filename: str, map_location: Any = None) -> Any:
+    """Read a checkpoint in parts, for MMEngine.
+
+    Args:
+        filename (str): Of the folder.
+        map_location (Any): Where tensors go. Defaults to None: the CPU.
+    """
     allow_mmengine_globals()
-    return read_checkpoint(filename, map_location=map_location)
+    return read_checkpoint(os.path.expanduser(filename), DISK, map_location)
 
 
-CheckpointLoader.register_scheme(rf'.+{re.escape(PARTS)}/*$', _load_parts)
+CheckpointLoader.register_scheme(
+    rf'.+{re.escape(PARTS)}[/\\]*$', load_from_parts
+)
 
 
 class _SafeLoader:
@@ -177,7 +184,7 @@ def read_checkpoint(
     path: str,
     storage: Storage = DISK,
     map_location: Any = 'cpu',
-    numbers: bool = True,
+    keys: Container[str] | None = None,
 ) -> Any:
     """Read what is in a checkpoint.
 
@@ -187,8 +194,9 @@ def read_checkpoint(
         storage (Storage): Where it is. Defaults to a disk, or what MMEngine
             has for its prefix.
         map_location (Any): As of ``torch.load``. Defaults to ``'cpu'``.
-        numbers (bool): Whether the tensors of one in parts are read, all of
-            them; else they are on ``meta``. Defaults to True.
+        keys (Container[str], optional): At the top of the checkpoint, whose
+            tensors are needed: of one in parts no others are read, but are on
+            ``meta``. Defaults to None: all.
 
     Returns:
         Any: A dict, if it is a checkpoint of MMEngine's.
@@ -199,7 +207,7 @@ def read_checkpoint(
     if not storage.has(path):
         raise UsageError(f'checkpoint {path!r} does not exist')
     if is_in_parts(path):
-        return read_parts(path, map_location, numbers)
+        return read_parts(path, map_location, keys)
     remote = is_remote(path)
     file: Any = BytesIO(storage.get(path)) if remote else path
     is_whole = zipfile.is_zipfile(file)

@@ -32,8 +32,7 @@ def prefix_of(path: str) -> str:
 
 def is_in_parts(path: str) -> bool:
     """Tell whether a path is that of a folder that is a checkpoint."""
-    name = path.rstrip('/')
-    is_here = name.endswith(PARTS) and not is_remote(path)
+    is_here = not is_remote(path) and Path(path).suffix == PARTS
     return is_here and Path(path, INDEX).is_file()
 
 

@@ -423,6 +423,14 @@ def before_reduction(unit: ParamsOfUnit, call: Callable[[], None]) -> None:
     unit.group.post_backward = post_backward
 
 
+CAN_SHARD = torch.__version__ >= '2.7'  # as versions
+"""Whether torch has all that FSDP2 and checkpoints in parts need.
+
+2.6 has ``fully_shard``, but neither ``distribute_tensor(src_data_rank=None)``
+nor ``checkpoint.save(no_dist=True)``.
+"""
+
+
 def maps_files() -> AbstractContextManager[None]:
     """Have ``torch.load`` map tensors of files, not read them; from 2.7 on.
 

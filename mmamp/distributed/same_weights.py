@@ -1,7 +1,7 @@
 """Whether all ranks train the same weights."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 from mmamp.utils.modules import named_modules
 
 from .no_sync import ignored
-from .sharding import is_sharded
+from .sharding import is_sharded, local
 
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -38,8 +38,33 @@ def trained_by_all(
     return found
 
 
+def held_in_copies(
+    model: nn.Module, held: Iterable[nn.Parameter]
+) -> tuple[dict[str, Tensor], int]:
+    """Return this rank's parts of what several groups of ranks have.
+
+    Args:
+        model (nn.Module): In model wrappers or not.
+        held (Iterable[Parameter]): What its optimizers have.
+
+    Returns:
+        tuple[dict[str, Tensor], int]: The parts, by name, and how many ranks
+        a group has.
+    """
+    trained = {id(param) for param in held}
+    found: dict[str, Tensor] = {}
+    size = get_world_size()
+    for names, module in named_modules(model):
+        for name, param in module.named_parameters(recurse=False):
+            mesh = getattr(param, 'device_mesh', None)
+            if id(param) in trained and mesh is not None and mesh.ndim > 1:
+                found[f'{names[0]}.{name}'.lstrip('.')] = local(param)
+                size = mesh.size(mesh.ndim - 1)
+    return found, size
+
+
 def first_difference(
-    params: dict[str, nn.Parameter], group: Any = None
+    params: Mapping[str, Tensor], group: Any = None, size: int = 1
 ) -> tuple[str, int] | None:
     """Compare parameters over the ranks, bit for bit.
 
@@ -50,6 +75,9 @@ def first_difference(
         params (dict[str, Parameter]): By name.
         group (ProcessGroup, optional): To talk over. Defaults to the default
             one.
+        size (int): Ranks of a group of neighbours, the first of which are to
+            have the same as the first of other groups, and so on. Defaults to
+            1: all are.
 
     Returns:
         tuple[str, int] or None: The name of the first that differs, and how
@@ -60,10 +88,13 @@ def first_difference(
     sums = _sums([*params.values()])
     text = hashlib.sha256(repr([*params, sums.tolist()]).encode()).digest()
     whole = torch.tensor([int.from_bytes(text[:7], 'big')])
-    if len({int(x) for x in all_gather(whole, group)}) == 1:
+    told = [int(x) for x in all_gather(whole, group)]
+    if told == [told[i % size] for i in range(len(told))]:
         return None
-    first, *others = all_gather(sums, group)
-    differ = torch.stack([first != other for other in others]).any(0)
+    of_all = all_gather(sums, group)
+    differ = torch.stack(
+        [x != of_all[i % size] for i, x in enumerate(of_all)]
+    ).any(0)
     names = [
         name
         for name, does in zip(params, differ.tolist(), strict=True)
@@ -72,7 +103,7 @@ def first_difference(
     return (names[0], len(names)) if names else None
 
 
-def _sums(params: list[nn.Parameter]) -> Tensor:
+def _sums(params: list[Tensor]) -> Tensor:
     """Return a number for the bits of each parameter, on the CPU."""
     of_device: dict[torch.device, list[int]] = {}
     for i, param in enumerate(params):

@@ -8,7 +8,7 @@ from torch import nn
 from mmamp.checkpoint.fit import misfits, such_as
 from mmamp.checkpoint.latest import latest_checkpoint
 from mmamp.checkpoint.safe_load import DISK, read_checkpoint
-from mmamp.checkpoint.storage import Storage
+from mmamp.checkpoint.storage import Storage, is_in_parts
 from mmamp.errors import UsageError
 
 
@@ -23,10 +23,12 @@ def find_checkpoint(path: str, storage: Storage = DISK) -> str:
     Raises:
         UsageError: If there is none.
     """
-    if storage.has(path):
+    if is_in_parts(path):
         return path
     if not storage.is_dir(path):
-        raise UsageError(f'checkpoint {path!r} does not exist')
+        if not storage.has(path):
+            raise UsageError(f'checkpoint {path!r} does not exist')
+        return path
     found = latest_checkpoint(path, storage=storage)
     if found is None:
         raise UsageError(f'there is no checkpoint in {path!r}')
@@ -40,7 +42,7 @@ def training_seed(path: str, storage: Storage = DISK) -> int:
         path (str): Of the file.
         storage (Storage): Where it is; see :func:`find_checkpoint`.
     """
-    checkpoint = read_checkpoint(path, storage, numbers=False)
+    checkpoint = read_checkpoint(path, storage, keys=())
     meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
     seed = meta.get('seed') if isinstance(meta, dict) else None
     return seed if isinstance(seed, int) else 0
@@ -59,7 +61,7 @@ def load_weights(model: nn.Module, path: str, storage: Storage = DISK) -> None:
     Raises:
         UsageError: If it does not hold all of the model's weights.
     """
-    checkpoint = read_checkpoint(path, storage)
+    checkpoint = read_checkpoint(path, storage, keys=('state_dict',))
     given: Any = {}
     if isinstance(checkpoint, dict):
         given = checkpoint.get('state_dict', checkpoint)

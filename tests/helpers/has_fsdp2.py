@@ -1,6 +1,6 @@
-"""Whether this torch has FSDP2, from 2.6 on."""
+"""Whether this torch has all that FSDP2 needs, from 2.7 on."""
 
-from torch.distributed import fsdp
+from mmamp.compat.torch import CAN_SHARD as HAS_FSDP2
 
-HAS_FSDP2 = hasattr(fsdp, 'fully_shard')
-WHY = 'FSDP2 needs torch >= 2.6'
+WHY = 'FSDP2 needs torch >= 2.7'
+__all__ = ['HAS_FSDP2', 'WHY']

@@ -1,5 +1,6 @@
 import logging
 import os
+import signal
 import threading
 import time
 from contextlib import suppress
@@ -84,3 +85,16 @@ def test_what_goes_wrong_inside_leaves_nothing_to_do(tmp_path, backend):
         files.write({}, str(tmp_path / 'b.pth'), backend)
     files.wait()
     assert os.listdir(tmp_path) == ['b.pth']
+
+
+def test_ctrl_c_while_it_waits_breaks_off_nothing():
+    """Whoever waits again, does; Python before 3.13 calls the thread dead."""
+    files, go = AsyncFiles(), threading.Event()
+    with files.together():
+        files.then(go.wait)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        files.wait()
+    threading.Timer(0.2, go.set).start()
+    files.wait()
+    assert go.is_set()

@@ -4,6 +4,8 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from has_fsdp2 import HAS_FSDP2, WHY
+from mmengine.runner import CheckpointLoader
 from torch.distributed import checkpoint as dcp
 
 from mmamp.checkpoint.latest import check_checkpoint, latest_checkpoint
@@ -16,6 +18,8 @@ from mmamp.checkpoint.parts import (
 from mmamp.checkpoint.safe_load import read_checkpoint
 from mmamp.compat.torch import set_versions, versions_of
 from mmamp.errors import StorageError, UsageError
+
+pytestmark = pytest.mark.skipif(not HAS_FSDP2, reason=WHY)
 
 
 @pytest.fixture
@@ -59,12 +63,56 @@ def test_what_was_written_is_read(content, saved):
     assert torch.equal(found['rng_states'][0]['cpu'], rng)
 
 
-def test_a_look_at_it_reads_no_numbers(content, saved):
+def test_what_is_not_asked_for_is_not_read(content, saved):
     assert check_checkpoint(saved) == content['meta']
-    found = read_checkpoint(saved, numbers=False)
+    found = read_checkpoint(saved, keys=['optimizer'])
     weight = found['state_dict']['weight']
     assert weight.is_meta
     assert weight.shape == (2, 3)
+    assert found['optimizer']['state'][0]['step'] == 2
+
+
+def test_two_tensors_of_one_name(content, tmp_path):
+    content['more'] = {0: torch.ones(1), '0': torch.zeros(1)}
+    with pytest.raises(UsageError, match="two tensors of one name, 'more/0'"):
+        write_parts(content, str(tmp_path / 'iter_1.dcp'), None)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_key_with_a_slash(content, tmp_path):
+    content['outline'] = {'a/b': torch.ones(2)}
+    path = str(tmp_path / 'iter_1.dcp')
+    write_parts(content, path, None)
+    assert torch.equal(read_checkpoint(path)['outline']['a/b'], torch.ones(2))
+
+
+def test_ctrl_c_stays_one(content, tmp_path, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    path = str(tmp_path / 'iter_1.dcp')
+    monkeypatch.setattr(dcp.FileSystemWriter, 'write_data', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_parts(content, path, None)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_says_what_to_do(content, tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(dcp.FileSystemWriter, 'write_data', full)
+    with pytest.raises(StorageError, match='make room there') as error:
+        write_parts(content, str(tmp_path / 'iter_1.dcp'), None)
+    assert error.value.errno == 28
+    assert str(error.value).count('could not be written') == 1
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_home_folder(saved, monkeypatch):
+    monkeypatch.setenv('HOME', os.path.dirname(saved))
+    found = CheckpointLoader.load_checkpoint('~/iter_4.dcp', 'cpu')
+    assert found['meta']['iter'] == 4
 
 
 def test_it_is_found_beside_files(saved, tmp_path):
@@ -114,15 +162,28 @@ def test_what_cannot_be_written_leaves_nothing(content, tmp_path):
     assert os.listdir(tmp_path) == ['file']
 
 
-def test_leftovers_go(saved, tmp_path, content):
+def test_leftovers_go(saved, tmp_path, content, mm_log):
     """Of a kill: what no index names."""
     for path in (saved, str(tmp_path / 'iter_8.dcp')):
-        os.makedirs(f'{path}/0123abcd')
-        open(f'{path}/0123abcd/__0_0.distcp', 'wb').close()
+        os.makedirs(f'{path}/parts-0123abcd')
+        open(f'{path}/parts-0123abcd/__0_0.distcp', 'wb').close()
+    # Not mmamp's, and one whose index cannot be read.
+    (tmp_path / 'scans.dcp/patient').mkdir(parents=True)
+    (tmp_path / 'broken.dcp/parts-01').mkdir(parents=True)
+    (tmp_path / 'broken.dcp/.metadata').write_bytes(b'')
     remove_leftover_parts(str(tmp_path))
-    assert os.listdir(tmp_path) == ['iter_4.dcp']
-    assert '0123abcd' not in os.listdir(saved)
+    assert sorted(os.listdir(tmp_path)) == [
+        'broken.dcp',
+        'iter_4.dcp',
+        'scans.dcp',
+    ]
+    assert os.listdir(tmp_path / 'scans.dcp') == ['patient']
+    assert len(os.listdir(tmp_path / 'broken.dcp')) == 2
+    assert 'parts-0123abcd' not in os.listdir(saved)
     assert check_checkpoint(saved) == content['meta']
+    text = mm_log()
+    assert f'Removed parts in {saved}' in text
+    assert f'Removed parts in {tmp_path}/iter_8.dcp' in text
 
 
 def data_of(saved):
@@ -140,7 +201,10 @@ def test_what_is_cut_short_is_told(saved, damage):
         with open(target, 'r+b') as opened:
             opened.truncate(os.path.getsize(target) // 2)
     with pytest.raises(UsageError, match=r"iter_4.dcp' cannot be read: "):
-        check_checkpoint(saved)
+        read_checkpoint(saved)
+    if damage != 'cut':  # which a look does not tell
+        with pytest.raises(UsageError, match='cannot be read'):
+            check_checkpoint(saved)
 
 
 class Asks:

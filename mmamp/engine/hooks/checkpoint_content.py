@@ -69,8 +69,9 @@ def content_of(
             and nothing is gathered. Defaults to False.
 
     Returns:
-        dict or None: Tensors that are not copied are those of training; None
-        on other ranks than the main one, unless ``in_parts``.
+        dict or None: Tensors that are not copied are those of training. On
+        other ranks than the main one None; with ``in_parts`` the states of
+        what is trained, which hooks do not see.
     """
     source: Any = strategy_of(runner) or _Own(runner, on_cpu)
     gathers = isinstance(source, GathersState)
@@ -80,8 +81,8 @@ def content_of(
         content = dict(state_dict=source.model_state_dict())
         if save_optimizer:
             content['optimizer'] = _copied(source.optim_state_dict(), on_cpu)
-    if not (is_main_process() or in_parts):
-        return None
+    if not is_main_process():
+        return content if in_parts else None
     if save_param_scheduler and runner.param_schedulers is not None:
         content['param_schedulers'] = source.scheduler_state_dict()
     content['message_hub'] = _copied(runner.message_hub.state_dict())

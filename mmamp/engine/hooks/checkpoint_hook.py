@@ -34,8 +34,13 @@ from mmamp.checkpoint.storage import (
     write,
 )
 from mmamp.compat.mmengine import is_resuming
+from mmamp.compat.torch import CAN_SHARD
 from mmamp.distributed.cpu_group import cpu_group
-from mmamp.distributed.same_weights import first_difference, trained_by_all
+from mmamp.distributed.same_weights import (
+    first_difference,
+    held_in_copies,
+    trained_by_all,
+)
 from mmamp.errors import PartedRanksError, UsageError
 from mmamp.registry import HOOKS
 from mmamp.utils.checks import check_bool, check_choice
@@ -150,7 +155,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         self.finish_writing()  # of a run before, which has raised
         self._files = Files()
         self._check_arguments(runner)
-        self._check_format(runner)
+        if self.save_format == 'dcp':
+            self._check_parts(runner)
         if self.file_backend is None:
             self._find_folder(runner)
         if self._group is None:
@@ -201,24 +207,24 @@ class CheckpointHook(MMEngineCheckpointHook):
                     f'{did_you_mean(key, valid)}'
                 )
 
-    def _check_format(self, runner: Any) -> None:
+    def _check_parts(self, runner: Any) -> None:
         """Refuse what a checkpoint in parts cannot do; name it as one."""
-        if self.save_format == 'pth':
-            return
         if not self.filename_tmpl.endswith(PARTS):
             self.filename_tmpl = self._in_other_format(self.filename_tmpl)
-        folder = str(self.out_dir or runner.work_dir)
         why = ''
-        if is_remote(folder) or self.file_client_args or self.backend_args:
-            why = f'{folder!r} is to be a folder that all machines share'
+        folder = str(self.out_dir or runner.work_dir)
+        if not CAN_SHARD:
+            why = f'it needs torch >= 2.7, and {torch.__version__} is there'
+        elif is_remote(folder) or self.file_client_args is not None:
+            why = f'{folder!r} is no folder that all machines share'
         elif self.async_save:
             why = 'async_save=True writes files'
         elif saves_by_itself(runner):
             why = f'{_saver_of(runner)} writes in a way of its own'
         if why:
             raise UsageError(
-                f"checkpoint: save_format='dcp' cannot be had: {why}. Leave "
-                "out one of the two; save_format='pth' is a file each"
+                f"checkpoint: save_format='dcp' cannot be had: {why}; "
+                "save_format='pth' is a file each"
             )
 
     def _files_of(self, runner: Any) -> Files:
@@ -262,6 +268,13 @@ class CheckpointHook(MMEngineCheckpointHook):
 
         Of a backend MMEngine asks for no more than to read.
         """
+        if self.save_format == 'dcp' and not isinstance(
+            self.file_backend, LocalBackend
+        ):
+            raise UsageError(
+                "checkpoint: save_format='dcp' writes to folders, not by "
+                f'{type(self.file_backend).__name__}'
+            )
         needed = ['put', 'join_path']
         if self.max_keep_ckpts > 0 or self.save_best:
             needed += ['isfile', 'isdir', 'remove']
@@ -440,6 +453,8 @@ class CheckpointHook(MMEngineCheckpointHook):
                     **kwargs,
                 )
                 if content is not None and in_parts:  # on all ranks
+                    if not is_main_process():
+                        content.update(self._states)
                     write_parts(content, path, self._group)
                 elif content is not None:
                     self._files.write(content, path, self.file_backend)
@@ -454,14 +469,17 @@ class CheckpointHook(MMEngineCheckpointHook):
             for param in params_of(wrapper.optimizer)
         ]
         params = trained_by_all(runner.model, held)
+        parts, size = held_in_copies(runner.model, held)
         differ = first_difference(params, self._group)
+        differ = differ or first_difference(parts, self._group, size)
         if differ is None:
             return
         name, number = differ
         raise PartedRanksError(
             f'the ranks train different weights: at iteration {runner.iter} '
             f'{name} is not the same on all {get_world_size()} ranks, the '
-            f'first of {number} such parameters among {len(params)}. Either '
+            f'first of {number} such parameters among '
+            f'{len(params) + len(parts)}. Either '
             'nothing averages their gradients (DDP does not know what was '
             'frozen when training began; mmamp.AmpOptimWrapper averages that '
             'too), or something changes them by numbers that each rank has of '
@@ -595,8 +613,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         if not is_main_process():
             return
         storage = Storage(prefix_of(ckpt_path), self.backend_args)
-        whole = read_checkpoint(ckpt_path, storage)
         published = set(self.published_keys or ())
+        whole = read_checkpoint(ckpt_path, storage, keys=published)
         content = {k: v for k, v in whole.items() if k in published}
         with BytesIO() as buffer:
             torch.save(content, buffer)

@@ -89,18 +89,19 @@ def give_states(runner: Any, checkpoint: dict[str, Any]) -> None:
     if ranks is None:
         return
     states = checkpoint.get('optimizer', {})
-    for name, _ in named_wrappers(runner):
+    for name, wrapper in named_wrappers(runner):
         if name not in ranks[0]:
             continue
-        mine = dict(
-            ranks[get_rank()][name]
-            if len(ranks) == get_world_size()
-            else _shared([rank[name] for rank in ranks])
-        )
         state = states[name] if name else states
+        is_own = len(ranks) == get_world_size()
+        mine = dict(ranks[get_rank() if is_own else 0][name])
         if WINDOW in mine:
-            # Of FSDP2's it is all but the gradients, which it deals out.
-            mine[WINDOW] = {**state.get(WINDOW, {}), **mine[WINDOW]}
+            # Of FSDP2's it is all but the gradients, which are those of all.
+            window = {**state.get(WINDOW, {}), **mine[WINDOW]}
+            deals_out = getattr(wrapper, 'is_sharded', False)
+            if 'grads' in mine[WINDOW] and (deals_out or not is_own):
+                window['grads'] = _shared([rank[name] for rank in ranks])
+            mine[WINDOW] = window
         state.update(mine)
 
 
@@ -111,8 +112,10 @@ def _taken(checkpoint: dict[str, Any], key: str) -> Any:
 
 def _tell_of_gradients(own: dict[str, Any]) -> None:
     """Warn, once, of what grows with the number of ranks."""
-    tensors = [x for x in tree_leaves(own) if isinstance(x, torch.Tensor)]
-    size = sum(x.nbytes for x in tensors) * (get_world_size() - 1)
+    grads = [x.get(WINDOW, {}).get('grads', []) for x in own.values()]
+    size = sum(
+        x.nbytes for x in tree_leaves(grads) if isinstance(x, torch.Tensor)
+    ) * (get_world_size() - 1)
     if size > MUCH:
         _say_once.warn(
             'CheckpointHook: this checkpoint is taken inside of a window of '
@@ -145,20 +148,14 @@ def _of_model(runner: Any) -> Any:
     )
 
 
-def _shared(of_ranks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what another number of ranks goes on with.
+def _shared(of_ranks: list[dict[str, Any]]) -> list[torch.Tensor | None]:
+    """Return the gradients that another number of ranks goes on with.
 
-    Each with the mean of the gradients: their own mean, which is what they
-    step with, comes to the same.
+    Each with the mean: their own mean, which is what they step with, comes to
+    the same.
     """
-    state = dict(of_ranks[0])
-    if 'grads' in state.get(WINDOW, ()):
-        grads = zip(*(r[WINDOW]['grads'] for r in of_ranks), strict=True)
-        state[WINDOW] = dict(
-            state[WINDOW],
-            grads=[_mean_of(given) for given in grads],
-        )
-    return state
+    grads = zip(*(r[WINDOW]['grads'] for r in of_ranks), strict=True)
+    return [_mean_of(given) for given in grads]
 
 
 def _mean_of(grads: tuple[torch.Tensor | None, ...]) -> torch.Tensor | None:

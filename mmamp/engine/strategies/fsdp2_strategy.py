@@ -20,6 +20,7 @@ from mmamp.checkpoint.parts import Layout, dealt_out
 from mmamp.checkpoint.storage import is_remote
 from mmamp.compat.mmengine import DDPStrategy
 from mmamp.compat.torch import (
+    CAN_SHARD,
     maps_files,
     set_up_sharding,
     set_versions,
@@ -112,7 +113,7 @@ class FSDP2Strategy(DDPStrategy):
             module; if there is no such method; if the model, overriding
             ``train_step``, has parameters outside of its networks, or some
             that two networks share.
-        ImportError: If torch is older than 2.6.
+        ImportError: If torch is older than 2.7.
 
     Examples:
         >>> strategy = dict(
@@ -137,9 +138,9 @@ class FSDP2Strategy(DDPStrategy):
                 'takes units, param_dtype, shard_size, sync_bn, '
                 'forward_methods and find_unused_parameters'
             )
-        if not hasattr(distributed.fsdp, 'fully_shard'):
+        if not CAN_SHARD:
             raise ImportError(
-                'FSDP2Strategy needs torch >= 2.6, but '
+                'FSDP2Strategy needs torch >= 2.7, but '
                 f'{torch.__version__} is installed'
             )
         self.units = check_units(units)

@@ -535,12 +535,13 @@ def test_keys_as_they_were_called_before():
     runner = SimpleNamespace(model=Model(), optim_wrapper=wrapper)
     checkpoint = dict(
         model_states=['mine'],
-        rank_states=[{'': dict(window='mine')}],
-        optimizer=dict(window='of the first rank'),
+        rank_states=[{'': dict(window=dict(grads='mine'))}],
+        optimizer=dict(window=dict(grads='of the first rank', first=0)),
     )
     give_states(runner, checkpoint)
     assert runner.model.taken == ['mine']
-    assert checkpoint == dict(optimizer=dict(window='mine'))
+    window = dict(grads='mine', first=0)
+    assert checkpoint == dict(optimizer=dict(window=window))
 
 
 @pytest.mark.parametrize('keeps', [True, False])

@@ -1,5 +1,6 @@
 """``CheckpointHook(save_format='dcp')`` on several ranks, in real runs."""
 
+import math
 import os
 import signal
 import time
@@ -100,7 +101,7 @@ def runner_of(
             type='mmamp.SeparateDistributedDataParallel'
         )
         return Runner.from_cfg(Config(cfg))
-    cfg['strategy'] = dict(type=f'mmamp.{strategy}')
+    cfg['strategy'] = dict(type=f'mmamp.{strategy}', **cfg.get('strategy', {}))
     return FlexibleRunner.from_cfg(Config(cfg))
 
 
@@ -165,11 +166,14 @@ def test_it_holds_what_a_file_holds(in_ranks, tmp_path, strategy):
 
 @pytest.mark.parametrize('ranks', [1, 4])
 def test_another_number_of_ranks_goes_on(in_ranks, tmp_path, ranks):
-    in_ranks(2, train, tmp_path / 'run', 3, 'FSDP2Strategy')
-    saved = tmp_path / 'run/iter_3.dcp'
-    with_file = dcp_to_pth.convert(str(saved), None, weights_only=False)
-    assert Path(with_file) == tmp_path / 'run/iter_3.pth'
-    for name, path in (('parts', saved), ('file', with_file)):
+    """As from the file that such a run would have saved."""
+    run, as_file = tmp_path / 'run', tmp_path / 'as_file'
+    in_ranks(2, train, run, 3, 'FSDP2Strategy')
+    args = (as_file, 3, 'FSDP2Strategy', dict(save_format='pth'))
+    in_ranks(2, train, *args)
+    saved, file = run / 'iter_3.dcp', as_file / 'iter_3.pth'
+    assert differences(dcp_to_pth.convert(str(saved), None, False), file) == []
+    for name, path in (('parts', saved), ('file', file)):
         args = (tmp_path / name, 6, 'FSDP2Strategy', dict(resume=path))
         if ranks == 1:
             train(0, 1, *args)
@@ -179,28 +183,37 @@ def test_another_number_of_ranks_goes_on(in_ranks, tmp_path, ranks):
     assert differences(ours, theirs) == []
 
 
-def reads(rank, world_size, work_dir, path):
-    """Bytes that a rank has room made for, while it goes on from a file."""
+def numbers_read(rank, world_size, work_dir, path):
+    """How many numbers a rank reads while it goes on, and how many it has."""
+    from torch.distributed.checkpoint import FileSystemReader
+
+    found = []
+    read = FileSystemReader.read_data
+
+    def reading(reader, plan, planner):
+        found.append(sum(math.prod(x.lengths) for x in plan.items))
+        return read(reader, plan, planner)
+
+    FileSystemReader.read_data = reading
     runner = runner_of(work_dir, world_size, 4, 'FSDP2Strategy')
     runner._load_from, runner._resume = str(path), True
-    strategy, found = runner.strategy, {}
-    load = strategy.load_model_state_dict
-
-    def loading(state, **kwargs):
-        found.update({k: type(v).__name__ for k, v in state.items()})
-        load(state, **kwargs)
-
-    strategy.load_model_state_dict = loading
     runner.train()
-    return found
+    return sum(p.numel() for p in runner.model.parameters()), found[-1]
 
 
 def test_a_rank_reads_its_parts_alone(in_ranks, tmp_path):
+    """Half of what there is, moments and the window's gradients included."""
     in_ranks(2, train, tmp_path / 'run', 3, 'FSDP2Strategy')
     saved = tmp_path / 'run/iter_3.dcp'
-    for found in in_ranks(2, reads, tmp_path / 'next', saved):
-        assert found['generator.0.weight'] == 'DTensor'
-        assert found['generator.1.running_mean'] == 'Tensor'
+    rng = sum(
+        x.numel()
+        for x in read_checkpoint(str(saved))['rng_states'][0].values()
+        if isinstance(x, torch.Tensor)
+    )
+    for weights, numbers in in_ranks(2, numbers_read, tmp_path / 'n', saved):
+        # The generator's average, two moments of both, and a gradient of the
+        # discriminator's: at most four times the weights, of which it is half.
+        assert weights < numbers - rng < 2.3 * weights
 
 
 def test_those_that_are_too_many_go(in_ranks, tmp_path):
@@ -250,11 +263,92 @@ def saved_apart(rank, world_size, work_dir):
     return 'saved'
 
 
+def fails_at_the_end(rank, world_size, work_dir, where):
+    """The disk is full when an index is to be written, on the main rank."""
+    from torch.distributed.checkpoint import FileSystemWriter
+
+    from mmamp.checkpoint import parts
+
+    def full(*args):
+        raise OSError(28, 'No space left on device')
+
+    setattr(
+        *dict(dcp=(FileSystemWriter, 'finish'), own=(parts, '_index_of'))[
+            where
+        ],
+        full,
+    )
+    runner = runner_of(work_dir, world_size, 3, 'FSDP2Strategy')
+    try:
+        runner.train()
+    except Exception as error:
+        return f'{type(error).__name__}: {error}'
+    return 'saved'
+
+
+@pytest.mark.parametrize('where', ['dcp', 'own'])
+def test_what_the_main_rank_fails_in_all_are_told(in_ranks, tmp_path, where):
+    for said in in_ranks(2, fails_at_the_end, tmp_path, where):
+        assert 'StorageError' in said
+        assert 'iter_3.dcp' in said
+        assert 'could not be written' in said
+    assert not (tmp_path / 'iter_3.dcp').exists()
+
+
+def test_groups_that_shard_write_once(in_ranks, tmp_path):
+    """The first group alone; two ranks that share all go on from it."""
+    options = dict(strategy=dict(shard_size=2))
+    in_ranks(4, train, tmp_path / 'run', 3, 'FSDP2Strategy', options)
+    saved = tmp_path / 'run/iter_3.dcp'
+    files = {x.name for x in saved.rglob('*.distcp')}
+    assert '__1_0.distcp' in files
+    plain = in_ranks(4, train, tmp_path / 'plain', 3, 'FSDP2Strategy')
+    assert plain[0] == ['iter_3.dcp']
+    ours, theirs = (
+        read_checkpoint(str(x))['state_dict']
+        for x in (saved, tmp_path / 'plain/iter_3.dcp')
+    )
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value)
+    options = dict(resume=saved)
+    in_ranks(2, train, tmp_path / 'next', 6, 'FSDP2Strategy', options)
+
+
+def from_ddp(rank, world_size, work_dir, path):
+    """The gradients that a window goes on with, on a rank."""
+    runner = runner_of(work_dir, world_size, 3, 'FSDP2Strategy')
+    runner._load_from, runner._resume = str(path), True
+    runner.train()
+    window = runner.optim_wrapper['discriminator'].state_dict()['window']
+    return [x.full_tensor() for x in window['grads']]
+
+
+@pytest.mark.parametrize('save_format', ['pth', 'dcp'])
+def test_a_window_of_ddp_goes_on_sharded(in_ranks, tmp_path, save_format):
+    """With the mean of the ranks' gradients, of as many ranks too."""
+    options = dict(save_format=save_format)
+    in_ranks(2, train, tmp_path / 'ddp', 3, None, options)
+    saved = tmp_path / f'ddp/iter_3.{save_format}'
+    grads = [
+        rank['discriminator']['window']['grads']
+        for rank in torch.load(
+            dcp_to_pth.convert(str(saved), str(tmp_path / 'x.pth'), False)
+            if save_format == 'dcp'
+            else saved,
+            weights_only=True,
+        )['optimizer_by_rank']
+    ]
+    assert not torch.equal(grads[0][0], grads[1][0])
+    for found in in_ranks(2, from_ddp, tmp_path / 'fsdp2', saved):
+        for x, one, other in zip(found, *grads, strict=True):
+            torch.testing.assert_close(x, (one + other) / 2)
+
+
 @pytest.mark.parametrize(
     ('given', 'said'),
     [
         (dict(async_save=True), 'async_save=True writes files'),
-        (dict(out_dir='s3://bucket'), "'s3://bucket' is to be a folder"),
+        (dict(out_dir='s3://bucket'), "'s3://bucket' is no folder"),
     ],
 )
 def test_what_does_not_go_together(tmp_path, given, said):
@@ -300,4 +394,6 @@ def test_killed_while_it_writes(in_ranks, tmp_path):
         dict(resume=run / 'iter_3.dcp', max_keep_ckpts=1),
     )
     assert not (run / 'iter_6.dcp').exists()
-    assert differences(run / 'iter_3.dcp', run / 'iter_3.dcp') == []
+    in_ranks(2, train, tmp_path / 'whole', 3, 'FSDP2Strategy')
+    whole = tmp_path / 'whole/iter_3.dcp'
+    assert differences(run / 'iter_3.dcp', whole) == []

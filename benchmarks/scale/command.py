@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks import json_lines
 from benchmarks.results.tables import put_between
 
-from .models import MODELS
+from .models import LARGE, MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / f'docs/{x}/distributed.md' for x in ('en', 'zh_cn')]
@@ -138,7 +138,9 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
         f'{row["ranks"]:,}',
         calls or '0',
         _mib(row['sent']),
-        _mib(row['with_penalties']['sent']),
+        _mib(row['with_penalties']['sent'])
+        if row['name'] not in LARGE
+        else '-',
         _mib(row['held']),
         _mib(row['whole']),
         _mib(row['part']) if gathers else _mib(row['whole']) + ' by the first',

@@ -223,6 +223,12 @@ for name in ('generator', 'discriminator'):
 cfg.train_dataloader.dataset.pipeline.insert(
     1, dict(type='Resize', keys='gt', scale=(32, 32)))
 """,
+        'positional': """
+cfg.model.generator.out_size = cfg.model.discriminator.in_size = 32
+cfg.model.train_settings.num_upblocks = 3
+cfg.train_dataloader.dataset.pipeline.insert(
+    1, dict(type='Resize', keys='gt', scale=(32, 32)))
+""",
         'pggan': """
 cfg.train_dataloader.dataset.data_roots = {'128': 'data/pictures/train/gt'}
 """,

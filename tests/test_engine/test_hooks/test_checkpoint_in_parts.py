@@ -52,7 +52,13 @@ def wrapper(counts=1):
 
 
 def runner_of(
-    work_dir, world_size, iters, strategy, save_format='dcp', **kwargs
+    work_dir,
+    world_size,
+    iters,
+    strategy,
+    save_format='dcp',
+    sharding=(),
+    **kwargs,
 ):
     hook = dict(
         type='CheckpointHook',
@@ -101,7 +107,7 @@ def runner_of(
             type='mmamp.SeparateDistributedDataParallel'
         )
         return Runner.from_cfg(Config(cfg))
-    cfg['strategy'] = dict(type=f'mmamp.{strategy}', **cfg.get('strategy', {}))
+    cfg['strategy'] = dict(type=f'mmamp.{strategy}', **dict(sharding))
     return FlexibleRunner.from_cfg(Config(cfg))
 
 
@@ -297,7 +303,7 @@ def test_what_the_main_rank_fails_in_all_are_told(in_ranks, tmp_path, where):
 
 def test_groups_that_shard_write_once(in_ranks, tmp_path):
     """The first group alone; two ranks that share all go on from it."""
-    options = dict(strategy=dict(shard_size=2))
+    options = dict(sharding=dict(shard_size=2))
     in_ranks(4, train, tmp_path / 'run', 3, 'FSDP2Strategy', options)
     saved = tmp_path / 'run/iter_3.dcp'
     files = {x.name for x in saved.rglob('*.distcp')}
@@ -315,19 +321,26 @@ def test_groups_that_shard_write_once(in_ranks, tmp_path):
 
 
 def from_ddp(rank, world_size, work_dir, path):
-    """The gradients that a window goes on with, on a rank."""
-    runner = runner_of(work_dir, world_size, 3, 'FSDP2Strategy')
+    """The gradients that a window goes on with, before they are dealt out."""
+    runner = runner_of(work_dir, world_size, 4, 'FSDP2Strategy')
     runner._load_from, runner._resume = str(path), True
+    strategy, found = runner.strategy, []
+    load = strategy.load_optim_state_dict
+
+    def loading(state):
+        found.extend(state['discriminator']['window']['grads'])
+        load(state)
+
+    strategy.load_optim_state_dict = loading
     runner.train()
-    window = runner.optim_wrapper['discriminator'].state_dict()['window']
-    return [x.full_tensor() for x in window['grads']]
+    return found
 
 
 @pytest.mark.parametrize('save_format', ['pth', 'dcp'])
 def test_a_window_of_ddp_goes_on_sharded(in_ranks, tmp_path, save_format):
     """With the mean of the ranks' gradients, of as many ranks too."""
     options = dict(save_format=save_format)
-    in_ranks(2, train, tmp_path / 'ddp', 3, None, options)
+    in_ranks(2, train, tmp_path / 'ddp', 6, None, options)
     saved = tmp_path / f'ddp/iter_3.{save_format}'
     grads = [
         rank['discriminator']['window']['grads']
@@ -394,6 +407,6 @@ def test_killed_while_it_writes(in_ranks, tmp_path):
         dict(resume=run / 'iter_3.dcp', max_keep_ckpts=1),
     )
     assert not (run / 'iter_6.dcp').exists()
-    in_ranks(2, train, tmp_path / 'whole', 3, 'FSDP2Strategy')
+    in_ranks(2, train, tmp_path / 'whole', 9, 'FSDP2Strategy')
     whole = tmp_path / 'whole/iter_3.dcp'
     assert differences(run / 'iter_3.dcp', whole) == []

@@ -271,6 +271,15 @@ for node in dicts(cfg.train_dataloader):
 pipeline = cfg.train_dataloader.dataset.pipeline
 pipeline[:] = [x for x in pipeline if x.type != 'RandomVideoCompression']
 """,
+        # Their discriminators are of 128 pixels.
+        **dict.fromkeys(
+            ['srgan', 'esrgan'],
+            """
+for node in dicts(cfg.train_dataloader):
+    if 'gt_patch_size' in node:
+        node['gt_patch_size'] = 128
+""",
+        ),
         'srcnn': 'pictures(cfg, validates=True)',
         'edsr': 'pictures(cfg, validates=True)',
     },

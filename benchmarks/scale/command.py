@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks import json_lines
 from benchmarks.results.tables import put_between
 
-from .models import LARGE, MODELS
+from .models import LARGE, MODELS, SLOW
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / f'docs/{x}/distributed.md' for x in ('en', 'zh_cn')]
@@ -106,7 +106,8 @@ def _keys(models: list[str]) -> Iterator[Key]:
     for name in models:
         for strategy, numbers in STRATEGIES.items():
             for ranks in numbers:
-                yield name, strategy, ranks
+                if name not in SLOW or ranks in SLOW[name]:
+                    yield name, strategy, ranks
 
 
 def _read(path: Path) -> dict[Key, dict[str, Any]]:

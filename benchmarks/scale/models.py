@@ -45,6 +45,8 @@ LARGE: dict[str, dict[str, Any]] = {
     ),
 }
 """What the papers' networks have otherwise. The pictures stay grey."""
+SLOW = dict.fromkeys(LARGE, (8, 512, 4096))
+"""What takes minutes on a CPU: on how many ranks it is tried."""
 BATCH = 2
 """Of a rank, and 1 of what is large: nothing here depends on it."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from mmamp.checkpoint.atomic import AtomicLocalBackend
 from mmamp.checkpoint.parts import read_parts
 from mmamp.checkpoint.safe_load import allow_mmengine_globals
-from mmamp.checkpoint.storage import PARTS, is_in_parts
+from mmamp.checkpoint.storage import INDEX, PARTS, is_in_parts, missing
 from mmamp.launcher.mistakes import exit_code
 
 from .errors import UsageError
@@ -46,7 +46,8 @@ def main(argv: list[str] | None = None) -> int:
         file = convert(args.folder, args.file, args.weights_only)
     except BaseException as error:
         return exit_code(error, COMMAND, None, has_log=False)
-    print(f'{args.folder} is {file} as well')
+    size = Path(file).stat().st_size / 2**20
+    print(f'Wrote {file} ({size:.1f} MiB)')
     return 0
 
 
@@ -61,24 +62,29 @@ def convert(folder: str, file: str | None, weights_only: bool) -> str:
     Raises:
         UsageError: If the folder is none, or there is such a file.
     """
-    folder = str(Path(folder))
-    if not is_in_parts(folder):
-        what = 'is no' if Path(folder).exists() else 'does not exist: give a'
+    source = Path(folder).expanduser()
+    if not is_in_parts(str(source)):
         raise UsageError(
-            f'{folder!r} {what} checkpoint in parts, a folder such as '
-            f'iter_1000{PARTS}'
+            f'{folder!r} is a file, but a checkpoint in parts is a folder'
+            if source.is_file()
+            else missing(folder)
+            if source.suffix == PARTS or not source.exists()
+            else f'{folder!r} is no checkpoint in parts: it has no {INDEX}'
         )
-    path = file or f'{folder.removesuffix(PARTS)}.pth'
-    if Path(path).exists():
-        raise UsageError(
-            f'{path!r} is there already: give another, or move it'
-        )
+    path = Path(file).expanduser() if file else source.with_suffix('.pth')
+    if path.is_dir():
+        path = path / f'{source.stem}.pth'
+    if path.exists() or path.suffix == PARTS:
+        what = 'is there already' if path.exists() else 'would be a folder'
+        raise UsageError(f'{str(path)!r} {what}: give the path of a new file')
+    if not path.parent.is_dir():
+        raise UsageError(f'there is no folder {str(path.parent)!r}')
     allow_mmengine_globals()
     keys = ('state_dict', 'meta') if weights_only else None
-    content = read_parts(folder, keys=keys)
+    content = read_parts(str(source), keys=keys)
     content = {k: v for k, v in content.items() if not keys or k in keys}
     AtomicLocalBackend().save(content, path)
-    return path
+    return str(path)
 
 
 if __name__ == '__main__':

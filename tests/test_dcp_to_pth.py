@@ -30,10 +30,17 @@ def folder(tmp_path):
 def test_beside_the_folder(folder, capsys):
     assert main([f'{folder}/']) == 0
     file = folder.with_suffix('.pth')
-    assert f'{folder}/ is {file} as well' in capsys.readouterr().out
+    assert f'Wrote {file} (0.0 MiB)' in capsys.readouterr().out
     found = torch.load(file, weights_only=True)
     assert set(found) == {'state_dict', 'optimizer', 'meta', 'message_hub'}
     assert torch.equal(found['state_dict']['weight'], torch.ones(2))
+
+
+def test_into_a_folder_and_from_another_name(folder, tmp_path):
+    renamed = folder.rename(tmp_path / 'the best one')
+    (tmp_path / 'out').mkdir()
+    assert main([str(renamed), str(tmp_path / 'out')]) == 0
+    assert (tmp_path / 'out/the best one.pth').is_file()
 
 
 def test_weights_alone(folder, tmp_path):
@@ -47,6 +54,16 @@ def test_mistakes(folder, tmp_path, capsys):
     assert "iter_9.dcp' does not exist" in capsys.readouterr().err
     assert main([str(tmp_path)]) == 2
     assert 'is no checkpoint in parts' in capsys.readouterr().err
+    for target, said in [
+        ('other.dcp', 'would be a folder'),
+        ('no/such.pth', "there is no folder '"),
+    ]:
+        assert main([str(folder), str(tmp_path / target)]) == 2
+        assert said in capsys.readouterr().err
+    (folder / '.metadata').rename(folder / 'metadata')
+    assert main([str(folder)]) == 2
+    assert 'copied without hidden files' in capsys.readouterr().err
+    (folder / 'metadata').rename(folder / '.metadata')
     folder.with_suffix('.pth').write_text('mine')
     assert main([str(folder)]) == 2
     assert 'is there already' in capsys.readouterr().err

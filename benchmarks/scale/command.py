@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks import json_lines
 from benchmarks.results.tables import put_between
 
-from .models import LARGE, MODELS, SLOW
+from .models import LARGE, MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / f'docs/{x}/distributed.md' for x in ('en', 'zh_cn')]
@@ -106,8 +106,7 @@ def _keys(models: list[str]) -> Iterator[Key]:
     for name in models:
         for strategy, numbers in STRATEGIES.items():
             for ranks in numbers:
-                if name not in SLOW or ranks in SLOW[name]:
-                    yield name, strategy, ranks
+                yield name, strategy, ranks
 
 
 def _read(path: Path) -> dict[Key, dict[str, Any]]:

@@ -25,7 +25,7 @@ LARGE: dict[str, dict[str, Any]] = {
             channel_max=512,
         ),
         discriminator=dict(channel_base=32768, channel_max=512),
-        # At 1024 they take minutes; what they send, the small one shows.
+        # What they send, the small one shows.
         disc_regularizers=[],
         gen_regularizers=[],
     ),
@@ -45,8 +45,6 @@ LARGE: dict[str, dict[str, Any]] = {
     ),
 }
 """What the papers' networks have otherwise. The pictures stay grey."""
-SLOW = dict.fromkeys(LARGE, (8, 512, 4096))
-"""What takes minutes on a CPU: on how many ranks it is tried."""
 BATCH = 2
 """Of a rank, and 1 of what is large: nothing here depends on it."""
 

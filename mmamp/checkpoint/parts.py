@@ -116,6 +116,8 @@ def _lead(content: dict[str, Any], path: str, group: Any) -> None:
         if not is_told or is_written:
             _say(f'{path!r} could not be written: {_said(error)}', group)
         remove_unnamed(path)
+        with suppress(OSError):
+            Path(path).rmdir()  # if nothing was there before
         raise
     _say('', group)
     remove_unnamed(path)
@@ -227,7 +229,7 @@ def remove_unnamed(path: str) -> bool:
             parts.discard(PurePosixPath(stored.relative_path).parts[0])
     for name in parts:
         shutil.rmtree(folder / name, ignore_errors=True)
-    if parts or not folder.is_dir() or not any(folder.iterdir()):
+    if parts:
         with suppress(OSError):
             folder.rmdir()  # if it is empty
     return bool(parts)
@@ -381,8 +383,12 @@ def read_parts(
     """
     try:
         return _read(path, device or 'cpu', keys)
-    except UsageError:
-        raise
+    except UsageError as error:
+        if path in str(error):
+            raise
+        raise UsageError(
+            f'checkpoint {path!r} cannot be read: {error}'
+        ) from error
     except (Exception, _dcp().CheckpointException) as error:
         # Files that are cut short raise whatever the reader met; DCP's own is
         # no Exception.
@@ -391,14 +397,15 @@ def read_parts(
         if not isinstance(cause, Exception):
             raise cause from None  # such as Ctrl-C
         raise UsageError(
-            f'checkpoint {path!r} cannot be read: {_said(cause)}'
+            f'checkpoint {path!r} cannot be read: '
+            f'{_cut_short(path) or _said(cause)}'
         ) from error
 
 
 def _said(error: BaseException) -> str:
     """Return an error's first line."""
-    first, *_ = str(error).splitlines() or ['']
-    return f'{type(error).__name__}: {first}'
+    first, *_ = [x for x in str(error).splitlines() if x] or ['']
+    return f'{type(error).__name__}: {first}'.removesuffix(': ')
 
 
 def _read(
@@ -504,7 +511,7 @@ class _Unpickler(pickle.Unpickler):
             return PurePosixPath  # whose system's path it ever was
         if is_dtype or name in _KNOWN.get(module, ()):
             return super().find_class(module, name)
-        raise pickle.UnpicklingError(f'{INDEX} holds {module}.{name}')
+        raise UsageError(f'its {INDEX} holds {module}.{name}')
 
 
 def _read_index(path: str) -> Any:
@@ -525,6 +532,23 @@ def _check_files(index: Any, path: str) -> None:
     }
     if missing := sorted(named - there):
         raise UsageError(
-            f'checkpoint {path!r} cannot be read: {missing[0]} is missing, '
-            f'one of {len(missing)} of {len(named)} files'
+            f'checkpoint {path!r} cannot be read: {len(missing)} of its '
+            f'{len(named)} files are missing, such as {missing[0]}'
         )
+
+
+def _cut_short(path: str) -> str:
+    """Name a file of a folder that has lost its end, if one has."""
+    try:
+        index = _read_index(path)
+    except Exception:
+        return f'{INDEX} is cut short, or of something else'
+    for stored in index.storage_data.values():
+        file = Path(path, stored.relative_path)
+        size, end = file.stat().st_size, stored.offset + stored.length
+        if size < end:
+            return (
+                f'{stored.relative_path} is cut short: {size} bytes, where '
+                f'{end} are needed'
+            )
+    return ''

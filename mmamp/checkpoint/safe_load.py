@@ -24,7 +24,14 @@ from mmamp.compat.mmengine import checkpoint_loaders
 from mmamp.errors import UsageError
 
 from .parts import read_parts
-from .storage import PARTS, Storage, is_in_parts, is_remote, prefix_of
+from .storage import (
+    PARTS,
+    Storage,
+    is_in_parts,
+    is_remote,
+    missing,
+    prefix_of,
+)
 
 DISK = Storage()
 _FORCE = ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD')
@@ -95,6 +102,8 @@ class _SafeLoader:
         self.__name__ = loader.__name__
 
     def __call__(self, filename: str, map_location: Any = None) -> Any:
+        if is_in_parts(filename):  # under another name than it was saved by
+            return load_from_parts(filename, map_location)
         with _weights_only():
             try:
                 return self._loader(filename, map_location)
@@ -205,7 +214,7 @@ def read_checkpoint(
         UsageError: If it does not exist or cannot be read.
     """
     if not storage.has(path):
-        raise UsageError(f'checkpoint {path!r} does not exist')
+        raise UsageError(missing(path))
     if is_in_parts(path):
         return read_parts(path, map_location, keys)
     remote = is_remote(path)

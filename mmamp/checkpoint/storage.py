@@ -32,8 +32,21 @@ def prefix_of(path: str) -> str:
 
 def is_in_parts(path: str) -> bool:
     """Tell whether a path is that of a folder that is a checkpoint."""
-    is_here = not is_remote(path) and Path(path).suffix == PARTS
-    return is_here and Path(path, INDEX).is_file()
+    return not is_remote(path) and Path(path, INDEX).is_file()
+
+
+def missing(path: str) -> str:
+    """Say what is wrong with a path that is not that of a checkpoint.
+
+    Args:
+        path (str): As the user gave it.
+    """
+    if Path(path).suffix == PARTS and Path(path).is_dir():
+        return (
+            f'checkpoint {path!r} has no {INDEX}: it was not saved to its '
+            'end, or was copied without hidden files'
+        )
+    return f'checkpoint {path!r} does not exist'
 
 
 def join(folder: str, name: str) -> str:

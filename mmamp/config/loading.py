@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmamp.errors import UsageError
-from mmamp.utils.suggest import suggest_file
+from mmamp.utils.suggest import arguments_of, suggest_file
 
 from .known_keys import known_keys, warn_of_misspelt
 from .options import is_path_with_commas, split
@@ -113,7 +113,7 @@ def _warn_unknown(cfg: Config, key: str) -> None:
             return
         if part not in node:
             known = ('_delete_',) if i else known_keys()
-            if part in known:
+            if part in known or _takes(node, part):
                 return
             above = '.'.join(parts[:i]) or 'the config'
             names = dict.fromkeys([*map(str, node.keys()), *known])
@@ -127,3 +127,16 @@ def _warn_unknown(cfg: Config, key: str) -> None:
             )
             return
         node = node[part]
+
+
+def _takes(node: Any, name: str) -> bool:
+    """Tell whether what a dict of a config builds has such an argument."""
+    import mmengine.registry as registries  # which comes with torch
+
+    kind = node.get('type')
+    found: Any = kind if isinstance(kind, type) else None
+    for known in vars(registries).values():
+        if isinstance(known, registries.Registry) and isinstance(kind, str):
+            own = kind if '.' in kind else f'mmamp.{kind}'
+            found = found or known.get(own)
+    return isinstance(found, type) and name in arguments_of(found)

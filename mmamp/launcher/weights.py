@@ -1,5 +1,7 @@
 """Weights to test, or to sample from."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 from mmengine.runner.checkpoint import load_state_dict
@@ -8,7 +10,13 @@ from torch import nn
 from mmamp.checkpoint.fit import misfits, such_as
 from mmamp.checkpoint.latest import latest_checkpoint
 from mmamp.checkpoint.safe_load import DISK, read_checkpoint
-from mmamp.checkpoint.storage import Storage, is_in_parts
+from mmamp.checkpoint.storage import (
+    PARTS,
+    Storage,
+    is_in_parts,
+    is_remote,
+    missing,
+)
 from mmamp.errors import UsageError
 
 
@@ -23,11 +31,12 @@ def find_checkpoint(path: str, storage: Storage = DISK) -> str:
     Raises:
         UsageError: If there is none.
     """
+    path = path if is_remote(path) else os.path.expanduser(path)
     if is_in_parts(path):
         return path
-    if not storage.is_dir(path):
+    if not storage.is_dir(path) or Path(path).suffix == PARTS:
         if not storage.has(path):
-            raise UsageError(f'checkpoint {path!r} does not exist')
+            raise UsageError(missing(path))
         return path
     found = latest_checkpoint(path, storage=storage)
     if found is None:

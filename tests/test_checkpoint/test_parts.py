@@ -15,7 +15,7 @@ from mmamp.checkpoint.parts import (
     remove_parts,
     write_parts,
 )
-from mmamp.checkpoint.safe_load import read_checkpoint
+from mmamp.checkpoint.safe_load import load_safely_only, read_checkpoint
 from mmamp.compat.torch import set_versions, versions_of
 from mmamp.errors import StorageError, UsageError
 
@@ -200,8 +200,14 @@ def test_what_is_cut_short_is_told(saved, damage):
         target = file if damage == 'cut' else f'{saved}/.metadata'
         with open(target, 'r+b') as opened:
             opened.truncate(os.path.getsize(target) // 2)
-    with pytest.raises(UsageError, match=r"iter_4.dcp' cannot be read: "):
+    said = dict(
+        cut='is cut short: ',
+        gone='1 of its 1 files are missing, such as parts-',
+        index='.metadata is cut short',
+    )[damage]
+    with pytest.raises(UsageError, match=said) as error:
         read_checkpoint(saved)
+    assert str(error.value).count('cannot be read') == 1
     if damage != 'cut':  # which a look does not tell
         with pytest.raises(UsageError, match='cannot be read'):
             check_checkpoint(saved)
@@ -212,6 +218,15 @@ class Asks:
 
     def __reduce__(self):
         return os.getcwd, ()
+
+
+def test_under_another_name(saved, tmp_path):
+    path = os.path.join(tmp_path, 'renamed')
+    os.rename(saved, path)
+    load_safely_only()
+    assert read_checkpoint(path)['meta']['iter'] == 4
+    found = CheckpointLoader.load_checkpoint(path, 'cpu')
+    assert found['meta']['iter'] == 4
 
 
 def test_nothing_that_an_index_holds_is_run(saved):

@@ -50,6 +50,15 @@ def test_new_keys_are_set_with_a_warning(mm_log):
     assert 'did you mean max_iters?' in mm_log()
 
 
+@pytest.mark.parametrize('given', ['save_format', 'async_save', 'save_fromat'])
+def test_an_argument_that_the_class_has_is_no_mistake(given, mm_log):
+    """Though the config has not given it."""
+    hook = dict(type='CheckpointHook', interval=3)
+    cfg = Config(dict(default_hooks=dict(checkpoint=hook)))
+    merge_options(cfg, {f'default_hooks.checkpoint.{given}': 'dcp'})
+    assert ('had no' in mm_log()) == (given == 'save_fromat')
+
+
 def test_a_key_that_leads_nowhere():
     with pytest.raises(UsageError, match='--cfg-options'):
         merge_options(Config(dict(a=[1])), {'a.7': 2})

@@ -215,16 +215,18 @@ class CheckpointHook(MMEngineCheckpointHook):
         folder = str(self.out_dir or runner.work_dir)
         if not CAN_SHARD:
             why = f'it needs torch >= 2.7, and {torch.__version__} is there'
-        elif is_remote(folder) or self.file_client_args is not None:
+        elif is_remote(folder):
             why = f'{folder!r} is no folder that all machines share'
+        elif self.file_client_args is not None:
+            why = 'file_client_args are of a store of files'
         elif self.async_save:
             why = 'async_save=True writes files'
         elif saves_by_itself(runner):
             why = f'{_saver_of(runner)} writes in a way of its own'
         if why:
             raise UsageError(
-                f"checkpoint: save_format='dcp' cannot be had: {why}; "
-                "save_format='pth' is a file each"
+                f"checkpoint: save_format='dcp' cannot be had: {why}. Leave "
+                "that out, or take save_format='pth'"
             )
 
     def _files_of(self, runner: Any) -> Files:
@@ -503,11 +505,18 @@ class CheckpointHook(MMEngineCheckpointHook):
         return f'{name.removesuffix(".pth")}{PARTS}'
 
     def _remove_steps(self, steps: Iterable[int]) -> None:
-        """Remove those of steps, of a run before this one too."""
-        paths = [self._path(step) for step in steps]
-        if not is_remote(self.out_dir):
-            paths += [*map(self._in_other_format, paths)]
-        self._remove(paths)
+        """Remove those of steps; of a run before, in the other format."""
+        if is_main_process():
+            paths = [self._path(step) for step in steps]
+            self._files.then(self._remove_either, paths)
+
+    def _remove_either(self, paths: list[str]) -> None:
+        """Remove one of each; a file that was made of a folder stays."""
+        for path in paths:
+            is_there = is_remote(path) or Path(path).exists()
+            self._remove_now(
+                [path if is_there else self._in_other_format(path)]
+            )
 
     def _remove(self, paths: Iterable[str]) -> None:
         if is_main_process():

@@ -247,6 +247,15 @@ def test_those_of_a_run_in_the_other_format_go_too(tmp_path):
     assert found == ['iter_9.pth']
 
 
+def test_a_file_that_was_made_of_one_stays(tmp_path):
+    keep = dict(max_keep_ckpts=1)
+    train(0, 1, tmp_path, 3, None, keep)
+    last = tmp_path / 'iter_3.dcp'
+    dcp_to_pth.convert(str(last), None, False)
+    found = train(0, 1, tmp_path, 6, None, dict(resume=last, **keep))
+    assert found == ['iter_3.pth', 'iter_6.dcp']
+
+
 def test_no_file_system_that_all_share(in_ranks, tmp_path):
     """Each rank has a work dir of its own; said by all, not waited for."""
     for said in in_ranks(2, saved_apart, tmp_path):

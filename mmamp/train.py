@@ -71,6 +71,8 @@ def main(argv: list[str] | None = None) -> int:
             ended = StorageError(f'{full}. {told}')
             ended.__cause__ = error
             return exit_code(ended, COMMAND)
+        if phase.trains and not isinstance(error, UsageError):
+            _note(error, how_to_resume(cfg, argv, 'The run ended'))
         return exit_code(
             error,
             COMMAND,
@@ -81,6 +83,17 @@ def main(argv: list[str] | None = None) -> int:
     # The runner is gone, and with it what holds the groups of processes.
     leave_ranks()
     return code
+
+
+def _note(error: BaseException, text: str) -> None:
+    """Have a text stand below the traceback of an error, if that is shown.
+
+    On Python 3.10 above it.
+    """
+    if sys.version_info >= (3, 11):
+        error.add_note(text)
+    elif isinstance(error, Exception):
+        print(text, file=sys.stderr)
 
 
 def _train(

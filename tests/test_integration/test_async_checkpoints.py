@@ -204,6 +204,7 @@ def test_an_error_waits(start):
     code, out = finish(process)
     assert code == 1, out
     assert 'RuntimeError: something else' in out
+    assert 'The run ended. Go on from slow://store/run/iter_3.pth' in out
     assert_whole(start, 3)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 from benchmarks import json_lines
 from benchmarks.results.tables import put_between
 
-from .models import LARGE, MODELS
+from .models import LARGE, MODELS, PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / f'docs/{x}/distributed.md' for x in ('en', 'zh_cn')]
@@ -144,8 +145,12 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
         _mib(row['held']),
         _mib(row['whole']),
         _mib(row['part']) if gathers else _mib(row['whole']) + ' by the first',
-        f'{row["planning"]:.2f}' if gathers else '-',
+        _seconds(row['planning']) if gathers else '-',
     )
+
+
+def _seconds(time: float) -> str:
+    return f'> {PATIENCE}' if time == math.inf else f'{time:.2f}'
 
 
 def _mib(size: float) -> str:

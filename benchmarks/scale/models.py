@@ -45,6 +45,8 @@ LARGE: dict[str, dict[str, Any]] = {
     ),
 }
 """What the papers' networks have otherwise. The pictures stay grey."""
+PATIENCE = 60
+"""Seconds that a plan of a checkpoint may take."""
 BATCH = 2
 """Of a rank, and 1 of what is large: nothing here depends on it."""
 

@@ -1,8 +1,10 @@
 """One model on one rank of so many, of which the others are not there."""
 
 import json
+import math
 import os
 import pickle
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -22,7 +24,7 @@ import mmamp  # noqa: F401  (registers everything)
 from mmamp.distributed.sharding import is_sharded, local
 
 from .convolutions import left_out
-from .models import LARGE, config_of
+from .models import LARGE, PATIENCE, config_of
 from .traffic import Traffic
 
 ITERS = 2
@@ -154,7 +156,10 @@ def planning(state: Any, ranks: int) -> float:
 
     Args:
         state (Any): Whose tensors are saved.
-        ranks (int): How many there are, or how many share a network.
+        ranks (int): How many there are.
+
+    Returns:
+        float: Seconds; infinite where they are more than :data:`PATIENCE`.
     """
     named = {str(i): x for i, x in enumerate(tensors(state))}
     planner = DefaultSavePlanner(dedup_save_to_lowest_rank=True)
@@ -169,10 +174,21 @@ def planning(state: Any, ranks: int) -> float:
         items = [x for x in parts if x] if rank < mesh.size(-1) else []
         told.append(pickle.dumps(replace(own, items=items)))
     began = time.perf_counter()
-    plans = [own, *map(pickle.loads, told)]
-    _, metadata = planner.create_global_plan(plans)
-    pickle.dumps(metadata)
+    signal.signal(signal.SIGALRM, _is_long)
+    signal.alarm(PATIENCE)
+    try:
+        plans = [own, *map(pickle.loads, told)]
+        _, metadata = planner.create_global_plan(plans)
+        pickle.dumps(metadata)
+    except TimeoutError:
+        return math.inf
+    finally:
+        signal.alarm(0)
     return time.perf_counter() - began
+
+
+def _is_long(*_: Any) -> None:
+    raise TimeoutError
 
 
 def _moved(item: Any, rank: int) -> Any:

@@ -67,7 +67,7 @@ def test_tables():
         '| 8 | 2 all-reduce | 1 | 2 | 3 | 4,096 | 4,096 by the first | - |'
         in text
     )
-    assert '| 4,096 | 2 all-reduce | 1 | 2 | 3 | 4,096 | 0.5 | 1.2 |' in text
+    assert '| 4,096 | 2 all-reduce | 1 | 2 | 3 | 4,096 | 0.5 | 1.25 |' in text
 
 
 def test_what_is_there_is_not_counted_again(tmp_path, capsys):

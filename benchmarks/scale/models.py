@@ -60,17 +60,10 @@ def config_of(name: str, iters: int) -> Config:
     """
     cfg = Config.fromfile(str(CONFIGS / MODELS[name]))
     size = int(name.rpartition(' ')[2])
-    cfg.merge_from_dict(
-        dict(
-            model=dict(
-                generator=dict(image_size=size),
-                discriminator=dict(image_size=size),
-            )
-            if name in LARGE
-            else {}
-        )
-    )
-    cfg.merge_from_dict(dict(model=LARGE.get(name, {})))
+    if name in LARGE:
+        for network in ('generator', 'discriminator'):
+            cfg.model[network].image_size = size
+        cfg.merge_from_dict(dict(model=LARGE[name]))
     cfg.merge_from_dict(
         dict(
             train_cfg=dict(max_iters=iters),
@@ -80,8 +73,7 @@ def config_of(name: str, iters: int) -> Config:
             log_level='ERROR',
         )
     )
-    resize = cfg.train_dataloader.dataset.pipeline[0]
-    resize.scale = (size, size)
+    cfg.train_dataloader.dataset.pipeline[0].scale = (size, size)
     for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
         cfg[key] = None
     cfg.custom_hooks = []

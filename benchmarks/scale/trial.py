@@ -7,7 +7,6 @@ import pickle
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from tempfile import TemporaryDirectory
@@ -21,6 +20,7 @@ from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 import mmamp  # noqa: F401  (registers everything)
+from mmamp.compat.torch import tree_leaves
 from mmamp.distributed.sharding import is_sharded, local
 
 from .convolutions import left_out
@@ -29,8 +29,6 @@ from .traffic import Traffic
 
 ITERS = 2
 """The first has the penalties that come now and then, the second has not."""
-
-
 GROUP = 8
 """Ranks that share a network, where groups of them do."""
 
@@ -65,16 +63,9 @@ class Counting(Hook):
         self.found.append(row)
 
 
-def tensors(value: Any) -> Iterator[Tensor]:
-    """Yield the tensors of a state."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from tensors(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from tensors(item)
+def tensors(value: Any) -> list[Tensor]:
+    """Return the tensors of a state."""
+    return [x for x in tree_leaves(value) if isinstance(x, Tensor)]
 
 
 def trial(name: str, strategy: str, ranks: int) -> dict[str, Any]:

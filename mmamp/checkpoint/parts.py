@@ -29,7 +29,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from mmamp.distributed.meeting import who
-from mmamp.distributed.sharding import is_sharded, with_items
+from mmamp.distributed.sharding import Place, is_sharded, with_tensors
 from mmamp.errors import StorageError, UsageError
 from mmamp.utils.memory import is_plain
 
@@ -48,9 +48,7 @@ _PREFIX = 'parts-'
 """How folders begin that DCP has written."""
 _OF_RANKS = RNG_STATES, OPTIMIZER_BY_RANK, MODEL_BY_RANK
 """Lists with an entry for each rank."""
-_Path = tuple[Any, ...]
-"""Keys and indices from the top of a checkpoint to what it holds there."""
-Layout = Callable[[_Path, Tensor], Tensor | None]
+Layout = Callable[[Place, Tensor], Tensor | None]
 """What a tensor is dealt out like, if it is; it is given on ``meta``."""
 
 
@@ -64,11 +62,13 @@ def outline_of(value: Any) -> Any:
         value (Any): Such as a checkpoint. Tensors of another class than
             torch's own, such as quantised ones, stay what they are.
     """
-    if _is_plain(value):
-        return torch.empty(value.shape, dtype=value.dtype, device='meta')
-    if isinstance(value, (dict, list, tuple)):
-        return with_items(value, outline_of)
-    return value
+
+    def outline(_: Place, tensor: Tensor) -> Tensor:
+        if not _is_plain(tensor):
+            return tensor
+        return torch.empty(tensor.shape, dtype=tensor.dtype, device='meta')
+
+    return with_tensors(value, outline)
 
 
 def write_parts(content: dict[str, Any], path: str, group: Any) -> None:
@@ -93,7 +93,7 @@ def write_parts(content: dict[str, Any], path: str, group: Any) -> None:
         _lead(content, path, group)
     else:
         path, name = _agreed(None, group)
-        _write(_own_parts(content), path, name, group)
+        _write(_named(content), path, name, group)
         _heard(None, group)
 
 
@@ -107,11 +107,12 @@ def _lead(content: dict[str, Any], path: str, group: Any) -> None:
         with written_whole(Path(path, INDEX)) as file:
             is_told = True
             _agreed((path, name), group)
-            _write(tensors, path, name, group)
+            index = _write(tensors, path, name, group)
             is_written = True
+            pickle.dump(_index_of(index, name), file)
+            Path(path, name, INDEX).unlink()
             sync_folder(Path(path, name))
             sync_folder(Path(path).parent)
-            pickle.dump(_index_of(path, name), file)
     except BaseException as error:
         if not is_told or is_written:
             _say(f'{path!r} could not be written: {_said(error)}', group)
@@ -167,12 +168,12 @@ def _heard(told: Any, group: Any) -> Any:
 
 def _write(
     tensors: dict[str, Tensor], path: str, name: str, group: Any
-) -> None:
-    """Have DCP write, by all ranks."""
+) -> Any:
+    """Have DCP write, by all ranks; return its index."""
     dcp = _dcp()
     try:
         with _quiet():
-            dcp.save(
+            return dcp.save(
                 tensors,
                 storage_writer=dcp.FileSystemWriter(Path(path, name)),
                 planner=dcp.DefaultSavePlanner(dedup_save_to_lowest_rank=True),
@@ -193,16 +194,15 @@ def _write(
         raise found from error
 
 
-def _index_of(path: str, name: str) -> Any:
-    """Return the index of what DCP wrote in a folder of the folder."""
-    index = _read_index(str(Path(path, name)))
-    index.storage_data = {
-        key: replace(stored, relative_path=f'{name}/{stored.relative_path}')
-        for key, stored in index.storage_data.items()
+def _index_of(index: Any, name: str) -> Any:
+    """Return an index as it is outside of the folder that DCP wrote to."""
+    stored = {
+        key: replace(x, relative_path=f'{name}/{x.relative_path}')
+        for key, x in index.storage_data.items()
     }
-    index.storage_meta.checkpoint_id = None  # a path of this system's
-    Path(path, name, INDEX).unlink()
-    return index
+    # Without a path of this system's.
+    meta = replace(index.storage_meta, checkpoint_id=None)
+    return replace(index, storage_data=stored, storage_meta=meta)
 
 
 # ---- removing ---------------------------------------------------------------
@@ -270,45 +270,27 @@ def _dcp() -> Any:
     return checkpoint
 
 
-def _tensors(value: Any, at: _Path = ()) -> Iterator[tuple[_Path, Tensor]]:
-    """Yield what DCP writes, and where it is."""
-    if _is_plain(value):
-        yield at, value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _tensors(item, (*at, key))
-    elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            yield from _tensors(item, (*at, index))
-
-
-def _own_parts(content: dict[str, Any]) -> dict[str, Tensor]:
-    """Return what another rank than the main one writes, by name."""
-    return {
-        key: tensor
-        for key, (at, tensor) in _placed_by_name(content).items()
-        if is_sharded(tensor) or at[0] in _OF_RANKS
-    }
-
-
 def _named(content: dict[str, Any]) -> dict[str, Tensor]:
-    """Return what the main rank writes, by name."""
-    return {key: x for key, (_, x) in _placed_by_name(content).items()}
+    """Return what this rank writes, by name."""
+    found: dict[str, Tensor] = {}
 
+    def name(at: Place, tensor: Tensor) -> Tensor:
+        is_own = is_sharded(tensor) or at[0] in _OF_RANKS
+        if (
+            _is_plain(tensor)
+            and not tensor.is_meta
+            and _is_first_copy(tensor)
+            and (is_own or is_main_process())
+        ):
+            if (key := _key(at)) in found:
+                raise UsageError(
+                    'a checkpoint in parts cannot hold two tensors of one '
+                    f'name, {key!r}: keys of {at[:-1]} are equal as text'
+                )
+            found[key] = tensor
+        return tensor
 
-def _placed_by_name(
-    content: dict[str, Any],
-) -> dict[str, tuple[_Path, Tensor]]:
-    found: dict[str, tuple[_Path, Tensor]] = {}
-    for at, tensor in _tensors(content):
-        if tensor.is_meta or not _is_first_copy(tensor):
-            continue
-        if (key := _key(at)) in found:
-            raise UsageError(
-                f'a checkpoint in parts cannot hold two tensors of one name, '
-                f'{key!r}: keys of {at[:-1]} are equal as text'
-            )
-        found[key] = at, tensor
+    with_tensors(content, name)
     return found
 
 
@@ -324,15 +306,13 @@ def _is_first_copy(tensor: Any) -> bool:
     )
 
 
-def _key(at: _Path) -> str:
+def _key(at: Place) -> str:
     """Return a name for DCP, which those who read with its tools see."""
     return '/'.join(str(x).replace('/', '|') for x in at)
 
 
-def _is_plain(value: Any) -> bool:
-    return is_sharded(value) or (
-        isinstance(value, Tensor) and (value.is_meta or is_plain(value))
-    )
+def _is_plain(tensor: Tensor) -> bool:
+    return is_sharded(tensor) or tensor.is_meta or is_plain(tensor)
 
 
 def _as_bytes(value: Any) -> Tensor:
@@ -384,11 +364,7 @@ def read_parts(
     try:
         return _read(path, device or 'cpu', keys)
     except UsageError as error:
-        if path in str(error):
-            raise
-        raise UsageError(
-            f'checkpoint {path!r} cannot be read: {error}'
-        ) from error
+        cause, why = error, str(error)
     except (Exception, _dcp().CheckpointException) as error:
         # Files that are cut short raise whatever the reader met; DCP's own is
         # no Exception.
@@ -396,10 +372,8 @@ def read_parts(
         cause, _ = next(iter(failures.values()))
         if not isinstance(cause, Exception):
             raise cause from None  # such as Ctrl-C
-        raise UsageError(
-            f'checkpoint {path!r} cannot be read: '
-            f'{_cut_short(path) or _said(cause)}'
-        ) from error
+        why = _cut_short(path) or _said(cause)
+    raise UsageError(f'checkpoint {path!r} cannot be read: {why}') from cause
 
 
 def _said(error: BaseException) -> str:
@@ -414,9 +388,9 @@ def _read(
     index = _read_index(path)
     if _OUTLINE not in index.state_dict_metadata:
         raise UsageError(
-            f'checkpoint {path!r} is a folder of torch.distributed.checkpoint '
-            'that mmamp has not written; its format_utils, '
-            'dcp_to_torch_save, makes a file of it'
+            'it is a folder of torch.distributed.checkpoint that mmamp has '
+            'not written; its format_utils, dcp_to_torch_save, makes a file '
+            'of it'
         )
     _check_files(index, path)
     size = index.state_dict_metadata[_OUTLINE].size
@@ -428,9 +402,9 @@ def _read(
     ranks = {x: len(content[x]) for x in _OF_RANKS if x in content}
     wanted: dict[str, Tensor] = {}
 
-    def place(at: _Path, outline: Tensor) -> Tensor:
+    def place(at: Place, outline: Tensor) -> Tensor:
         is_wanted = keys is None or at[0] in keys
-        if not is_wanted or _is_of_others(at, ranks):
+        if not outline.is_meta or not is_wanted or _is_of_others(at, ranks):
             return outline
         like = _layout(at, outline) if _layout is not None else None
         wanted[_key(at)] = (
@@ -440,7 +414,7 @@ def _read(
         )
         return wanted[_key(at)]
 
-    content = _placed(content, place)
+    content = with_tensors(content, place)
     _fill(wanted, index, path)
     return content
 
@@ -465,21 +439,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _placed(
-    value: Any, place: Callable[[_Path, Tensor], Tensor], at: _Path = ()
-) -> Any:
-    """Return a copy of containers, with what takes each tensor's place."""
-    if _is_plain(value) and value.is_meta:
-        return place(at, value)
-    if isinstance(value, (dict, list, tuple)):
-        keys = iter(value if isinstance(value, dict) else range(len(value)))
-        return with_items(
-            value, lambda item: _placed(item, place, (*at, next(keys)))
-        )
-    return value
-
-
-def _is_of_others(at: _Path, ranks: dict[str, int]) -> bool:
+def _is_of_others(at: Place, ranks: dict[str, int]) -> bool:
     """Tell whether it is what another rank goes on with, and no other."""
     return (
         ranks.get(at[0]) == get_world_size()
@@ -532,8 +492,8 @@ def _check_files(index: Any, path: str) -> None:
     }
     if missing := sorted(named - there):
         raise UsageError(
-            f'checkpoint {path!r} cannot be read: {len(missing)} of its '
-            f'{len(named)} files are missing, such as {missing[0]}'
+            f'{len(missing)} of its {len(named)} files are missing, such as '
+            f'{missing[0]}'
         )
 
 

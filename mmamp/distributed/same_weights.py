@@ -1,7 +1,7 @@
 """Whether all ranks train the same weights."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -29,13 +29,12 @@ def trained_by_all(
     """
     if any(isinstance(m, FullyShardedDataParallel) for m in model.modules()):
         return {}
-    trained = {id(param) for param in held} - ignored(model)
-    found: dict[str, nn.Parameter] = {}
-    for names, module in named_modules(model):
-        for name, param in module.named_parameters(recurse=False):
-            if id(param) in trained and not is_sharded(param):
-                found[f'{names[0]}.{name}'.lstrip('.')] = param
-    return found
+    own = ignored(model)
+    return {
+        name: param
+        for name, param in _named(model, held)
+        if id(param) not in own and not is_sharded(param)
+    }
 
 
 def held_in_copies(
@@ -51,16 +50,25 @@ def held_in_copies(
         tuple[dict[str, Tensor], int]: The parts, by name, and how many ranks
         a group has.
     """
-    trained = {id(param) for param in held}
     found: dict[str, Tensor] = {}
     size = get_world_size()
+    for name, param in _named(model, held):
+        mesh = getattr(param, 'device_mesh', None)
+        if mesh is not None and mesh.ndim > 1:
+            found[name] = local(param)
+            size = mesh.size(mesh.ndim - 1)
+    return found, size
+
+
+def _named(
+    model: nn.Module, held: Iterable[nn.Parameter]
+) -> Iterator[tuple[str, nn.Parameter]]:
+    """Yield what optimizers hold of a model."""
+    trained = {id(param) for param in held}
     for names, module in named_modules(model):
         for name, param in module.named_parameters(recurse=False):
-            mesh = getattr(param, 'device_mesh', None)
-            if id(param) in trained and mesh is not None and mesh.ndim > 1:
-                found[f'{names[0]}.{name}'.lstrip('.')] = local(param)
-                size = mesh.size(mesh.ndim - 1)
-    return found, size
+            if id(param) in trained:
+                yield f'{names[0]}.{name}'.lstrip('.'), param
 
 
 def first_difference(

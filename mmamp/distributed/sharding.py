@@ -17,6 +17,9 @@ from mmamp.compat.torch import (
     versions_of,
 )
 
+Place = tuple[Any, ...]
+"""Keys and indices from the top of a state to what it holds there."""
+
 # What users may rely on; the rest is for this package.
 __all__ = ['whole']
 
@@ -48,33 +51,45 @@ def gathered(value: Any) -> Any:
         Any: A copy of the containers. What was sharded is on the CPU on the
         main process, and None on the others, which need no memory for it.
     """
-    if is_sharded(value):
-        whole = value.full_tensor()
-        return whole.cpu() if is_main_process() else None
-    if isinstance(value, (dict, list, tuple)):
-        return with_items(value, gathered)
-    return value
+
+    def whole(_: Place, tensor: Any) -> Tensor | None:
+        if not is_sharded(tensor):
+            return tensor  # type: ignore[no-any-return]
+        full: Tensor = tensor.full_tensor()
+        return full.cpu() if is_main_process() else None
+
+    return with_tensors(value, whole)
 
 
-def with_items(value: Any, change: Callable[[Any], Any]) -> Any:
-    """Return a copy of a container, of its kind, with other items.
+def with_tensors(
+    value: Any, change: Callable[[Place, Tensor], Any], at: Place = ()
+) -> Any:
+    """Return a copy of containers, each of its kind, with other tensors.
 
     Args:
-        value (dict, list or tuple): Such as a ``defaultdict`` or a named
-            tuple.
-        change (Callable): Returns what stands for an item.
+        value (Any): A tensor, or dicts, lists and tuples of anything, such as
+            a ``defaultdict`` or a named tuple.
+        change (Callable): Is given where a tensor is, its keys and indices,
+            and the tensor, and returns what stands for it.
+        at (tuple): Where ``value`` is. Defaults to the top.
     """
+    if isinstance(value, Tensor):
+        return change(at, value)
     if isinstance(value, dict):
         result = copy.copy(value)  # a defaultdict's way of making items too
         for key, item in value.items():
-            result[key] = change(item)
+            result[key] = with_tensors(item, change, (*at, key))
         if (versions := versions_of(value)) is not None:
             set_versions(result, versions)
         return result
-    items = [change(item) for item in value]
-    if hasattr(value, '_fields'):
-        return type(value)(*items)
-    return type(value)(items)
+    if isinstance(value, (list, tuple)):
+        items = [
+            with_tensors(x, change, (*at, i)) for i, x in enumerate(value)
+        ]
+        if hasattr(value, '_fields'):
+            return type(value)(*items)
+        return type(value)(items)
+    return value
 
 
 def shard_like(whole: Any, like: Any) -> Any:
@@ -88,32 +103,24 @@ def shard_like(whole: Any, like: Any) -> Any:
         Any: ``whole`` itself where it is no tensor of the parameter's shape,
         or the parameter is not sharded.
     """
-    if isinstance(whole, (dict, list, tuple)):
-        return with_items(whole, lambda item: shard_like(item, like))
-    if (
-        not is_sharded(like)
-        or not isinstance(whole, Tensor)
-        or is_sharded(whole)
-        or whole.shape != like.shape
-    ):
-        return whole
-    from torch.distributed.tensor import distribute_tensor
 
-    return distribute_tensor(
-        whole.to(like.device),
-        like.device_mesh,
-        like.placements,
-        src_data_rank=None,  # nothing is sent: each rank has read it all
-    )
+    def part(_: Place, tensor: Tensor) -> Tensor:
+        if (
+            not is_sharded(like)
+            or is_sharded(tensor)
+            or tensor.shape != like.shape
+        ):
+            return tensor
+        from torch.distributed.tensor import distribute_tensor
 
+        return distribute_tensor(
+            tensor.to(like.device),
+            like.device_mesh,
+            like.placements,
+            src_data_rank=None,  # nothing is sent: each rank has read it all
+        )
 
-def owned(value: Any) -> Any:
-    """Return copies of tensors, and of containers of them."""
-    if isinstance(value, Tensor):
-        return value.clone()
-    if isinstance(value, (dict, list, tuple)):
-        return with_items(value, owned)
-    return value
+    return with_tensors(whole, part)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from differences import differences
 
 ROOT = Path(__file__).parents[2]
 BIGGAN = ROOT / 'configs/biggan/biggan_digits-32x32.py'
@@ -89,28 +90,6 @@ def finish(process):
 def final_state(work_dir, iteration):
     path = Path(work_dir, f'iter_{iteration}.pth')
     return torch.load(path, weights_only=True, map_location='cpu')
-
-
-def differences(first, second, at=''):
-    """Where two nested structures differ, bit for bit."""
-    if isinstance(first, torch.Tensor):
-        return [] if torch.equal(first, second) else [at]
-    if isinstance(first, dict):
-        if first.keys() != second.keys():
-            return [f'{at}: {set(first) ^ set(second)}']
-        pairs = [(f'{at}.{k}', v, second[k]) for k, v in first.items()]
-    elif isinstance(first, (list, tuple)):
-        if len(first) != len(second):
-            return [f'{at}: {len(first)} and {len(second)}']
-        pairs = [
-            (f'{at}[{i}]', *both)
-            for i, both in enumerate(zip(first, second, strict=True))
-        ]
-    else:
-        return [] if first == second else [f'{at}: {first} and {second}']
-    return [
-        d for pair in pairs for d in differences(pair[1], pair[2], pair[0])
-    ]
 
 
 def assert_same_end(work_dir, reference, iteration=72):

@@ -28,7 +28,6 @@ from .runner_access import named_wrappers, training_rng_state
 
 _say_once = LogOnce()
 
-
 MUCH = 2**32
 """Bytes of gradients that the first rank gathers without a word."""
 
@@ -47,15 +46,16 @@ def gather_states(
 
     Returns:
         dict: For a checkpoint; on the other ranks, empty, or with what they
-        write. The main one's own
-        tensors are those of its states, of which there is no second copy.
+        write. The main one's own tensors are those of its states, of which
+        there is no second copy.
     """
     rng = training_rng_state(runner)
     own = _of_optimizers(runner), _of_model(runner)
-    told = outline_of(own) if in_parts else own
-    if not in_parts and is_main_process():
+    sent = None
+    if not is_main_process():
+        sent = (rng, *(outline_of(own) if in_parts else own))
+    elif not in_parts:
         _tell_of_gradients(own[0])
-    sent = None if is_main_process() else (rng, *told)
     of_all = gather_object(sent, group=group)
     if of_all is None:
         if not in_parts:

@@ -26,7 +26,13 @@ from mmamp.compat.torch import (
     set_versions,
     versions_of,
 )
-from mmamp.distributed.sharding import gathered, is_sharded, owned, shard_like
+from mmamp.distributed.sharding import (
+    Place,
+    gathered,
+    is_sharded,
+    shard_like,
+    with_tensors,
+)
 from mmamp.distributed.unused import UnusedParameters
 from mmamp.engine.optimizers.amp_optim_wrapper import AmpOptimWrapper
 from mmamp.precision.dtypes import casts
@@ -154,7 +160,8 @@ class FSDP2Strategy(DDPStrategy):
         )
         self._unused: UnusedParameters | None = None
         self._mesh: Any = None
-        self._is_new = self._gathers = True
+        self._is_new = True
+        self._gathers = True
         self._saved: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._optim_wrapper_cfg: Any = None
         super().__init__(sync_bn=sync_bn, **kwargs)
@@ -328,20 +335,18 @@ class FSDP2Strategy(DDPStrategy):
         several = isinstance(wrapper, OptimWrapperDict)
         wrappers: Any = wrapper if several else {'': wrapper}
         params = {
-            name: params_of(one.optimizer)
+            name: dict(enumerate(params_of(one.optimizer)))
             for name, one in wrappers.items()
             if one is not None
         }
 
-        def layout(at: tuple[Any, ...], outline: torch.Tensor) -> Any:
+        def layout(at: Place, outline: torch.Tensor) -> Any:
             like: Any = None
             if at[0] == 'state_dict':
                 like = own.get(at[1])
             elif at[0] == 'optimizer':
                 name, inside = (at[1], at[2:]) if several else ('', at[1:])
-                like = dict(enumerate(params.get(name, ()))).get(
-                    _index_in(inside)
-                )
+                like = params.get(name, {}).get(_index_in(inside))
             fits = is_sharded(like) and like.shape == outline.shape
             return like if fits else None
 
@@ -386,7 +391,7 @@ class FSDP2Strategy(DDPStrategy):
         super().load_optim_state_dict(state_dict)
 
 
-def _index_in(at: tuple[Any, ...]) -> Any:
+def _index_in(at: Place) -> Any:
     """Return which parameter a tensor of a wrapper's state belongs to."""
     match at:
         case ('state', index, *_):
@@ -404,29 +409,12 @@ def _dealt_out(state: dict[str, Any], wrapper: OptimWrapper) -> dict[str, Any]:
     In memory of their own: an optimizer keeps what it loads, and the whole
     ones may be a file's.
     """
-    params = params_of(wrapper.optimizer)
-    state = dict(state)
-    state['state'] = {
-        index: {
-            key: owned(shard_like(value, params[index]))
-            for key, value in values.items()
-        }
-        if isinstance(index, int)
-        else values  # of no parameter
-        for index, values in state['state'].items()
-        if not isinstance(index, int) or index < len(params)
-    }
-    if window := state.get(WINDOW):
-        state[WINDOW] = dict(
-            window,
-            grads=[
-                owned(shard_like(grad, param))
-                for grad, param in zip(window['grads'], params, strict=False)
-            ],
-        )
-    if weights := state.get(TRAINING_WEIGHTS):
-        state[TRAINING_WEIGHTS] = [
-            owned(shard_like(weight, param))
-            for weight, param in zip(weights, params, strict=False)
-        ]
-    return state
+    params = dict(enumerate(params_of(wrapper.optimizer)))
+
+    def dealt(at: Place, tensor: torch.Tensor) -> torch.Tensor:
+        like = params.get(_index_in(at))
+        part: torch.Tensor = shard_like(tensor, like)
+        return tensor if like is None else part.clone()
+
+    result: dict[str, Any] = with_tensors(state, dealt)
+    return result

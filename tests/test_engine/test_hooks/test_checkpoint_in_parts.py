@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from differences import differences
 from has_fsdp2 import HAS_FSDP2, WHY
 from mmengine.config import Config
 from mmengine.registry import MODELS
@@ -121,33 +122,16 @@ def train(rank, world_size, work_dir, iters, strategy, options=None):
     return sorted(x.name for x in Path(work_dir).glob('iter_*'))
 
 
-def same(one, other, at=''):
-    """Where two states differ, bit for bit."""
-    if isinstance(one, torch.Tensor):
-        if not torch.equal(one, other):
-            yield at
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys(), at
-        for key in one:
-            yield from same(one[key], other[key], f'{at}/{key}')
-    elif isinstance(one, (list, tuple)):
-        assert len(one) == len(other), at
-        for i, pair in enumerate(zip(one, other, strict=True)):
-            yield from same(*pair, f'{at}/{i}')
-    elif one != other:
-        yield at
-
-
 PARTS = ('state_dict', 'optimizer', 'rng_states', 'data_position')
 
 
-def differences(one, other):
-    """Of what training goes on with."""
+def apart(one, other):
+    """Where two checkpoints differ, of what training goes on with."""
     one, other = read_checkpoint(str(one)), read_checkpoint(str(other))
     assert one.keys() == other.keys()
     assert one['meta']['iter'] == other['meta']['iter']
     keys = [key for key in PARTS if key in one]
-    return [x for key in keys for x in same(one[key], other[key], key)]
+    return [x for key in keys for x in differences(one[key], other[key], key)]
 
 
 @pytest.mark.parametrize('strategy', ['FSDP2Strategy', None])
@@ -158,7 +142,7 @@ def test_it_holds_what_a_file_holds(in_ranks, tmp_path, strategy):
     assert found == ['iter_3.dcp', 'iter_6.dcp']
     in_ranks(2, train, file, 6, strategy, dict(save_format='pth'))
     for name in ('iter_3', 'iter_6'):
-        assert differences(parts / f'{name}.dcp', file / f'{name}.pth') == []
+        assert apart(parts / f'{name}.dcp', file / f'{name}.pth') == []
     # The parts are in the folder of the one who has them.
     files = {x.name for x in (parts / 'iter_3.dcp').rglob('*.distcp')}
     assert files >= {'__0_0.distcp', '__1_0.distcp'}
@@ -167,7 +151,7 @@ def test_it_holds_what_a_file_holds(in_ranks, tmp_path, strategy):
         dict(resume=parts / 'iter_3.dcp'),
     )
     ours = tmp_path / 'next/iter_6.dcp'
-    assert differences(ours, parts / 'iter_6.dcp') == []
+    assert apart(ours, parts / 'iter_6.dcp') == []
 
 
 @pytest.mark.parametrize('ranks', [1, 4])
@@ -178,7 +162,7 @@ def test_another_number_of_ranks_goes_on(in_ranks, tmp_path, ranks):
     args = (as_file, 3, 'FSDP2Strategy', dict(save_format='pth'))
     in_ranks(2, train, *args)
     saved, file = run / 'iter_3.dcp', as_file / 'iter_3.pth'
-    assert differences(dcp_to_pth.convert(str(saved), None, False), file) == []
+    assert apart(dcp_to_pth.convert(str(saved), None, False), file) == []
     for name, path in (('parts', saved), ('file', file)):
         args = (tmp_path / name, 6, 'FSDP2Strategy', dict(resume=path))
         if ranks == 1:
@@ -186,7 +170,7 @@ def test_another_number_of_ranks_goes_on(in_ranks, tmp_path, ranks):
         else:
             in_ranks(ranks, train, *args)
     ours, theirs = (tmp_path / x / 'iter_6.dcp' for x in ('parts', 'file'))
-    assert differences(ours, theirs) == []
+    assert apart(ours, theirs) == []
 
 
 def numbers_read(rank, world_size, work_dir, path):
@@ -390,12 +374,13 @@ def killed_while_it_writes(rank, world_size, work_dir):
     write = parts._write
 
     def writing(*args):
-        write(*args)
+        index = write(*args)
         if runner.iter >= 5:
             (Path(work_dir) / f'gone_{rank}').touch()
             while len(list(Path(work_dir).glob('gone_*'))) < 2:
                 time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGKILL)
+        return index
 
     parts._write = writing
     runner = runner_of(
@@ -418,4 +403,4 @@ def test_killed_while_it_writes(in_ranks, tmp_path):
     assert not (run / 'iter_6.dcp').exists()
     in_ranks(2, train, tmp_path / 'whole', 9, 'FSDP2Strategy')
     whole = tmp_path / 'whole/iter_3.dcp'
-    assert differences(run / 'iter_3.dcp', whole) == []
+    assert apart(run / 'iter_3.dcp', whole) == []

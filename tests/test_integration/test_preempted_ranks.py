@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import torch
+from processes import is_alive
 
 pytestmark = pytest.mark.ranks
 
@@ -89,6 +90,28 @@ def test_all_ranks_leave_together_and_go_on_exactly(
     )
     for name, value in whole['state_dict'].items():
         assert torch.equal(stopped['state_dict'][name], value), name
+
+
+@pytest.mark.slow
+def test_ranks_of_a_killed_torchrun_save_and_end(
+    user_project, environment, process_of_rank
+):
+    """They trained on, beside the run that took their place."""
+    folder = user_project(MODEL, CONFIG.replace('2000', '10**9'))
+    env = environment(folder, PYTHON=sys.executable)
+    process = start(folder, env, 'stopped')
+    while 'Iter(train) [        40/' not in (
+        line := process.stdout.readline()
+    ):
+        assert line, 'the run has ended'
+    ranks = [process_of_rank(process.pid, i) for i in range(2)]
+    process.kill()
+    # The ranks have the pipe as well: it ends with them.
+    out = process.communicate(timeout=100)[0]
+    assert re.search(r'torchrun has gone: saved .*iter_\d+\.pth', out)
+    assert not any(map(is_alive, ranks))
+    (saved,) = (folder / 'stopped').glob('iter_*.pth')
+    assert torch.load(saved, weights_only=True)['meta']['iter'] >= 40
 
 
 LEFT = r"""

@@ -1,5 +1,6 @@
 """A checkpoint when the scheduler asks the run to go."""
 
+import os
 import signal
 from typing import Any
 
@@ -30,6 +31,9 @@ class PreemptionHook(Hook):
     also where an iteration hangs. Where gloo cannot connect the ranks they
     agree over the run's own backend, when the log is written.
 
+    A torchrun that was killed has told its ranks nothing: they end likewise,
+    or else they would train on beside the run that takes their place.
+
     Examples:
         >>> custom_hooks = [dict(type='mmamp.PreemptionHook')]
     """
@@ -41,12 +45,15 @@ class PreemptionHook(Hook):
         self._signals = SignalListener()
         self._group: Any = None
         self._pending: tuple[Any, torch.Tensor] | None = None
+        self._torchrun: int | None = None
 
     def before_train(self, runner: Any) -> None:
         """Listen from here on."""
         if self._group is None:
             self._group = cpu_group('PreemptionHook', runner.cfg)
         self._pending = None
+        if 'TORCHELASTIC_RUN_ID' in os.environ:
+            self._torchrun = os.getppid()
         if not self._signals.begin(runner):
             print_log(
                 'PreemptionHook: training runs outside of the main thread, '
@@ -86,17 +93,25 @@ class PreemptionHook(Hook):
         if not self._agreed(runner) or self.is_last_train_iter(runner):
             return
         path = _save(runner)
-        name = signal.Signals(self._signals.received or signal.SIGTERM).name
         runner.logger.info(
-            f'Got {name}: saved {path} after iteration {runner.iter + 1}. '
+            f'{self._why()}: saved {path} after iteration {runner.iter + 1}. '
             f'Go on from it with --resume'
         )
         self.after_run(runner)
         raise Preempted(path)
 
+    def _why(self) -> str:
+        if self._is_orphan():
+            return 'torchrun has gone'
+        number = self._signals.received or signal.SIGTERM
+        return f'Got {signal.Signals(number).name}'
+
+    def _is_orphan(self) -> bool:
+        return self._torchrun is not None and os.getppid() != self._torchrun
+
     def _agreed(self, runner: Any) -> bool:
         """Tell whether any rank has got a signal, the same on all of them."""
-        asked = self._signals.received is not None
+        asked = self._signals.received is not None or self._is_orphan()
         if get_world_size() == 1:
             return asked
         if self._group is None:

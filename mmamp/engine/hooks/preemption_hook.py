@@ -19,6 +19,10 @@ from .checkpoint_content import name_last, save_this_iteration
 from .runner_access import logging_interval
 from .signal_listener import SignalListener
 
+_TORCHRUN = os.getppid() if 'TORCHELASTIC_RUN_ID' in os.environ else None
+"""As this is imported, which is before the ranks meet; they need it for that.
+"""
+
 
 @HOOKS.register_module()
 class PreemptionHook(Hook):
@@ -45,15 +49,12 @@ class PreemptionHook(Hook):
         self._signals = SignalListener()
         self._group: Any = None
         self._pending: tuple[Any, torch.Tensor] | None = None
-        self._torchrun: int | None = None
 
     def before_train(self, runner: Any) -> None:
         """Listen from here on."""
         if self._group is None:
             self._group = cpu_group('PreemptionHook', runner.cfg)
         self._pending = None
-        if 'TORCHELASTIC_RUN_ID' in os.environ:
-            self._torchrun = os.getppid()
         if not self._signals.begin(runner):
             print_log(
                 'PreemptionHook: training runs outside of the main thread, '
@@ -101,17 +102,14 @@ class PreemptionHook(Hook):
         raise Preempted(path)
 
     def _why(self) -> str:
-        if self._is_orphan():
+        if _is_orphan():
             return 'torchrun has gone'
         number = self._signals.received or signal.SIGTERM
         return f'Got {signal.Signals(number).name}'
 
-    def _is_orphan(self) -> bool:
-        return self._torchrun is not None and os.getppid() != self._torchrun
-
     def _agreed(self, runner: Any) -> bool:
         """Tell whether any rank has got a signal, the same on all of them."""
-        asked = self._signals.received is not None or self._is_orphan()
+        asked = self._signals.received is not None or _is_orphan()
         if get_world_size() == 1:
             return asked
         if self._group is None:
@@ -137,6 +135,10 @@ class PreemptionHook(Hook):
         )
         self._pending = (work, flag)
         return answer
+
+
+def _is_orphan() -> bool:
+    return _TORCHRUN is not None and os.getppid() != _TORCHRUN
 
 
 def _save(runner: Any) -> str:

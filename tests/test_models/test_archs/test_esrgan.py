@@ -69,10 +69,26 @@ def test_dense_blocks_begin_small():
     torch.manual_seed(0)
     model = Model()
     model.init_weights()
-    small = model.net.blocks[0].blocks[0].layers[0].conv.weight
-    usual = model.net.upsample[0].conv.weight
-    assert small.shape == usual.shape
-    assert (usual.std() / small.std()).item() == pytest.approx(10, rel=0.1)
+    small = model.net.blocks[0].blocks[0].layers[0].conv
+    fan_in = 9 * 32
+    assert small.weight.std().item() == pytest.approx(
+        0.1 * (2 / fan_in) ** 0.5, rel=0.1
+    )
+    assert not small.bias.any()
+    # The others as torch begins: uniform up to 1 / sqrt(fan_in), bias too.
+    for usual in (model.net.upsample[0].conv, model.net.blocks[-1].conv):
+        for values in (usual.weight, usual.bias):
+            assert 0.8 < values.abs().max().item() * fan_in**0.5 <= 1
+
+
+def test_images_begin_in_range():
+    """Those of mmcv's convolutions had a deviation of 64."""
+    torch.manual_seed(0)
+    net = RRDBNet()
+    net.init_weights()
+    with torch.no_grad():
+        images = net(torch.rand(1, 3, 24, 24) * 2 - 1)
+    assert 0.1 < images.std() < 1
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])

@@ -1,6 +1,5 @@
 """FID, KID and Inception Score."""
 
-import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
-from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mmamp.logging.once import LogOnce
 from mmamp.registry import METRICS, built
 from mmamp.utils.checks import check_int
 
@@ -32,10 +31,12 @@ class FeatureMetric(BaseMetric):
     - ``'KID'``: squared maximum mean discrepancy under a cubic kernel, the
       mean over subsets; unbiased, so that it may be negative (Binkowski et
       al., "Demystifying MMD GANs", ICLR 2018). ``KID_std`` is its standard
-      deviation over subsets.
+      deviation over subsets, where there are several.
     - ``'IS'``: Inception Score of the generated images by the logits, the
       mean over splits (Salimans et al., "Improved Techniques for Training
-      GANs", NeurIPS 2016). ``IS_std`` is its deviation over splits.
+      GANs", NeurIPS 2016). ``IS_std`` is its standard deviation over splits,
+      where there are several: that of all of them, as it is published, not an
+      estimate from a sample.
 
     Each image goes through the network once, in full precision, and only its
     features are kept. torchmetrics computes the scores from them in double
@@ -43,7 +44,9 @@ class FeatureMetric(BaseMetric):
     numbers of the training are left alone.
 
     Values are comparable only where network and number of images are the
-    same.
+    same. FID of fewer images than features is said in the log: their
+    covariance has no full rank, and the value is too large by more, the fewer
+    they are.
 
     Args:
         feature_network (dict or nn.Module): Called with uint8 images of shape
@@ -105,8 +108,7 @@ class FeatureMetric(BaseMetric):
         # Now, so that a run without it ends before it trains.
         library('torchmetrics', self)
         self.feature_network = built('feature_network', feature_network).eval()
-        self._told = False
-        self._told_splits = False
+        self._log_once = LogOnce()
 
     def process(
         self, data_batch: Any, data_samples: Sequence[dict[str, Any]]
@@ -170,6 +172,14 @@ class FeatureMetric(BaseMetric):
         return scores
 
     def _fid(self, columns: dict[str, Tensor]) -> dict[str, float]:
+        num, size = columns['real'].shape
+        if num <= size:
+            self._log_once.warn(
+                f'FID: the covariance of {num} images has no full rank in '
+                f'{size} features, which takes more than {size} images: the '
+                'value is too large, and comparable only with others of '
+                f'{num} images'
+            )
         module = library('torchmetrics.image.fid', self)
         metric = module.FrechetInceptionDistance(
             _PassThrough(columns['real'].shape[1]), **_ALONE
@@ -178,25 +188,24 @@ class FeatureMetric(BaseMetric):
 
     def _kid(self, columns: dict[str, Tensor]) -> dict[str, float]:
         num = len(columns['real'])
-        if num < self.kid_subset_size and not self._told:
-            self._told = True
-            print_log(
+        if num < self.kid_subset_size:
+            self._log_once(
                 f'KID: {num} images are fewer than '
-                f'kid_subset_size={self.kid_subset_size}; all are taken',
-                logger='current',
-                level=logging.INFO,
+                f'kid_subset_size={self.kid_subset_size}; all are taken, as '
+                'one subset, so that there is no KID_std'
             )
         everything = num <= self.kid_subset_size
         module = library('torchmetrics.image.kid', self)
+        # Subsets that have all images would all be the same.
+        subsets = 1 if everything else self.kid_subsets
         metric = module.KernelInceptionDistance(
             _PassThrough(columns['real'].shape[1]),
-            # Subsets that have all images would all be the same.
-            subsets=1 if everything else self.kid_subsets,
+            subsets=subsets,
             subset_size=min(num, self.kid_subset_size),
             **_ALONE,
         )
         mean, std = _compared(metric, columns)
-        return dict(KID=float(mean), KID_std=float(std))
+        return _scores('KID', mean, std, subsets)
 
     def _is(self, columns: dict[str, Tensor]) -> dict[str, float]:
         logits = columns['logits']
@@ -207,12 +216,10 @@ class FeatureMetric(BaseMetric):
             )
         # Parts of one size, as few as possible of them smaller.
         parts = len(logits.chunk(self.is_splits))
-        if parts != self.is_splits and not self._told_splits:
-            self._told_splits = True
-            print_log(
+        if parts != self.is_splits:
+            self._log_once(
                 f'IS: {len(logits)} images make {parts} parts instead of '
-                f'is_splits={self.is_splits}',
-                logger='current',
+                f'is_splits={self.is_splits}'
             )
         module = library('torchmetrics.image.inception', self)
         metric = module.InceptionScore(
@@ -220,10 +227,18 @@ class FeatureMetric(BaseMetric):
         )
         metric.update(logits)
         mean, std = metric.compute()
-        # Of one split there is no deviation.
-        return dict(
-            IS=float(mean), IS_std=0.0 if self.is_splits == 1 else float(std)
-        )
+        # torchmetrics estimates it, with one part less.
+        return _scores('IS', mean, std * (1 - 1 / parts) ** 0.5, parts)
+
+
+def _scores(
+    name: str, mean: Tensor, std: Tensor, parts: int
+) -> dict[str, float]:
+    """Return a score; of one part there is no deviation."""
+    scores = {name: float(mean)}
+    if parts > 1:
+        scores[f'{name}_std'] = float(std)
+    return scores
 
 
 class _PassThrough(nn.Module):

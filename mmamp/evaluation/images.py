@@ -9,6 +9,8 @@ import torch
 from mmengine.dist import get_dist_info
 from torch import Tensor
 
+from mmamp.precision.devices import device_of_type
+
 
 def library(name: str, user: object, extra: str = 'metrics') -> Any:
     """Import a library that mmamp itself does without, when it is needed.
@@ -50,6 +52,20 @@ def full_precision() -> Iterator[None]:
         allow_tf32=False,
     ):
         yield
+
+
+def in_float64(images: Tensor) -> Tensor:
+    """Return images in float64, on the CPU where the device has none.
+
+    Where variances are differences of squares, those of a bright and flat
+    picture are lost in float32.
+
+    Args:
+        images (Tensor): Of any shape.
+    """
+    if not device_of_type(images.device.type).has_fast_float64:
+        images = images.cpu()
+    return images.double()
 
 
 def fake_images(data_samples: Sequence[dict[str, Any]]) -> Tensor:

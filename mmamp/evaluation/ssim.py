@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mmamp.registry import METRICS
 
-from .images import full_precision, library
+from .images import in_float64, library
 from .restoration import RestorationMetric
 
 WINDOW = 11
@@ -60,21 +60,20 @@ def structural_similarity(
         other (Tensor): The same.
 
     Returns:
-        Tensor: Of shape (N, ).
+        Tensor: float64, of shape (N, ).
 
     Raises:
         ValueError: If the images are smaller than a window.
     """
     check_window(one, 'SSIM')
-    with full_precision():
-        of_pixels: Tensor
-        _, of_pixels = functional.structural_similarity_index_measure(
-            one,
-            other,
-            data_range=255.0,
-            reduction='none',
-            return_full_image=True,
-        )
+    of_pixels: Tensor
+    _, of_pixels = functional.structural_similarity_index_measure(
+        in_float64(one),
+        in_float64(other),
+        data_range=255.0,
+        reduction='none',
+        return_full_image=True,
+    )
     # torchmetrics mirrors the image beyond its borders; Wang et al. do not.
     edge = WINDOW // 2
     return of_pixels[:, :, edge:-edge, edge:-edge].mean((1, 2, 3))

@@ -83,6 +83,18 @@ class TestFID:
         found = evaluate(build(['FID']), real, real[order])
         assert found['FID'] == pytest.approx(0, abs=1e-6)
 
+    @pytest.mark.parametrize(('num', 'is_told'), [(3, True), (4, False)])
+    def test_fewer_images_than_features(
+        self, build, evaluate, pixels, mm_log, num, is_told
+    ):
+        metric = build(['FID'])
+        for seed in (1, 2):
+            evaluate(metric, pixels(num), pixels(num, seed=seed))
+        told = mm_log(logging.WARNING).count(
+            f'FID: the covariance of {num} images has no full rank in 3'
+        )
+        assert told == is_told
+
 
 def kid(real, fake):
     """The unbiased estimate, pair by pair."""
@@ -106,10 +118,8 @@ class TestKID:
         real, fake = pixels(20, 0, 5), pixels(20, 2, 7, seed=1)
         expected = kid(features(real), features(fake))
         found = evaluate(build(['KID']), real, fake)
-        assert found == {
-            'KID': pytest.approx(expected, rel=1e-9),
-            'KID_std': pytest.approx(0, abs=1e-9),
-        }
+        # All as one subset have no deviation.
+        assert found == {'KID': pytest.approx(expected, rel=1e-9)}
         assert '20 images are fewer than kid_subset_size=1000' in mm_log(
             logging.INFO
         )
@@ -134,7 +144,7 @@ class TestInceptionScore:
     def test_of_sure_and_even_classes(self, build, evaluate):
         fake = self.images((np.eye(4) * 100).repeat(5, axis=0))
         found = evaluate(build(['IS'], is_splits=1), fake, fake)
-        assert found == {'IS': pytest.approx(4), 'IS_std': 0}
+        assert found == {'IS': pytest.approx(4)}
 
     def test_of_unsure_ones(self, build, evaluate):
         fake = self.images(np.full((20, 4), 7))
@@ -154,6 +164,23 @@ class TestInceptionScore:
         fake = self.images(logits.repeat(10, axis=0))
         found = evaluate(build(['IS'], is_splits=1), fake, fake)
         assert found['IS'] == pytest.approx(expected)
+
+    def test_deviation_is_that_of_all_splits(self, build, evaluate):
+        """As in Salimans et al.'s code, which takes numpy's."""
+        rng = np.random.default_rng(0)
+        logits = rng.integers(0, 4, (30, 4)).astype(float)
+        fake = self.images(logits)
+        found = evaluate(build(['IS'], is_splits=3), fake, fake)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            order = torch.randperm(30).numpy()
+        prob = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        scores = [
+            math.exp((part * np.log(part / part.mean(0))).sum(1).mean())
+            for part in np.split(prob[order], 3)
+        ]
+        assert found['IS'] == pytest.approx(np.mean(scores))
+        assert found['IS_std'] == pytest.approx(np.std(scores))
 
     def test_needs_no_real_images(self, build):
         metric = build(['IS'], is_splits=1)
@@ -184,7 +211,7 @@ class TestNetwork:
             dict(type='mmamp.FeatureMetric', feature_network=network)
         )
         found = evaluate(metric, pixels(20), pixels(20, seed=1))
-        assert set(found) == {'FID', 'KID', 'KID_std', 'IS', 'IS_std'}
+        assert set(found) == {'FID', 'KID', 'IS', 'IS_std'}
 
     def test_of_another_type(self):
         with pytest.raises(TypeError, match='dict or an nn.Module.*str'):

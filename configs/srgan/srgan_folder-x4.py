@@ -20,7 +20,8 @@ param_scheduler = dict(
     type='MultiStepLR', milestones=[100_000], gamma=0.1, by_epoch=False
 )
 model = dict(
-    pixel_weight=1e-2,
+    # 1e-2 of images in [0, 1]: in [-1, 1] squares are four times as large.
+    pixel_weight=2.5e-3,
     perceptual_loss=dict(
         type='PerceptualLoss',
         layer_weights=dict(relu5_4=1.0),

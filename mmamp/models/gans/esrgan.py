@@ -16,6 +16,9 @@ class ESRGAN(SRGAN):
 
     Wang et al., "ESRGAN: Enhanced Super-Resolution Generative Adversarial
     Networks", ECCV Workshops 2018, sections 3.2 and 3.4, equations 1 to 3.
+    Weights are the published ones (0.005 and 0.01) halved: the authors' code
+    averages the adversarial loss's two terms, which the equations sum, and
+    its images are in [0, 1], where a pixel is half as far off as in [-1, 1].
 
     Args:
         generator (dict or nn.Module): Such as
@@ -24,9 +27,10 @@ class ESRGAN(SRGAN):
             :class:`~mmamp.models.archs.srgan.SRGANDiscriminator`.
         gan_loss (dict or nn.Module, optional): Defaults to None:
             :class:`~mmamp.models.losses.gan_loss.RelativisticGANLoss` of
-            weight 0.005.
+            weight 0.0025.
         pixel_loss (str): ``'mse'`` or ``'l1'``. Defaults to ``'l1'``.
-        pixel_weight (float): Its weight; 0 leaves it out. Defaults to 0.01.
+        pixel_weight (float): Its weight; 0 leaves it out. Defaults to
+            0.005.
         **kwargs: Other arguments of :class:`~mmamp.models.gans.srgan.SRGAN`.
 
     Examples:
@@ -47,7 +51,7 @@ class ESRGAN(SRGAN):
         discriminator: dict[str, Any] | nn.Module,
         gan_loss: dict[str, Any] | nn.Module | None = None,
         pixel_loss: str = 'l1',
-        pixel_weight: float = 0.01,
+        pixel_weight: float = 0.005,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -61,7 +65,7 @@ class ESRGAN(SRGAN):
 
     def default_gan_loss(self) -> dict[str, Any]:
         """Return the config of the adversarial loss if none is given."""
-        return dict(type='mmamp.RelativisticGANLoss', loss_weight=5e-3)
+        return dict(type='mmamp.RelativisticGANLoss', loss_weight=2.5e-3)
 
     def _tell(
         self, source: Tensor, real: Tensor, fake: Tensor

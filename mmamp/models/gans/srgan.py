@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mmamp.models.losses import PerceptualLoss
 from mmamp.registry import MODELS, built
 
 from .paired_translation import PairedTranslationGAN
@@ -68,6 +69,8 @@ class SRGAN(PairedTranslationGAN):
         self.perceptual_loss: nn.Module | None = None
         if perceptual_loss is not None:
             self.perceptual_loss = built('perceptual_loss', perceptual_loss)
+            if isinstance(self.perceptual_loss, PerceptualLoss):
+                self.perceptual_loss.in_range_of(self.data_preprocessor)
 
     def default_gan_loss(self) -> dict[str, Any]:
         """Return the config of the adversarial loss if none is given.

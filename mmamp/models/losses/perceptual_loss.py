@@ -1,11 +1,13 @@
 """Distances between what a classifier sees in two images."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import VGG
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmamp.checkpoint.safe_load import read_weights
@@ -15,9 +17,9 @@ from mmamp.utils.checks import check_choice
 _URL = 'https://download.pytorch.org/models/vgg19-dcbb9e9d.pth'
 _WITHOUT = 'configs/srgan/srgan_photos-x4.py'
 _CRITERIA = {'l1': F.l1_loss, 'mse': F.mse_loss}
-# ImageNet's, as torchvision's weights want them, for images in [-1, 1].
-_MEAN = [2 * x - 1 for x in (0.485, 0.456, 0.406)]
-_STD = [2 * x for x in (0.229, 0.224, 0.225)]
+# ImageNet's, as torchvision's weights want them, in pixels from 0 to 255.
+_MEAN = [255 * x for x in (0.485, 0.456, 0.406)]
+_STD = [255 * x for x in (0.229, 0.224, 0.225)]
 
 
 def _vgg19() -> Any:
@@ -56,7 +58,8 @@ class PerceptualLoss(nn.Module):
     The network is no part of the model: it is frozen, in evaluation mode, in
     no checkpoint and in no optimizer; it moves to the model's device. It runs
     in the precision of the rest of the loss, and features are compared in
-    float32.
+    float32. Images are normalised as the model's data preprocessor says, which
+    the model tells by :meth:`in_range_of`; else they are in [-1, 1].
 
     Args:
         layer_weights (dict[str, float]): Weight of each layer, by its name:
@@ -107,9 +110,41 @@ class PerceptualLoss(nn.Module):
         # In a list, where no state dict, optimizer or model wrapper finds it.
         self._network: list[Any] = []
         self.weights = weights
-        for name, values in (('mean', _MEAN), ('std', _STD)):
-            tensor = torch.tensor(values).view(1, 3, 1, 1)
-            self.register_buffer(name, tensor, persistent=False)
+        for name in ('mean', 'std'):
+            self.register_buffer(name, torch.empty(1), persistent=False)
+        self._in_range(127.5, 127.5)
+
+    def in_range_of(self, data_preprocessor: Any) -> None:
+        """Take images as a data preprocessor has normalised them.
+
+        Args:
+            data_preprocessor (nn.Module): With ``mean`` and ``std`` of pixel
+                values, numbers or Tensors of shape (C, 1, 1), as mmamp's and
+                MMEngine's have. Of another kind nothing is known, which is
+                logged.
+        """
+        mean, std = (
+            getattr(data_preprocessor, x, None) for x in ('mean', 'std')
+        )
+        if mean is None or std is None:
+            print_log(
+                f'PerceptualLoss: {type(data_preprocessor).__name__} has no '
+                'mean and std; images are taken to be in [-1, 1]',
+                logger='current',
+                level=logging.WARNING,
+            )
+            return
+        self._in_range(mean, std)
+
+    def _in_range(self, mean: Any, std: Any) -> None:
+        """Have ``(x - self.mean) / self.std`` be what VGG wants."""
+        like = self.mean
+        wanted_mean, wanted_std = (
+            like.new_tensor(x).view(1, 3, 1, 1) for x in (_MEAN, _STD)
+        )
+        mean, std = (torch.as_tensor(x).to(like) for x in (mean, std))
+        self.mean = (wanted_mean - mean) / std
+        self.std = wanted_std / std
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Any:
         """Have the network follow to a device."""
@@ -127,8 +162,8 @@ class PerceptualLoss(nn.Module):
         """Compute the distance of a batch of images from another.
 
         Args:
-            pred (Tensor): Images of shape (N, C, H, W) in [-1, 1], with C of
-                1 or 3 (RGB) and sides of 16 pixels or more.
+            pred (Tensor): Images of shape (N, C, H, W), normalised (see
+                above), with C of 1 or 3 (RGB) and sides of 16 pixels or more.
             target (Tensor): Images of the same shape; they get no gradient.
 
         Returns:

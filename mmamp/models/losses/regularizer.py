@@ -21,7 +21,10 @@ class Regularizer(nn.Module):
 
     Lazy regularisation (StyleGAN2, Karras et al., 2020, section 3.1): at
     every ``interval``-th update of its network the term is added, ``interval``
-    times as heavy.
+    times as heavy. It is part of that update's step, so that the optimizer
+    takes no more steps than without: its learning rate and betas need no
+    correction by ``interval / (interval + 1)`` (appendix B there), which codes
+    have whose terms are stepped on by themselves.
 
     Args:
         weight (float): Of the term.

@@ -2,10 +2,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import VGG
+from mmengine.model import BaseDataPreprocessor, ImgDataPreprocessor
 from mmengine.runner.checkpoint import get_state_dict
 from torch import nn
 
-from mmamp.models import PerceptualLoss
+from mmamp.models import GANDataPreprocessor, PerceptualLoss
+from mmamp.models.gans.srgan import SRGAN
 from mmamp.registry import MODELS
 
 
@@ -100,6 +102,60 @@ class TestValue:
     def test_equal_images_have_none(self, weights):
         loss = PerceptualLoss(dict(relu3_4=1.0), weights)
         assert loss(images(), images()).item() == 0
+
+
+class TestRange:
+    """Of the images, which the data preprocessor says."""
+
+    @pytest.mark.parametrize(
+        ('mean', 'std'), [(0.0, 255.0), (0.0, 1.0), (100.0, 50.0)]
+    )
+    def test_whatever_the_normalisation(self, weights, mean, std):
+        loss = PerceptualLoss(dict(conv2_1=1.0), weights)
+        one, other = images(0), images(1)
+        wanted = loss(one, other)
+        loss.in_range_of(GANDataPreprocessor(mean, std))
+        pixels = [(x + 1) * 127.5 for x in (one, other)]
+        found = loss(*((x - mean) / std for x in pixels))
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=0)
+
+    def test_of_each_channel(self, weights):
+        """As MMEngine's preprocessor has them."""
+        loss = PerceptualLoss(dict(conv2_1=1.0), weights)
+        one, other = images(0), images(1)
+        wanted = loss(one, other)
+        mean, std = [100.0, 110.0, 120.0], [50.0, 60.0, 70.0]
+        loss.in_range_of(ImgDataPreprocessor(mean, std))
+        mean, std = (torch.tensor(x).view(3, 1, 1) for x in (mean, std))
+        pixels = [(x + 1) * 127.5 for x in (one, other)]
+        found = loss(*((x - mean) / std for x in pixels))
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=0)
+
+    def test_the_model_says_it(self, weights):
+        model = SRGAN(
+            nn.Identity(),
+            nn.Linear(1, 1),
+            data_preprocessor=dict(
+                type='mmamp.GANDataPreprocessor', mean=0.0, std=255.0
+            ),
+            perceptual_loss=dict(
+                type='mmamp.PerceptualLoss',
+                layer_weights=dict(conv2_1=1.0),
+                weights=weights,
+            ),
+        )
+        unit = [(images(seed) + 1) / 2 for seed in (0, 1)]
+        torch.testing.assert_close(
+            model.perceptual_loss(*unit),
+            PerceptualLoss(dict(conv2_1=1.0), weights)(images(0), images(1)),
+            rtol=1e-4,
+            atol=0,
+        )
+
+    def test_an_unknown_one_is_told(self, weights, mm_log):
+        loss = PerceptualLoss(dict(conv2_1=1.0), weights)
+        loss.in_range_of(BaseDataPreprocessor())
+        assert 'BaseDataPreprocessor has no mean and std; images' in mm_log()
 
 
 class TestGradient:

@@ -98,6 +98,8 @@ class SampleRandom:
             Defaults to 0.
         seed (int, optional): Of the run. Defaults to None:
             :func:`run_seed`.
+        shared (bool): Whether all ranks have the same samples. Defaults to
+            False.
 
     Examples:
         >>> random = SampleRandom('cpu', 4, 0, 17)
@@ -113,8 +115,9 @@ class SampleRandom:
         update: int,
         before: int = 0,
         seed: int | None = None,
+        shared: bool = False,
     ) -> None:
-        rank, world_size = get_dist_info()
+        rank, world_size = (0, 1) if shared else get_dist_info()
         self._device = torch.device(device)
         self._seed = (run_seed() if seed is None else seed) % 2**63
         self._stream = int(stream)

@@ -151,6 +151,14 @@ class CountsMicroBatches(Protocol):
 
 
 @runtime_checkable
+class HasOwnStatistics(Protocol):
+    """Has averages with statistics of their own; asked by hooks."""
+
+    def estimate_statistics(self) -> None:
+        """Give them those of their weights."""
+
+
+@runtime_checkable
 class HigherOrder(Protocol):
     """Says which losses have gradients in them; asked by FSDP2Strategy."""
 

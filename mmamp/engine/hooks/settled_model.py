@@ -15,7 +15,11 @@ from torch import Tensor, nn
 
 from mmamp.distributed.statistics import unify_buffers
 from mmamp.utils.modules import unwrap
-from mmamp.utils.protocols import HasEvaluationWeights, Judging
+from mmamp.utils.protocols import (
+    HasEvaluationWeights,
+    HasOwnStatistics,
+    Judging,
+)
 
 from .runner_access import named_wrappers
 
@@ -63,12 +67,17 @@ def judged_buffers(runner: Any) -> Iterator[None]:
 def unify_models(runner: Any, averages_only: bool = False) -> None:
     """Have all ranks' models, and averages of hooks, have the same buffers.
 
+    Averages have statistics of their own then.
+
     Args:
         runner (Runner): The runner, on all ranks.
         averages_only (bool): Whether only averages are touched: inside of a
             window each rank's own buffers are in its optimizer's state.
             Defaults to False.
     """
+    trained = unwrap(runner.model)
+    if isinstance(trained, HasOwnStatistics):
+        trained.estimate_statistics()
     models = [getattr(hook, 'ema_model', None) for hook in runner.hooks]
     if averages_only:
         models += [

@@ -7,6 +7,7 @@ from math import ceil
 from typing import Any, ClassVar
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
@@ -37,6 +38,11 @@ from .data_preprocessor import check_memory_format
 from .kept_batches import KeptBatches
 from .loss_sum import JointLogs, sum_of
 from .sides import ROLES, Side
+from .standing_statistics import (
+    StandingStatistics,
+    has_batch_norm,
+    standing_batches,
+)
 
 
 class BaseGAN(BaseModel):
@@ -67,8 +73,12 @@ class BaseGAN(BaseModel):
         generator_steps (int): Generator updates in its turn. Defaults to 1.
         ema_config (dict, optional): Arguments of MMEngine's
             ``ExponentialMovingAverage`` (``momentum``, ``interval``; ``type``
-            names another average), and ``start_iter``: for so many updates
-            of the generator it is a copy of it, and 0 by default. The average
+            names another average); ``start_iter``: for so many updates of
+            the generator it is a copy of it, and 0 by default;
+            ``standing_batches``: before the average is evaluated or saved,
+            its BatchNorm statistics are estimated on so many batches of 64
+            that it makes, see :meth:`estimate_statistics`, 16 by default,
+            where 0 leaves it those of the trained generator. The average
             advances with each update that was not skipped. Defaults to None:
             no average.
         memory_format (str): Of the networks' weights and of the images that
@@ -93,8 +103,8 @@ class BaseGAN(BaseModel):
     Raises:
         TypeError: If a network is neither a dict nor a module.
         ValueError: If a number of steps is not a positive int,
-            ``start_iter`` no int from 0 on, or there is no such memory
-            format.
+            ``start_iter`` or ``standing_batches`` no int from 0 on, or there
+            is no such memory format.
 
     Examples:
         >>> from mmamp.registry import MODELS
@@ -164,7 +174,13 @@ class BaseGAN(BaseModel):
         self._ema_start = check_int(
             'start_iter', (ema_config or {}).pop('start_iter', 0), low=0
         )
+        standing = standing_batches(
+            {} if ema_config is None else ema_config,
+            type(self).standing_inputs is not BaseGAN.standing_inputs,
+        )
         self._sides['generator'].average(self, ema_config)
+        self._standing = self._estimators(standing)
+        self.register_load_state_dict_post_hook(_trust_statistics)
         self._compile = check_compile(compile, self.networks)
         self._progress = Progress()
         self._alternation: Alternation | None = None
@@ -286,6 +302,23 @@ class BaseGAN(BaseModel):
         """
         return self.gen_loss(inputs, data_samples, optimizer_wrapper)
 
+    def standing_inputs(self, index: int) -> tuple[Any, ...]:
+        """Return a batch that the generator can be called with.
+
+        A subclass whose generator needs no data says so; averages are then
+        evaluated with statistics of their own.
+
+        Args:
+            index (int): Of the batch. The same index has the same batch, on
+                every rank.
+
+        Raises:
+            TypeError: Always, here.
+        """
+        raise TypeError(
+            f'{type(self).__name__} has no standing_inputs(index={index})'
+        )
+
     def parse_losses(self, losses: dict[str, Any]) -> tuple[Tensor, Any]:
         """Sum the losses, as MMEngine does, which averages each of them first.
 
@@ -325,6 +358,41 @@ class BaseGAN(BaseModel):
         FSDP2 keeps the parameters of these gathered while they are trained.
         """
         return ()
+
+    # ---- averages ----------------------------------------------------------
+
+    def _estimators(self, num: int) -> dict[str, StandingStatistics]:
+        """Return what estimates statistics of averages, by their names."""
+        found = {}
+        for name in self.networks['generator']:
+            average = getattr(self, f'{name}_ema')
+            if average is None or not has_batch_norm(average):
+                continue
+            if num:
+                found[f'{name}_ema'] = StandingStatistics(
+                    average.module, self, num
+                )
+            elif not average.update_buffers:
+                print_log(
+                    f'{name}_ema is evaluated with the BatchNorm statistics '
+                    f'of {name}; ema_config=dict(update_buffers=True) '
+                    'averages them',
+                    logger='current',
+                )
+        return found
+
+    def estimate_statistics(self) -> None:
+        """Give averages the BatchNorm statistics that their weights have.
+
+        The trained generator's, which an average has from its last update,
+        belong to other weights. The estimate ("standing statistics", see
+        :func:`~mmamp.models.base.standing_statistics.estimate`) is a function
+        of the average alone, the same on all ranks, and touches neither
+        training nor random numbers. It is made once an update, by whatever
+        evaluates the average first, or saves it; a checkpoint's are kept.
+        """
+        for name, standing in self._standing.items():
+            standing.estimate(getattr(self, name), self)
 
     # ---- where in the run a sample is --------------------------------------
 
@@ -462,6 +530,8 @@ class BaseGAN(BaseModel):
     def _update_averages(self, wrapper: OptimWrapper) -> None:
         """Advance the averages by an update, unless it was skipped."""
         updates = ceil(wrapper.inner_count / accumulative_counts(wrapper))
+        for standing in self._standing.values():
+            standing.is_due = True
         self._sides['generator'].update_averages(
             self, was_skipped(wrapper), copies=updates <= self._ema_start
         )
@@ -509,3 +579,11 @@ class BaseGAN(BaseModel):
                 of the run that saved it, be they as many as now or not.
         """
         self._kept.load(of_ranks, self.data_preprocessor.device)
+
+
+def _trust_statistics(model: BaseGAN, incompatible: Any) -> None:
+    """Keep the statistics that a checkpoint has for averages."""
+    for name, standing in model._standing.items():
+        standing.is_due = any(
+            key.startswith(f'{name}.') for key in incompatible.missing_keys
+        )

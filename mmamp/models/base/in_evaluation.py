@@ -7,15 +7,17 @@ from torch import nn
 
 from mmamp.utils.modules import unwrap
 
+from .base_gan import BaseGAN
+
 
 @contextmanager
 def in_evaluation(
-    model: nn.Module, name: str, use_ema: bool
+    model: BaseGAN, name: str, use_ema: bool
 ) -> Iterator[nn.Module]:
     """Yield a network of a model, in evaluation mode for a while.
 
     Args:
-        model (nn.Module): The model.
+        model (BaseGAN): The model.
         name (str): Of the network in it.
         use_ema (bool): Whether its average is meant, if there is one.
     """
@@ -23,6 +25,7 @@ def in_evaluation(
     network = unwrap(getattr(model, name))
     average = getattr(model, f'{name}_ema')
     if use_ema and average is not None:
+        model.estimate_statistics()
         network = average
     modes = [(module, module.training) for module in network.modules()]
     network.eval()

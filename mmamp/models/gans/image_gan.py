@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mmamp.models.base.base_gan import BaseGAN
 from mmamp.models.base.compiled import eager
 from mmamp.models.base.in_evaluation import check_mode, in_evaluation
+from mmamp.models.base.standing_statistics import BATCH_SIZE
 from mmamp.models.losses import DiscriminatorPenalty, PathLength
 from mmamp.precision.penalty_names import named_penalty
 from mmamp.randomness.samples import SampleRandom
@@ -19,7 +20,9 @@ from mmamp.registry import MODELS, built
 from mmamp.utils.modules import unwrap
 from mmamp.utils.protocols import TrueGradients
 
-DISCRIMINATOR, GENERATOR, SAMPLES, DISC_PENALTY, GEN_PENALTY = range(5)
+DISCRIMINATOR, GENERATOR, SAMPLES, DISC_PENALTY, GEN_PENALTY, STANDING = range(
+    6
+)
 """Streams of random numbers, so that no two uses see the same."""
 
 
@@ -222,6 +225,14 @@ class ImageGAN(BaseGAN):
         if self.num_classes is None:
             return noise, None
         return noise, random.integers(self.num_classes)
+
+    def standing_inputs(self, index: int) -> tuple[Tensor, ...]:
+        """Draw latents, and labels, whatever the run's seed and the rank."""
+        device = self.data_preprocessor.device
+        random = SampleRandom(
+            device, BATCH_SIZE, STANDING, index, seed=0, shared=True
+        )
+        return _arguments(*self.draw_latents(random))
 
     def sample(
         self,

@@ -5,7 +5,19 @@ import subprocess
 
 import pytest
 import toolbox_table
-from toolbox_table import Entry, line, passed, path_of, read, run, tables
+from toolbox_table import (
+    GROUPS,
+    MARKS,
+    Entry,
+    gathered,
+    line,
+    lines_of,
+    passed,
+    path_of,
+    read,
+    run,
+    tables,
+)
 
 ENTRY = Entry('mmdet', 'detr/detr.py')
 
@@ -35,7 +47,7 @@ def rows():
 
 
 def test_one_that_passed(rows):
-    assert passed(rows)
+    assert passed(line(ENTRY, rows))
     assert line(ENTRY, rows) == (
         '`detr/detr.py`',
         'validated, 4',
@@ -60,7 +72,7 @@ def test_one_that_passed(rows):
 )
 def test_one_way_that_failed_is_enough(rows, way, change):
     rows[way].update(change)
-    assert not passed(rows)
+    assert not passed(line(ENTRY, rows))
 
 
 def test_what_it_took_and_why_not(rows):
@@ -97,10 +109,10 @@ def test_of_several_optimizers_the_norm_that_is_farthest_off(rows):
 
 def test_a_table_for_each_toolbox(rows):
     other = dict(rows, own=dict(code=1, why='it fell'))
+    entries = [ENTRY, Entry('mmdet', 'b.py'), Entry('mmseg', 'c.py')]
     found = {
-        ENTRY: rows,
-        Entry('mmdet', 'b.py'): other,
-        Entry('mmseg', 'c.py'): rows,
+        entry: line(entry, row)
+        for entry, row in zip(entries, (rows, other, rows), strict=True)
     }
     versions = dict(torch='2.13.0', mmdet='3.3.0', mmsegmentation='1.2.2')
     text = tables(found, versions)
@@ -110,6 +122,33 @@ def test_a_table_for_each_toolbox(rows):
     )
     assert '**mmsegmentation 1.2.2**: 1 of 1' in text
     assert '| `c.py` | validated, 4 |' in text
+
+
+def test_what_was_not_trained_here_stays(tmp_path, rows):
+    others = [Entry('mmdet', x) for x in ('old.py', 'again.py', 'never.py')]
+    old = {entry: line(entry, rows) for entry in others[:2]}
+    page = tmp_path / 'page.md'
+    text = tables({ENTRY: line(ENTRY, rows), **old}, dict(mmdet='3.3.0'))
+    page.write_text(f'{MARKS[0]}\n{text}\n{MARKS[1]}')
+    report = dict(report=dict(code=1, why='it fell'))
+    again = {k: v for k, v in rows.items() if k != 'report'}
+    again['amp'] = dict(again['amp'], first=3.0)
+    found = gathered(
+        {
+            ENTRY: report,
+            others[0]: {},
+            others[1]: again,
+            others[2]: dict(float32=rows['float32']),
+        },
+        lines_of(page),
+    )
+    whole = line(ENTRY, rows)
+    assert found == {
+        ENTRY: (*whole[:-2], 'no', whole[-1]),
+        others[0]: line(others[0], rows),
+        # With the report that was there.
+        others[1]: line(others[1], dict(again, report=rows['report'])),
+    }
 
 
 def test_what_was_done_is_not_done_again(tmp_path, monkeypatch, rows):
@@ -125,8 +164,8 @@ def test_what_was_done_is_not_done_again(tmp_path, monkeypatch, rows):
         return subprocess.CompletedProcess(command, 124, out, '')
 
     monkeypatch.setattr(toolbox_table.subprocess, 'run', subprocess_run)
-    for report in (False, True, True):
-        run(ENTRY, tmp_path, 'python', report)
+    for groups in (GROUPS[:1], GROUPS, GROUPS):
+        run(ENTRY, tmp_path, 'python', groups)
     assert [len(x) - 8 for x in calls] == [5, 1]
     found = read(path_of(ENTRY, tmp_path))
     assert found['amp']['first'] == 2.002

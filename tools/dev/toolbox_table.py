@@ -76,18 +76,23 @@ def read(path: Path) -> Rows:
     return {row['way']: row for row in rows}
 
 
-def run(entry: Entry, folder: Path, python: Path, report: bool) -> None:
+def run(
+    entry: Entry,
+    folder: Path,
+    python: Path,
+    groups: Sequence[Sequence[str]] = GROUPS,
+) -> None:
     """Train a config in the ways that are missing.
 
     Args:
         entry (Entry): The config.
         folder (Path): Where it is done, and the results are kept.
         python (Path): Of the toolboxes' environment.
-        report (bool): Whether the report, which takes longest, is made too.
+        groups (Sequence[Sequence[str]]): Of ways. Defaults to all of them.
     """
     path = path_of(entry, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for group in GROUPS if report else GROUPS[:1]:
+    for group in groups:
         if not set(group) <= read(path).keys():
             with path.open('a') as file:
                 for line in trained(entry, folder, python, group):
@@ -126,17 +131,19 @@ def trained(
 # ---- the table ------------------------------------------------------------
 
 
-def passed(rows: Rows) -> bool:
-    """Tell whether a config did in all ways what it does in float32."""
-    if any(rows[way]['code'] for way in WAYS):
-        return False
-    # Without a finite gradient all was skipped, and nothing trained.
-    if any(rows[way].get('largest', 1) is None for way in WAYS[:3]):
-        return False
-    validates = rows['float32']['validated']
-    return bool(rows['resumed']['exact']) and all(
-        rows[way]['validated'] == validates
-        for way in ('amp', 'float16', 'own')
+def passed(cells: Sequence[str]) -> bool:
+    """Tell whether a config did in all ways what it does in float32.
+
+    Args:
+        cells (Sequence[str]): Of its line.
+    """
+    *ways, _, notes = cells[1:]
+    # Where all was skipped, nothing was trained.
+    failed = ('every window skipped', 'not validated')
+    return (
+        'no' not in ways
+        and ways[WAYS.index('resumed')] == 'exact'
+        and not any(note in notes for note in failed)
     )
 
 
@@ -155,13 +162,17 @@ def line(entry: Entry, rows: Rows) -> tuple[str, ...]:
         *(_ratios(rows[way], full) for way in ('amp', 'float16')),
         _failed(resumed) or ('exact' if resumed['exact'] else 'not exact'),
         _failed(own) or 'yes',
-        '' if report is None else _failed(report) or 'yes',
+        '' if report is None else _reported(report),
     ]
     return (f'`{entry.path}`', *cells, '; '.join(_notes(rows)))
 
 
 def _failed(row: Row) -> str:
     return 'no' if row['code'] else ''
+
+
+def _reported(row: Row) -> str:
+    return _failed(row) or 'yes'
 
 
 def _full(row: Row) -> str:
@@ -201,6 +212,10 @@ def _notes(rows: Rows) -> Iterator[str]:
             yield f'float32 in {dtype}: {", ".join(rules)}'
         if not row['code'] and row.get('largest', 1) is None:
             yield f'every window skipped in {dtype}'
+    validates = rows['float32'].get('validated')
+    for way in ('amp', 'float16', 'own'):
+        if not rows[way]['code'] and rows[way]['validated'] != validates:
+            yield f'{way}: not validated'
     amp = rows['amp']
     if amp.get('by_itself'):
         yield 'no `optim_context`: networks in autocast by themselves'
@@ -217,24 +232,61 @@ def _notes(rows: Rows) -> Iterator[str]:
             yield f'{way}: `{text or row["code"]}`'
 
 
-def tables(found: dict[Entry, Rows], versions: dict[str, str]) -> str:
+def lines_of(page: Path) -> dict[str, tuple[str, ...]]:
+    """Return the lines of configs that a page has, by their first cells."""
+    _, _, rest = page.read_text().partition(MARKS[0])
+    text = rest.partition(MARKS[1])[0]
+    found = (
+        tuple(cell.strip() for cell in row.strip('|').split('|'))
+        for row in text.splitlines()
+        if row.startswith('| `')
+    )
+    return {cells[0]: cells for cells in found}
+
+
+def gathered(
+    results: dict[Entry, Rows], old: dict[str, tuple[str, ...]]
+) -> dict[Entry, tuple[str, ...]]:
+    """Return the lines of configs, those that were not trained as they were.
+
+    Args:
+        results (dict): What came of each config, as far as it was trained.
+        old (dict): The page's lines.
+    """
+    found = {}
+    for entry, rows in results.items():
+        cells = old.get(f'`{entry.path}`')
+        if set(WAYS) <= rows.keys():
+            new = line(entry, rows)
+            if cells is not None and 'report' not in rows:
+                new = (*new[:-2], cells[-2], new[-1])
+            found[entry] = new
+        elif cells is not None:
+            if 'report' in rows:
+                cells = (*cells[:-2], _reported(rows['report']), cells[-1])
+            found[entry] = cells
+    return found
+
+
+def tables(
+    found: dict[Entry, tuple[str, ...]], versions: dict[str, str]
+) -> str:
     """Make a table for each toolbox, in Markdown.
 
     Args:
-        found (dict): What came of each config.
+        found (dict): The line of each config.
         versions (dict): Of the packages.
     """
     count = sum(map(passed, found.values()))
     parts = [f'{count} of {len(found)} configs passed in every way.']
     for toolbox in dict.fromkeys(entry.toolbox for entry in found):
-        of_it = {k: v for k, v in found.items() if k.toolbox == toolbox}
-        count = sum(map(passed, of_it.values()))
+        of_it = [v for k, v in found.items() if k.toolbox == toolbox]
+        count = sum(map(passed, of_it))
         name = PACKAGES[toolbox]
-        lines = [HEAD, ('---',) * len(HEAD)]
-        lines += [line(entry, rows) for entry, rows in of_it.items()]
+        rows = [HEAD, ('---',) * len(HEAD), *of_it]
         parts.append(
             f'**{name} {versions[name]}**: {count} of {len(of_it)}\n\n'
-            + '\n'.join(f'| {" | ".join(x)} |' for x in lines)
+            + '\n'.join(f'| {" | ".join(x)} |' for x in rows)
         )
     others = [
         f'{name} {version}'
@@ -267,10 +319,16 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         '--again', action='store_true', help='forget what is known of them'
     )
-    parser.add_argument(
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument(
         '--no-report',
         action='store_true',
         help='leave out the report, which takes longest',
+    )
+    only.add_argument(
+        '--only-report',
+        action='store_true',
+        help='make the report alone, of configs that the pages have',
     )
     parser.add_argument(
         '--no-run', action='store_true', help='tabulate what is there'
@@ -286,12 +344,11 @@ def main(argv: list[str] | None = None) -> None:
         if chosen and not args.no_run:
             if args.again:
                 path_of(entry, args.folder).unlink(missing_ok=True)
-            run(entry, args.folder, python, not args.no_report)
-            rows = read(path_of(entry, args.folder))
-            print(' | '.join(line(entry, rows)), flush=True)
-    found = {x: read(path_of(x, args.folder)) for x in ENTRIES}
-    found = {k: v for k, v in found.items() if set(WAYS) <= v.keys()}
-    text = tables(found, versions_in(python))
+            groups = GROUPS[args.only_report : 1 if args.no_report else 2]
+            run(entry, args.folder, python, groups)
+            print(entry.name, flush=True)
+    results = {x: read(path_of(x, args.folder)) for x in ENTRIES}
+    text = tables(gathered(results, lines_of(PAGES[0])), versions_in(python))
     if args.write:
         for page in PAGES:
             put_between(page, *MARKS, text)

@@ -99,6 +99,16 @@ def processes_of(launcher):
     return sorted(found - {launcher})
 
 
+def wait_until_it_trains(process, log):
+    """What is killed before the ranks have met waits for torch's timeout."""
+    before = log.read_text().count('Iter(train)')
+    end = time.monotonic() + 300
+    while log.read_text().count('Iter(train)') == before:
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < end, log.read_text()
+        time.sleep(0.1)
+
+
 def disturb(process, what):
     """Whether all of its processes ended by themselves then."""
     others = processes_of(process.pid)
@@ -134,7 +144,8 @@ def test_soak(user_project, environment):
         strategy = random.choice([None, 'mmamp.FSDP2Strategy'])
         form = random.choice(['pth', 'dcp'])
         process = start(folder, env, 'stopped', ranks, strategy, 10**9, form)
-        time.sleep(random.uniform(10, 40))
+        wait_until_it_trains(process, folder / 'stopped.log')
+        time.sleep(random.uniform(0, 30))
         assert process.poll() is None, (folder / 'stopped.log').read_text()
         what = random.choice([*told])
         told[what] += 1

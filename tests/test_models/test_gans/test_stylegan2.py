@@ -361,6 +361,88 @@ class TestTruncation:
             make_gan(truncation=value)
 
 
+class TestAverageOfW:
+    def passes(self, gan):
+        """Record the mean of ``w`` of each training pass."""
+        means = []
+
+        def keep(network, args, w):
+            # Each pass runs it twice: on the first latents, on the others.
+            means.append(w.detach().float().mean(0))
+
+        gan.generator.mapping_network.register_forward_hook(keep)
+        return means
+
+    @pytest.mark.parametrize('counts', [1, 2])
+    def test_moves_with_every_micro_batch_of_both_sides(self, counts):
+        set_seed()
+        gan = regularised(ema_config=dict(momentum=0.1))
+        means = self.passes(gan)
+        optim_wrapper = wrappers(
+            gan, AmpOptimWrapper, accumulative_counts=counts
+        )
+        for i in range(4):
+            MessageHub.get_current_instance().update_info('iter', i)
+            gan.train_step(batch(seed=i), optim_wrapper)
+        expected = torch.zeros(8)
+        # Path length has passes of its own.
+        assert len(means) == 2 * (4 + 4 + 2)
+        for mean in means[::2]:
+            expected = 0.995 * expected + 0.005 * mean
+        found = gan.generator.w_average
+        torch.testing.assert_close(found, expected)
+        if counts == 1:
+            assert torch.equal(gan.generator_ema.module.w_average, found)
+
+    @pytest.mark.parametrize('counts', [1, 2])
+    @pytest.mark.parametrize('dtype', ['float32', 'float16'])
+    def test_a_skipped_window_leaves_it(self, dtype, counts):
+        set_seed()
+        gan = regularised()
+        optim_wrapper = wrappers(
+            gan,
+            AmpOptimWrapper,
+            dtype=dtype,
+            loss_scale=128.0,
+            accumulative_counts=counts,
+        )
+        hub = MessageHub.get_current_instance()
+        for i in range(counts):
+            hub.update_info('iter', i)
+            gan.train_step(batch(seed=i), optim_wrapper)
+        before = gan.generator.w_average.clone()
+        assert before.any()
+        with torch.no_grad():
+            kept = gan.discriminator.out.bias.clone()
+            gan.discriminator.out.bias.fill_(torch.nan)
+        for i in range(counts, 2 * counts):
+            hub.update_info('iter', i)
+            gan.train_step(batch(seed=i), optim_wrapper)
+        torch.testing.assert_close(
+            gan.generator.w_average, before, rtol=1e-6, atol=1e-9
+        )
+        with torch.no_grad():
+            gan.discriminator.out.bias.copy_(kept)
+        for i in range(2 * counts, 3 * counts):
+            hub.update_info('iter', i)
+            gan.train_step(batch(seed=i), optim_wrapper)
+        assert not torch.equal(gan.generator.w_average, before)
+
+    def test_what_is_not_finite_does_not_stay(self):
+        """As where float16 overflows in the mapping network."""
+        set_seed()
+        gan = regularised()
+        optim_wrapper = wrappers(gan, AmpOptimWrapper, dtype='float32')
+        gan.train_step(batch(), optim_wrapper)
+        before = gan.generator.w_average.clone()
+        layer = gan.generator.mapping_network.layers[0]
+        hook = layer.register_forward_hook(lambda *args: args[2] * torch.inf)
+        MessageHub.get_current_instance().update_info('iter', 1)
+        gan.train_step(batch(), optim_wrapper)
+        hook.remove()
+        assert torch.equal(gan.generator.w_average, before)
+
+
 class TestPenaltiesInFloat16:
     """Within 1 % of float32, on the real networks."""
 

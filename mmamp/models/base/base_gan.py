@@ -381,6 +381,16 @@ class BaseGAN(BaseModel):
                 )
         return found
 
+    @property
+    def has_usual_inputs(self) -> bool:
+        """Return whether a checkpoint's statistics are of the same inputs."""
+        return True
+
+    def forget_statistics(self) -> None:
+        """Have averages' statistics estimated before they are used next."""
+        for standing in self._standing.values():
+            standing.is_due = True
+
     def estimate_statistics(self) -> None:
         """Give averages the BatchNorm statistics that their weights have.
 
@@ -389,7 +399,8 @@ class BaseGAN(BaseModel):
         :func:`~mmamp.models.base.standing_statistics.estimate`) is a function
         of the average alone, the same on all ranks, and touches neither
         training nor random numbers. It is made once an update, by whatever
-        evaluates the average first, or saves it; a checkpoint's are kept.
+        evaluates the average first, or saves it; a checkpoint's are kept,
+        unless :attr:`has_usual_inputs` says that they are of others.
         """
         for name, standing in self._standing.items():
             standing.estimate(getattr(self, name), self)
@@ -530,8 +541,7 @@ class BaseGAN(BaseModel):
     def _update_averages(self, wrapper: OptimWrapper) -> None:
         """Advance the averages by an update, unless it was skipped."""
         updates = ceil(wrapper.inner_count / accumulative_counts(wrapper))
-        for standing in self._standing.values():
-            standing.is_due = True
+        self.forget_statistics()
         self._sides['generator'].update_averages(
             self, was_skipped(wrapper), copies=updates <= self._ema_start
         )
@@ -584,6 +594,6 @@ class BaseGAN(BaseModel):
 def _trust_statistics(model: BaseGAN, incompatible: Any) -> None:
     """Keep the statistics that a checkpoint has for averages."""
     for name, standing in model._standing.items():
-        standing.is_due = any(
+        standing.is_due = not model.has_usual_inputs or any(
             key.startswith(f'{name}.') for key in incompatible.missing_keys
         )

@@ -24,13 +24,14 @@ class Generator(nn.Module):
         return x.tanh().view(-1, 1, 4, 4)
 
 
-def make_gan(generator=None, momentum=0.3, **ema_config):
+def make_gan(generator=None, momentum=0.3, truncation=None, **ema_config):
     torch.manual_seed(0)
     discriminator = nn.Sequential(nn.Flatten(), nn.Linear(16, 1))
     return ImageGAN(
         generator or Generator(),
         discriminator,
         noise_size=5,
+        truncation=truncation,
         ema_config=dict(momentum=momentum, **ema_config),
     ).train()
 
@@ -167,6 +168,25 @@ def test_what_has_no_average_gets_its_own():
     torch.testing.assert_close(
         other.generator_ema.module.norm.running_mean, expected(other)[0]
     )
+
+
+@pytest.mark.parametrize('is_set_later', [False, True])
+def test_truncated_noise_has_statistics_of_its_own(is_set_later):
+    """As in BigGAN's code, for each threshold."""
+    gan = make_gan()
+    train(gan)
+    gan.estimate_statistics()
+    usual = gan.generator_ema.module.norm.running_var.clone()
+    other = make_gan(truncation=None if is_set_later else 0.5)
+    other.load_state_dict(gan.state_dict())
+    if is_set_later:
+        other.truncation = 0.5
+    other.sample(2)
+    (noise,) = other.standing_inputs(0)
+    assert noise.abs().max() <= 0.5
+    norm = other.generator_ema.module.norm
+    torch.testing.assert_close(norm.running_var, expected(other)[1])
+    assert (norm.running_var < usual / 2).all()
 
 
 def test_a_skipped_window_leaves_them_finite():

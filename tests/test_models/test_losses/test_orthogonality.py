@@ -169,6 +169,29 @@ class TestExclude:
             Orthogonality(**kwargs)
 
 
+def trained(rank, world_size):
+    """Weights after an update on 4 images, be they on one rank or two."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), spectral_norm(nn.Linear(16, 4)))
+    model = network
+    if world_size > 1:
+        model = nn.parallel.DistributedDataParallel(network)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    wrapper = AmpOptimWrapper(optimizer, dtype='float32')
+    images = torch.linspace(0, 1, 64).view(4, 1, 4, 4)[rank::world_size]
+    with wrapper.optim_context(model):
+        loss = model(images).square().mean()
+        loss = loss + Orthogonality(weight=1.0)(network)
+    wrapper.update_params(loss)
+    return [p.detach() for p in network.parameters()]
+
+
+def test_under_ddp(in_ranks):
+    expected = trained(0, 1)
+    for found in in_ranks(2, trained):
+        torch.testing.assert_close(found, expected)
+
+
 class TestInAGan:
     def gan(self, **kwargs):
         torch.manual_seed(0)

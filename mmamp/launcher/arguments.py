@@ -1,6 +1,7 @@
 """The command line of the launcher."""
 
 import argparse
+from collections.abc import Sequence
 
 from mmamp.config.options import parse_value
 from mmamp.precision.names import LOW_CHOICES
@@ -127,6 +128,57 @@ def build_sample_parser() -> argparse.ArgumentParser:
         '--raw',
         action='store_true',
         help='use the generator as trained, not its average (EMA)',
+    )
+    _add_options(parser)
+    return parser
+
+
+def build_export_parser(formats: Sequence[str]) -> argparse.ArgumentParser:
+    """Build the command line of exporting.
+
+    Args:
+        formats (Sequence[str]): Names of the kinds of files.
+    """
+    parser = argparse.ArgumentParser(
+        description='Write a trained generator, or its average, to a file '
+        'that runs without mmamp, and compare it with the model'
+    )
+    parser.add_argument('config', help='path of the config file')
+    _add_checkpoint(parser)
+    parser.add_argument(
+        'out',
+        nargs='?',
+        metavar='OUT',
+        help='the file, or the folder that it goes to (default: '
+        'CONFIG_NAME_NETWORK.SUFFIX, here)',
+    )
+    parser.add_argument(
+        '--format', required=True, choices=formats, help='the kind of file'
+    )
+    parser.add_argument(
+        '--network',
+        metavar='NAME',
+        help='which generator, where there are several, such as '
+        'generator_ba (default: the one that makes the results)',
+    )
+    parser.add_argument(
+        '--raw',
+        action='store_true',
+        help='the generator as trained, not its average (EMA)',
+    )
+    parser.add_argument(
+        '--dynamic-batch',
+        action='store_true',
+        help='any number of samples at once, and pictures of any size where '
+        'the network takes them (default: one sample, one size)',
+    )
+    parser.add_argument(
+        '--size',
+        type=_positive,
+        nargs=2,
+        metavar=('HEIGHT', 'WIDTH'),
+        help='of the pictures that a network is given, where it is one size '
+        "(default: that of the test data's first)",
     )
     _add_options(parser)
     return parser

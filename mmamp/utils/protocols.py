@@ -137,6 +137,17 @@ class Generates(Protocol):
 
 
 @runtime_checkable
+class TakesAnySize(Protocol):
+    """A network whose images may be of any size; asked by ``mmamp.export``.
+
+    Attributes:
+        size_multiple (int): What their sides are multiples of.
+    """
+
+    size_multiple: int
+
+
+@runtime_checkable
 class Evaluates(Protocol):
     """May compute the loss again in its step; asked by a GAN's loop."""
 

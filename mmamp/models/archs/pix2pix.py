@@ -82,6 +82,9 @@ class UNetGenerator(BaseModule):
         init_cfg (list[dict], optional): Defaults to None: as in the paper,
             normal with standard deviation 0.02.
 
+    Attributes:
+        size_multiple (int): What the sides of images are multiples of.
+
     Raises:
         ValueError: If ``num_downs`` is < 2.
 
@@ -101,6 +104,7 @@ class UNetGenerator(BaseModule):
     ) -> None:
         super().__init__(init_cfg or NORMAL_INIT)
         check_int('UNetGenerator: num_downs', num_downs, low=2)
+        self.size_multiple = 2**num_downs
         norm_cfg = norm_cfg or dict(type='BN')
         widths = [base_channels * min(2**i, 8) for i in range(num_downs)]
         self.downs = nn.ModuleList(
@@ -151,7 +155,7 @@ class UNetGenerator(BaseModule):
         Raises:
             ValueError: If they are not.
         """
-        multiple = 2 ** len(self.downs)
+        multiple = self.size_multiple
         height, width = images.shape[2:]
         if height % multiple or width % multiple:
             raise ValueError(

@@ -20,6 +20,7 @@ from mmamp.launcher.mistakes import complain, exit_code
 from mmamp.launcher.storage import storage_of
 from mmamp.launcher.weights import find_checkpoint, load_weights
 from mmamp.registry import MODELS
+from mmamp.sample import truncate
 
 from .comparison import (
     BOUND,
@@ -94,6 +95,8 @@ def export(
     init_default_scope(cfg.get('default_scope', 'mmamp'))
     model = MODELS.build(cfg.model).eval()
     load_weights(model, checkpoint, storage)
+    if args.truncation is not None:
+        truncate(model, args.truncation)
     name = network_name(model, args.network)
     form = FORMATS[args.format]
     default = f'{Path(args.config).stem}_{name}{form.suffix}'
@@ -102,9 +105,9 @@ def export(
     network, is_average = network_of(model, name, use_average=not args.raw)
     size = None if args.size is None else tuple(args.size)
     inputs = inputs_of(model, network, cfg, size, args.dynamic_batch)
-    graph = graph_of(network, inputs.names)
+    graph = graph_of(network, inputs)
     # Of the network as training has it, before it is made plain.
-    wanted = results_of(graph, inputs)
+    wanted = results_of(graph, inputs, type(network).__name__)
     metadata = describe(
         model,
         cfg,
@@ -120,10 +123,10 @@ def export(
     def fresh() -> tuple[nn.Module, nn.Module]:
         built = MODELS.build(cfg.model)
         plain = baked(network_of(built, name, not args.raw)[0])
-        return plain, graph_of(plain, inputs.names)
+        return plain, graph_of(plain, inputs)
 
     plain = baked(network)
-    graph = graph_of(plain, inputs.names)
+    graph = graph_of(plain, inputs)
     given = Export(plain, graph, inputs, fresh)
     _write(path, args.format, given, wanted, metadata)
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from mmamp.errors import UsageError
+
 from .inputs import Inputs, Result, Runner
 
 BOUND = 1e-4
@@ -22,14 +24,26 @@ class DifferenceError(RuntimeError):
 
 
 @torch.no_grad()
-def results_of(run: Runner, inputs: Inputs) -> list[Result]:
+def results_of(run: Runner, inputs: Inputs, user: str) -> list[Result]:
     """Return what a model makes of the inputs that files are checked with.
 
     Args:
         run (Callable): The network, in evaluation mode.
         inputs (Inputs): What it is called with.
+        user (str): What the network is called.
+
+    Raises:
+        UsageError: If it does not make the same of the same.
     """
-    return [Result(x, run(*x).float()) for x in inputs.checked()]
+    found = [Result(x, run(*x).float()) for x in inputs.checked()]
+    first = found[0]
+    if not torch.equal(run(*first.inputs).float(), first.images):
+        raise UsageError(
+            f'{user} gives other images each time it is evaluated, so that '
+            'nobody could tell whether a file of it is right: switch off '
+            'what draws numbers, such as dropout'
+        )
+    return found
 
 
 @torch.no_grad()

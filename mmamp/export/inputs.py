@@ -51,6 +51,11 @@ class Inputs(ABC):
 
     Args:
         is_dynamic (bool): Whether any number of samples goes.
+
+    Attributes:
+        names (tuple[str, ...]): Of the tensors, in their order.
+        kwargs (dict): What is fixed when it is exported.
+        output (str): The name of its result.
     """
 
     names: tuple[str, ...]
@@ -58,6 +63,7 @@ class Inputs(ABC):
 
     def __init__(self, is_dynamic: bool) -> None:
         self.is_dynamic = is_dynamic
+        self.kwargs: dict[str, Any] = {}
 
     @property
     def axes(self) -> dict[str, dict[int, Axis]]:
@@ -72,6 +78,11 @@ class Inputs(ABC):
     @abstractmethod
     def checked(self) -> Iterator[tuple[Tensor, ...]]:
         """Yield inputs to compare results of, always the same."""
+
+    @property
+    def truncation(self) -> dict[str, float] | None:
+        """dict or None: ``psi``, in the graph, or ``threshold``, for noise."""
+        return None
 
     @abstractmethod
     def meanings(self) -> dict[str, str]:
@@ -106,8 +117,8 @@ class Latents(Inputs):
     Args:
         noise_size (int): Length of the latent vector.
         num_classes (int, optional): None if there are no labels.
-        bound (float, optional): The threshold that its numbers are truncated
-            at; None for none.
+        psi (float, optional): What the generator truncates by; None for not.
+        bound (float, optional): Where the noise is truncated; None: nowhere.
         is_dynamic (bool): As in the base class.
     """
 
@@ -117,6 +128,7 @@ class Latents(Inputs):
         self,
         noise_size: int,
         num_classes: int | None,
+        psi: float | None,
         bound: float | None,
         is_dynamic: bool,
     ) -> None:
@@ -124,6 +136,8 @@ class Latents(Inputs):
         self.noise_size = noise_size
         self.num_classes = num_classes
         self.bound = bound
+        if psi is not None:
+            self.kwargs = dict(truncation=psi)
         self.names = ('noise',) if num_classes is None else ('noise', 'labels')
 
     def traced(self) -> tuple[Tensor, ...]:
@@ -134,6 +148,14 @@ class Latents(Inputs):
         """Yield noise, and labels, of each batch size."""
         for num in self._batches():
             yield self._of(num)
+
+    @property
+    def truncation(self) -> dict[str, float] | None:
+        """dict or None: As in the base class."""
+        if self.bound is not None:
+            return dict(threshold=self.bound)
+        psi = self.kwargs.get('truncation')
+        return None if psi is None else dict(psi=psi)
 
     def meanings(self) -> dict[str, str]:
         """Say what noise is to be drawn, and which labels there are."""

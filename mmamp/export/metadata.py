@@ -91,6 +91,7 @@ def describe(
         image_size=shape[2:],
         channels=_order(cfg, result.images.shape[1]),
         num_classes=getattr(model, 'num_classes', None),
+        truncation=inputs.truncation,
     )
 
 

@@ -14,6 +14,8 @@ from mmamp.models.gans.image_translation import ImageTranslationGAN
 from mmamp.utils.modules import unwrap
 from mmamp.utils.suggest import did_you_mean
 
+from .inputs import Inputs
+
 
 def network_name(model: nn.Module, wanted: str | None) -> str:
     """Return the name of the network that is exported.
@@ -131,14 +133,11 @@ _GRAPHS: dict[tuple[str, ...], type[_Graph]] = {
 }
 
 
-def graph_of(
-    network: nn.Module, names: tuple[str, ...], **kwargs: Any
-) -> nn.Module:
-    """Return a module that calls a network with inputs of these names.
+def graph_of(network: nn.Module, inputs: Inputs) -> nn.Module:
+    """Return a module that calls a network with inputs by their names.
 
     Args:
         network (nn.Module): The network.
-        names (tuple[str, ...]): Of :class:`~mmamp.export.inputs.Inputs`.
-        **kwargs: What it is called with besides.
+        inputs (Inputs): What it is called with.
     """
-    return _GRAPHS[names](network, kwargs).eval()
+    return _GRAPHS[inputs.names](network, inputs.kwargs).eval()

@@ -118,6 +118,7 @@ def build_sample_parser() -> argparse.ArgumentParser:
         help='classes to make, in turn (default: all, in turn), if the model '
         'is conditional',
     )
+    _add_truncation(parser)
     parser.add_argument(
         '--interpolate',
         action='store_true',
@@ -166,6 +167,7 @@ def build_export_parser(formats: Sequence[str]) -> argparse.ArgumentParser:
         action='store_true',
         help='the generator as trained, not its average (EMA)',
     )
+    _add_truncation(parser)
     parser.add_argument(
         '--dynamic-batch',
         action='store_true',
@@ -194,6 +196,17 @@ def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'checkpoint',
         help='path of a checkpoint, or of a work dir: its latest one',
+    )
+
+
+def _add_truncation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--truncation',
+        type=float,
+        metavar='NUMBER',
+        help="trade variety for quality: StyleGAN2's psi, such as 0.7; of "
+        'other generators the threshold beyond which numbers of the noise '
+        "are drawn again (default: the config's model.truncation)",
     )
 
 

@@ -27,6 +27,15 @@ class CountsSamples(DCGANGenerator):
         return super().forward(noise) + 0.01 * len(noise)
 
 
+@MODELS.register_module(force=True)
+class Draws(DCGANGenerator):
+    """Its images are others each time, as with dropout at test."""
+
+    def forward(self, noise):
+        images = super().forward(noise)
+        return images + 0.01 * torch.rand_like(images)
+
+
 @pytest.fixture
 def dcgan():
     return small_config('dcgan_32x32')
@@ -49,11 +58,14 @@ def test_what_it_says(export, dcgan, capfd):
 @needs_onnx
 def test_metadata(export, capfd):
     onnx = pytest.importorskip('onnx')
-    cfg = small_config('biggan_32x32')
+    cfg = small_config('sagan_32x32')
+    for network in (cfg.model.generator, cfg.model.discriminator):
+        network.update(image_size=8, attention_size=None)
     cfg.model.data_preprocessor = dict(
         type='GANDataPreprocessor', mean=0.0, std=255.0
     )
-    done = export(cfg, 'out.onnx', '--format', 'onnx', '--dynamic-batch')
+    arguments = ['--dynamic-batch', '--truncation', '0.5']
+    done = export(cfg, 'out.onnx', '--format', 'onnx', *arguments)
     assert done.code == 0
     assert capfd.readouterr().err == ''
     found = read_metadata('out.onnx')
@@ -69,7 +81,7 @@ def test_metadata(export, capfd):
                 name='noise',
                 shape=['N', 64],
                 dtype='float32',
-                meaning='standard normal numbers',
+                meaning='standard normal numbers, drawn again where |z| > 0.5',
             ),
             dict(
                 name='labels',
@@ -80,23 +92,24 @@ def test_metadata(export, capfd):
         ],
         output=dict(
             name='image',
-            shape=['N', 1, 32, 32],
+            shape=['N', 1, 8, 8],
             dtype='float32',
             range=[0.0, 1.0],
             mean=0.0,
             std=255.0,
             pixels='clamp(round(x * std + mean), 0, 255)',
         ),
-        image_size=[32, 32],
+        image_size=[8, 8],
         channels='grey',
         num_classes=10,
+        truncation=dict(threshold=0.5),
     )
     model = onnx.load('out.onnx')
     sides = [
         [x.dim_param or x.dim_value for x in value.type.tensor_type.shape.dim]
         for value in (*model.graph.input, *model.graph.output)
     ]
-    assert sides == [['N', 64], ['N'], ['N', 1, 32, 32]]
+    assert sides == [['N', 64], ['N'], ['N', 1, 8, 8]]
 
 
 def test_sides_of_pictures(export):
@@ -108,6 +121,21 @@ def test_sides_of_pictures(export):
     assert found['inputs'][0]['shape'] == ['N', 3, 'H', 'W']
     assert found['output']['shape'] == ['N', 3, '4*H', '4*W']
     assert found['channels'] == 'BGR'
+
+
+def test_psi_is_in_the_graph(export):
+    """And the average of ``w`` is that of the average."""
+    cfg = small_config('stylegan2_32x32', truncation=0.9)
+    arguments = ('--format', 'torchscript', '--dynamic-batch')
+    done = export(cfg, *arguments, '--truncation', '0.25')
+    assert read_metadata(done.path)['truncation'] == dict(psi=0.25)
+    noise = torch.randn(5, 64)
+    model = done.model
+    model.truncation = 0.25
+    images = torch.jit.load(done.path)(noise)
+    found = model.data_preprocessor.to_uint8(images).int()
+    assert (found - model.generate(noise).int()).abs().max() <= 1
+    assert (done.run(noise) - images).abs().max() > 1e-2
 
 
 def test_network(export, capsys):
@@ -140,6 +168,10 @@ def test_one_of_its_own_is_written_anew(export, dcgan):
         (['iter_7.pth', '--format', 'state_dict'], 'is there already'),
         (['--format', 'torchscript', '--size', '8', '8'], 'makes images of'),
         (['--format', 'torchscript', '--network', 'x'], 'has generator.'),
+        (
+            ['--format', 'torchscript', '--truncation', '-1'],
+            '--truncation -1.0: truncation must be a threshold > 0',
+        ),
         (
             [
                 *('--format', 'torchscript', '--cfg-options'),
@@ -229,6 +261,13 @@ def test_a_network_that_cannot_be_exported(export, dcgan, capsys):
     assert (done.code, done.path) == (2, None)
     (line,) = capsys.readouterr().err.splitlines()
     assert 'CountsSamples cannot be exported with --format torch_ex' in line
+
+
+def test_a_network_that_draws(export, dcgan, capsys):
+    dcgan.model.generator.type = 'Draws'
+    assert export(dcgan, '--format', 'torchscript').code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'Draws gives other images each time' in line
 
 
 def test_interrupted(export, dcgan, monkeypatch, capsys):

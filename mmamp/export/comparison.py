@@ -33,11 +33,16 @@ def results_of(run: Runner, inputs: Inputs, user: str) -> list[Result]:
         user (str): What the network is called.
 
     Raises:
-        UsageError: If it does not make the same of the same.
+        UsageError: If it makes other images of the same inputs each time, or
+            such as are not finite.
     """
     found = [Result(x, run(*x).float()) for x in inputs.checked()]
-    first = found[0]
-    if not torch.equal(run(*first.inputs).float(), first.images):
+    if not all(x.images.isfinite().all() for x in found):
+        raise UsageError(
+            f'{user} gives images that are not finite: its weights, or '
+            'statistics, are those of a run that has failed'
+        )
+    if max(_differences(run, found[:1])) > BOUND:
         raise UsageError(
             f'{user} gives other images each time it is evaluated, so that '
             'nobody could tell whether a file of it is right: switch off '

@@ -270,6 +270,19 @@ def test_a_network_that_draws(export, dcgan, capsys):
     assert 'Draws gives other images each time' in line
 
 
+def test_weights_that_are_not_finite(export, dcgan, capsys):
+    export(dcgan, '--format', 'state_dict')
+    content = torch.load('iter_7.pth', weights_only=True)
+    content['state_dict']['generator_ema.module.layers.0.conv.weight'][0] = (
+        float('nan')
+    )
+    torch.save(content, 'iter_8.pth')
+    arguments = ['config.py', 'iter_8.pth', '--format', 'state_dict']
+    assert main(arguments) == 2
+    assert 'images that are not finite' in capsys.readouterr().err
+    assert main([*arguments, '--raw']) == 0
+
+
 def test_interrupted(export, dcgan, monkeypatch, capsys):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt

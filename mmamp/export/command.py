@@ -178,10 +178,9 @@ def _write(
         except UsageError:
             raise
         except Exception as error:  # whatever torch cannot trace
-            text = shorten(str(error) or repr(error), LONGEST)
             raise UsageError(
                 f'{type(given.network).__name__} cannot be exported with '
-                f'--format {kind}: {text}'
+                f'--format {kind}: {_reason(error)}'
             ) from error
         with written_whole(path) as file:
             form.save(made, file, metadata)
@@ -216,6 +215,14 @@ def _difference(
     except UsageError:
         raise
     except Exception as error:  # whatever its reader refuses
-        text = shorten(str(error) or repr(error), LONGEST)
-        raise DifferenceError(f'it cannot be loaded again: {text}') from error
+        raise DifferenceError(
+            f'it cannot be loaded again: {_reason(error)}'
+        ) from error
     return None if run is None else largest_difference(run, wanted)
+
+
+def _reason(error: BaseException) -> str:
+    """Say in a line what was first wrong."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return shorten(str(error) or repr(error), LONGEST)

@@ -14,6 +14,10 @@ from .inputs import Inputs, Runner
 from .metadata import Metadata
 
 
+TALK = ('_subclasses', 'fx', 'onnx')
+"""What of torch logs while it exports."""
+
+
 @dataclass(frozen=True)
 class Export:
     """What is written.
@@ -56,10 +60,10 @@ def quietly() -> Iterator[None]:
     That a function is deprecated, that a constant may be wrong (which the
     comparison finds), that torchvision is not there.
     """
-    loggers = [logging.getLogger(x) for x in ('torch.fx', 'torch.onnx')]
+    loggers = [logging.getLogger(f'torch.{name}') for name in TALK]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')

@@ -168,8 +168,10 @@ class UNetGenerator(BaseModule):
         for down in self.downs:
             x = down(x)
             maps.append(x)
-        x = self.ups[0](maps.pop())
-        for up in self.ups[1:]:
+        # torch.export of 2.4 takes no slice of a ModuleList.
+        first, *others = self.ups
+        x = first(maps.pop())
+        for up in others:
             x = up(torch.cat([maps.pop(), x], 1))
         images = x.tanh()
         return images

@@ -13,7 +13,6 @@ from torch import nn
 from .inputs import Inputs, Runner
 from .metadata import Metadata
 
-
 TALK = ('_subclasses', 'fx', 'onnx')
 """What of torch logs while it exports."""
 

@@ -12,10 +12,10 @@ from .inputs import Inputs, Result, Runner
 BOUND = 1e-4
 """How much results may differ, as a part of the largest value, or of 1.
 
-Sums of float32 in another order differ by some 1e-6 (over all families at
-their published sizes by 2e-5 at most), an operator or a statistic that is
-another by more than 1e-2. In [-1, 1] a grey level is 8e-3: what is below the
-bound changes no pixel by more than rounding does.
+Sums of float32 in another order differ by 1e-7 to 1e-5 over all families,
+an operator or a statistic that is another by more than 1e-2. In [-1, 1] a
+grey level is 8e-3: what is below the bound changes no pixel by more than
+rounding does.
 """
 
 

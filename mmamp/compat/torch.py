@@ -460,11 +460,11 @@ def maps_files() -> AbstractContextManager[None]:
 # ---- export -----------------------------------------------------------------
 
 
-HAS_ONNX = torch.__version__ >= '2.6'  # as versions
+HAS_ONNX = torch.__version__ >= '2.7'  # as versions
 """Whether ``torch.onnx.export`` takes what ``torch.export`` made.
 
-The one before it, which traces, loses the shapes that StyleGAN2, SAGAN and
-BigGAN need in a batch of any size.
+2.6 cannot convert BatchNorm; what there was before, which traces, loses the
+shapes that StyleGAN2, SAGAN and BigGAN need in a batch of any size.
 """
 
 

@@ -33,7 +33,7 @@ class ONNX(Format):
         """
         if not HAS_ONNX:
             raise UsageError(
-                f'--format onnx needs torch >= 2.6, but {torch.__version__} '
+                f'--format onnx needs torch >= 2.7, but {torch.__version__} '
                 'is installed; torchscript and torch_export do without'
             )
         for name in ('onnx', 'onnxscript'):

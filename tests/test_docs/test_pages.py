@@ -75,7 +75,7 @@ def test_page(page, folder):
     if page == 'distributed.md' and not HAS_FSDP2:
         pytest.skip(WHY)
     if page == 'export.md' and not HAS_ONNX:
-        pytest.skip('torch >= 2.6 writes ONNX')
+        pytest.skip('torch >= 2.7 writes ONNX')
     names: dict = {'__name__': 'page'}
     numbers = count()
     for block in blocks(PAGES[page]):

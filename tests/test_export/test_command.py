@@ -15,7 +15,7 @@ from mmamp.models.archs import DCGANGenerator
 from mmamp.registry import MODELS
 
 needs_onnx = pytest.mark.skipif(
-    not HAS_ONNX, reason='torch >= 2.6 writes ONNX'
+    not HAS_ONNX, reason='torch >= 2.7 writes ONNX'
 )
 
 

@@ -88,7 +88,7 @@ def assert_same(found, wanted):
 @pytest.mark.parametrize(('base', 'kind'), ALL)
 def test_dynamic_batch(base, kind, export):
     if kind == 'onnx' and not HAS_ONNX:
-        pytest.skip('torch >= 2.6 writes ONNX')
+        pytest.skip('torch >= 2.7 writes ONNX')
     cfg = small_config(base)
     name = 'generator_ab' if 'cyclegan' in base else 'generator'
     done = export(cfg, '--format', kind, '--dynamic-batch')
@@ -111,7 +111,7 @@ def test_dynamic_batch(base, kind, export):
 @pytest.mark.parametrize('kind', FORMATS)
 def test_one_sample(kind, export):
     if kind == 'onnx' and not HAS_ONNX:
-        pytest.skip('torch >= 2.6 writes ONNX')
+        pytest.skip('torch >= 2.7 writes ONNX')
     cfg = small_config('pix2pix_32x32')
     done = export(cfg, '--format', kind, '--size', '32', '64', '--raw')
     assert done.code == 0

@@ -63,6 +63,8 @@ setup(
         'metrics': requirements('metrics'),
         'inception': [*requirements('metrics'), *requirements('inception')],
         'migration': requirements('migration'),
+        # Of tools/export.py --format onnx.
+        'export': requirements('export'),
         'docs': requirements('docs'),
         # What tools/optimizers.py trains with.
         'optimizers': requirements('optimizers'),
@@ -72,12 +74,14 @@ setup(
             *requirements('metrics'),
             *requirements('migration'),
             *requirements('docs'),
+            *requirements('export'),
             *requirements('tests'),
         ],
         'all': [
             *requirements('mm'),
             *requirements('metrics'),
             *requirements('migration'),
+            *requirements('export'),
             *requirements('optional'),
         ],
     },

@@ -102,7 +102,7 @@ def build_model(cfg: Config, checkpoint: str) -> Any:
 def sample_latents(model: Any, args: argparse.Namespace) -> None:
     """Write pictures made from noise, and maybe from labels."""
     if args.truncation is not None:
-        _truncate(model, args.truncation)
+        truncate(model, args.truncation)
     classes = _classes(model, args.label)
     # The pictures of a seed do not depend on how many there are.
     noise, _ = model.latents(args.num)
@@ -124,8 +124,16 @@ def sample_latents(model: Any, args: argparse.Namespace) -> None:
         _interpolate(model, noise, labels, args)
 
 
-def _truncate(model: Any, value: float) -> None:
-    """Have a model truncate what it makes."""
+def truncate(model: Any, value: float) -> None:
+    """Have a model truncate what it makes.
+
+    Args:
+        model (nn.Module): Its ``truncation`` is set.
+        value (float): Psi, or the threshold of the noise.
+
+    Raises:
+        UsageError: If it has none, or not such a one.
+    """
     if not hasattr(model, 'truncation'):
         raise UsageError(
             f'--truncation {value}: {type(model).__name__} has no '

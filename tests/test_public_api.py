@@ -12,7 +12,9 @@ from public_api import registered as types_for_configs
 
 import mmamp
 from mmamp.engine.hooks.amp_monitor_hook import SCALARS
+from mmamp.export.command import FORMATS
 from mmamp.launcher.arguments import (
+    build_export_parser,
     build_parser,
     build_sample_parser,
     build_test_parser,
@@ -112,6 +114,7 @@ class TestPage:
             'tools/train.py': build_parser(),
             'tools/test.py': build_test_parser(),
             'tools/sample.py': build_sample_parser(),
+            'tools/export.py': build_export_parser([*FORMATS]),
             'tools/amp_report.py': build_report_parser(),
             'tools/migrate.py config': kinds.choices['config'],
             'tools/migrate.py code': kinds.choices['code'],

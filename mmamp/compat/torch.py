@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from inspect import signature
+from keyword import iskeyword
 from typing import Any
 
 import torch
@@ -454,3 +455,64 @@ def maps_files() -> AbstractContextManager[None]:
     options: Any = config
     patched: AbstractContextManager[None] = options.patch({'load.mmap': True})
     return patched
+
+
+# ---- export -----------------------------------------------------------------
+
+
+HAS_ONNX = torch.__version__ >= '2.7'  # as versions
+"""Whether ``torch.onnx.export`` takes what ``torch.export`` made.
+
+2.6 cannot convert BatchNorm; what there was before, which traces, loses the
+shapes that StyleGAN2, SAGAN and BigGAN need in a batch of any size.
+"""
+
+
+def sizes_of_one() -> AbstractContextManager[None]:
+    """Have ``torch.export`` take a dynamic size of 1 for one like any other.
+
+    Else a graph refuses images of which a layer leaves one pixel, if it was
+    traced with larger ones: kernels ask whether memory is contiguous. From
+    2.7 on; graphs of earlier releases refuse none.
+    """
+    # Here, since it imports much of the compiler.
+    from torch.fx.experimental import _config
+
+    options: Any = _config
+    if not hasattr(options, 'backed_size_oblivious'):
+        return nullcontext()
+    patched: AbstractContextManager[None] = options.patch(
+        backed_size_oblivious=True
+    )
+    return patched
+
+
+def original_of(module: nn.Module) -> nn.Module:
+    """Return what ``torch.compile`` was given, with nothing in it compiled.
+
+    All releases.
+
+    Args:
+        module (nn.Module): What it returned, or any other module; changed in
+            place.
+    """
+    original: nn.Module = getattr(module, '_orig_mod', module)
+    for child in original.modules():
+        child._compiled_call_impl = None
+    return original
+
+
+def name_as_identifiers(network: nn.Module) -> None:
+    """Give children that are called as a keyword of Python another name.
+
+    Such as ``in``, as mmcv calls instance norm: graphs are written as code.
+    The module that holds one still has it under its old name.
+
+    Args:
+        network (nn.Module): Changed in place, its state dict too.
+    """
+    for module in list(network.modules()):
+        for name in filter(iskeyword, list(module._modules)):
+            child = module._modules.pop(name)
+            module._modules[f'{name}_'] = child
+            module.__dict__[name] = child

@@ -1,6 +1,7 @@
 """The command line of the launcher."""
 
 import argparse
+from collections.abc import Sequence
 
 from mmamp.config.options import parse_value
 from mmamp.precision.names import LOW_CHOICES
@@ -117,14 +118,7 @@ def build_sample_parser() -> argparse.ArgumentParser:
         help='classes to make, in turn (default: all, in turn), if the model '
         'is conditional',
     )
-    parser.add_argument(
-        '--truncation',
-        type=float,
-        metavar='NUMBER',
-        help="trade variety for quality: StyleGAN2's psi, such as 0.7; of "
-        'other generators the threshold beyond which numbers of the noise '
-        "are drawn again (default: the config's model.truncation)",
-    )
+    _add_truncation(parser)
     parser.add_argument(
         '--interpolate',
         action='store_true',
@@ -140,6 +134,58 @@ def build_sample_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def build_export_parser(formats: Sequence[str]) -> argparse.ArgumentParser:
+    """Build the command line of exporting.
+
+    Args:
+        formats (Sequence[str]): Names of the kinds of files.
+    """
+    parser = argparse.ArgumentParser(
+        description='Write a trained generator, or its average, to a file '
+        'that runs without mmamp, and compare it with the model'
+    )
+    parser.add_argument('config', help='path of the config file')
+    _add_checkpoint(parser)
+    parser.add_argument(
+        'out',
+        nargs='?',
+        metavar='OUT',
+        help='the file, or the folder that it goes to (default: '
+        'CONFIG_NAME_NETWORK.SUFFIX, here)',
+    )
+    parser.add_argument(
+        '--format', required=True, choices=formats, help='the kind of file'
+    )
+    parser.add_argument(
+        '--network',
+        metavar='NAME',
+        help='which generator, where there are several, such as '
+        'generator_ba (default: the one that makes the results)',
+    )
+    parser.add_argument(
+        '--raw',
+        action='store_true',
+        help='the generator as trained, not its average (EMA)',
+    )
+    _add_truncation(parser)
+    parser.add_argument(
+        '--dynamic-batch',
+        action='store_true',
+        help='any number of samples at once, and pictures of any size where '
+        'the network takes them (default: one sample, one size)',
+    )
+    parser.add_argument(
+        '--size',
+        type=_positive,
+        nargs=2,
+        metavar=('HEIGHT', 'WIDTH'),
+        help='of the pictures that a network is given, where it is one size '
+        "(default: that of the test data's first)",
+    )
+    _add_options(parser)
+    return parser
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'{text!r} is no int >= 1')
@@ -150,6 +196,17 @@ def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'checkpoint',
         help='path of a checkpoint, or of a work dir: its latest one',
+    )
+
+
+def _add_truncation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--truncation',
+        type=float,
+        metavar='NUMBER',
+        help="trade variety for quality: StyleGAN2's psi, such as 0.7; of "
+        'other generators the threshold beyond which numbers of the noise '
+        "are drawn again (default: the config's model.truncation)",
     )
 
 

@@ -129,6 +129,8 @@ TEST: tuple[Edit, ...] = (
 """Of ``mmamp.test``."""
 SAMPLE: tuple[Edit, ...] = ()
 """Of ``mmamp.sample``, which builds a model alone."""
+EXPORT: tuple[Edit, ...] = ()
+"""Of ``mmamp.export``, likewise."""
 REPORT: tuple[Edit, ...] = (_always(check_constructor),)
 """Of ``mmamp.report``, whose trials make the rest."""
 TRIAL: tuple[Edit, ...] = (

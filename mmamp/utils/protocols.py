@@ -137,6 +137,17 @@ class Generates(Protocol):
 
 
 @runtime_checkable
+class TakesAnySize(Protocol):
+    """A network whose images may be of any size; asked by ``mmamp.export``.
+
+    Attributes:
+        size_multiple (int): What their sides are multiples of.
+    """
+
+    size_multiple: int
+
+
+@runtime_checkable
 class TruncatesItself(Protocol):
     """A generator whose keyword ``truncation`` is psi; asked by ImageGAN."""
 

@@ -13,7 +13,9 @@ from doc_blocks import ROOT
 
 from benchmarks.speed.command import build_parser as build_benchmark_parser
 from mmamp.config.loading import load_config
+from mmamp.export.command import FORMATS
 from mmamp.launcher.arguments import (
+    build_export_parser,
     build_parser,
     build_sample_parser,
     build_test_parser,
@@ -24,6 +26,7 @@ from mmamp.report.command import build_parser as build_report_parser
 PARSERS = {
     'tools/amp_report.py': build_report_parser,
     'tools/benchmark.py': build_benchmark_parser,
+    'tools/export.py': functools.partial(build_export_parser, [*FORMATS]),
     'tools/train.py': build_parser,
     'tools/test.py': build_test_parser,
     'tools/sample.py': build_sample_parser,
@@ -31,6 +34,7 @@ PARSERS = {
 }
 MAINS = {
     'tools/amp_report.py': 'mmamp.report',
+    'tools/export.py': 'mmamp.export',
     'tools/train.py': 'mmamp.train',
     'tools/test.py': 'mmamp.test',
     'tools/sample.py': 'mmamp.sample',

@@ -29,7 +29,7 @@ ORDER = (
     ('engine',),
     ('launcher',),
     ('migration',),
-    ('train', 'test', 'sample', 'dcp_to_pth'),
+    ('train', 'test', 'sample', 'dcp_to_pth', 'export'),
     ('report',),
     ('__init__',),
 )

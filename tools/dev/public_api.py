@@ -28,6 +28,7 @@ MODULES = (
     'mmamp.engine.schedulers',
     'mmamp.engine.strategies',
     'mmamp.evaluation',
+    'mmamp.export',
     'mmamp.models',
     'mmamp.models.archs',
     'mmamp.models.losses',

@@ -141,7 +141,7 @@ class BigGANGenerator(BaseModule):
         """
         first, *parts = noise.split(self.chunk_size, dim=1)
         embedding = self.embedding(labels)
-        x = self.linear(first).view(len(noise), self.width, 4, 4)
+        x = self.linear(first).view(-1, self.width, 4, 4)
         x = as_kernels(x, self.blocks)
         for i, (block, part) in enumerate(
             zip(self.blocks, parts, strict=True)

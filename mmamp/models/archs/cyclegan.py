@@ -1,6 +1,6 @@
 """The generator of CycleGAN (Zhu et al., 2017)."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -58,12 +58,17 @@ class ResNetGenerator(BaseModule):
         init_cfg (list[dict], optional): Defaults to None: as in the paper,
             normal with standard deviation 0.02.
 
+    Attributes:
+        size_multiple (int): What the sides of images are multiples of.
+
     Raises:
         ValueError: If ``num_blocks`` is negative.
 
     Examples:
         >>> generator = dict(type='mmamp.ResNetGenerator', num_blocks=9)
     """
+
+    size_multiple: ClassVar[int] = 4
 
     def __init__(
         self,
@@ -109,7 +114,7 @@ class ResNetGenerator(BaseModule):
             ValueError: If they are not.
         """
         height, width = images.shape[2:]
-        if height % 4 or width % 4:
+        if height % self.size_multiple or width % self.size_multiple:
             raise ValueError(
                 'ResNetGenerator needs images whose sides are multiples of '
                 f'4, but got {height}x{width}: resize or crop them'

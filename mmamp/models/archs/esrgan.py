@@ -1,6 +1,6 @@
 """The generator of ESRGAN (Wang et al., 2018)."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -96,12 +96,17 @@ class RRDBNet(BaseModule):
         init_cfg (dict or list[dict], optional): Defaults to None: as in the
             authors' code, torch's, with those smaller weights.
 
+    Attributes:
+        size_multiple (int): What the sides of images are multiples of.
+
     Raises:
         ValueError: If ``num_blocks`` is < 1 or ``scale`` no power of 2.
 
     Examples:
         >>> generator = dict(type='mmamp.RRDBNet', scale=4)
     """
+
+    size_multiple: ClassVar[int] = 1
 
     def __init__(
         self,

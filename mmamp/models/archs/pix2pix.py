@@ -87,6 +87,9 @@ class UNetGenerator(BaseModule):
         init_cfg (list[dict], optional): Defaults to None: as in the paper,
             normal with standard deviation 0.02.
 
+    Attributes:
+        size_multiple (int): What the sides of images are multiples of.
+
     Raises:
         ValueError: If ``num_downs`` is < 2, or so few that ``test_dropout``
             has nothing to drop.
@@ -108,6 +111,7 @@ class UNetGenerator(BaseModule):
     ) -> None:
         super().__init__(init_cfg or NORMAL_INIT)
         check_int('UNetGenerator: num_downs', num_downs, low=2)
+        self.size_multiple = 2**num_downs
         norm_cfg = norm_cfg or dict(type='BN')
         widths = [base_channels * min(2**i, 8) for i in range(num_downs)]
         self.downs = nn.ModuleList(
@@ -164,7 +168,7 @@ class UNetGenerator(BaseModule):
         Raises:
             ValueError: If they are not.
         """
-        multiple = 2 ** len(self.downs)
+        multiple = self.size_multiple
         height, width = images.shape[2:]
         if height % multiple or width % multiple:
             raise ValueError(
@@ -179,8 +183,10 @@ class UNetGenerator(BaseModule):
         for down in self.downs:
             x = down(x)
             maps.append(x)
-        x = _up(self.ups[0], maps.pop(), random)
-        for up in self.ups[1:]:
+        # torch.export of 2.4 takes no slice of a ModuleList.
+        first, *others = self.ups
+        x = _up(first, maps.pop(), random)
+        for up in others:
             x = _up(up, torch.cat([maps.pop(), x], 1), random)
         images = x.tanh()
         return images

@@ -154,7 +154,7 @@ class SAGANGenerator(BaseModule):
             ValueError: If labels are missing, or there are no classes.
         """
         _check_labels(self.num_classes, labels)
-        x = self.linear(noise).view(len(noise), self.width, 4, 4)
+        x = self.linear(noise).view(-1, self.width, 4, 4)
         x = as_kernels(x, self.blocks)
         for size, block in self.blocks.items():
             x = block(x, labels)

@@ -1,6 +1,6 @@
 """Networks of SRGAN (Ledig et al., 2017)."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from mmcv.cnn import ConvModule, build_upsample_layer
 from mmengine.model import BaseModule
@@ -50,12 +50,17 @@ class SRResNet(BaseModule):
             Defaults to 4.
         init_cfg (dict or list[dict], optional): Defaults to None: mmcv's.
 
+    Attributes:
+        size_multiple (int): What the sides of images are multiples of.
+
     Raises:
         ValueError: If ``num_blocks`` is < 1 or ``scale`` no power of 2.
 
     Examples:
         >>> generator = dict(type='mmamp.SRResNet', scale=4)
     """
+
+    size_multiple: ClassVar[int] = 1
 
     def __init__(
         self,

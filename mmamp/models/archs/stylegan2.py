@@ -275,7 +275,8 @@ class StyleGAN2Generator(BaseModule):
         Returns:
             Tensor: Images of shape (N, C, H, W), float32.
         """
-        x = self.constant.expand(len(w), -1, -1, -1)
+        # `len` would be a number, where an exported graph has a variable.
+        x = self.constant.expand(w.shape[0], -1, -1, -1)
         parts = []
         for i, block in enumerate(self.blocks):
             layers = w[:, max(2 * i - 1, 0) : 2 * i + 2]

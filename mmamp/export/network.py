@@ -46,17 +46,18 @@ def network_name(model: nn.Module, wanted: str | None) -> str:
 
 
 def network_of(
-    model: nn.Module, name: str, use_average: bool
+    model: BaseGAN, name: str, use_average: bool
 ) -> tuple[nn.Module, bool]:
     """Return a network of a model, not compiled, and if it is an average.
 
     Args:
-        model (nn.Module): The model.
+        model (BaseGAN): The model; its averages get statistics of their own.
         name (str): Of the network in it.
         use_average (bool): Whether its average is meant, if there is one.
     """
     average = getattr(model, f'{name}_ema')
     if use_average and average is not None:
+        model.estimate_statistics()
         return original_of(average.module), True
     return original_of(unwrap(getattr(model, name))), False
 

@@ -148,12 +148,12 @@ class TestExclude:
         with pytest.raises(
             ValueError, match="exclude='embeding' matches no.*'embedding'"
         ):
-            Orthogonality(exclude=['embeding'])(self.network())
+            Orthogonality(exclude=['embeding']).check(self.network())
         everything = Orthogonality(exclude=['.*'])
         with pytest.raises(ValueError, match='no trainable weight.*leaves'):
-            everything(self.network())
+            everything.check(self.network())
         with pytest.raises(ValueError, match='no trainable weight of two'):
-            Orthogonality()(nn.BatchNorm2d(3))
+            Orthogonality().check(nn.BatchNorm2d(3))
 
     @pytest.mark.parametrize('exclude', ['embedding', None, [1], ['(']])
     def test_is_a_list_of_expressions(self, exclude):
@@ -219,7 +219,8 @@ class TestInAGan:
             labels = dict(gt_label=torch.tensor([0, 2]))
             with wrapper.optim_context(network):
                 losses = getattr(gan, f'{short}_loss')(inputs, labels, wrapper)
-            assert ('loss_orthogonality' in losses) == bool(given)
+            name = f'loss_{short}_orthogonality'
+            assert (name in losses) == bool(given)
             loss, _ = gan.parse_losses(losses)
             wrapper.backward(loss)
             wrapper.loss_scaler.unscale_(optimizer)
@@ -231,7 +232,13 @@ class TestInAGan:
             error = (found[name].flatten(1) - expected).norm()
             assert error <= 1e-3 * expected.norm() + 1e-6, name
 
-    def test_is_due_with_its_side(self):
+    @pytest.mark.parametrize('short', ['gen', 'disc'])
+    def test_is_checked_when_the_model_is_built(self, short):
+        term = dict(type='mmamp.Orthogonality', exclude=['embeding'])
+        with pytest.raises(ValueError, match="Did you mean 'embedding'"):
+            self.gan(**{f'{short}_regularizers': [term]})
+
+    def test_fsdp2_is_to_keep_its_network_gathered(self):
         gan = self.gan(
             gen_regularizers=[dict(type='mmamp.Orthogonality', interval=2)]
         )

@@ -13,6 +13,7 @@ from mmamp.compat.torch import (
     non_persistent_buffers,
 )
 from mmamp.utils.memory import is_plain
+from mmamp.utils.protocols import AveragedOverRanks
 
 from .no_sync import ignored
 
@@ -20,9 +21,10 @@ from .no_sync import ignored
 def unify_buffers(model: nn.Module) -> None:
     """Give all ranks the same persistent buffers.
 
-    Running statistics become their mean over the ranks; anything else is what
-    the first rank has, which is what a checkpoint has, but what DDP was told
-    to ignore. All ranks have to call it; two collectives for each dtype,
+    Running statistics become their mean over the ranks, as do buffers that a
+    module names in ``averaged_over_ranks``; anything else is what the first
+    rank has, which is what a checkpoint has, but what DDP was told to ignore.
+    All ranks have to call it; two collectives for each dtype,
     however many buffers there are.
 
     Args:
@@ -47,9 +49,12 @@ def unify_buffers(model: nn.Module) -> None:
                 or name in non_persistent_buffers(module)
             ):
                 continue
-            if (
+            if buffer.is_floating_point() and (
                 isinstance(module, BatchStatistics)
-                and buffer.is_floating_point()
+                or (
+                    isinstance(module, AveragedOverRanks)
+                    and name in module.averaged_over_ranks
+                )
             ):
                 means[buffer] = None
             else:

@@ -30,6 +30,7 @@ MODULES = (
     'mmamp.evaluation',
     'mmamp.models',
     'mmamp.models.archs',
+    'mmamp.models.augment',
     'mmamp.models.losses',
     'mmamp.registry',
     'mmamp.sharding',

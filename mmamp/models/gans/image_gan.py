@@ -9,6 +9,7 @@ from mmengine.dist import get_world_size
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmamp.models.augment.augmentation import Augmentation, Augmented
 from mmamp.models.base.base_gan import BaseGAN
 from mmamp.models.base.compiled import eager
 from mmamp.models.base.in_evaluation import check_mode, in_evaluation
@@ -21,6 +22,8 @@ from mmamp.utils.protocols import TrueGradients
 
 DISCRIMINATOR, GENERATOR, SAMPLES, DISC_PENALTY, GEN_PENALTY = range(5)
 """Streams of random numbers, so that no two uses see the same."""
+REAL_AUGMENT, FAKE_AUGMENT, GEN_AUGMENT, PENALTY_AUGMENT = range(16, 20)
+"""Those of what the discriminator's images go through."""
 
 
 @MODELS.register_module()
@@ -51,6 +54,11 @@ class ImageGAN(BaseGAN):
             :class:`~mmamp.models.losses.path_length.PathLength`, for a
             generator with the methods ``mapping(noise)`` (and labels, if it
             is conditional) and ``synthesis(latents)``. Defaults to none.
+        augment (dict or nn.Module, optional): What all images go through on
+            their way to the discriminator, such as
+            :class:`~mmamp.models.augment.ada.ADA` or
+            :class:`~mmamp.models.augment.diff_augment.DiffAugment`. Penalties
+            differentiate through it. Defaults to None.
         **kwargs: Arguments of :class:`~mmamp.models.base.base_gan.BaseGAN`.
 
     Raises:
@@ -75,6 +83,7 @@ class ImageGAN(BaseGAN):
         gan_loss: dict[str, Any] | nn.Module | None = None,
         disc_regularizers: Sequence[dict[str, Any] | nn.Module] = (),
         gen_regularizers: Sequence[dict[str, Any] | nn.Module] = (),
+        augment: dict[str, Any] | nn.Module | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(generator, discriminator, **kwargs)
@@ -90,6 +99,7 @@ class ImageGAN(BaseGAN):
             'gen_regularizers', gen_regularizers
         )
         _check_kinds(self.disc_regularizers, self.gen_regularizers)
+        self.augment = _built_augmentation(augment, self.gan_loss)
         self._evaluated = 0
         if len(self.gen_regularizers):
             _check_two_part(self.generator)
@@ -117,16 +127,23 @@ class ImageGAN(BaseGAN):
             fake, fake_labels = self._generate(
                 self.random(num, DISCRIMINATOR, position)
             )
-        pred_fake = self._discriminate(fake, fake_labels)
-        pred_real = self._discriminate(inputs, real_labels)
+        pred_fake = self._discriminate(
+            fake, fake_labels, FAKE_AUGMENT, position
+        )
+        pred_real = self._discriminate(
+            inputs, real_labels, REAL_AUGMENT, position
+        )
         losses = dict(
             loss_disc_fake=self.gan_loss(pred_fake, False, is_disc=True),
             loss_disc_real=self.gan_loss(pred_real, True, is_disc=True),
         )
+        if self.augment is not None:
+            self.augment.observe(pred_real)
+            losses.update(self.augment.scalars())
         for name, regularizer in _due(self.disc_regularizers, position):
             with eager(self.discriminator), named_penalty(name):
                 losses[name] = regularizer(
-                    self.discriminator,
+                    self._penalised(num, position),
                     _arguments(inputs, real_labels),
                     _arguments(fake, fake_labels),
                     grad=_grad_of(optimizer_wrapper),
@@ -145,9 +162,8 @@ class ImageGAN(BaseGAN):
         fake, labels = self._generate(
             self.random(len(inputs), GENERATOR, position)
         )
-        losses = dict(
-            loss_gen=self.gan_loss(self._discriminate(fake, labels), True)
-        )
+        pred = self._discriminate(fake, labels, GEN_AUGMENT, position)
+        losses = dict(loss_gen=self.gan_loss(pred, True))
         for name, regularizer in _due(self.gen_regularizers, position):
             num = max(len(inputs) // regularizer.batch_shrink, 1)
             random = self.random(num, GEN_PENALTY, position)
@@ -181,8 +197,33 @@ class ImageGAN(BaseGAN):
         synthesis: Callable[[Tensor], Tensor] = generator.synthesis
         return synthesis
 
-    def _discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
+    def after_update(
+        self, network: str, updates: int, skipped: bool | Tensor
+    ) -> None:
+        """Follow an update; the augmentation adapts to the discriminator."""
+        super().after_update(network, updates, skipped)
+        if self.augment is not None and network == 'discriminator':
+            self.augment.adapt(updates)
+
+    def _discriminate(
+        self,
+        images: Tensor,
+        labels: Tensor | None,
+        stream: int,
+        position: tuple[int, int],
+    ) -> Tensor:
+        """Return logits of images, augmented by the numbers of a stream."""
+        if self.augment is not None:
+            random = self.random(len(images), stream, position)
+            images = self.augment(images, random)
         return self._call(self.discriminator, images, labels)
+
+    def _penalised(self, num: int, position: tuple[int, int]) -> nn.Module:
+        """Return what penalties differentiate, by images not augmented."""
+        if self.augment is None:
+            return self.discriminator
+        random = self.random(num, PENALTY_AUGMENT, position)
+        return Augmented(self.discriminator, self.augment, random)
 
     @staticmethod
     def _call(network: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
@@ -366,6 +407,23 @@ def _check_kinds(of_disc: nn.ModuleList, of_gen: nn.ModuleList) -> None:
                     f'{key}_regularizers: {type(regularizer).__name__} '
                     f'belongs into {right}_regularizers'
                 )
+
+
+def _built_augmentation(
+    augment: dict[str, Any] | nn.Module | None, gan_loss: nn.Module
+) -> Augmentation | None:
+    """Build an augmentation that makes sense with the loss."""
+    if augment is None:
+        return None
+    module = built('augment', augment)
+    if not isinstance(module, Augmentation):
+        raise TypeError(
+            'augment must be an Augmentation, such as dict(type='
+            f"'mmamp.ADA') or dict(type='mmamp.DiffAugment'), but got "
+            f'{type(module).__name__}'
+        )
+    module.check_loss(getattr(gan_loss, 'gan_type', None))
+    return module
 
 
 def _check_two_part(generator: nn.Module) -> None:

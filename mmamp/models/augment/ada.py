@@ -1,0 +1,339 @@
+"""Adaptive discriminator augmentation."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from mmengine.dist import all_reduce
+from torch import Tensor
+
+from mmamp.logging.scalars import AUGMENT_P, R_T
+from mmamp.randomness.samples import SampleRandom, normal, uniform
+from mmamp.registry import MODELS
+from mmamp.utils.checks import check_int, check_names
+
+from .augmentation import Augmentation
+from .colors import colored
+from .matrices import product, rotation, scaling, translation
+from .warp import Warp, copied
+
+BLITS = ('xflip', 'rotate90', 'xint')
+GEOMETRY = ('scale', 'rotate', 'aniso', 'xfrac')
+COLORS = ('brightness', 'contrast', 'lumaflip', 'hue', 'saturation')
+TRANSFORMS = (*BLITS, *GEOMETRY, *COLORS)
+"""The paper's ``bgc``, in its order."""
+
+
+@MODELS.register_module()
+class ADA(Augmentation):
+    r"""Augmentations as strong as the discriminator overfits.
+
+    Karras, Aittala, Hellsten, Laine, Lehtinen and Aila, "Training Generative
+    Adversarial Networks with Limited Data", NeurIPS 2020. Each transform is
+    made with probability ``p``, by itself, on real and generated images,
+    whoever learns from them. All changes of geometry are one affine map and
+    one sampling, see :class:`~mmamp.models.augment.warp.Warp`; where there
+    are only flips, quarter turns and translations by whole pixels, pixels are
+    copied as they are. Section 3.1: :math:`r_t = E[\mathrm{sign}(D(real))]`
+    over the last ``interval`` updates says how far the discriminator
+    overfits, and ``p`` goes up where it is above ``target``, else down.
+
+    ``p`` and the sums are buffers: they are in checkpoints, one over the
+    ranks, and a window that was skipped leaves nothing in them. A log shows
+    ``augment_p``, and ``r_t`` as it was last. Nothing waits for the device.
+
+    Args:
+        target (float, optional): What r_t shall be, in (-1, 1); None: ``p``
+            stays as it is. Defaults to 0.6.
+        p (float): Probability of each transform, in [0, 1], at first.
+            Defaults to 0.
+        interval (int): Updates of the discriminator from one adjustment to
+            the next. Defaults to 4.
+        ada_kimg (float): Thousands of real images in which ``p`` comes from 0
+            to 1, if r_t is above the target all the time. Defaults to 500.
+        transforms (Sequence[str]): Names out of ``'xflip'``, ``'rotate90'``,
+            ``'xint'`` (translation by whole pixels, up to an eighth of the
+            size), ``'scale'``, ``'rotate'``, ``'aniso'`` (scaling of one
+            side), ``'xfrac'`` (translation), ``'brightness'``,
+            ``'contrast'``, ``'lumaflip'``, ``'hue'`` and ``'saturation'``,
+            of which grey images have not the last two. Defaults to all of
+            them.
+
+    Raises:
+        ValueError: If a value is out of its range, a transform is unknown, or
+            nothing would ever be transformed.
+
+    Examples:
+        >>> augment = dict(type='mmamp.ADA', target=0.6)
+        >>> fixed = dict(type='mmamp.ADA', target=None, p=0.2)
+    """
+
+    p: Tensor
+    r_t: Tensor
+    signs: Tensor
+    num_images: Tensor
+    averaged_over_ranks = ('signs', 'num_images')
+
+    def __init__(
+        self,
+        target: float | None = 0.6,
+        p: float = 0.0,
+        interval: int = 4,
+        ada_kimg: float = 500.0,
+        transforms: Sequence[str] = TRANSFORMS,
+    ) -> None:
+        super().__init__()
+        if target is not None:
+            _check_within('target', target, -1, 1)
+        _check_within('p', p, 0, 1)
+        if target is None and p == 0:
+            raise ValueError(
+                'ADA: target=None and p=0 never transform anything: give a '
+                'fixed p, such as p=0.2, or a target, such as 0.6'
+            )
+        if not ada_kimg > 0:
+            raise ValueError(f'ADA: ada_kimg must be > 0, but got {ada_kimg}')
+        self.target = target
+        self.interval = check_int('ADA: interval', interval)
+        self.ada_kimg = ada_kimg
+        self.transforms = check_names(
+            'ADA: transforms', transforms, TRANSFORMS
+        )
+        self._warp = Warp()
+        for name, value in (
+            *(('p', p), ('r_t', 0.0)),
+            *(('signs', 0.0), ('num_images', 0.0)),
+        ):
+            self.register_buffer(name, torch.tensor(float(value)))
+
+    def check_loss(self, gan_type: str | None) -> None:
+        """Refuse a loss whose logits have no sign to go by.
+
+        Args:
+            gan_type (str, optional): Of ``GANLoss``; None of any other.
+
+        Raises:
+            ValueError: If ``target`` is given, and the loss is not one that
+                draws the line between real and generated images at 0.
+        """
+        if self.target is not None and gan_type in ('lsgan', 'wgan'):
+            raise ValueError(
+                f'ADA: target={self.target} goes by the sign of the logits, '
+                f'which says nothing with gan_type={gan_type!r}: give '
+                "'vanilla', 'logistic' or 'hinge', or target=None and a "
+                'fixed p, such as p=0.2'
+            )
+
+    # ---- how strong ---------------------------------------------------------
+
+    @torch.no_grad()
+    def observe(self, logits: Tensor) -> None:
+        """Add up the signs of a micro-batch of real images.
+
+        Args:
+            logits (Tensor): Of shape (N, ...); those of an image are averaged.
+        """
+        if self.target is not None:
+            signs = logits.float().sign().flatten(1).mean(1)
+            self.signs += signs.sum()
+            self.num_images += len(logits)
+
+    @torch.no_grad()
+    def adapt(self, updates: int) -> None:
+        """Adjust ``p`` every ``interval`` updates; on all ranks.
+
+        By as many images as were seen since: those of skipped windows are
+        not among them.
+
+        Args:
+            updates (int): How often the discriminator was updated by now,
+                skipped windows included.
+        """
+        if self.target is None or updates % self.interval:
+            return
+        sums = torch.stack([self.signs, self.num_images])
+        all_reduce(sums, 'sum')
+        # Of means over ranks, if a checkpoint was saved meanwhile.
+        num = sums[1].round()
+        r_t = sums[0] / num.clamp(min=1)
+        change = (r_t - self.target).sign() * num / (1000 * self.ada_kimg)
+        self.p.copy_((self.p + change).clamp(min=0))
+        self.r_t.copy_(torch.where(num > 0, r_t, self.r_t))
+        self.signs.zero_()
+        self.num_images.zero_()
+
+    def scalars(self) -> dict[str, Tensor]:
+        """Return ``p``, and r_t as it was last, if they change."""
+        if self.target is None:
+            return {}
+        return {AUGMENT_P: self.p.clone(), R_T: self.r_t.clone()}
+
+    # ---- what is done -------------------------------------------------------
+
+    def transform(self, images: Tensor, random: SampleRandom | None) -> Tensor:
+        """Transform images, each in its own way.
+
+        Args:
+            images (Tensor): Of shape (N, C, H, W); float32 or float64, of
+                three channels or one if colours are changed.
+            random (SampleRandom or None): Where random numbers come from;
+                None is torch's.
+
+        Raises:
+            ValueError: If it is another number of channels.
+        """
+        if images.shape[1] not in (1, 3) and self._has(COLORS):
+            raise ValueError(
+                f'ADA: images have {images.shape[1]} channels, but '
+                f'{", ".join(x for x in self.transforms if x in COLORS)} are '
+                'for 3, or 1: give other transforms'
+            )
+        draws = _Draws(images, random, self.p, self.transforms)
+        height, width = images.shape[2:]
+        blit = _blit(draws, height, width)
+        inverse, is_moved = _geometry(draws, blit, height, width)
+        if self._has(BLITS):
+            still = copied(images, blit)
+        else:
+            still = images
+        if self._has(GEOMETRY):
+            moved = self._warp(images, inverse)
+            images = moved.where(is_moved[:, None, None, None], still)
+        else:
+            images = still
+        if self._has(COLORS):
+            images = colored(images, *_colors(draws))
+        return images
+
+    def _has(self, some: Sequence[str]) -> bool:
+        return any(name in some for name in self.transforms)
+
+    def extra_repr(self) -> str:
+        """Show the settings in the printed model."""
+        return (
+            f'target={self.target}, interval={self.interval}, '
+            f'ada_kimg={self.ada_kimg}, transforms={self.transforms}'
+        )
+
+
+class _Draws:
+    """Random numbers of a micro-batch, as many whatever is made of them.
+
+    Args:
+        images (Tensor): Of shape (N, ...).
+        random (SampleRandom or None): Where they come from; None is torch's.
+        p (Tensor): Probability of each transform.
+        transforms (Sequence[str]): Those that are made at all.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        random: SampleRandom | None,
+        p: Tensor,
+        transforms: Sequence[str],
+    ) -> None:
+        num, device = len(images), images.device
+        uniforms = uniform(random, (num, 21), device)
+        self._uniform = iter(uniforms.unbind(1))
+        self._normal = iter(normal(random, (num, 7), device).unbind(1))
+        self.p = p
+        self._transforms = transforms
+
+    def uniform(self) -> Tensor:
+        """Return uniform numbers in [0, 1), of shape (N, )."""
+        return next(self._uniform)
+
+    def normal(self) -> Tensor:
+        """Return standard normal numbers, of shape (N, )."""
+        return next(self._normal)
+
+    def integers(self, high: int) -> Tensor:
+        """Return uniform whole numbers from 0 to high - 1."""
+        return (self.uniform() * high).floor()
+
+    def exp2(self, std: float) -> Tensor:
+        """Return log-normal numbers: standard deviation of the logarithm."""
+        return torch.exp2(self.normal() * std)
+
+    def angle(self) -> Tensor:
+        """Return a uniform angle in radians."""
+        return (self.uniform() * 2 - 1) * math.pi
+
+    def gate(self, name: str, p: Tensor | None = None) -> Tensor:
+        """Tell which samples a transform is made of, with probability p."""
+        is_made = self.uniform() < (self.p if p is None else p)
+        if name not in self._transforms:
+            return torch.zeros_like(is_made)
+        return is_made
+
+
+def _blit(draws: _Draws, height: int, width: int) -> Tensor:
+    """Draw what copies pixels; return the inverse of the map."""
+    flip = 1 - 2 * draws.integers(2).where(draws.gate('xflip'), 0)
+    quarter = draws.integers(4).where(draws.gate('rotate90'), 0)
+    angle = quarter * (math.pi / 2)
+    is_translated = draws.gate('xint')
+    x, y = (
+        (
+            ((draws.uniform() * 2 - 1) / 8).where(is_translated, 0) * size
+        ).round()
+        for size in (width, height)
+    )
+    return product(
+        scaling(flip, torch.ones_like(flip)),
+        # Exactly 0, 1 and -1.
+        rotation(angle.cos().round(), angle.sin().round()),
+        translation(-x, -y),
+    )
+
+
+def _geometry(
+    draws: _Draws, blit: Tensor, height: int, width: int
+) -> tuple[Tensor, Tensor]:
+    """Draw the other changes of geometry, to be made after some.
+
+    Returns:
+        tuple[Tensor, Tensor]: The inverse of the map, and of which samples it
+        is not the given one.
+    """
+    is_scaled = draws.gate('scale')
+    scale = draws.exp2(0.2).where(is_scaled, 1)
+    # Either rotation, or both, with probability p.
+    p = 1 - (1 - draws.p).clamp(min=0).sqrt()
+    is_turned = [draws.gate('rotate', p) for _ in range(2)]
+    before, after = (draws.angle().where(x, 0) for x in is_turned)
+    is_stretched = draws.gate('aniso')
+    stretch = draws.exp2(0.2).where(is_stretched, 1)
+    is_translated = draws.gate('xfrac')
+    x, y = (
+        (draws.normal() / 8).where(is_translated, 0) * size
+        for size in (width, height)
+    )
+    inverse = product(
+        blit,
+        scaling(1 / scale, 1 / scale),
+        rotation(before.cos(), before.sin()),
+        scaling(1 / stretch, stretch),
+        rotation(after.cos(), after.sin()),
+        translation(-x, -y),
+    )
+    moved = [is_scaled, *is_turned, is_stretched, is_translated]
+    return inverse, torch.stack(moved).any(0)
+
+
+def _colors(draws: _Draws) -> tuple[Tensor, ...]:
+    """Draw brightness, contrast, luma, saturation and hue."""
+    brightness = (draws.normal() * 0.2).where(draws.gate('brightness'), 0)
+    contrast = draws.exp2(0.5).where(draws.gate('contrast'), 1)
+    luma = 1 - 2 * draws.integers(2).where(draws.gate('lumaflip'), 0)
+    hue = draws.angle().where(draws.gate('hue'), 0)
+    saturation = draws.exp2(1.0).where(draws.gate('saturation'), 1)
+    return brightness, contrast, luma, saturation, hue
+
+
+def _check_within(name: str, value: float, low: float, high: float) -> None:
+    if isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(
+            f'ADA: {name} must be in [{low}, {high}], but got {value!r}'
+        )

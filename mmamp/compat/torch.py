@@ -287,8 +287,8 @@ def grid_sample_adjoint(
 ) -> Tensor:
     """Return what ``grid_sample``, bilinear, makes of a gradient.
 
-    What torch's own backward pass does, of which it has no derivative. Zeros
-    are sampled outside, and corners are the centres of pixels
+    What torch's own backward pass does, of which releases before some between
+    2.6 and 2.13 have no derivative. Zeros are sampled outside, and corners are the centres of pixels
     (``align_corners=True``).
 
     Args:

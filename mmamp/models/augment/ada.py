@@ -39,8 +39,10 @@ class ADA(Augmentation):
     overfits, and ``p`` goes up where it is above ``target``, else down.
 
     ``p`` and the sums are buffers: they are in checkpoints, one over the
-    ranks, and a window that was skipped leaves nothing in them. A log shows
-    ``augment_p``, and ``r_t`` as it was last. Nothing waits for the device.
+    ranks, and a window that was skipped leaves nothing in them. A run that is
+    resumed inside of a window, and by another number of ranks, goes on from
+    what the first rank has seen of it. A log shows ``augment_p``, and ``r_t``
+    as it was last. Nothing waits for the device.
 
     Args:
         target (float, optional): What r_t shall be, in (-1, 1); None: ``p``

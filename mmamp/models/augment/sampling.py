@@ -32,9 +32,12 @@ def pixels_at(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 def bilinear(images: Tensor, grid: Tensor) -> Tensor:
     """Sample images between their pixels, and zeros outside.
 
-    ``torch.nn.functional.grid_sample`` has no second derivative. This is
-    linear in the images, so that its derivative is its adjoint, whose
-    derivative is this again; the grid gets no gradient.
+    ``torch.nn.functional.grid_sample`` has a second derivative in new releases
+    of torch alone (2.13 has one, 2.6 has none). This is linear in the images,
+    so that its derivative is its adjoint, whose
+    derivative is this again; the grid gets no gradient. Where algorithms have
+    to be deterministic, which the adjoint is not on all devices, pixels are
+    gathered instead.
 
     Args:
         images (Tensor): Of shape (N, C, H, W).
@@ -44,8 +47,35 @@ def bilinear(images: Tensor, grid: Tensor) -> Tensor:
     Returns:
         Tensor: Of shape (N, C, P, Q).
     """
+    if torch.are_deterministic_algorithms_enabled():
+        return _gathered(images, grid)
     sampled: Tensor = _Bilinear.apply(images, grid)  # type: ignore[no-untyped-call]
     return sampled
+
+
+def _gathered(images: Tensor, grid: Tensor) -> Tensor:
+    """Sample images by four times as many pixels."""
+    height, width = images.shape[2:]
+    x, y = (
+        (grid[..., i] + 1) * ((size - 1) / 2)
+        for i, size in enumerate((width, height))
+    )
+    sampled = images.new_zeros(())
+    for row, of_row in _neighbours(y, height):
+        for column, of_column in _neighbours(x, width):
+            weight = (of_row * of_column)[:, None]
+            sampled = sampled + pixels_at(images, row, column) * weight
+    return sampled
+
+
+def _neighbours(positions: Tensor, size: int) -> list[tuple[Tensor, Tensor]]:
+    """Return the pixels before and after positions, and their weights."""
+    found = []
+    for pixel in (positions.floor(), positions.floor() + 1):
+        is_inside = (pixel >= 0) & (pixel < size)
+        weight = (1 - (positions - pixel).abs()) * is_inside
+        found.append((pixel.clamp(0, size - 1).long(), weight))
+    return found
 
 
 class _Bilinear(Function):

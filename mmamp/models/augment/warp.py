@@ -55,8 +55,8 @@ class Warp(nn.Module):
         )
         x, y = _mapped(inverse, columns, rows)
         grid = torch.stack([_in_finer(x, width), _in_finer(y, height)], -1)
+        finer = _with_margin(_with_margin(images, 2), 3)
         # Each channel by itself.
-        finer = F.pad(images, [_REACH] * 4, mode='reflect')
         finer = finer.flatten(0, 1)[:, None]
         finer = self._upsampled(self._upsampled(finer, 0), 1)
         sampled = bilinear(
@@ -132,6 +132,17 @@ def _reflect(positions: Tensor, length: int) -> Tensor:
     """Bring positions into [0, length - 1], as between two mirrors."""
     last = length - 1
     return last - (positions.remainder(2 * last) - last).abs()
+
+
+def _with_margin(images: Tensor, dim: int) -> Tensor:
+    """Add reflected pixels at both ends of a dimension.
+
+    The backward pass of ``reflect`` in ``torch.nn.functional.pad`` is not
+    deterministic on all devices.
+    """
+    size = images.shape[dim]
+    places = torch.arange(-_REACH, size + _REACH, device=images.device)
+    return images.index_select(dim, _reflect(places, size))
 
 
 def _in_finer(positions: Tensor, length: int) -> Tensor:

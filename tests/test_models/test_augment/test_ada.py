@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from devices import exact_float32, on_gpu, waits
 from given_numbers import Given, given
 from torch.autograd import gradcheck, gradgradcheck
 
@@ -344,6 +345,37 @@ class TestHeuristic:
         ada.adapt(4)
         assert float(ada.p) == pytest.approx(0.2)
         assert ada.scalars() == {}
+
+
+class TestOnAGPU:
+    pytestmark = on_gpu
+
+    def test_what_it_does_on_the_cpu(self):
+        with exact_float32():
+            found = fixed(1.0).cuda()(
+                X.cuda(), SampleRandom('cuda', 3, 0, 0, seed=1)
+            )
+        torch.testing.assert_close(
+            found.cpu(), fixed(1.0)(X, drawn(3)), rtol=1e-3, atol=1e-3
+        )
+
+    def test_nothing_waits(self):
+        ada = ADA(p=0.5).cuda()
+        x = images(4, 3, 8, 8).cuda().requires_grad_()
+
+        def update(number):
+            y = ada(x, SampleRandom('cuda', 4, 0, number, seed=1))
+            (gradient,) = torch.autograd.grad(
+                y.sin().sum(), x, create_graph=True
+            )
+            gradient.square().sum().backward()
+            ada.observe(y)
+            ada.adapt(4 * number)
+
+        update(0)
+        with waits() as found:
+            update(1)
+        assert not found
 
 
 class TestArguments:

@@ -287,9 +287,9 @@ def grid_sample_adjoint(
 ) -> Tensor:
     """Return what ``grid_sample``, bilinear, makes of a gradient.
 
-    What torch's own backward pass does, of which releases before some between
-    2.6 and 2.13 have no derivative. Zeros are sampled outside, and corners are the centres of pixels
-    (``align_corners=True``).
+    What torch's own backward pass does, of which 2.6 has no derivative, and
+    2.13 has one. Zeros are sampled outside, and corners are the centres of
+    pixels (``align_corners=True``).
 
     Args:
         gradient (Tensor): With respect to the samples (N, C, P, Q).

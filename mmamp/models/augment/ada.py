@@ -15,7 +15,7 @@ from mmamp.utils.checks import check_int, check_names
 from .augmentation import Augmentation
 from .colors import colored
 from .matrices import product, rotation, scaling, translation
-from .warp import Warp, copied
+from .warp import copied, warped
 
 BLITS = ('xflip', 'rotate90', 'xint')
 GEOMETRY = ('scale', 'rotate', 'aniso', 'xfrac')
@@ -32,7 +32,7 @@ class ADA(Augmentation):
     Adversarial Networks with Limited Data", NeurIPS 2020. Each transform is
     made with probability ``p``, by itself, on real and generated images,
     whoever learns from them. All changes of geometry are one affine map and
-    one sampling, see :class:`~mmamp.models.augment.warp.Warp`; where there
+    one sampling, see :func:`~mmamp.models.augment.warp.warped`; where there
     are only flips, quarter turns and translations by whole pixels, pixels are
     copied as they are. Section 3.1: :math:`r_t = E[\mathrm{sign}(D(real))]`
     over the last ``interval`` updates says how far the discriminator
@@ -101,7 +101,6 @@ class ADA(Augmentation):
         self.transforms = check_names(
             'ADA: transforms', transforms, TRANSFORMS
         )
-        self._warp = Warp()
         for name, value in (
             *(('p', p), ('r_t', 0.0)),
             *(('signs', 0.0), ('num_images', 0.0)),
@@ -199,7 +198,7 @@ class ADA(Augmentation):
         else:
             still = images
         if self._has(GEOMETRY):
-            moved = self._warp(images, inverse)
+            moved = warped(images, inverse)
             images = moved.where(is_moved[:, None, None, None], still)
         else:
             images = still

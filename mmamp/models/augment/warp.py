@@ -1,8 +1,9 @@
 """Images under affine maps, differentiable twice with respect to them."""
 
+from functools import lru_cache
+
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from .sampling import bilinear, pixels_at
 
@@ -14,12 +15,12 @@ _SYM6 = (
 )
 """The low-pass filter of the least asymmetric wavelet with six vanishing
 moments (Daubechies, "Ten Lectures on Wavelets", 1992, table 6.3)."""
-_REACH = 3
-"""Pixels on each side that half of the filter needs."""
+_MARGINS = len(_SYM6) - 2
+"""Pixels of the finer picture that the second filter needs beyond it."""
 
 
-class Warp(nn.Module):
-    """Images under affine maps, filtered.
+def warped(images: Tensor, inverse: Tensor) -> Tensor:
+    """Map images, filtered.
 
     Karras et al., "Training Generative Adversarial Networks with Limited
     Data", NeurIPS 2020, appendix B: twice the pixels, by an orthogonal
@@ -28,60 +29,51 @@ class Warp(nn.Module):
     reflects it before the first filter, by margins that a device would have
     to be waited for; here the finer picture is reflected, which differs
     there by what the filter lacks of symmetry.
+
+    Args:
+        images (Tensor): Of shape (N, C, H, W); float32 or float64.
+        inverse (Tensor): Of shape (N, 3, 3): from where a pixel of the
+            result is to where it is taken from; x to the right and y down, in
+            pixels from the middle of the picture.
+
+    Returns:
+        Tensor: Of the same shape and dtype.
     """
+    height, width = images.shape[2:]
+    columns, rows = (
+        _fine_positions(x, inverse.device) for x in (width, height)
+    )
+    x, y = _mapped(inverse, columns, rows)
+    grid = torch.stack([_in_finer(x, width), _in_finer(y, height)], -1)
+    finer_rows, coarser_rows = _filters(height, images.device, images.dtype)
+    finer_columns, coarser_columns = _filters(
+        width, images.device, images.dtype
+    )
+    finer = finer_rows @ images @ finer_columns.T
+    sampled = bilinear(finer, grid.to(images.dtype))
+    return coarser_rows @ sampled @ coarser_columns.T
 
-    taps: Tensor
 
-    def __init__(self) -> None:
-        super().__init__()
-        # The same in each network: no checkpoint needs it.
-        self.register_buffer('taps', torch.tensor(_SYM6), persistent=False)
+@lru_cache
+def _filters(
+    length: int, device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Return what doubles the pixels of a dimension, and what halves them.
 
-    def forward(self, images: Tensor, inverse: Tensor) -> Tensor:
-        """Map images.
-
-        Args:
-            images (Tensor): Of shape (N, C, H, W); float32 or float64.
-            inverse (Tensor): Of shape (N, 3, 3): from where a pixel of the
-                result is to where it is taken from; x to the right and y
-                down, in pixels from the middle of the picture.
-
-        Returns:
-            Tensor: Of the same shape and dtype.
-        """
-        num, channels, height, width = images.shape
-        columns, rows = (
-            _fine_positions(x, inverse.device) for x in (width, height)
-        )
-        x, y = _mapped(inverse, columns, rows)
-        grid = torch.stack([_in_finer(x, width), _in_finer(y, height)], -1)
-        finer = _with_margin(_with_margin(images, 2), 3)
-        # Each channel by itself.
-        finer = finer.flatten(0, 1)[:, None]
-        finer = self._upsampled(self._upsampled(finer, 0), 1)
-        sampled = bilinear(
-            finer.unflatten(0, (num, channels))[:, :, 0],
-            grid.to(images.dtype),
-        )
-        sampled = sampled.flatten(0, 1)[:, None]
-        small = self._downsampled(self._downsampled(sampled, 0), 1)
-        return small.view(images.shape)
-
-    def _upsampled(self, images: Tensor, dim: int) -> Tensor:
-        """Double the pixels, those alone that the margins were for."""
-        return F.conv_transpose2d(
-            images,
-            self._filter(images, dim) * 2**0.5,
-            stride=_along(2, 1, dim),
-            padding=_along(len(self.taps) - 1, 0, dim),
-        )
-
-    def _downsampled(self, images: Tensor, dim: int) -> Tensor:
-        taps = self._filter(images, dim) / 2**0.5
-        return F.conv2d(images, taps, stride=_along(2, 1, dim))
-
-    def _filter(self, images: Tensor, dim: int) -> Tensor:
-        return self.taps.to(images.dtype).view(1, 1, *_along(-1, 1, dim))
+    Returns:
+        tuple[Tensor, Tensor]: Of shape (2 * length, length), which reflects
+        the picture for the first and the last ones, and of shape (length,
+        2 * length + 10), for as many as :func:`_fine_positions` says.
+    """
+    finer = torch.zeros(2 * length, length, dtype=torch.float64)
+    coarser = torch.zeros(length, 2 * length + _MARGINS, dtype=torch.float64)
+    for tap, weight in enumerate(_SYM6):
+        of_finer = torch.arange((tap + 1) % 2, 2 * length, 2)
+        pixels = _reflect((of_finer + 5 - tap) // 2, length)
+        finer[of_finer, pixels] += weight * 2**0.5
+        pixels = torch.arange(length)
+        coarser[pixels, 2 * pixels + tap] = weight / 2**0.5
+    return finer.to(device, dtype), coarser.to(device, dtype)
 
 
 def copied(images: Tensor, inverse: Tensor) -> Tensor:
@@ -124,8 +116,8 @@ def _centred(length: int, device: torch.device) -> Tensor:
 
 def _fine_positions(length: int, device: torch.device) -> Tensor:
     """Return where the pixels of twice as many are, some on each side too."""
-    steps = torch.arange(2 * length + 10, device=device)
-    return (steps - length - 4) / 2
+    steps = torch.arange(2 * length + _MARGINS, device=device)
+    return (steps - length - _MARGINS / 2 + 1) / 2
 
 
 def _reflect(positions: Tensor, length: int) -> Tensor:
@@ -134,23 +126,7 @@ def _reflect(positions: Tensor, length: int) -> Tensor:
     return last - (positions.remainder(2 * last) - last).abs()
 
 
-def _with_margin(images: Tensor, dim: int) -> Tensor:
-    """Add reflected pixels at both ends of a dimension.
-
-    The backward pass of ``reflect`` in ``torch.nn.functional.pad`` is not
-    deterministic on all devices.
-    """
-    size = images.shape[dim]
-    places = torch.arange(-_REACH, size + _REACH, device=images.device)
-    return images.index_select(dim, _reflect(places, size))
-
-
 def _in_finer(positions: Tensor, length: int) -> Tensor:
     """Return where pixels are among twice as many, which are [-1, 1]."""
     places = 2 * _reflect(positions + (length - 1) / 2, length)
     return places * (2 / (2 * length - 1)) - 1
-
-
-def _along(this: int, other: int, dim: int) -> tuple[int, int]:
-    """Return a number for a dimension, and another for the other one."""
-    return (this, other) if dim == 0 else (other, this)

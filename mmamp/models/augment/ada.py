@@ -10,7 +10,7 @@ from torch import Tensor
 from mmamp.logging.scalars import AUGMENT_P, R_T
 from mmamp.randomness.samples import SampleRandom, normal, uniform
 from mmamp.registry import MODELS
-from mmamp.utils.checks import check_int, check_names
+from mmamp.utils.checks import check_int, check_names, check_weight
 
 from .augmentation import Augmentation
 from .colors import colored
@@ -36,7 +36,9 @@ class ADA(Augmentation):
     are only flips, quarter turns and translations by whole pixels, pixels are
     copied as they are. Section 3.1: :math:`r_t = E[\mathrm{sign}(D(real))]`
     over the last ``interval`` updates says how far the discriminator
-    overfits, and ``p`` goes up where it is above ``target``, else down.
+    overfits, and ``p`` goes up where it is above ``target``, else down, not
+    below 0; as in the authors' code it may come above 1, where every
+    transform is always made.
 
     ``p`` and the sums are buffers: they are in checkpoints, one over the
     ranks, and a window that was skipped leaves nothing in them. A run that is
@@ -93,7 +95,7 @@ class ADA(Augmentation):
                 'ADA: target=None and p=0 never transform anything: give a '
                 'fixed p, such as p=0.2, or a target, such as 0.6'
             )
-        if not ada_kimg > 0:
+        if check_weight('ADA: ada_kimg', ada_kimg) == 0:
             raise ValueError(f'ADA: ada_kimg must be > 0, but got {ada_kimg}')
         self.target = target
         self.interval = check_int('ADA: interval', interval)
@@ -105,7 +107,12 @@ class ADA(Augmentation):
             *(('p', p), ('r_t', 0.0)),
             *(('signs', 0.0), ('num_images', 0.0)),
         ):
-            self.register_buffer(name, torch.tensor(float(value)))
+            # A fixed p is the config's.
+            self.register_buffer(
+                name,
+                torch.tensor(float(value)),
+                persistent=target is not None,
+            )
 
     def check_loss(self, gan_type: str | None) -> None:
         """Refuse a loss whose logits have no sign to go by.
@@ -334,7 +341,11 @@ def _colors(draws: _Draws) -> tuple[Tensor, ...]:
 
 
 def _check_within(name: str, value: float, low: float, high: float) -> None:
-    if isinstance(value, bool) or not low <= value <= high:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not low <= value <= high
+    ):
         raise ValueError(
             f'ADA: {name} must be in [{low}, {high}], but got {value!r}'
         )

@@ -79,7 +79,7 @@ class Augmentation(nn.Module):
         return {}
 
 
-class Augmented(nn.Module):
+class AugmentedDiscriminator(nn.Module):
     """A discriminator that augments its images, such as a penalty is given.
 
     Gradients with respect to images are then those of the images before.

@@ -9,7 +9,10 @@ from mmengine.dist import get_world_size
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-from mmamp.models.augment.augmentation import Augmentation, Augmented
+from mmamp.models.augment.augmentation import (
+    Augmentation,
+    AugmentedDiscriminator,
+)
 from mmamp.models.base.base_gan import BaseGAN
 from mmamp.models.base.compiled import eager
 from mmamp.models.base.in_evaluation import check_mode, in_evaluation
@@ -223,7 +226,7 @@ class ImageGAN(BaseGAN):
         if self.augment is None:
             return self.discriminator
         random = self.random(num, PENALTY_AUGMENT, position)
-        return Augmented(self.discriminator, self.augment, random)
+        return AugmentedDiscriminator(self.discriminator, self.augment, random)
 
     @staticmethod
     def _call(network: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:

@@ -318,10 +318,13 @@ class TestHeuristic:
 
     def test_from_0_to_1_in_so_many_thousands(self):
         ada = ADA(ada_kimg=0.4, interval=2)
-        for update in range(1, 51):
+        for update in range(1, 101):
             feed(ada, 8)
             ada.adapt(update)
-        assert float(ada.p) == pytest.approx(1)
+            if update == 50:
+                assert float(ada.p) == pytest.approx(1)
+        assert float(ada.p) == pytest.approx(2)
+        assert ada(X, drawn(3)).isfinite().all()
 
     def test_of_logits_of_patches(self):
         ada = ADA(target=0.4, ada_kimg=1.0, interval=1)
@@ -345,6 +348,7 @@ class TestHeuristic:
         ada.adapt(4)
         assert float(ada.p) == pytest.approx(0.2)
         assert ada.scalars() == {}
+        assert not ada.state_dict()
 
 
 class TestOnAGPU:
@@ -386,6 +390,8 @@ class TestArguments:
             (dict(p=-0.1), r'p must be in \[0, 1\], but got -0.1'),
             (dict(target=None), 'give a fixed p'),
             (dict(interval=0), 'interval must be an int >= 1, but got 0'),
+            (dict(p='high'), "p must be in .0, 1., but got 'high'"),
+            (dict(ada_kimg=None), 'ada_kimg must be a number >= 0'),
             (dict(ada_kimg=0), 'ada_kimg must be > 0, but got 0'),
             (
                 dict(transforms=['flip']),

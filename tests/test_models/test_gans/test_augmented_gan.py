@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mmamp import AmpOptimWrapper, SeparateDistributedDataParallel
 from mmamp.distributed.statistics import unify_buffers
 from mmamp.models import ADA, DiffAugment, ImageGAN, StyleGAN2Discriminator
-from mmamp.models.augment.augmentation import Augmented
+from mmamp.models.augment.augmentation import AugmentedDiscriminator
 from mmamp.models.gans.image_gan import (
     DISCRIMINATOR,
     FAKE_AUGMENT,
@@ -163,7 +163,7 @@ def test_penalties_in_low_precision(kind, penalty, dtype):
         )
         with wrapper.optim_context(copied):
             loss = penalty()(
-                Augmented(copied, augment, numbers(4, 0)),
+                AugmentedDiscriminator(copied, augment, numbers(4, 0)),
                 (real,),
                 (fake,),
                 wrapper.grad,

@@ -113,13 +113,6 @@ class RankState(Protocol):
 
 
 @runtime_checkable
-class AveragedOverRanks(Protocol):
-    """Has buffers of which a checkpoint has the mean over the ranks."""
-
-    averaged_over_ranks: tuple[str, ...]
-
-
-@runtime_checkable
 class Panels(Protocol):
     """Shows a batch as pictures; asked by SampleHook and ``mmamp.sample``."""
 

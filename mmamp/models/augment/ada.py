@@ -76,7 +76,7 @@ class ADA(Augmentation):
     r_t: Tensor
     signs: Tensor
     num_images: Tensor
-    averaged_over_ranks = ('signs', 'num_images')
+    rank_statistics = ('signs', 'num_images')
 
     def __init__(
         self,
@@ -163,10 +163,13 @@ class ADA(Augmentation):
         all_reduce(sums, 'sum')
         # Of means over ranks, if a checkpoint was saved meanwhile.
         num = sums[1].round()
-        r_t = sums[0] / num.clamp(min=1)
+        r_t = sums[0] / num
         change = (r_t - self.target).sign() * num / (1000 * self.ada_kimg)
-        self.p.copy_((self.p + change).clamp(min=0))
-        self.r_t.copy_(torch.where(num > 0, r_t, self.r_t))
+        p = (self.p + change).clamp(min=0)
+        # Unless nothing was seen, or, where nobody skips windows, nan.
+        is_known = r_t.isfinite()
+        self.p.copy_(torch.where(is_known, p, self.p))
+        self.r_t.copy_(torch.where(is_known, r_t, self.r_t))
         self.signs.zero_()
         self.num_images.zero_()
 

@@ -1,11 +1,13 @@
 """What augmentations of a discriminator's images share."""
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mmamp.randomness.samples import SampleRandom
+from mmamp.registry import built
 
 
 class Augmentation(nn.Module):
@@ -106,3 +108,29 @@ class AugmentedDiscriminator(nn.Module):
         augmented = self.augment(images, self._random)
         logits: Tensor = self.discriminator(augmented, *others)
         return logits
+
+
+def built_augmentation(
+    augment: dict[str, Any] | nn.Module | None, gan_loss: nn.Module
+) -> Augmentation | None:
+    """Build an augmentation, if there is one.
+
+    Args:
+        augment (dict or nn.Module, optional): What was given.
+        gan_loss (nn.Module): That the discriminator is trained by.
+
+    Raises:
+        TypeError: If it is no augmentation.
+        ValueError: If it does not work with the loss.
+    """
+    if augment is None:
+        return None
+    module = built('augment', augment)
+    if not isinstance(module, Augmentation):
+        raise TypeError(
+            'augment must be an Augmentation, such as dict(type='
+            "'mmamp.ADA') or dict(type='mmamp.DiffAugment'), but got "
+            f'{type(module).__name__}'
+        )
+    module.check_loss(getattr(gan_loss, 'gan_type', None))
+    return module

@@ -10,8 +10,8 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from mmamp.models.augment.augmentation import (
-    Augmentation,
     AugmentedDiscriminator,
+    built_augmentation,
 )
 from mmamp.models.base.base_gan import BaseGAN
 from mmamp.models.base.compiled import eager
@@ -102,7 +102,7 @@ class ImageGAN(BaseGAN):
             'gen_regularizers', gen_regularizers
         )
         _check_kinds(self.disc_regularizers, self.gen_regularizers)
-        self.augment = _built_augmentation(augment, self.gan_loss)
+        self.augment = built_augmentation(augment, self.gan_loss)
         self._evaluated = 0
         if len(self.gen_regularizers):
             _check_two_part(self.generator)
@@ -410,23 +410,6 @@ def _check_kinds(of_disc: nn.ModuleList, of_gen: nn.ModuleList) -> None:
                     f'{key}_regularizers: {type(regularizer).__name__} '
                     f'belongs into {right}_regularizers'
                 )
-
-
-def _built_augmentation(
-    augment: dict[str, Any] | nn.Module | None, gan_loss: nn.Module
-) -> Augmentation | None:
-    """Build an augmentation that makes sense with the loss."""
-    if augment is None:
-        return None
-    module = built('augment', augment)
-    if not isinstance(module, Augmentation):
-        raise TypeError(
-            'augment must be an Augmentation, such as dict(type='
-            f"'mmamp.ADA') or dict(type='mmamp.DiffAugment'), but got "
-            f'{type(module).__name__}'
-        )
-    module.check_loss(getattr(gan_loss, 'gan_type', None))
-    return module
 
 
 def _check_two_part(generator: nn.Module) -> None:

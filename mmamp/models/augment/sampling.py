@@ -34,10 +34,9 @@ def bilinear(images: Tensor, grid: Tensor) -> Tensor:
 
     ``torch.nn.functional.grid_sample`` has a second derivative in new releases
     of torch alone (2.13 has one, 2.6 has none). This is linear in the images,
-    so that its derivative is its adjoint, whose
-    derivative is this again; the grid gets no gradient. Where algorithms have
-    to be deterministic, which the adjoint is not on all devices, pixels are
-    gathered instead.
+    so that its derivative is its adjoint, whose derivative is this again; the
+    grid gets no gradient. Where algorithms have to be deterministic, which
+    the adjoint is not on all devices, pixels are gathered instead.
 
     Args:
         images (Tensor): Of shape (N, C, H, W).

@@ -19,6 +19,7 @@ from mmamp.launcher.arguments import (
     build_sample_parser,
     build_test_parser,
 )
+from mmamp.logging.scalars import AUGMENTATION
 from mmamp.migration.cli import build_parser as build_migration_parser
 from mmamp.report.command import build_parser as build_report_parser
 
@@ -54,6 +55,7 @@ class Tables:
             'wrapper_state',
             'differences',
             'log',
+            'log_of_models',
         )
         self._tables = dict(zip(names, found, strict=True))
 
@@ -142,6 +144,7 @@ class TestPage:
 
     def test_log(self, tables):
         assert tables.column('log') == list(SCALARS)
+        assert tables.column('log_of_models') == list(AUGMENTATION)
 
     def test_checkpoint(self, tables, build_runner):
         runner = build_runner('gan', edit=_within_a_window)

@@ -280,6 +280,34 @@ def on_state_dict(module: nn.Module, hook: Callable[..., Any]) -> None:
     module._register_state_dict_hook(hook)
 
 
+# ---- sampling by a grid: its adjoint; all releases --------------------------
+
+
+def grid_sample_adjoint(
+    gradient: Tensor, grid: Tensor, shape: torch.Size
+) -> Tensor:
+    """Return what ``grid_sample``, bilinear, makes of a gradient.
+
+    What torch's own backward pass does, of which 2.6 has no derivative, and
+    2.13 has one. Zeros are sampled outside, and corners are the centres of
+    pixels (``align_corners=True``).
+
+    Args:
+        gradient (Tensor): With respect to the samples (N, C, P, Q).
+        grid (Tensor): Of shape (N, P, Q, 2).
+        shape (torch.Size): Of the images (N, C, H, W).
+
+    Returns:
+        Tensor: The gradient with respect to the images.
+    """
+    # That of the grid, which is not asked for, alone needs the images.
+    images = gradient.new_zeros(1).expand(shape)
+    found: Tensor = torch.ops.aten.grid_sampler_2d_backward(
+        gradient, images, grid, 0, 0, True, [True, False]
+    )[0]
+    return found
+
+
 # ---- autograd: the order of its nodes; all releases -------------------------
 
 

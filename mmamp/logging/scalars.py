@@ -1,7 +1,7 @@
-"""The names of what is logged of each optimizer. Nothing here imports torch.
+"""The names of what is logged. Nothing here imports torch.
 
-``AmpOptimWrapper.amp_scalars`` gives them, ``AmpMonitorHook`` writes them, and
-the report reads them from a log.
+Of each optimizer: ``AmpOptimWrapper.amp_scalars`` gives them,
+``AmpMonitorHook`` writes them, and the report reads them from a log.
 """
 
 LOSS_SCALE = 'loss_scale'
@@ -16,3 +16,8 @@ SCALARS = (
     *(D, EFFECTIVE_LR),
 )
 """All of them."""
+
+AUGMENT_P = 'augment_p'
+R_T = 'r_t'
+AUGMENTATION = (AUGMENT_P, R_T)
+"""Of a model: ``ADA`` gives them among the discriminator's losses."""

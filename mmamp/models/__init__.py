@@ -8,6 +8,7 @@ from mmamp.models.wrappers.separate_distributed import (
 
 from . import gans
 from .archs import *  # noqa: F403
+from .augment import *  # noqa: F403
 from .gans import *  # noqa: F403
 from .losses import *  # noqa: F403
 

@@ -96,6 +96,31 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     return word
 
 
+def check_names(
+    name: str, value: Any, choices: Iterable[str]
+) -> tuple[str, ...]:
+    """Refuse what is no list of some words, or an empty one.
+
+    Args:
+        name (str): What the user calls it.
+        value (Any): What was given.
+        choices (Iterable[str]): What is valid.
+
+    Returns:
+        tuple[str, ...]: The words.
+
+    Raises:
+        ValueError: If it is not valid.
+    """
+    choices = tuple(choices)
+    if not isinstance(value, (list, tuple)) or not value:
+        raise ValueError(
+            f'{name} must be a list of {", ".join(map(repr, choices))}, '
+            f'but got {value!r}'
+        )
+    return tuple(check_choice(name, word, choices) for word in value)
+
+
 def check_weight(name: str, value: Any) -> float:
     """Return a number that is not negative.
 

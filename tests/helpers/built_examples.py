@@ -96,6 +96,7 @@ def _optim_wrapper(cfg, names):
 
 
 MODEL_KEYS = (
+    'augment',
     'data_preprocessor',
     'disc_regularizers',
     'discriminator',

@@ -31,6 +31,7 @@ MODULES = (
     'mmamp.export',
     'mmamp.models',
     'mmamp.models.archs',
+    'mmamp.models.augment',
     'mmamp.models.losses',
     'mmamp.registry',
     'mmamp.sharding',

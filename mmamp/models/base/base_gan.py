@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from math import ceil
 from typing import Any, ClassVar
 
@@ -319,6 +319,23 @@ class BaseGAN(BaseModel):
             f'{type(self).__name__} has no standing_inputs(index={index})'
         )
 
+    def after_update(
+        self, network: str, updates: int, skipped: bool | Tensor
+    ) -> None:
+        """Follow an update: the averages advance, unless it was skipped.
+
+        Args:
+            network (str): ``'generator'`` or ``'discriminator'``: what was
+                updated.
+            updates (int): How often it was by now, skipped ones included.
+            skipped (bool or Tensor): Whether this one was; a scalar boolean
+                tensor if only the device knows.
+        """
+        side = self._sides[network]
+        if network == 'generator' and side.has_averages(self):
+            self.forget_statistics()
+            side.update_averages(self, skipped, updates <= self._ema_start)
+
     def parse_losses(self, losses: dict[str, Any]) -> tuple[Tensor, Any]:
         """Sum the losses, as MMEngine does, which averages each of them first.
 
@@ -484,7 +501,7 @@ class BaseGAN(BaseModel):
         batch = self.data_preprocessor(data, True)
         logs: dict[str, list[Losses]] = {role: [] for role in ROLES}
         for turn in alternation.turns(self._progress.iteration, batch):
-            with turn.alone(), self._averaged(turn):
+            with turn.alone(), self._followed(turn):
                 logs[turn.role] += self._train(turn)
         return self._logs.joined(logs)
 
@@ -530,21 +547,14 @@ class BaseGAN(BaseModel):
 
         return dict(step_kwargs=dict(closure=closure))
 
-    def _averaged(self, turn: Turn) -> AbstractContextManager[None]:
-        """Advance the averages by each update of the generator's turn."""
-        if turn.role == 'generator' and (
-            self._sides['generator'].has_averages(self)
-        ):
-            return after_steps(turn.wrapper, self._update_averages)
-        return nullcontext()
+    def _followed(self, turn: Turn) -> AbstractContextManager[None]:
+        """Tell :meth:`after_update` of each update of a turn."""
 
-    def _update_averages(self, wrapper: OptimWrapper) -> None:
-        """Advance the averages by an update, unless it was skipped."""
-        updates = ceil(wrapper.inner_count / accumulative_counts(wrapper))
-        self.forget_statistics()
-        self._sides['generator'].update_averages(
-            self, was_skipped(wrapper), copies=updates <= self._ema_start
-        )
+        def follow(wrapper: OptimWrapper) -> None:
+            updates = ceil(wrapper.inner_count / accumulative_counts(wrapper))
+            self.after_update(turn.role, updates, was_skipped(wrapper))
+
+        return after_steps(turn.wrapper, follow)
 
     def _begin(self, optim_wrapper: OptimWrapperDict) -> Alternation:
         """Begin to train with new optimizers."""

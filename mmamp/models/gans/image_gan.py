@@ -8,6 +8,10 @@ from mmengine.dist import get_world_size
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmamp.models.augment.augmentation import (
+    AugmentedDiscriminator,
+    built_augmentation,
+)
 from mmamp.models.base.base_gan import BaseGAN
 from mmamp.models.base.compiled import eager
 from mmamp.models.base.in_evaluation import check_mode, in_evaluation
@@ -31,6 +35,8 @@ DISCRIMINATOR, GENERATOR, SAMPLES, DISC_PENALTY, GEN_PENALTY, STANDING = range(
     6
 )
 """Streams of random numbers, so that no two uses see the same."""
+REAL_AUGMENT, FAKE_AUGMENT, GEN_AUGMENT, PENALTY_AUGMENT = range(16, 20)
+"""Those of what the discriminator's images go through."""
 
 
 @MODELS.register_module()
@@ -71,6 +77,11 @@ class ImageGAN(BaseGAN):
             the threshold beyond which numbers of the noise are drawn again
             (Brock et al., "Large Scale GAN Training for High Fidelity Natural
             Image Synthesis", ICLR 2019, section 3.1). Defaults to None: none.
+        augment (dict or nn.Module, optional): What all images go through on
+            their way to the discriminator, such as
+            :class:`~mmamp.models.augment.ada.ADA` or
+            :class:`~mmamp.models.augment.diff_augment.DiffAugment`. Penalties
+            differentiate through it. Defaults to None.
         **kwargs: Arguments of :class:`~mmamp.models.base.base_gan.BaseGAN`.
 
     Raises:
@@ -97,6 +108,7 @@ class ImageGAN(BaseGAN):
         disc_regularizers: Sequence[dict[str, Any] | nn.Module] = (),
         gen_regularizers: Sequence[dict[str, Any] | nn.Module] = (),
         truncation: float | None = None,
+        augment: dict[str, Any] | nn.Module | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(generator, discriminator, **kwargs)
@@ -118,6 +130,7 @@ class ImageGAN(BaseGAN):
             self.discriminator,
             self.generator,
         )
+        self.augment = built_augmentation(augment, self.gan_loss)
         self._evaluated = 0
 
     @property
@@ -166,8 +179,12 @@ class ImageGAN(BaseGAN):
             fake, fake_labels = self._generate(
                 self.random(num, DISCRIMINATOR, position)
             )
-        pred_fake = self._discriminate(fake, fake_labels)
-        pred_real = self._discriminate(inputs, real_labels)
+        pred_fake = self._discriminate(
+            fake, fake_labels, FAKE_AUGMENT, position
+        )
+        pred_real = self._discriminate(
+            inputs, real_labels, REAL_AUGMENT, position
+        )
         losses = dict(
             loss_disc_fake=self.gan_loss(pred_fake, False, is_disc=True),
             loss_disc_real=self.gan_loss(pred_real, True, is_disc=True),
@@ -175,10 +192,13 @@ class ImageGAN(BaseGAN):
                 'disc', self.disc_regularizers, self.discriminator, position
             ),
         )
+        if self.augment is not None:
+            self.augment.observe(pred_real)
+            losses.update(self.augment.scalars())
         for name, regularizer in penalties(self.disc_regularizers, position):
             with eager(self.discriminator), named_penalty(name):
                 losses[name] = regularizer(
-                    self.discriminator,
+                    self._penalised(num, position),
                     arguments(inputs, real_labels),
                     arguments(fake, fake_labels),
                     grad=grad_of(optimizer_wrapper),
@@ -197,8 +217,9 @@ class ImageGAN(BaseGAN):
         fake, labels = self._generate(
             self.random(len(inputs), GENERATOR, position)
         )
+        pred = self._discriminate(fake, labels, GEN_AUGMENT, position)
         losses = dict(
-            loss_gen=self.gan_loss(self._discriminate(fake, labels), True),
+            loss_gen=self.gan_loss(pred, True),
             **weight_terms(
                 'gen', self.gen_regularizers, self.generator, position
             ),
@@ -236,8 +257,33 @@ class ImageGAN(BaseGAN):
         synthesis: Callable[[Tensor], Tensor] = generator.synthesis
         return synthesis
 
-    def _discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
+    def after_update(
+        self, network: str, updates: int, skipped: bool | Tensor
+    ) -> None:
+        """Follow an update; the augmentation adapts to the discriminator."""
+        super().after_update(network, updates, skipped)
+        if self.augment is not None and network == 'discriminator':
+            self.augment.adapt(updates)
+
+    def _discriminate(
+        self,
+        images: Tensor,
+        labels: Tensor | None,
+        stream: int,
+        position: tuple[int, int],
+    ) -> Tensor:
+        """Return logits of images, augmented by the numbers of a stream."""
+        if self.augment is not None:
+            random = self.random(len(images), stream, position)
+            images = self.augment(images, random)
         return self._call(self.discriminator, images, labels)
+
+    def _penalised(self, num: int, position: tuple[int, int]) -> nn.Module:
+        """Return what penalties differentiate, by images not augmented."""
+        if self.augment is None:
+            return self.discriminator
+        random = self.random(num, PENALTY_AUGMENT, position)
+        return AugmentedDiscriminator(self.discriminator, self.augment, random)
 
     @staticmethod
     def _call(

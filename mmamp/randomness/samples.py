@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .position import word_at
 from .progress import run_info
+from .splitmix import STEP, fractions, mixed, signed
 
 AGREED_SEED = 'latents_seed'
 """In the message hub: the seed that the ranks of a run have in common."""
@@ -158,9 +159,9 @@ class SampleRandom:
         Returns:
             Tensor: float32, of shape (num, *shape).
         """
-        return self._drawn(_uniform, math.prod(shape)).view(-1, *shape)
+        return self._drawn(fractions, math.prod(shape)).view(-1, *shape)
 
-    def normal(self, *shape: int) -> Tensor:
+    def normal(self, *shape: int, bound: float | None = None) -> Tensor:
         """Draw standard normal numbers.
 
         Made of uniform ones by the inverse of the distribution function. All
@@ -168,11 +169,20 @@ class SampleRandom:
 
         Args:
             *shape (int): Of one sample.
+            bound (float, optional): What numbers beyond are drawn again, as
+                it were: the truncated distribution has an inverse too, so
+                that each number is that of the same call without a bound, but
+                nearer to zero. Defaults to None.
 
         Returns:
             Tensor: float32, of shape (num, *shape).
         """
-        return self._drawn(_normal, math.prod(shape)).view(-1, *shape)
+        size = math.prod(shape)
+        if bound is None:
+            return self._drawn(_normal, size).view(-1, *shape)
+        share = math.erf(bound / math.sqrt(2))
+        numbers = _quantiles(self._drawn(_centred, size).mul_(share))
+        return numbers.clamp_(-bound, bound).view(-1, *shape)
 
     def integers(self, high: int) -> Tensor:
         """Draw uniform integers.
@@ -241,46 +251,35 @@ def _updates(
     width = -(-size // 2)
     place = torch.arange(places.start, places.stop, places.step, device=device)
     steps = place[:, None] * width + torch.arange(width, device=device) + 1
-    steps *= _signed(0x9E3779B97F4A7C15)
+    steps *= STEP
     # One by one, as copying a list to the device would wait for it.
     bits = torch.stack(
         [
-            steps + _signed(word_at((seed, stream, update, index)))
+            steps + signed(word_at((seed, stream, update, index)))
             for update in updates
         ]
     )
-    return make(_mixed(bits).view(torch.int32)[..., :size])
+    return make(mixed(bits).view(torch.int32)[..., :size])
 
 
 _ahead = lru_cache(maxsize=DRAWS_AHEAD)(_updates)
 
 
-def _mixed(bits: Tensor) -> Tensor:
-    """Mix bits as SplitMix64 does; its integers have no sign to shift in."""
-    bits = bits ^ ((bits >> 30) & (2**34 - 1))
-    bits *= _signed(0xBF58476D1CE4E5B9)
-    bits ^= (bits >> 27) & (2**37 - 1)
-    bits *= _signed(0x94D049BB133111EB)
-    bits ^= (bits >> 31) & (2**33 - 1)
-    return bits
-
-
-def _signed(word: int) -> int:
-    """Read the 64 bits of a number as torch does, with a sign."""
-    return (word + 2**63) % 2**64 - 2**63
-
-
 # What is made of 32 random bits.
 
 
-def _uniform(bits: Tensor) -> Tensor:
-    return (bits >> 8).float().mul_(2.0**-24).add_(0.5)
+def _centred(bits: Tensor) -> Tensor:
+    # In the middle of 2**24 equal parts of (-1, 1), which is exact.
+    return (bits >> 8).float().add_(0.5).mul_(2.0**-23)
+
+
+def _quantiles(shares: Tensor) -> Tensor:
+    """Find within what bounds a normal number is with a probability."""
+    return shares.erfinv_().mul_(math.sqrt(2))
 
 
 def _normal(bits: Tensor) -> Tensor:
-    # In the middle of 2**24 equal parts of (-1, 1), which is exact.
-    numbers = (bits >> 8).float().add_(0.5).mul_(2.0**-23)
-    return numbers.erfinv_().mul_(math.sqrt(2))
+    return _quantiles(_centred(bits))
 
 
 def _words(bits: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """Noise, and maybe a label, to an image."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,12 +15,20 @@ from mmamp.models.augment.augmentation import (
 from mmamp.models.base.base_gan import BaseGAN
 from mmamp.models.base.compiled import eager
 from mmamp.models.base.in_evaluation import check_mode, in_evaluation
-from mmamp.models.losses import DiscriminatorPenalty, PathLength
 from mmamp.precision.penalty_names import named_penalty
 from mmamp.randomness.samples import SampleRandom
 from mmamp.registry import MODELS, built
+from mmamp.utils.checks import check_truncation
 from mmamp.utils.modules import unwrap
-from mmamp.utils.protocols import TrueGradients
+from mmamp.utils.protocols import TruncatesItself
+
+from .terms import (
+    build_regularizers,
+    check_regularizers,
+    grad_of,
+    penalties,
+    weight_terms,
+)
 
 DISCRIMINATOR, GENERATOR, SAMPLES, DISC_PENALTY, GEN_PENALTY = range(5)
 """Streams of random numbers, so that no two uses see the same."""
@@ -52,7 +59,9 @@ class ImageGAN(BaseGAN):
         disc_regularizers (list[dict or nn.Module]): Such as
             :class:`~mmamp.models.losses.gradient_penalties.R1`; their
             gradients are the optimizer wrapper's, true in every precision.
-            Defaults to none.
+            One of weights alone, such as
+            :class:`~mmamp.models.losses.orthogonality.Orthogonality`, is for
+            either side. Defaults to none.
         gen_regularizers (list[dict or nn.Module]): Such as
             :class:`~mmamp.models.losses.path_length.PathLength`, for a
             generator with the methods ``mapping(noise)`` (and labels, if it
@@ -62,10 +71,19 @@ class ImageGAN(BaseGAN):
             :class:`~mmamp.models.augment.ada.ADA` or
             :class:`~mmamp.models.augment.diff_augment.DiffAugment`. Penalties
             differentiate through it. Defaults to None.
+        truncation (float, optional): How evaluation and samples trade variety
+            for quality; training never does. Of a generator that
+            ``truncates_itself``, such as
+            :class:`~mmamp.models.archs.stylegan2.StyleGAN2Generator`, it is
+            the keyword ``truncation``: psi, where 1 is none. Of others it is
+            the threshold beyond which numbers of the noise are drawn again
+            (Brock et al., "Large Scale GAN Training for High Fidelity Natural
+            Image Synthesis", ICLR 2019, section 3.1). Defaults to None: none.
         **kwargs: Arguments of :class:`~mmamp.models.base.base_gan.BaseGAN`.
 
     Raises:
-        ValueError: If the generator has not what its regularizers need.
+        ValueError: If the generator has not what its regularizers need, or
+            ``truncation`` is not what it can be.
 
     Examples:
         >>> model = dict(
@@ -87,25 +105,44 @@ class ImageGAN(BaseGAN):
         disc_regularizers: Sequence[dict[str, Any] | nn.Module] = (),
         gen_regularizers: Sequence[dict[str, Any] | nn.Module] = (),
         augment: dict[str, Any] | nn.Module | None = None,
+        truncation: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(generator, discriminator, **kwargs)
         self.noise_size = noise_size
         self.num_classes = num_classes
+        self.truncation = truncation
         if gan_loss is None:
             gan_loss = dict(type='mmamp.GANLoss', gan_type='vanilla')
         self.gan_loss = built('gan_loss', gan_loss)
-        self.disc_regularizers = _build_all(
+        self.disc_regularizers = build_regularizers(
             'disc_regularizers', disc_regularizers
         )
-        self.gen_regularizers = _build_all(
+        self.gen_regularizers = build_regularizers(
             'gen_regularizers', gen_regularizers
         )
-        _check_kinds(self.disc_regularizers, self.gen_regularizers)
+        check_regularizers(
+            self.disc_regularizers, self.gen_regularizers, self.generator
+        )
         self.augment = built_augmentation(augment, self.gan_loss)
         self._evaluated = 0
-        if len(self.gen_regularizers):
-            _check_two_part(self.generator)
+
+    @property
+    def truncation(self) -> float | None:
+        """float or None: Psi or threshold; only what may be can be set."""
+        return self._truncation
+
+    @truncation.setter
+    def truncation(self, value: float | None) -> None:
+        self._truncation = check_truncation(value, self._truncates_itself)
+
+    @property
+    def _truncates_itself(self) -> bool:
+        # A model wrapper knows nothing of it.
+        network = unwrap(self.generator)
+        return isinstance(network, TruncatesItself) and (
+            network.truncates_itself
+        )
 
     @property
     def higher_order_networks(self) -> tuple[str, ...]:
@@ -139,17 +176,20 @@ class ImageGAN(BaseGAN):
         losses = dict(
             loss_disc_fake=self.gan_loss(pred_fake, False, is_disc=True),
             loss_disc_real=self.gan_loss(pred_real, True, is_disc=True),
+            **weight_terms(
+                self.disc_regularizers, self.discriminator, position
+            ),
         )
         if self.augment is not None:
             self.augment.observe(pred_real)
             losses.update(self.augment.scalars())
-        for name, regularizer in _due(self.disc_regularizers, position):
+        for name, regularizer in penalties(self.disc_regularizers, position):
             with eager(self.discriminator), named_penalty(name):
                 losses[name] = regularizer(
                     self._penalised(num, position),
-                    _arguments(inputs, real_labels),
-                    _arguments(fake, fake_labels),
-                    grad=_grad_of(optimizer_wrapper),
+                    arguments(inputs, real_labels),
+                    arguments(fake, fake_labels),
+                    grad=grad_of(optimizer_wrapper),
                     random=self.random(num, DISC_PENALTY, position),
                 )
         return losses
@@ -166,8 +206,11 @@ class ImageGAN(BaseGAN):
             self.random(len(inputs), GENERATOR, position)
         )
         pred = self._discriminate(fake, labels, GEN_AUGMENT, position)
-        losses = dict(loss_gen=self.gan_loss(pred, True))
-        for name, regularizer in _due(self.gen_regularizers, position):
+        losses = dict(
+            loss_gen=self.gan_loss(pred, True),
+            **weight_terms(self.gen_regularizers, self.generator, position),
+        )
+        for name, regularizer in penalties(self.gen_regularizers, position):
             num = max(len(inputs) // regularizer.batch_shrink, 1)
             random = self.random(num, GEN_PENALTY, position)
             # A model wrapper knows nothing of the two methods.
@@ -178,7 +221,7 @@ class ImageGAN(BaseGAN):
                 losses[name] = regularizer(
                     self._synthesis(generator, random),
                     latents,
-                    grad=_grad_of(optimizer_wrapper),
+                    grad=grad_of(optimizer_wrapper),
                     random=random,
                 )
         return losses
@@ -190,7 +233,7 @@ class ImageGAN(BaseGAN):
 
     def _map(self, generator: Any, random: SampleRandom) -> Tensor:
         """Run the first part of a two-part generator, to latents ``w``."""
-        w: Tensor = generator.mapping(*_arguments(*self.draw_latents(random)))
+        w: Tensor = generator.mapping(*arguments(*self.draw_latents(random)))
         return w
 
     def _synthesis(
@@ -229,8 +272,10 @@ class ImageGAN(BaseGAN):
         return AugmentedDiscriminator(self.discriminator, self.augment, random)
 
     @staticmethod
-    def _call(network: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
-        result: Tensor = network(*_arguments(x, labels))
+    def _call(
+        network: nn.Module, x: Tensor, labels: Tensor | None, **kwargs: Any
+    ) -> Tensor:
+        result: Tensor = network(*arguments(x, labels), **kwargs)
         return result
 
     def _labels(self, data_samples: Any) -> Tensor | None:
@@ -251,21 +296,31 @@ class ImageGAN(BaseGAN):
         return labels
 
     def draw_latents(
-        self, random: SampleRandom
+        self, random: SampleRandom, bound: float | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Draw latent vectors and labels.
 
         Args:
             random (SampleRandom): The samples that they are for.
+            bound (float, optional): Where the noise is truncated. Defaults to
+                None: nowhere.
 
         Returns:
             tuple[Tensor, Tensor or None]: Noise of shape (num, noise_size),
             standard normal, and labels of shape (num, ), uniform.
         """
-        noise = random.normal(self.noise_size)
+        noise = random.normal(self.noise_size, bound=bound)
         if self.num_classes is None:
             return noise, None
         return noise, random.integers(self.num_classes)
+
+    def _latents_to_see(
+        self, random: SampleRandom
+    ) -> tuple[Tensor, Tensor | None]:
+        """Draw latents of an evaluation, or of samples."""
+        if self.truncation is None or self._truncates_itself:
+            return self.draw_latents(random)
+        return self.draw_latents(random, self.truncation)
 
     def sample(
         self,
@@ -301,10 +356,10 @@ class ImageGAN(BaseGAN):
 
         Returns:
             tuple[Tensor, Tensor or None]: Noise of shape (num, noise_size),
-            standard normal, and labels of shape (num, ), uniform, if the
-            model is conditional.
+            standard normal, beyond no threshold that ``truncation`` is, and
+            labels of shape (num, ), uniform, if the model is conditional.
         """
-        return self.draw_latents(self.random(num, SAMPLES, (index, 0)))
+        return self._latents_to_see(self.random(num, SAMPLES, (index, 0)))
 
     @torch.no_grad()
     def generate(
@@ -314,6 +369,9 @@ class ImageGAN(BaseGAN):
         use_ema: bool = True,
     ) -> Tensor:
         """Generate images from given latents in evaluation mode.
+
+        Truncated, if the generator truncates itself; else it is the noise
+        that is, by :meth:`latents`.
 
         Args:
             noise (Tensor): Of shape (N, noise_size).
@@ -325,8 +383,10 @@ class ImageGAN(BaseGAN):
         Returns:
             Tensor: uint8 images of shape (N, C, H, W).
         """
+        psi = self.truncation if self._truncates_itself else None
+        kwargs = {} if psi is None else dict(truncation=psi)
         with in_evaluation(self, 'generator', use_ema) as network:
-            images = self._call(network, noise, labels)
+            images = self._call(network, noise, labels, **kwargs)
         pixels: Tensor = self.data_preprocessor.to_uint8(images)
         return pixels
 
@@ -383,7 +443,7 @@ class ImageGAN(BaseGAN):
         position = (0, self._evaluated)
         self._evaluated += len(inputs) * get_world_size()
         random = self.random(len(inputs), SAMPLES, position)
-        noise, labels = self.draw_latents(random)
+        noise, labels = self._latents_to_see(random)
         if data_samples:
             labels = self._labels(data_samples)
         images = self.generate(noise, labels)
@@ -392,64 +452,11 @@ class ImageGAN(BaseGAN):
         return [dict(fake_img=image) for image in images]
 
 
-def _build_all(
-    name: str, modules: Sequence[dict[str, Any] | nn.Module]
-) -> nn.ModuleList:
-    return nn.ModuleList(built(name, module) for module in modules)
+def arguments(x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
+    """Return what a network is called with.
 
-
-def _check_kinds(of_disc: nn.ModuleList, of_gen: nn.ModuleList) -> None:
-    """Refuse a regularizer of the other network."""
-    for key, given, wrong, right in (
-        ('disc', of_disc, PathLength, 'gen'),
-        ('gen', of_gen, DiscriminatorPenalty, 'disc'),
-    ):
-        for regularizer in given:
-            if isinstance(regularizer, wrong):
-                raise ValueError(
-                    f'{key}_regularizers: {type(regularizer).__name__} '
-                    f'belongs into {right}_regularizers'
-                )
-
-
-def _check_two_part(generator: nn.Module) -> None:
-    missing = [
-        x for x in ('mapping', 'synthesis') if not hasattr(generator, x)
-    ]
-    if missing:
-        raise ValueError(
-            'gen_regularizers need a generator with the methods `mapping` '
-            f'and `synthesis`, but {type(generator).__name__} has no '
-            f'{" and no ".join(missing)}'
-        )
-
-
-def _arguments(x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
-    """Return what a network is called with."""
-    return (x,) if labels is None else (x, labels)
-
-
-def _due(
-    regularizers: nn.ModuleList, position: tuple[int, int]
-) -> Iterator[tuple[str, Any]]:
-    """Yield the regularizers due: in a whole window, or in nothing of it.
-
-    Each with the name of its loss, which says the how many-th of its type in
-    the config it is, from the second on.
+    Args:
+        x (Tensor): Noise or images.
+        labels (Tensor, optional): Their classes, where the model has some.
     """
-    update, _ = position
-    seen: Counter[str] = Counter()
-    given: list[Any] = list(regularizers)
-    for regularizer in given:
-        name = f'loss_{type(regularizer).__name__.lower()}'
-        seen[name] += 1
-        number = f'_{seen[name]}' if seen[name] > 1 else ''
-        if regularizer.is_due(update):
-            yield f'{name}{number}', regularizer
-
-
-def _grad_of(optimizer_wrapper: OptimWrapper) -> Any:
-    """Return what takes true gradients: the wrapper's ``grad``, or torch's."""
-    if isinstance(optimizer_wrapper, TrueGradients):
-        return optimizer_wrapper.grad
-    return torch.autograd.grad
+    return (x,) if labels is None else (x, labels)

@@ -13,7 +13,6 @@ from .equalized import (
     at_least_float32,
     biased,
     clamped,
-    leaky_relu,
 )
 from .fir import FIR
 
@@ -104,34 +103,6 @@ class MinibatchStd(nn.Module):
         # One channel is in both formats so: the result is in that of `x`.
         channel = channel.contiguous(memory_format=torch.channels_last)
         return cat([x, channel], dim=1)
-
-
-class MappingNetwork(nn.Module):
-    """Noise ``z`` to ``w``, at a hundredth of the learning rate.
-
-    Args:
-        noise_size (int): Length of ``z``.
-        style_size (int): Length of ``w``.
-        num_layers (int): Linear layers.
-    """
-
-    def __init__(
-        self, noise_size: int, style_size: int, num_layers: int
-    ) -> None:
-        super().__init__()
-        sizes = [noise_size] + [style_size] * num_layers
-        self.layers = nn.ModuleList(
-            EqualizedLinear(sizes[i], sizes[i + 1], lr_mult=0.01)
-            for i in range(num_layers)
-        )
-
-    def forward(self, noise: Tensor) -> Tensor:
-        """Map (N, D) to (N, D'), whatever the length of the vectors."""
-        x = at_least_float32(noise)
-        x = x * (x.square().mean(1, keepdim=True) + _TINY).rsqrt()
-        for layer in self.layers:
-            x = leaky_relu(layer(x))
-        return x
 
 
 class ModulatedConv2d(nn.Module):

@@ -128,7 +128,7 @@ def build_sample_parser() -> argparse.ArgumentParser:
         action='store_true',
         help='use the generator as trained, not its average (EMA)',
     )
-    _add_options(parser)
+    add_options(parser)
     return parser
 
 
@@ -145,7 +145,12 @@ def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Give a command line ``--cfg-options``.
+
+    Args:
+        parser (argparse.ArgumentParser): Changed in place.
+    """
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -174,7 +179,7 @@ def _add_common(
         help="with --amp: the low precision (default: the config's, else "
         "PyTorch's for the device; auto: bfloat16 where the hardware has it)",
     )
-    _add_options(parser)
+    add_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],

@@ -1,0 +1,6 @@
+"""The command."""
+
+
+def main() -> int:
+    """Compare."""
+    return 0

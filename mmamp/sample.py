@@ -101,6 +101,8 @@ def build_model(cfg: Config, checkpoint: str) -> Any:
 
 def sample_latents(model: Any, args: argparse.Namespace) -> None:
     """Write pictures made from noise, and maybe from labels."""
+    if args.truncation is not None:
+        _truncate(model, args.truncation)
     classes = _classes(model, args.label)
     # The pictures of a seed do not depend on how many there are.
     noise, _ = model.latents(args.num)
@@ -120,6 +122,19 @@ def sample_latents(model: Any, args: argparse.Namespace) -> None:
     print(f'{args.num} pictures and grid.png are in {out}')
     if args.interpolate:
         _interpolate(model, noise, labels, args)
+
+
+def _truncate(model: Any, value: float) -> None:
+    """Have a model truncate what it makes."""
+    if not hasattr(model, 'truncation'):
+        raise UsageError(
+            f'--truncation {value}: {type(model).__name__} has no '
+            '`truncation`, leave it out'
+        )
+    try:
+        model.truncation = value
+    except ValueError as error:
+        raise UsageError(f'--truncation {value}: {error}') from error
 
 
 def _classes(model: Any, wanted: list[int] | None) -> list[int] | None:
@@ -202,8 +217,14 @@ def _slerp(a: Tensor, b: Tensor, steps: Tensor) -> Tensor:
 
 def sample_pictures(model: Any, cfg: Config, args: argparse.Namespace) -> None:
     """Write what a model makes of the first pictures of the test data."""
-    for name in ('label', 'interpolate', 'seed'):
-        if getattr(args, name):
+    unused = dict(
+        label=args.label,
+        interpolate=args.interpolate,
+        seed=args.seed,
+        truncation=args.truncation is not None,
+    )
+    for name, is_given in unused.items():
+        if is_given:
             raise UsageError(
                 f'--{name}: {type(model).__name__} makes pictures of '
                 'pictures, not of latents; leave it out'

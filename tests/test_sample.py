@@ -75,6 +75,15 @@ def test_the_average_or_the_raw_generator(sample):
     assert (pictures('a') != pictures('b')).any()
 
 
+def test_truncation_of_the_noise(sample):
+    sample('--out', 'a', '--num', '4')
+    sample('--out', 'b', '--num', '4', '--truncation', '0.5')
+    sample('--out', 'c', '--num', '4', '--cfg-options', 'model.truncation=0.5')
+    spread = [pictures(x).astype(float).std(0).mean() for x in 'ab']
+    assert spread[1] < 0.7 * spread[0]
+    np.testing.assert_array_equal(pictures('b'), pictures('c'))
+
+
 def test_interpolation_goes_round(sample):
     assert sample('--num', '3', '--interpolate') == 0
     frames = shown('samples/interpolation.gif')
@@ -110,6 +119,8 @@ def test_slerp():
     [
         (['--label', '3'], '--label 3: the model is not conditional'),
         (['--out', 'config.py'], "'config.py' is a file"),
+        (['--truncation', '0'], '--truncation 0.0: truncation must be a thr'),
+        (['--cfg-options', 'model.truncation=-1'], 'must be a threshold > 0'),
         (['--cfg-options', 'model.generator.base_channels=3'], 'do not fit'),
     ],
 )

@@ -314,6 +314,17 @@ def oldest_node(tensor: Tensor, enough: int) -> int:
     return oldest
 
 
+def in_backward() -> bool:
+    """Tell whether a backward pass is running in this thread; all releases.
+
+    To the compiler it is not: what it traces is a forward pass.
+    """
+    return bool(torch._C._current_graph_task_id() != -1)
+
+
+in_backward._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
 # ---- optimizers and FSDP2 ---------------------------------------------------
 
 

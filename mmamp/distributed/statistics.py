@@ -20,10 +20,11 @@ from .no_sync import ignored
 def unify_buffers(model: nn.Module) -> None:
     """Give all ranks the same persistent buffers.
 
-    Running statistics become their mean over the ranks; anything else is what
-    the first rank has, which is what a checkpoint has, but what DDP was told
-    to ignore. All ranks have to call it; two collectives for each dtype,
-    however many buffers there are.
+    Running statistics become their mean over the ranks: those of batch norm,
+    and what a module's class names in ``rank_statistics``, a tuple of buffers.
+    Anything else is what the first rank has, which is what a checkpoint has,
+    but what DDP was told to ignore. All ranks have to call it; two
+    collectives for each dtype, however many buffers there are.
 
     Args:
         model (nn.Module): Changed in place, averages in it too.
@@ -47,10 +48,10 @@ def unify_buffers(model: nn.Module) -> None:
                 or name in non_persistent_buffers(module)
             ):
                 continue
-            if (
-                isinstance(module, BatchStatistics)
-                and buffer.is_floating_point()
-            ):
+            is_mean = isinstance(module, BatchStatistics) or (
+                name in getattr(type(module), 'rank_statistics', ())
+            )
+            if is_mean and buffer.is_floating_point():
                 means[buffer] = None
             else:
                 others[buffer.device, buffer.dtype][buffer] = None

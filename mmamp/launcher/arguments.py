@@ -118,6 +118,14 @@ def build_sample_parser() -> argparse.ArgumentParser:
         'is conditional',
     )
     parser.add_argument(
+        '--truncation',
+        type=float,
+        metavar='NUMBER',
+        help="trade variety for quality: StyleGAN2's psi, such as 0.7; of "
+        'other generators the threshold beyond which numbers of the noise '
+        "are drawn again (default: the config's model.truncation)",
+    )
+    parser.add_argument(
         '--interpolate',
         action='store_true',
         help='also write interpolation.gif: from each picture to the next, '

@@ -160,7 +160,7 @@ class SampleRandom:
         """
         return self._drawn(_uniform, math.prod(shape)).view(-1, *shape)
 
-    def normal(self, *shape: int) -> Tensor:
+    def normal(self, *shape: int, bound: float | None = None) -> Tensor:
         """Draw standard normal numbers.
 
         Made of uniform ones by the inverse of the distribution function. All
@@ -168,11 +168,20 @@ class SampleRandom:
 
         Args:
             *shape (int): Of one sample.
+            bound (float, optional): What numbers beyond are drawn again, as
+                it were: the truncated distribution has an inverse too, so
+                that each number is that of the same call without a bound, but
+                nearer to zero. Defaults to None.
 
         Returns:
             Tensor: float32, of shape (num, *shape).
         """
-        return self._drawn(_normal, math.prod(shape)).view(-1, *shape)
+        size = math.prod(shape)
+        if bound is None:
+            return self._drawn(_normal, size).view(-1, *shape)
+        share = math.erf(bound / math.sqrt(2))
+        numbers = _quantiles(self._drawn(_centred, size).mul_(share))
+        return numbers.clamp_(-bound, bound).view(-1, *shape)
 
     def integers(self, high: int) -> Tensor:
         """Draw uniform integers.
@@ -277,10 +286,18 @@ def _uniform(bits: Tensor) -> Tensor:
     return (bits >> 8).float().mul_(2.0**-24).add_(0.5)
 
 
-def _normal(bits: Tensor) -> Tensor:
+def _centred(bits: Tensor) -> Tensor:
     # In the middle of 2**24 equal parts of (-1, 1), which is exact.
-    numbers = (bits >> 8).float().add_(0.5).mul_(2.0**-23)
-    return numbers.erfinv_().mul_(math.sqrt(2))
+    return (bits >> 8).float().add_(0.5).mul_(2.0**-23)
+
+
+def _quantiles(shares: Tensor) -> Tensor:
+    """Find within what bounds a normal number is with a probability."""
+    return shares.erfinv_().mul_(math.sqrt(2))
+
+
+def _normal(bits: Tensor) -> Tensor:
+    return _quantiles(_centred(bits))
 
 
 def _words(bits: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Checks of what a user gives."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -112,3 +113,27 @@ def check_weight(name: str, value: Any) -> float:
     ):
         raise ValueError(f'{name} must be a number >= 0, but got {value!r}')
     return value
+
+
+def check_truncation(value: Any, is_psi: bool) -> float | None:
+    """Refuse what no images can be truncated by.
+
+    Args:
+        value (Any): What was given.
+        is_psi (bool): Whether it is StyleGAN2's psi, which may be any number;
+            else a threshold of the noise.
+
+    Returns:
+        float or None: The value; None is no truncation.
+
+    Raises:
+        ValueError: If it is not valid.
+    """
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if value is None or (
+        is_number and math.isfinite(value) and (is_psi or value > 0)
+    ):
+        number: float | None = value
+        return number
+    valid = 'a finite number' if is_psi else 'a threshold > 0 of the noise'
+    raise ValueError(f'truncation must be {valid} or None, but got {value!r}')

@@ -137,6 +137,13 @@ class Generates(Protocol):
 
 
 @runtime_checkable
+class TruncatesItself(Protocol):
+    """A generator whose keyword ``truncation`` is psi; asked by ImageGAN."""
+
+    truncates_itself: bool
+
+
+@runtime_checkable
 class Evaluates(Protocol):
     """May compute the loss again in its step; asked by a GAN's loop."""
 

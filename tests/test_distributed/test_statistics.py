@@ -27,12 +27,17 @@ class Own(nn.Module):
         self.register_buffer('free', torch.tensor(rank), persistent=False)
 
 
+class Measured(Own):
+    rank_statistics = ('vector', 'count')
+
+
 def unified(rank, world_size):
     norm = nn.BatchNorm2d(2)
     norm.running_mean.fill_(rank)
     norm.running_var = torch.full((2,), 1.0 + rank, dtype=torch.float64)
     shared = nn.Sequential(norm, nn.InstanceNorm1d(2), Own(rank))
     shared.append(norm)  # in two places
+    shared.append(Measured(rank))
     unify_buffers(shared)
     return {k: v.clone() for k, v in shared.named_buffers()}
 
@@ -45,6 +50,9 @@ def test_means_of_statistics_and_the_firsts_of_others(in_ranks):
         assert buffers['2.count'] == buffers['2.small'] == 0
         assert not buffers['2.flag']
         assert buffers['2.free'] == rank
+        assert buffers['4.vector'].tolist() == [0.5, 0.5]
+        # There is no mean of whole numbers.
+        assert buffers['4.count'] == 0
 
 
 def ignored(rank, world_size):

@@ -110,6 +110,28 @@ class TestNumbers:
             correlations = torch.corrcoef(matrix).fill_diagonal_(0)
             assert correlations.abs().max() < 6 / matrix.shape[1] ** 0.5
 
+    @pytest.mark.parametrize('bound', [0.04, 0.5, 1, 2.0, 9.0])
+    def test_are_normal_within_a_bound(self, bound):
+        random = SampleRandom('cpu', 10_000, 0, 0, seed=1)
+        numbers = random.normal(8, bound=bound)
+        assert numbers.shape == (10_000, 8)
+        assert numbers.abs().max() <= bound
+        # Kolmogorov and Smirnov's test, at 1 %.
+        erf = torch.erf(numbers.double().flatten().sort()[0] / 2**0.5)
+        shares = (1 + erf / erf.new_tensor(bound / 2**0.5).erf()) / 2
+        steps = (torch.arange(80_000) + 0.5) / 80_000
+        assert (shares - steps).abs().max() < 1.63 / 80_000**0.5
+        if bound < 3:
+            assert numbers.abs().max() > 0.999 * bound
+
+    def test_within_a_bound_are_those_without_but_nearer(self):
+        plain = SampleRandom('cpu', 100, 0, 0, seed=1).normal(3)
+        near = SampleRandom('cpu', 100, 0, 0, seed=1).normal(3, bound=1)
+        assert torch.equal(plain.sign(), near.sign())
+        assert (near.abs() < plain.abs()).all()
+        order = plain.flatten().argsort()
+        assert torch.equal(near.flatten().argsort(), order)
+
     def test_are_uniform(self):
         numbers = SampleRandom('cpu', 1000, 0, 3).uniform(100)
         assert 0 <= numbers.min() < 1e-4

@@ -16,8 +16,9 @@ from mmamp.models.losses import DiscriminatorPenalty, PathLength
 from mmamp.precision.penalty_names import named_penalty
 from mmamp.randomness.samples import SampleRandom
 from mmamp.registry import MODELS, built
+from mmamp.utils.checks import check_truncation
 from mmamp.utils.modules import unwrap
-from mmamp.utils.protocols import TrueGradients
+from mmamp.utils.protocols import TrueGradients, TruncatesItself
 
 DISCRIMINATOR, GENERATOR, SAMPLES, DISC_PENALTY, GEN_PENALTY = range(5)
 """Streams of random numbers, so that no two uses see the same."""
@@ -51,10 +52,19 @@ class ImageGAN(BaseGAN):
             :class:`~mmamp.models.losses.path_length.PathLength`, for a
             generator with the methods ``mapping(noise)`` (and labels, if it
             is conditional) and ``synthesis(latents)``. Defaults to none.
+        truncation (float, optional): How evaluation and samples trade variety
+            for quality; training never does. Of a generator that
+            ``truncates_itself``, such as
+            :class:`~mmamp.models.archs.stylegan2.StyleGAN2Generator`, it is
+            the keyword ``truncation``: psi, where 1 is none. Of others it is
+            the threshold beyond which numbers of the noise are drawn again
+            (Brock et al., "Large Scale GAN Training for High Fidelity Natural
+            Image Synthesis", ICLR 2019, section 3.1). Defaults to None: none.
         **kwargs: Arguments of :class:`~mmamp.models.base.base_gan.BaseGAN`.
 
     Raises:
-        ValueError: If the generator has not what its regularizers need.
+        ValueError: If the generator has not what its regularizers need, or
+            ``truncation`` is not what it can be.
 
     Examples:
         >>> model = dict(
@@ -75,11 +85,13 @@ class ImageGAN(BaseGAN):
         gan_loss: dict[str, Any] | nn.Module | None = None,
         disc_regularizers: Sequence[dict[str, Any] | nn.Module] = (),
         gen_regularizers: Sequence[dict[str, Any] | nn.Module] = (),
+        truncation: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(generator, discriminator, **kwargs)
         self.noise_size = noise_size
         self.num_classes = num_classes
+        self.truncation = truncation
         if gan_loss is None:
             gan_loss = dict(type='mmamp.GANLoss', gan_type='vanilla')
         self.gan_loss = built('gan_loss', gan_loss)
@@ -93,6 +105,23 @@ class ImageGAN(BaseGAN):
         self._evaluated = 0
         if len(self.gen_regularizers):
             _check_two_part(self.generator)
+
+    @property
+    def truncation(self) -> float | None:
+        """float or None: Psi or threshold; only what may be can be set."""
+        return self._truncation
+
+    @truncation.setter
+    def truncation(self, value: float | None) -> None:
+        self._truncation = check_truncation(value, self._truncates_itself)
+
+    @property
+    def _truncates_itself(self) -> bool:
+        # A model wrapper knows nothing of it.
+        network = unwrap(self.generator)
+        return isinstance(network, TruncatesItself) and (
+            network.truncates_itself
+        )
 
     @property
     def higher_order_networks(self) -> tuple[str, ...]:
@@ -127,8 +156,8 @@ class ImageGAN(BaseGAN):
             with eager(self.discriminator), named_penalty(name):
                 losses[name] = regularizer(
                     self.discriminator,
-                    _arguments(inputs, real_labels),
-                    _arguments(fake, fake_labels),
+                    arguments(inputs, real_labels),
+                    arguments(fake, fake_labels),
                     grad=_grad_of(optimizer_wrapper),
                     random=self.random(num, DISC_PENALTY, position),
                 )
@@ -171,7 +200,7 @@ class ImageGAN(BaseGAN):
 
     def _map(self, generator: Any, random: SampleRandom) -> Tensor:
         """Run the first part of a two-part generator, to latents ``w``."""
-        w: Tensor = generator.mapping(*_arguments(*self.draw_latents(random)))
+        w: Tensor = generator.mapping(*arguments(*self.draw_latents(random)))
         return w
 
     def _synthesis(
@@ -185,8 +214,10 @@ class ImageGAN(BaseGAN):
         return self._call(self.discriminator, images, labels)
 
     @staticmethod
-    def _call(network: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
-        result: Tensor = network(*_arguments(x, labels))
+    def _call(
+        network: nn.Module, x: Tensor, labels: Tensor | None, **kwargs: Any
+    ) -> Tensor:
+        result: Tensor = network(*arguments(x, labels), **kwargs)
         return result
 
     def _labels(self, data_samples: Any) -> Tensor | None:
@@ -207,21 +238,31 @@ class ImageGAN(BaseGAN):
         return labels
 
     def draw_latents(
-        self, random: SampleRandom
+        self, random: SampleRandom, bound: float | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Draw latent vectors and labels.
 
         Args:
             random (SampleRandom): The samples that they are for.
+            bound (float, optional): Where the noise is truncated. Defaults to
+                None: nowhere.
 
         Returns:
             tuple[Tensor, Tensor or None]: Noise of shape (num, noise_size),
             standard normal, and labels of shape (num, ), uniform.
         """
-        noise = random.normal(self.noise_size)
+        noise = random.normal(self.noise_size, bound=bound)
         if self.num_classes is None:
             return noise, None
         return noise, random.integers(self.num_classes)
+
+    def _latents_to_see(
+        self, random: SampleRandom
+    ) -> tuple[Tensor, Tensor | None]:
+        """Draw latents of an evaluation, or of samples."""
+        if self.truncation is None or self._truncates_itself:
+            return self.draw_latents(random)
+        return self.draw_latents(random, self.truncation)
 
     def sample(
         self,
@@ -257,10 +298,10 @@ class ImageGAN(BaseGAN):
 
         Returns:
             tuple[Tensor, Tensor or None]: Noise of shape (num, noise_size),
-            standard normal, and labels of shape (num, ), uniform, if the
-            model is conditional.
+            standard normal, beyond no threshold that ``truncation`` is, and
+            labels of shape (num, ), uniform, if the model is conditional.
         """
-        return self.draw_latents(self.random(num, SAMPLES, (index, 0)))
+        return self._latents_to_see(self.random(num, SAMPLES, (index, 0)))
 
     @torch.no_grad()
     def generate(
@@ -270,6 +311,9 @@ class ImageGAN(BaseGAN):
         use_ema: bool = True,
     ) -> Tensor:
         """Generate images from given latents in evaluation mode.
+
+        Truncated, if the generator truncates itself; else it is the noise
+        that is, by :meth:`latents`.
 
         Args:
             noise (Tensor): Of shape (N, noise_size).
@@ -281,8 +325,10 @@ class ImageGAN(BaseGAN):
         Returns:
             Tensor: uint8 images of shape (N, C, H, W).
         """
+        psi = self.truncation if self._truncates_itself else None
+        kwargs = {} if psi is None else dict(truncation=psi)
         with in_evaluation(self, 'generator', use_ema) as network:
-            images = self._call(network, noise, labels)
+            images = self._call(network, noise, labels, **kwargs)
         pixels: Tensor = self.data_preprocessor.to_uint8(images)
         return pixels
 
@@ -339,7 +385,7 @@ class ImageGAN(BaseGAN):
         position = (0, self._evaluated)
         self._evaluated += len(inputs) * get_world_size()
         random = self.random(len(inputs), SAMPLES, position)
-        noise, labels = self.draw_latents(random)
+        noise, labels = self._latents_to_see(random)
         if data_samples:
             labels = self._labels(data_samples)
         images = self.generate(noise, labels)
@@ -380,8 +426,13 @@ def _check_two_part(generator: nn.Module) -> None:
         )
 
 
-def _arguments(x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
-    """Return what a network is called with."""
+def arguments(x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
+    """Return what a network is called with.
+
+    Args:
+        x (Tensor): Noise or images.
+        labels (Tensor, optional): Their classes, where the model has some.
+    """
     return (x,) if labels is None else (x, labels)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mmamp.randomness.samples import SampleRandom
 from mmamp.registry import MODELS
 
-from .image_gan import ImageGAN
+from .image_gan import ImageGAN, arguments
 
 
 @MODELS.register_module()
@@ -21,14 +21,17 @@ class StyleGAN2(ImageGAN):
     keeps it: in training, from a random layer on, a second latent takes over.
     Latents and layers are a function of the run's seed and the sample, as all
     of ImageGAN's; the noise of the layers is so of the rank and micro-batch.
-    Samples are made without mixing and with fixed noise.
+    Samples are made without mixing and with fixed noise; ``truncation`` is
+    the paper's psi.
 
     Args:
         generator (dict or nn.Module): Such as
             :class:`~mmamp.models.archs.stylegan2.StyleGAN2Generator`: called
-            as ``generator(noise, mixing, crossover, generator=...)``, with
-            the methods ``mapping(noise, mixing, crossover)`` and
-            ``synthesis(w, generator=...)`` and the attribute ``num_layers``.
+            as ``generator(noise, mixing=..., crossover=...,
+            generator=...)``, with the methods ``mapping(noise, mixing=...,
+            crossover=...)`` and ``synthesis(w, generator=...)`` and the
+            attribute ``num_layers``. With ``num_classes`` labels follow the
+            noise; an image's two latents have the same.
         discriminator (dict or nn.Module): The discriminator.
         noise_size (int): Length of the latent vector. Defaults to 512.
         mixing_prob (float): Probability that a sample is mixed, in [0, 1].
@@ -39,8 +42,8 @@ class StyleGAN2(ImageGAN):
             every 4.
 
     Raises:
-        ValueError: If ``mixing_prob`` is out of its range, ``num_classes`` is
-            given, or the generator has not what it is called with.
+        ValueError: If ``mixing_prob`` is out of its range, or the generator
+            has not what it is called with.
 
     Examples:
         >>> model = dict(
@@ -62,11 +65,6 @@ class StyleGAN2(ImageGAN):
         mixing_prob: float = 0.9,
         **kwargs: Any,
     ) -> None:
-        if kwargs.get('num_classes') is not None:
-            raise ValueError(
-                f'num_classes={kwargs["num_classes"]!r}: StyleGAN2 is not '
-                'conditional; leave it out'
-            )
         if (
             isinstance(mixing_prob, bool)
             or not isinstance(mixing_prob, (int, float))
@@ -87,24 +85,30 @@ class StyleGAN2(ImageGAN):
             )
         self.num_layers: int = two_part.num_layers
 
-    def _mixed_latents(self, random: SampleRandom) -> tuple[Tensor, ...]:
-        """Draw noise, other noise, and the layer from which on it holds."""
-        noise, _ = self.draw_latents(random)
+    def _mixed_latents(
+        self, random: SampleRandom
+    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+        """Draw noise, labels, other noise, and the layer where it begins."""
+        noise, labels = self.draw_latents(random)
         if self.mixing_prob == 0:
-            return (noise,)
+            return noise, labels, {}
         mixing, _ = self.draw_latents(random)
         # The first layer is never the other's, or nothing were mixed.
         crossover = 1 + random.integers(self.num_layers - 1)
         is_mixed = random.uniform() < self.mixing_prob
-        return noise, mixing, crossover.where(is_mixed, self.num_layers)
+        crossover = crossover.where(is_mixed, self.num_layers)
+        return noise, labels, dict(mixing=mixing, crossover=crossover)
 
-    def _generate(self, random: SampleRandom) -> tuple[Tensor, None]:
-        """Generate images; there are no labels."""
-        latents = self._mixed_latents(random)
-        return self.generator(*latents, generator=random.generator()), None
+    def _generate(self, random: SampleRandom) -> tuple[Tensor, Tensor | None]:
+        noise, labels, mixing = self._mixed_latents(random)
+        images = self.generator(
+            *arguments(noise, labels), **mixing, generator=random.generator()
+        )
+        return images, labels
 
     def _map(self, generator: Any, random: SampleRandom) -> Tensor:
-        w: Tensor = generator.mapping(*self._mixed_latents(random))
+        noise, labels, mixing = self._mixed_latents(random)
+        w: Tensor = generator.mapping(*arguments(noise, labels), **mixing)
         return w
 
     def _synthesis(

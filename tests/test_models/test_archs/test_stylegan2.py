@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from mmamp.models.archs import StyleGAN2Discriminator, StyleGAN2Generator
 from mmamp.models.layers.stylegan2_blocks import ConvLayer, StyledLayer, ToRGB
@@ -139,7 +140,7 @@ class TestMixing:
         noise, mixing = torch.randn(2, 4, 6)
         one, other = generator.mapping(noise), generator.mapping(mixing)
         crossover = torch.tensor([0, 1, 4, 6])
-        mixed = generator.mapping(noise, mixing, crossover)
+        mixed = generator.mapping(noise, None, mixing, crossover)
         for i, start in enumerate(crossover):
             assert torch.equal(mixed[i, :start], one[i, :start])
             assert torch.equal(mixed[i, start:], other[i, start:])
@@ -148,7 +149,7 @@ class TestMixing:
         generator = make_generator().eval()
         noise, mixing = torch.randn(2, 3, 6)
         crossover = torch.tensor([1, 5, 6])
-        images = generator(noise, mixing, crossover)
+        images = generator(noise, None, mixing, crossover)
         plain = generator(noise)
         assert not torch.allclose(images[0], plain[0])
         assert not torch.allclose(images[1], plain[1])
@@ -157,7 +158,7 @@ class TestMixing:
     def test_needs_both(self):
         generator, noise = make_generator(), torch.randn(2, 6)
         with pytest.raises(ValueError, match='crossover is missing'):
-            generator(noise, noise)
+            generator(noise, mixing=noise)
         with pytest.raises(ValueError, match='mixing is missing'):
             generator(noise, crossover=torch.tensor([1, 1]))
 
@@ -213,3 +214,112 @@ class TestBoth:
         kind = type(make())
         cfg = dict(type=f'mmamp.{kind.__name__}', image_size=8, **SMALL)
         assert isinstance(MODELS.build(cfg), kind)
+
+
+class TestAverageOfW:
+    def test_moves_with_each_training_pass(self):
+        generator = make_generator()
+        assert not generator.w_average.any()
+        expected = torch.zeros(7)
+        for i in range(3):
+            noise = torch.randn(4, 6)
+            if i:
+                generator(noise)
+            else:
+                w = generator.mapping(noise)
+            w = generator.mapping_network(noise).detach()
+            expected = 0.995 * expected + 0.005 * w.mean(0)
+        torch.testing.assert_close(generator.w_average, expected)
+
+    def test_is_that_of_the_first_latents(self):
+        one, other = make_generator(), make_generator()
+        noise, mixing = torch.randn(2, 4, 6)
+        one.mapping(noise, None, mixing, torch.tensor([1, 2, 3, 4]))
+        other.mapping(noise)
+        assert one.w_average.any()
+        assert torch.equal(one.w_average, other.w_average)
+
+    def test_stays_in_evaluation(self):
+        generator = make_generator().eval()
+        generator(torch.randn(4, 6))
+        assert not generator.w_average.any()
+
+    @pytest.mark.parametrize('dtype', LOW)
+    def test_is_float32(self, dtype):
+        generator, true = make_generator(), make_generator()
+        noise = torch.randn(4, 6)
+        with torch.autocast('cpu', dtype=dtype):
+            generator(noise)
+        true(noise)
+        assert generator.w_average.dtype is torch.float32
+        torch.testing.assert_close(
+            generator.w_average, true.w_average, rtol=0.05, atol=1e-4
+        )
+
+    @pytest.mark.parametrize('reentrant', [False, True])
+    def test_of_what_a_backward_pass_runs_again(self, reentrant):
+        plain, again = make_generator(), make_generator()
+        noise = torch.randn(4, 6, requires_grad=True)
+        plain(noise)
+        rng = torch.Generator()
+        checkpoint(
+            lambda x: again(x, generator=rng.manual_seed(0)),
+            noise,
+            use_reentrant=reentrant,
+        ).sum().backward()
+        assert again.w_average.any()
+        assert torch.equal(plain.w_average, again.w_average)
+
+    def test_is_in_the_state(self):
+        generator = make_generator()
+        generator(torch.randn(4, 6))
+        other = make_generator()
+        other.load_state_dict(generator.state_dict())
+        assert torch.equal(other.w_average, generator.w_average)
+
+
+class TestTruncation:
+    """Karras et al., 2019, equation of appendix B."""
+
+    def generator(self, **kwargs):
+        generator = make_generator(**kwargs).eval()
+        generator.w_average.normal_()
+        return generator
+
+    @pytest.mark.parametrize('psi', [-1.0, 0, 0.5, 0.7])
+    def test_draws_w_to_its_average(self, psi):
+        generator, noise = self.generator(), torch.randn(4, 6)
+        w, average = generator.mapping(noise), generator.w_average
+        found = generator.mapping(noise, truncation=psi)
+        torch.testing.assert_close(found, average + psi * (w - average))
+        images = generator(noise, truncation=psi)
+        assert torch.equal(images, generator.synthesis(found))
+
+    def test_of_1_is_none(self):
+        generator, noise = self.generator(), torch.randn(4, 6)
+        found = generator.mapping(noise, truncation=1.0)
+        assert torch.equal(found, generator.mapping(noise))
+
+    def test_of_the_first_layers(self):
+        generator, noise = self.generator(), torch.randn(4, 6)
+        whole = generator.mapping(noise, truncation=0.5)
+        plain = generator.mapping(noise)
+        generator = self.generator(truncation_layers=2)
+        generator.w_average.copy_(whole.new_tensor(0))
+        found = generator.mapping(noise, truncation=0.5)
+        assert torch.equal(found[:, 2:], plain[:, 2:])
+        torch.testing.assert_close(found[:, :2], 0.5 * plain[:, :2])
+
+    @pytest.mark.parametrize('dtype', LOW)
+    def test_in_low_precision(self, dtype):
+        generator, noise = self.generator(), torch.randn(4, 6)
+        true = generator.mapping(noise, truncation=0.7)
+        with torch.autocast('cpu', dtype=dtype):
+            w = generator.mapping(noise, truncation=0.7)
+        assert w.dtype is torch.float32
+        torch.testing.assert_close(w, true, rtol=0.02, atol=0.02)
+
+    @pytest.mark.parametrize('layers', [0, 7, 1.5, True])
+    def test_no_other_number_of_layers(self, layers):
+        with pytest.raises(ValueError, match='int from 1 to 6, but got'):
+            make_generator(truncation_layers=layers)

@@ -391,6 +391,53 @@ class TestSample:
         assert not torch.equal(drawn, wanted)
 
 
+class TestTruncation:
+    """Of the noise; StyleGAN2's tests have the other kind."""
+
+    def noise(self, gan, run):
+        seen = []
+        gan.generator.register_forward_pre_hook(
+            lambda _, args: seen.append(args[0])
+        )
+        run(gan)
+        (noise,) = seen
+        return noise
+
+    @pytest.mark.parametrize('num_classes', [None, 3])
+    @pytest.mark.parametrize(
+        'run',
+        [
+            lambda gan: gan.sample(50),
+            lambda gan: gan.eval()(torch.zeros(50, 1, 4, 4)),
+            lambda gan: gan.panels(batch(50, num_classes=3)),
+        ],
+    )
+    def test_of_what_is_seen(self, run, num_classes):
+        plain = self.noise(make_gan(num_classes), run)
+        assert plain.abs().max() > 1
+        near = self.noise(make_gan(num_classes, truncation=0.5), run)
+        assert near.abs().max() <= 0.5
+        assert torch.equal(near.sign(), plain.sign())
+
+    def test_none_in_training(self):
+        for role in ('discriminator', 'generator'):
+            logs = []
+            for truncation in (None, 0.5):
+                gan = make_gan(truncation=truncation)
+                inputs = gan.data_preprocessor(batch(), True)['inputs']
+                loss = gan.disc_loss if role[0] == 'd' else gan.gen_loss
+                logs.append(loss(inputs, {}, WRAPPER))
+            assert logs[0] == logs[1]
+
+    @pytest.mark.parametrize('value', [0, -1.0, True, '0.5', float('nan')])
+    def test_no_other_threshold(self, value):
+        with pytest.raises(ValueError, match='must be a threshold > 0 of'):
+            make_gan(truncation=value)
+        gan = make_gan()
+        with pytest.raises(ValueError, match=r'None, but got'):
+            gan.truncation = value
+
+
 class TestForward:
     def test_as_many_images_as_inputs(self):
         set_seed()

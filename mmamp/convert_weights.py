@@ -157,7 +157,7 @@ def _read(args: argparse.Namespace, cfg: Config) -> None:
 
 def _parts(args: argparse.Namespace) -> Parts:
     """Read SOURCE, and the files beside it."""
-    parts = split(read_checkpoint(find_checkpoint(args.source)), args.domains)
+    parts = split(_theirs(args.source), args.domains)
     for flag, name in (
         ('ema', 'generator_ema'),
         ('discriminator', 'discriminator'),
@@ -165,7 +165,7 @@ def _parts(args: argparse.Namespace) -> Parts:
         file = getattr(args, flag)
         if file is None:
             continue
-        more = split(read_checkpoint(find_checkpoint(file)), args.domains)
+        more = split(_theirs(file), args.domains)
         if len(more.states) != 1:
             raise UsageError(
                 f'--{flag} {file!r} holds {", ".join(more.states)}, not one '
@@ -174,6 +174,10 @@ def _parts(args: argparse.Namespace) -> Parts:
         parts.states[name] = next(iter(more.states.values()))
         parts.rest += more.rest
     return parts
+
+
+def _theirs(path: str) -> Any:
+    return read_checkpoint(find_checkpoint(path), old=True)
 
 
 def _about_pixels(model: Any, chosen: Any) -> list[str]:
@@ -205,7 +209,7 @@ def _write_back(args: argparse.Namespace, cfg: Config) -> None:
         )
     chosen = FORMATS[name]
     if name != details.get('format'):
-        details = {}
+        details = _own_details(model)
     if args.domains:
         details = {**details, 'domains': args.domains}
     bgr = args.bgr or details.get('bgr', False)
@@ -225,6 +229,12 @@ def _write_back(args: argparse.Namespace, cfg: Config) -> None:
     for file, content in files.items():
         AtomicLocalBackend().save(content, file)
         print(f'{name} -> {file}')
+
+
+def _own_details(model: Any) -> dict[str, Any]:
+    """Return what a file tells besides its networks."""
+    average = getattr(model, 'generator_ema', None)
+    return {} if average is None else dict(steps=int(average.steps))
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ from public_api import SNAPSHOT, exported, lines, methods, public_objects
 from public_api import registered as types_for_configs
 
 import mmamp
+from mmamp.convert_weights import build_parser as build_weights_parser
 from mmamp.engine.hooks.amp_monitor_hook import SCALARS
 from mmamp.launcher.arguments import (
     build_parser,
@@ -112,6 +113,7 @@ class TestPage:
             'tools/train.py': build_parser(),
             'tools/test.py': build_test_parser(),
             'tools/sample.py': build_sample_parser(),
+            'tools/convert_weights.py': build_weights_parser(),
             'tools/amp_report.py': build_report_parser(),
             'tools/migrate.py config': kinds.choices['config'],
             'tools/migrate.py code': kinds.choices['code'],

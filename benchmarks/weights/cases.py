@@ -1,12 +1,15 @@
 """What is compared: networks of others, and the configs that take them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from .recipes import noise
 
 COMMITS = {
     'BasicSR': '8d56e3a',
@@ -27,18 +30,40 @@ def plainly(network: Any, inputs: tuple[Tensor, ...]) -> Tensor:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What both are called with.
+
+    Args:
+        shape (tuple[int, ...]): Of the first, which gets a gradient.
+        scale (float): Its deviation; images have that of uniform pixels.
+        classes (int, optional): Of the second. Defaults to None: there is
+            none.
+    """
+
+    shape: tuple[int, ...]
+    scale: float = 1.0
+    classes: int | None = None
+
+    def make(self) -> tuple[Tensor, ...]:
+        """Make them, the same each time."""
+        first = noise(self.shape, seed=0) * self.scale
+        if self.classes is None:
+            return (first,)
+        return first, torch.arange(len(first)) * 3 % self.classes
+
+
+@dataclass(frozen=True)
 class Network:
     """One network of a case.
 
     Args:
         build (Callable): Makes theirs.
-        inputs (Callable): Makes what both are called with; the first is what
-            has a gradient.
+        inputs (Inputs): What both are called with.
         call (Callable): Calls theirs. Defaults to :func:`plainly`.
     """
 
     build: Build
-    inputs: Callable[[], tuple[Tensor, ...]]
+    inputs: Inputs
     call: Call = plainly
 
 
@@ -53,6 +78,8 @@ class Case:
         model (dict): Of our config.
         networks (dict[str, Network]): By their names in the model.
         is_large (bool): Whether it is of a published size.
+        low_too (bool): Whether it is compared in low precisions too, which
+            take a CPU minutes at a published size.
         fixed_norms (bool): Whether theirs takes the divisors of spectral
             norm for constants when it computes gradients.
     """
@@ -63,29 +90,33 @@ class Case:
     model: dict[str, Any]
     networks: dict[str, Network] = field(default_factory=dict)
     is_large: bool = False
+    low_too: bool = False
     fixed_norms: bool = False
 
 
-def _images(*shape: int) -> Callable[[], tuple[Tensor, ...]]:
-    return lambda: (torch.rand(*shape) * 2 - 1,)
+def _images(*shape: int) -> Inputs:
+    return Inputs(shape, scale=3**-0.5)
 
 
-def _noise(num: int, size: int) -> Callable[[], tuple[Tensor, ...]]:
-    return lambda: (torch.randn(num, size),)
+def _noise(num: int, size: int) -> Inputs:
+    return Inputs((num, size))
 
 
-def _labelled(
-    make: Callable[[], tuple[Tensor, ...]], classes: int
-) -> Callable[[], tuple[Tensor, ...]]:
-    def inputs() -> tuple[Tensor, ...]:
-        (first,) = make()
-        return first, torch.arange(len(first)) * 3 % classes
-
-    return inputs
+def _labelled(inputs: Inputs, classes: int) -> Inputs:
+    return replace(inputs, classes=classes)
 
 
 def _class(module: str, name: str, **kwargs: Any) -> Build:
-    return lambda: getattr(import_module(module), name)(**kwargs)
+    def build() -> nn.Module:
+        package = import_module(module)
+        # What its registry is asked for by name.
+        for folder in getattr(package, '__path__', ()):
+            for file in Path(folder).glob('*modules.py'):
+                import_module(f'{module}.{file.stem}')
+        network: nn.Module = getattr(package, name)(**kwargs)
+        return network
+
+    return build
 
 
 def _mmagic(editor: str, name: str, **kwargs: Any) -> Build:
@@ -165,6 +196,7 @@ def super_resolution() -> list[Case]:
                     discriminator=faces,
                 ),
                 is_large,
+                low_too=True,
             ),
             Case(
                 f'SRGAN (MSRResNet), {size}',
@@ -281,6 +313,7 @@ def unconditional() -> list[Case]:
                         ),
                     ),
                     is_large,
+                    low_too=True,
                 ),
                 Case(
                     f'LSGAN, {size}',
@@ -329,6 +362,12 @@ def unconditional() -> list[Case]:
     return cases
 
 
+def _of_labels(network: Any, inputs: tuple[Tensor, ...]) -> Tensor:
+    """Call a generator whose second argument is a number of images."""
+    result: Tensor = network(inputs[0], label=inputs[1])
+    return result
+
+
 def _of_shared(network: Any, inputs: tuple[Tensor, ...]) -> Tensor:
     """Call BigGAN-PyTorch's G, which is given embedded labels."""
     noise, labels = inputs
@@ -344,18 +383,18 @@ def biggan() -> list[Case]:
         ('published', 128, 96, 1000, True),
     ):
         chunks = 5 if image == 64 else 6
-        noise, shared = 20 * chunks, 128 if is_large else 16
+        latent, shared = 20 * chunks, 128 if is_large else 16
         attention = 64 if is_large else 32
-        ours = dict(
+        ours: dict[str, Any] = dict(
             type='ImageGAN',
-            noise_size=noise,
+            noise_size=latent,
             num_classes=classes,
             generator=dict(
                 type='BigGANGenerator',
                 image_size=image,
                 num_classes=classes,
                 base_channels=width,
-                noise_size=noise,
+                noise_size=latent,
                 embedding_size=shared,
                 attention_size=attention,
             ),
@@ -368,8 +407,8 @@ def biggan() -> list[Case]:
             ),
             ema_config=dict(momentum=0.01),
         )
-        width_d = ours['discriminator']['base_channels']  # type: ignore[index]
-        latents = _labelled(_noise(2, noise), classes)
+        width_d = ours['discriminator']['base_channels']
+        latents = _labelled(_noise(2, latent), classes)
         pictures = _labelled(_images(2, 3, image, image), classes)
         cases.append(
             Case(
@@ -383,7 +422,7 @@ def biggan() -> list[Case]:
                             'BigGAN',
                             'Generator',
                             G_ch=width,
-                            dim_z=noise,
+                            dim_z=latent,
                             resolution=image,
                             G_attn=str(attention),
                             n_classes=classes,
@@ -427,14 +466,20 @@ def biggan() -> list[Case]:
                     f'BigGAN ({style}), {size}',
                     repository,
                     'mmagic-biggan' + ('-torch' if style == 'torch' else ''),
-                    ours,
+                    dict(
+                        ours,
+                        discriminator={
+                            **ours['discriminator'],
+                            'shortcut_act': is_large,
+                        },
+                    ),
                     dict(
                         generator=Network(
                             find(
                                 'biggan',
                                 'BigGANGenerator',
                                 output_scale=image,
-                                noise_size=noise,
+                                noise_size=latent,
                                 num_classes=classes,
                                 base_channels=width,
                                 shared_dim=shared,
@@ -451,6 +496,7 @@ def biggan() -> list[Case]:
                                 num_classes=classes,
                                 base_channels=width_d,
                                 sn_style=style,
+                                act_cfg=dict(type='ReLU', inplace=is_large),
                                 arch_cfg=small.get('discriminator'),
                             ),
                             pictures,
@@ -487,6 +533,81 @@ def _attention_at(
             attention=[x == attention for x in sizes_d],
         ),
     )
+
+
+def sagan() -> list[Case]:
+    """Return SAGAN's networks."""
+    cases = []
+    for repository, find, package in (
+        ('mmagic', _mmagic, 'sagan'),
+        ('mmgeneration', _mmgen, 'sngan_proj'),
+    ):
+        for size, width, classes, is_large in (
+            ('small', 8, 5, False),
+            ('published', 64, 1000, True),
+        ):
+            if is_large and repository != 'mmagic':
+                continue
+            shape = dict(num_classes=classes, base_channels=width)
+            block = dict(type='SelfAttentionBlock')
+            cases.append(
+                Case(
+                    f'SAGAN, {size}',
+                    repository,
+                    'mmagic-sagan',
+                    dict(
+                        type='ImageGAN',
+                        noise_size=128,
+                        num_classes=classes,
+                        generator=dict(
+                            type='SAGANGenerator',
+                            image_size=128,
+                            attention_size=64,
+                            **shape,
+                        ),
+                        discriminator=dict(
+                            type='SAGANDiscriminator',
+                            image_size=128,
+                            attention_size=64,
+                            **shape,
+                        ),
+                    ),
+                    dict(
+                        generator=Network(
+                            find(
+                                package,
+                                'SNGANGenerator',
+                                output_scale=128,
+                                attention_cfg=block,
+                                attention_after_nth_block=4,
+                                with_spectral_norm=True,
+                                with_embedding_spectral_norm=False,
+                                norm_eps=1e-5,
+                                sn_eps=1e-8,
+                                init_cfg=dict(type='BigGAN'),
+                                **shape,
+                            ),
+                            _labelled(_noise(2, 128), classes),
+                            _of_labels,
+                        ),
+                        discriminator=Network(
+                            find(
+                                package,
+                                'ProjDiscriminator',
+                                input_scale=128,
+                                attention_cfg=block,
+                                attention_after_nth_block=1,
+                                with_spectral_norm=True,
+                                sn_eps=1e-8,
+                                **shape,
+                            ),
+                            _labelled(_images(2, 3, 128, 128), classes),
+                        ),
+                    ),
+                    is_large,
+                )
+            )
+    return cases
 
 
 def translation() -> list[Case]:
@@ -599,11 +720,180 @@ def _class_of_patches(module: str) -> Callable[..., Build]:
     return make
 
 
+def _of_ada(network: Any, inputs: tuple[Tensor, ...]) -> Tensor:
+    """Call ADA's G or D, whose labels are one-hot, with constant noise."""
+    first, *labels = inputs
+    c = torch.zeros(len(first), network.c_dim)
+    if labels:
+        c = torch.nn.functional.one_hot(labels[0], network.c_dim).float()
+    if not hasattr(network, 'synthesis'):
+        result: Tensor = network(first, c)
+        return result
+    # Their branch for evaluation multiplies the weights of each sample, ours
+    # and that of training the features.
+    image: Tensor = network(first, c, noise_mode='const', fused_modconv=False)
+    return image
+
+
+def _of_mmagic(network: Any, inputs: tuple[Tensor, ...]) -> Tensor:
+    """Call MMagic's generator with the noise of its buffers."""
+    result: Tensor = network(*inputs, randomize_noise=False)
+    return result
+
+
+def stylegan2() -> list[Case]:
+    """Return StyleGAN2's networks."""
+    cases = []
+    for name, size, image, base, classes, is_large in (
+        ('StyleGAN2, small', 64, 32, 1024, None, False),
+        ('StyleGAN2 with classes, small', 64, 32, 1024, 5, False),
+        ('StyleGAN2, published', 512, 256, 16384, None, True),
+    ):
+        layers = 8 if is_large else 3
+        channels = dict(channel_base=base, channel_max=512 if is_large else 64)
+        ours = dict(
+            type='StyleGAN2',
+            noise_size=size,
+            num_classes=classes,
+            generator=dict(
+                type='StyleGAN2Generator',
+                image_size=image,
+                noise_size=size,
+                style_size=size,
+                num_mapping_layers=layers,
+                conv_clamp=256.0,
+                num_classes=classes,
+                **channels,
+            ),
+            discriminator=dict(
+                type='StyleGAN2Discriminator',
+                image_size=image,
+                conv_clamp=256.0,
+                num_classes=classes,
+                **channels,
+            ),
+            ema_config=dict(momentum=0.01),
+        )
+        latents, pictures = _noise(2, size), _images(4, 3, image, image)
+        if classes:
+            latents, pictures = (
+                _labelled(x, classes) for x in (latents, pictures)
+            )
+        shape = dict(c_dim=classes or 0, img_resolution=image, img_channels=3)
+        cases.append(
+            Case(
+                name,
+                'stylegan2-ada-pytorch',
+                'stylegan2-ada',
+                ours,
+                dict(
+                    generator=Network(
+                        _class(
+                            'training.networks',
+                            'Generator',
+                            z_dim=size,
+                            w_dim=size,
+                            mapping_kwargs=dict(num_layers=layers),
+                            synthesis_kwargs=dict(conv_clamp=256, **channels),
+                            **shape,
+                        ),
+                        latents,
+                        _of_ada,
+                    ),
+                    discriminator=Network(
+                        _class(
+                            'training.networks',
+                            'Discriminator',
+                            conv_clamp=256,
+                            **shape,
+                            **channels,
+                        ),
+                        pictures,
+                        _of_ada,
+                    ),
+                ),
+                is_large,
+            )
+        )
+    return cases + _stylegan2_of_openmmlab()
+
+
+def _stylegan2_of_openmmlab() -> list[Case]:
+    """Return those of MMagic and MMGeneration, whose channels are fixed."""
+    cases = []
+    for repository, find, package, names in (
+        (
+            'mmagic',
+            _mmagic,
+            'stylegan2',
+            ('StyleGAN2Generator', 'StyleGAN2Discriminator'),
+        ),
+        (
+            'mmgeneration',
+            _mmgen,
+            'stylegan',
+            ('StyleGANv2Generator', 'StyleGAN2Discriminator'),
+        ),
+    ):
+        for name, size, image, is_large in (
+            ('StyleGAN2, small', 16, 8, False),
+            ('StyleGAN2, published', 512, 256, True),
+        ):
+            if is_large and repository != 'mmagic':
+                continue
+            layers = 8 if is_large else 2
+            cases.append(
+                Case(
+                    name,
+                    repository,
+                    'mmagic-stylegan2',
+                    dict(
+                        type='StyleGAN2',
+                        noise_size=size,
+                        generator=dict(
+                            type='StyleGAN2Generator',
+                            image_size=image,
+                            noise_size=size,
+                            style_size=size,
+                            num_mapping_layers=layers,
+                            channel_base=32768,
+                        ),
+                        discriminator=dict(
+                            type='StyleGAN2Discriminator',
+                            image_size=image,
+                            channel_base=32768,
+                        ),
+                    ),
+                    dict(
+                        generator=Network(
+                            find(
+                                package,
+                                names[0],
+                                out_size=image,
+                                style_channels=size,
+                                num_mlps=layers,
+                            ),
+                            _noise(2, size),
+                            _of_mmagic,
+                        ),
+                        discriminator=Network(
+                            find(package, names[1], in_size=image),
+                            _images(4, 3, image, image),
+                        ),
+                    ),
+                    is_large,
+                )
+            )
+    return cases
+
+
 def all_cases() -> list[Case]:
     """Return all of them."""
     return [
         *super_resolution(),
         *unconditional(),
+        *sagan(),
         *biggan(),
         *translation(),
+        *stylegan2(),
     ]

@@ -12,10 +12,10 @@ from mmamp.registry import MODELS
 from mmamp.weights.conversion import describe, read, write
 from mmamp.weights.formats import FORMATS
 from mmamp.weights.layouts import split
-from mmamp.weights.norms import right_vector
 from mmamp.weights.rules import Table
 
 from .cases import Case, Network, plainly
+from .recipes import build, recipe_of
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 INPUT = ''
@@ -24,7 +24,6 @@ SMALL = 1e-3
 """Of the largest gradient: what is smaller is measured by that."""
 
 
-POWER_ITERATIONS = 10
 SCOPES = {'mmagic': 'mmagic', 'mmgeneration': 'mmgen'}
 """Of registries, by repository."""
 
@@ -60,61 +59,9 @@ def fill(network: nn.Module, seed: int) -> None:
 
     Args:
         network (nn.Module): Changed in place.
-        seed (int): Of the random numbers.
+        seed (int): Of the weights.
     """
-    random = torch.Generator().manual_seed(seed)
-    for name, x in network.state_dict(keep_vars=True).items():
-        leaf = name.rsplit('.', 1)[-1]
-        with torch.no_grad():
-            if (
-                leaf in ('kernel', 'resample_filter')
-                or not x.is_floating_point()
-            ):
-                continue
-            noise = torch.randn(x.shape, generator=random)
-            if leaf in ('running_var', 'stored_var'):
-                x.copy_(noise.abs() + 0.5)
-            elif leaf in ('u0', 'weight_u', 'weight_v'):
-                x.copy_(nn.functional.normalize(noise, dim=-1))
-            elif leaf in ('weight', 'gain') and x.dim() == 1:
-                x.copy_(1 + 0.2 * noise)
-            elif leaf == 'gamma':
-                x.fill_(0.5)
-            elif x.dim() >= 2 and leaf in ('weight', 'weight_orig'):
-                x.copy_(noise * _deviation(network, name, x))
-            else:
-                x.copy_(0.1 * noise)
-    for module in network.modules():
-        _settle_norm(module)
-
-
-def _settle_norm(module: Any) -> None:
-    """Let spectral norm find its vectors, almost, as in training."""
-    for name, weight in (('weight_u', 'weight_orig'), ('u0', 'weight')):
-        if not hasattr(module, name):
-            continue
-        w, u = getattr(module, weight).detach(), getattr(module, name)
-        for _ in range(POWER_ITERATIONS):
-            v = right_vector(w, u.flatten())
-            new = nn.functional.normalize(w.flatten(1) @ v, dim=0)
-            u.copy_(new.view_as(u))
-        if name == 'weight_u':
-            module.weight_v.copy_(right_vector(w, u))
-
-
-def _deviation(network: nn.Module, name: str, x: Tensor) -> float:
-    """Keep the variance, as initialisations do."""
-    owner = network.get_submodule(name.rpartition('.')[0])
-    if hasattr(owner, 'lr_mul') or (
-        name.endswith('weight_orig') and not hasattr(owner, 'weight_u')
-    ):
-        return 1.0
-    if isinstance(owner, nn.Embedding):
-        return 1.0
-    fan = x[0].numel()
-    if isinstance(owner, nn.ConvTranspose2d):
-        fan = x.shape[0] * x[0, 0].numel() // owner.stride[0] ** 2
-    return float((1.5 / max(fan, 1)) ** 0.5)
+    network.load_state_dict(build(recipe_of(network), seed))
 
 
 def prepare(case: Case) -> tuple[dict[str, nn.Module], Any, dict[str, Any]]:
@@ -215,12 +162,12 @@ def compare(case: Case) -> Iterator[tuple[str, Row]]:
     for name, description in case.networks.items():
         if case.format == 'basicsr' and name == 'discriminator':
             model = _with_discriminator(case, theirs)
-        torch.manual_seed(0)
-        inputs = description.inputs()
+        inputs = description.inputs.make()
         ours = getattr(model, name)
         table = FORMATS[case.format].tables[type(ours)](ours)
         exact = None
-        for dtype in DTYPES:
+        is_quick = case.low_too or not case.is_large
+        for dtype in DTYPES if is_quick else DTYPES[:1]:
             sides = _Sides(
                 description, theirs[name], ours, table, case.fixed_norms
             )
@@ -256,10 +203,15 @@ class _Sides:
         output, given = _run(self.theirs, self.description.call, inputs, dtype)
         own_output, own = _run(self.ours, plainly, inputs, dtype)
         expected = {INPUT: given.pop(INPUT)}
-        found = self.table.read(
-            {**self.theirs.state_dict(), **given}, bgr=False
-        ).tensors
-        expected |= {k: found[k] for k in own if k != INPUT}
+        none = {k: torch.zeros_like(x) for k, x in given.items()}
+        found, shift = (
+            self.table.read(
+                {**self.theirs.state_dict(), **x}, bgr=False
+            ).tensors
+            for x in (given, none)
+        )
+        # What is added to a weight is no part of its gradient.
+        expected |= {k: found[k] - shift[k] for k in own if k != INPUT}
         if self.fixed_norms:
             _let_norms_vary(expected, self.ours)
         return output, expected, own_output, own

@@ -133,6 +133,18 @@ def _stand_in() -> None:
     _mmcv_ops()
     _mmagic()
     _mmgen()
+    _without_asserts('training.networks')
+
+
+def _without_asserts(name: str) -> None:
+    """Import a module whose asserts are of one dtype, not of autocast's."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    text = Path(spec.origin).read_text(encoding='utf-8-sig')
+    exec(compile(text, spec.origin, 'exec', optimize=1), module.__dict__)
 
 
 def _basicsr() -> None:
@@ -141,9 +153,10 @@ def _basicsr() -> None:
             return lambda cls: cls
 
     _module('torchvision')
-    _module('distutils')
-    _module('distutils.version', LooseVersion=str)
-    _module('distutils.util', strtobool=bool)
+    if importlib.util.find_spec('distutils') is None:
+        _module('distutils')
+        _module('distutils.version', LooseVersion=str)
+        _module('distutils.util', strtobool=bool)
     _module('basicsr.ops.dcn')
     for name in ('ModulatedDeformConvPack', 'modulated_deform_conv'):
         setattr(sys.modules['basicsr.ops.dcn'], name, nn.Identity)
@@ -171,9 +184,18 @@ class FusedBiasLeakyReLU(nn.Module):
 
 
 def upfirdn2d(
-    x: Tensor, kernel: Tensor, up: int = 1, down: int = 1, padding: Any = 0
+    x: Tensor,
+    kernel: Tensor,
+    up: int = 1,
+    down: int = 1,
+    padding: Any = 0,
+    pad: Any = None,
 ) -> Tensor:
-    """Insert zeros, pad, filter, and take each ``down``-th pixel."""
+    """Insert zeros, pad, filter, and take each ``down``-th pixel.
+
+    Older releases of mmcv call the padding ``pad``.
+    """
+    padding = padding if pad is None else pad
     padding = (padding,) * 2 if isinstance(padding, int) else padding
     if len(padding) == 2:
         padding = (*padding, *padding)
@@ -235,6 +257,7 @@ def _mmagic() -> None:
 
 def _mmgen() -> None:
     import mmcv.cnn
+    import mmengine
     from mmengine.model import weight_init
     from mmengine.registry import MODELS, Registry
 
@@ -268,6 +291,8 @@ def _mmgen() -> None:
         *('constant_init', 'kaiming_init', 'normal_init', 'xavier_init'),
     ):
         setattr(mmcv.cnn, name, getattr(weight_init, name))
+    mmcv.print_log = _nothing
+    mmcv.is_seq_of = mmengine.is_seq_of
     for name in ('NORM_LAYERS', 'PLUGIN_LAYERS'):
         setattr(mmcv.cnn.bricks, name, Registry(name))
 

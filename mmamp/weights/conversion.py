@@ -1,5 +1,6 @@
 """From the files of other codebases to a model's state, and back."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,12 +32,14 @@ class Reading:
         state (dict[str, Tensor]): The model's, all of it.
         kept (dict[str, dict[str, Tensor]]): By network, what cannot be
             computed from it, under their names.
+        lacking (list[str]): Of a network, what the file may lack and lacks.
         notes (list[str]): What a user should know, in sentences.
     """
 
     format: Format
     state: dict[str, Tensor] = field(default_factory=dict)
     kept: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -123,7 +126,9 @@ def _read(
                 f'{", ".join(networks)}'
             )
         table = _table(chosen, base, networks[base])
-        _check_arguments(base, configs, table, tensors)
+        if 2 * len(table.read(tensors, bgr=False).unknown) < len(tensors):
+            # Of another codebase the names of its tensors say more.
+            _check_arguments(base, configs, table, tensors)
         _fill(state, name, networks[base], table, tensors, bgr, reading)
     for name in networks:
         if name not in states:
@@ -206,12 +211,7 @@ def _check_arguments(
         return
     wrong = []
     for argument, tell in table.arguments.items():
-        told = tell(tensors)
-        own = cfg.get(argument, _default(cfg, argument))
-        if own is None and argument == 'norm_cfg':
-            own = dict(
-                type='BN' if 'num_blocks' not in table.arguments else 'IN'
-            )
+        told, own = tell(tensors), _argument(cfg, argument, table)
         if told is not None and told != own:
             wrong.append(f'{argument}={told!r} ({own!r} in the config)')
     if wrong:
@@ -221,13 +221,13 @@ def _check_arguments(
         )
 
 
-def _default(cfg: Mapping[str, Any], argument: str) -> Any:
-    """Return what a network's argument is where the config leaves it out."""
-    import inspect
-
-    cls = MODELS.get(cfg['type'])
-    parameter = inspect.signature(cls.__init__).parameters.get(argument)
-    return None if parameter is None else parameter.default
+def _argument(cfg: Mapping[str, Any], name: str, table: Table) -> Any:
+    """Return an argument of a network, whether the config has it or not."""
+    cls = cfg['type']
+    cls = MODELS.get(cls) if isinstance(cls, str) else cls
+    default = inspect.signature(cls.__init__).parameters[name].default
+    own = cfg.get(name, default)
+    return table.unset.get(name) if own is None else own
 
 
 def _fill(
@@ -242,7 +242,8 @@ def _fill(
     """Put the converted weights of a network into a model's state."""
     sorted_ = table.read(tensors, bgr)
     own = network.state_dict()
-    missing = [x for x in own if x not in sorted_.tensors]
+    lacking = [x for x in own if x not in sorted_.tensors]
+    missing = [x for x in lacking if x not in table.optional]
     if sorted_.unknown or sorted_.missing or missing:
         raise UsageError(
             f'SOURCE is not {reading.format.name} of this config, {name}: '
@@ -256,7 +257,14 @@ def _fill(
                 if names
             )
         )
-    if wrong := misfits(own, sorted_.tensors):
+    if lacking:
+        reading.notes.append(
+            f'SOURCE has no {listed(lacking, SHOWN)} of the {name}, which '
+            'begins afresh'
+        )
+    reading.lacking += lacking
+    given = {k: own[k] for k in lacking} | sorted_.tensors
+    if wrong := misfits(own, given):
         raise UsageError(
             f'SOURCE has a {name} of other shapes than the config: '
             f'{len(wrong)} of {len(own)} do not fit, such as '
@@ -306,6 +314,8 @@ def write(
                 for k, v in state.items()
                 if k.startswith(f'{prefix}.')
             }
+            for lacking in details.get('lacking', ()):
+                own.pop(lacking, None)
             if not own or (wanted and name not in wanted):
                 continue
             result = table.write(own, bgr)
@@ -326,6 +336,7 @@ def describe(
         format=reading.format.name,
         networks=list(parts.states),
         kept=reading.kept,
+        lacking=reading.lacking,
         bgr=bgr,
         domains=list(domains or parts.details.get('domains', ())),
         **{k: v for k, v in parts.details.items() if k != 'domains'},

@@ -39,6 +39,4 @@ def with_constants(
         tensors = {name: ours[own] for name, own in names.items()}
         return tensors | {k: v.clone() for k, v in constants.items()}
 
-    return Leaves(
-        (*names, *constants), tuple(names.values()), read, write
-    )
+    return Leaves((*names, *constants), tuple(names.values()), read, write)

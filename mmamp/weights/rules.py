@@ -51,8 +51,8 @@ def one(
 
 SAME = one(lambda x: x, lambda x: x)
 """One tensor, as it is."""
-FIRST_OF_ONE = one(lambda x: x[0], lambda x: x[None])
-"""Theirs has one more axis, of length 1, before the others."""
+AXIS_BEFORE = one(lambda x: x[None], lambda x: x[0])
+"""Ours has one more axis, of length 1, before the others."""
 OF_SCALAR = one(lambda x: x.reshape(1), lambda x: x.reshape(()))
 """Theirs is a scalar, ours a vector of one."""
 
@@ -87,6 +87,11 @@ class Table:
             be told.
         numbers (Mapping): Of the places in the rules' names. Defaults to
             none.
+        optional (tuple[str, ...]): Our names that theirs may lack; what the
+            model has stays then, and writing leaves it out if reading did
+            not find it.
+        unset (Mapping[str, Any]): What arguments of the network are where
+            they are None.
     """
 
     rules: tuple[Rule, ...]
@@ -94,6 +99,8 @@ class Table:
         default_factory=dict
     )
     numbers: Numbers = field(default_factory=dict)
+    optional: tuple[str, ...] = ()
+    unset: Mapping[str, Any] = field(default_factory=dict)
 
     def read(self, theirs: Mapping[str, Tensor], bgr: bool) -> 'Sorted':
         """Sort their tensors into ours.
@@ -283,6 +290,19 @@ def count_of(
         return found - less
 
     return read
+
+
+def doubled_by(
+    name: str, smallest: int
+) -> Callable[[Mapping[str, Tensor]], int]:
+    """Make an argument that doubles with each name there is.
+
+    Args:
+        name (str): A template with a number.
+        smallest (int): What it is without any.
+    """
+    count = count_of(name)
+    return lambda theirs: smallest << count(theirs)
 
 
 def norm_of(theirs: Mapping[str, Tensor]) -> dict[str, Any]:

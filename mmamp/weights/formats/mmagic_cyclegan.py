@@ -42,6 +42,7 @@ def generator(network: ResNetGenerator) -> Table:
             num_blocks=count_of('model.{i}.block.0.conv.weight'),
             norm_cfg=norm_of,
         ),
+        unset=dict(norm_cfg=dict(type='IN')),
     )
 
 

@@ -4,25 +4,10 @@ Its discriminator has the slope of torch's LeakyReLU, and layers without a
 norm have a bias, which the paper's have not.
 """
 
-from collections.abc import Callable, Mapping
-
-from torch import Tensor
-
 from mmamp.models.archs import DCGANDiscriminator, DCGANGenerator
 from mmamp.weights.format import Format
 from mmamp.weights.layouts import join_openmmlab
-from mmamp.weights.rules import Rule, Table, always, count_of, size_of
-
-
-def _image_size(
-    name: str, smallest: int
-) -> Callable[[Mapping[str, Tensor]], int]:
-    count = count_of(name)
-
-    def read(theirs: Mapping[str, Tensor]) -> int:
-        return smallest << count(theirs)
-
-    return read
+from mmamp.weights.rules import Rule, Table, always, doubled_by, size_of
 
 
 def generator(network: DCGANGenerator) -> Table:
@@ -46,7 +31,7 @@ def generator(network: DCGANGenerator) -> Table:
             Rule('upsampling.{i}.bn.{leaf}', 'layers.{i+1}.bn.{leaf}'),
         ),
         dict(
-            image_size=_image_size('upsampling.{i}.conv.weight', 8),
+            image_size=doubled_by('upsampling.{i}.conv.weight', 8),
             out_channels=size_of('output_layer.conv.weight', 1),
             base_channels=size_of('output_layer.conv.weight', 0),
             noise_size=size_of('noise2feat.conv.weight', 0),
@@ -70,7 +55,7 @@ def discriminator(network: DCGANDiscriminator) -> Table:
             Rule('output_layer.conv.{leaf}', f'layers.{last}.{{leaf}}'),
         ),
         dict(
-            image_size=_image_size('downsamples.{i}.conv.weight', 4),
+            image_size=doubled_by('downsamples.{i}.conv.weight', 4),
             in_channels=size_of('downsamples.0.conv.weight', 1),
             base_channels=size_of('downsamples.0.conv.weight', 0),
             bias=always(True),

@@ -51,6 +51,7 @@ def generator(network: UNetGenerator) -> Table:
             norm_cfg=norm_of,
         ),
         dict(down=down, up=up),
+        unset=dict(norm_cfg=dict(type='BN')),
     )
 
 
@@ -70,6 +71,7 @@ def discriminator(network: PatchDiscriminator) -> Table:
             num_layers=count_of('model.{i}.conv.weight', less=1),
             norm_cfg=norm_of,
         ),
+        unset=dict(norm_cfg=dict(type='BN')),
     )
 
 

@@ -13,9 +13,8 @@ from mmamp.weights.fir import FIR_FILTER, with_constants
 from mmamp.weights.format import Format
 from mmamp.weights.layouts import join_letters
 from mmamp.weights.rules import (
-    FIRST_OF_ONE,
+    AXIS_BEFORE,
     OF_SCALAR,
-    SAME,
     Rule,
     Table,
     count_of,
@@ -38,7 +37,7 @@ def _image_size(theirs: Mapping[str, Tensor]) -> int:
 def generator(network: StyleGAN2Generator) -> Table:
     """Return the rules of G."""
     layer, ours = 'synthesis.b{size}.conv{j}', 'blocks.{size}.convs'
-    rules = [Rule('synthesis.b4.const', 'constant', FIRST_OF_ONE)]
+    rules = [Rule('synthesis.b4.const', 'constant', AXIS_BEFORE)]
     for number, place in (
         ('synthesis.b4.conv1', 'blocks.0.convs.0'),
         (layer, f'{ours}.{{j}}'),
@@ -52,7 +51,9 @@ def generator(network: StyleGAN2Generator) -> Table:
             Rule(f'{number}.affine.{{leaf}}', f'{place}.conv.affine.{{leaf}}'),
             Rule(f'{number}.noise_const', f'{place}.noise'),
             Rule(
-                f'{number}.noise_strength', f'{place}.noise_strength', OF_SCALAR
+                f'{number}.noise_strength',
+                f'{place}.noise_strength',
+                OF_SCALAR,
             ),
             Rule(f'{number}.bias', f'{place}.bias'),
         ]
@@ -115,7 +116,7 @@ def discriminator(network: StyleGAN2Discriminator) -> Table:
                 ),
             ),
             Rule('b4.conv', 'conv.conv', with_constants(convs, _FILTER)),
-            Rule('b4.conv.bias', 'conv.bias', SAME),
+            Rule('b4.conv.bias', 'conv.bias'),
             Rule('b4.fc.{leaf}', 'linear.{leaf}'),
             Rule('b4.out.{leaf}', 'out.{leaf}'),
             Rule('mapping.fc{i}.{leaf}', 'mapping_network.layers.{i}.{leaf}'),

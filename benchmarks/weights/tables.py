@@ -60,6 +60,12 @@ def table(found: Sequence[Found]) -> str:
                 else f'{_figure(one["ours"])} ({_figure(one["theirs"])})'
             )
         rows.append(cells)
+        if 'float64' in by_dtype:
+            one = by_dtype['float64']
+            cells[3] += (
+                f' (in float64 {_figure(one["output"])}, '
+                f'{_figure(one["gradient"])})'
+            )
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
 
 

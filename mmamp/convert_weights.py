@@ -17,9 +17,10 @@ from mmamp.launcher.arguments import add_options
 from mmamp.launcher.edits import SAMPLE, read_config
 from mmamp.launcher.mistakes import exit_code
 from mmamp.launcher.weights import find_checkpoint, load_weights
-from mmamp.weights.conversion import describe, read, write
 from mmamp.weights.formats import FORMATS
 from mmamp.weights.layouts import Parts, split
+from mmamp.weights.reading import read
+from mmamp.weights.writing import describe, write
 
 from .errors import UsageError
 from .registry import MODELS

@@ -9,10 +9,11 @@ from mmengine.registry import DefaultScope, init_default_scope
 from torch import Tensor, nn
 
 from mmamp.registry import MODELS
-from mmamp.weights.conversion import describe, read, write
 from mmamp.weights.formats import FORMATS
 from mmamp.weights.layouts import split
+from mmamp.weights.reading import read
 from mmamp.weights.rules import Table
+from mmamp.weights.writing import describe, write
 
 from .cases import Case, Network, plainly
 from .recipes import build, recipe_of

@@ -4,9 +4,10 @@
 """
 
 from mmamp.models.archs import MSRResNet, RRDBNet, SRGANDiscriminator
+from mmamp.weights.arguments import always, count_of, size_of
 from mmamp.weights.format import ZERO_TO_ONE, Format
 from mmamp.weights.layouts import join_params
-from mmamp.weights.rules import Rule, Table, always, count_of, size_of
+from mmamp.weights.rules import Rule, Table
 
 
 def rrdb(network: RRDBNet) -> Table:

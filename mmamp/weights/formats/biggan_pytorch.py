@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from mmamp.models.archs import BigGANDiscriminator, BigGANGenerator
+from mmamp.weights.arguments import size_of
 from mmamp.weights.format import Format
 from mmamp.weights.layouts import join_letters
 from mmamp.weights.norms import OF_U, STORED_NORM
-from mmamp.weights.rules import OF_SCALAR, Rule, Table, size_of
+from mmamp.weights.rules import OF_SCALAR, Rule, Table
 
 _ATTENTION = tuple(
     Rule(f'blocks.{{i}}.1.{theirs}', f'attention.{{i}}.{ours}', OF_U)

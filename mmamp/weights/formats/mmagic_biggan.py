@@ -8,10 +8,11 @@ BigGAN-PyTorch's, ``'torch'`` torch's.
 from functools import partial
 
 from mmamp.models.archs import BigGANDiscriminator, BigGANGenerator
+from mmamp.weights.arguments import size_of
 from mmamp.weights.format import Format
 from mmamp.weights.layouts import join_openmmlab
 from mmamp.weights.norms import OF_TORCH, OF_U
-from mmamp.weights.rules import OF_SCALAR, Leaves, Rule, Table, size_of
+from mmamp.weights.rules import OF_SCALAR, Leaves, Rule, Table
 
 
 def _numbers(

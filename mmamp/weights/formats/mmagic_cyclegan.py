@@ -1,9 +1,10 @@
 """CycleGAN of MMagic and MMGeneration."""
 
 from mmamp.models.archs import PatchDiscriminator, ResNetGenerator
+from mmamp.weights.arguments import count_of, norm_of, size_of
 from mmamp.weights.format import Format
 from mmamp.weights.layouts import join_openmmlab
-from mmamp.weights.rules import Rule, Table, count_of, norm_of, size_of
+from mmamp.weights.rules import Rule, Table
 
 from .mmagic_pix2pix import discriminator
 

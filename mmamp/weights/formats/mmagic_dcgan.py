@@ -5,9 +5,10 @@ norm have a bias, which the paper's have not.
 """
 
 from mmamp.models.archs import DCGANDiscriminator, DCGANGenerator
+from mmamp.weights.arguments import always, doubled_by, size_of
 from mmamp.weights.format import Format
 from mmamp.weights.layouts import join_openmmlab
-from mmamp.weights.rules import Rule, Table, always, doubled_by, size_of
+from mmamp.weights.rules import Rule, Table
 
 
 def generator(network: DCGANGenerator) -> Table:

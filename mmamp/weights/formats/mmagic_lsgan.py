@@ -1,9 +1,10 @@
 """LSGAN of MMagic and MMGeneration, whose generator has kernels of 3x3."""
 
 from mmamp.models.archs import LSGANDiscriminator, LSGANGenerator
+from mmamp.weights.arguments import size_of
 from mmamp.weights.format import Format
 from mmamp.weights.layouts import join_openmmlab
-from mmamp.weights.rules import Rule, Table, size_of
+from mmamp.weights.rules import Rule, Table
 
 
 def generator(network: LSGANGenerator) -> Table:

@@ -7,9 +7,10 @@ the authors' first code; it has no weights, and testing has none.
 from torch import nn
 
 from mmamp.models.archs import PatchDiscriminator, UNetGenerator
+from mmamp.weights.arguments import count_of, norm_of, size_of
 from mmamp.weights.format import Format
 from mmamp.weights.layouts import join_openmmlab
-from mmamp.weights.rules import Rule, Table, count_of, norm_of, size_of
+from mmamp.weights.rules import Rule, Table
 
 
 def generator(network: UNetGenerator) -> Table:

@@ -7,17 +7,11 @@ channels and blocks.
 """
 
 from mmamp.models.archs import SAGANDiscriminator, SAGANGenerator
+from mmamp.weights.arguments import doubled_by, size_of
 from mmamp.weights.format import Format
 from mmamp.weights.layouts import join_openmmlab
 from mmamp.weights.norms import OF_TORCH
-from mmamp.weights.rules import (
-    OF_SCALAR,
-    Leaves,
-    Rule,
-    Table,
-    doubled_by,
-    size_of,
-)
+from mmamp.weights.rules import OF_SCALAR, Leaves, Rule, Table
 
 _CENTRED = Leaves(
     ('weight',),

@@ -1,9 +1,10 @@
 """MMagic's and MMEditing's SRGAN."""
 
 from mmamp.models.archs import MSRResNet, SRGANDiscriminator
+from mmamp.weights.arguments import always, count_of, size_of
 from mmamp.weights.format import ZERO_TO_ONE, Format
 from mmamp.weights.layouts import join_openmmlab
-from mmamp.weights.rules import Rule, Table, always, count_of, size_of
+from mmamp.weights.rules import Rule, Table
 
 from .basicsr import discriminator
 

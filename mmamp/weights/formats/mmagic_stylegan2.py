@@ -3,18 +3,11 @@
 from torch import Tensor
 
 from mmamp.models.archs import StyleGAN2Discriminator, StyleGAN2Generator
+from mmamp.weights.arguments import count_of, doubled_by, size_of
 from mmamp.weights.fir import FIR_FILTER, with_constants
 from mmamp.weights.format import Format
 from mmamp.weights.layouts import join_openmmlab
-from mmamp.weights.rules import (
-    Leaves,
-    Rule,
-    Table,
-    count_of,
-    doubled_by,
-    one,
-    size_of,
-)
+from mmamp.weights.rules import Leaves, Rule, Table, one
 
 _NOISE = one(lambda x: x[0, 0], lambda x: x[None, None])
 _BIAS = one(lambda x: x[0, :, 0, 0], lambda x: x[None, :, None, None])

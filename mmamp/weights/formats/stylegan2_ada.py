@@ -9,17 +9,11 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from mmamp.models.archs import StyleGAN2Discriminator, StyleGAN2Generator
+from mmamp.weights.arguments import count_of, size_of
 from mmamp.weights.fir import FIR_FILTER, with_constants
 from mmamp.weights.format import Format
 from mmamp.weights.layouts import join_letters
-from mmamp.weights.rules import (
-    AXIS_BEFORE,
-    OF_SCALAR,
-    Rule,
-    Table,
-    count_of,
-    size_of,
-)
+from mmamp.weights.rules import AXIS_BEFORE, OF_SCALAR, Rule, Table
 
 _SIZES = {str(4 << i): str(i) for i in range(9)}
 """Resolutions of theirs, and our blocks, up to 1024."""

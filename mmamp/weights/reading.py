@@ -1,7 +1,7 @@
-"""From the files of other codebases to a model's state, and back."""
+"""From the files of other codebases to a model's state."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +12,8 @@ from mmamp.checkpoint.fit import misfits, such_as
 from mmamp.errors import UsageError
 from mmamp.registry import MODELS
 from mmamp.utils.listing import listed
-from mmamp.utils.modules import unwrap
 
-from .format import Format
+from .format import Format, networks_of, table_of
 from .formats import FORMATS
 from .layouts import EMA, Parts, States
 from .rules import Table
@@ -69,7 +68,7 @@ def read(
     chosen = _nearest(model, parts.states)
     if chosen is None:
         networks = ', '.join(
-            sorted({type(x).__name__ for x in _networks(model).values()})
+            sorted({type(x).__name__ for x in networks_of(model).values()})
         )
         raise UsageError(
             f'no format knows networks such as {networks}: see the table of '
@@ -78,16 +77,10 @@ def read(
     return _read(model, configs, parts, chosen, bgr)
 
 
-def _networks(model: Any) -> dict[str, nn.Module]:
-    """Return a model's networks by their names, without averages."""
-    names = [x for role in model.networks.values() for x in role]
-    return {x: unwrap(getattr(model, x)) for x in names}
-
-
 def _nearest(model: nn.Module, states: States) -> Format | None:
     """Find the format that knows the most of the names."""
     best: tuple[float, Format] | None = None
-    networks = _networks(model)
+    networks = networks_of(model)
     for one in FORMATS.values():
         known = total = 0
         for name, tensors in states.items():
@@ -115,7 +108,7 @@ def _read(
     bgr: bool,
 ) -> Reading:
     reading = Reading(chosen)
-    networks = _networks(model)
+    networks = networks_of(model)
     state = {k: v.clone() for k, v in model.state_dict().items()}
     states = _with_average(model, parts.states, reading)
     for name, tensors in states.items():
@@ -125,7 +118,7 @@ def _read(
                 f'SOURCE has weights of a {name}, but the model has '
                 f'{", ".join(networks)}'
             )
-        table = _table(chosen, base, networks[base])
+        table = table_of(chosen, base, networks[base])
         if 2 * len(table.read(tensors, bgr=False).unknown) < len(tensors):
             # Of another codebase the names of its tensors say more.
             _check_arguments(base, configs, table, tensors)
@@ -143,16 +136,6 @@ def _read(
     _set_steps(state, states, parts)
     reading.state = state
     return reading
-
-
-def _table(chosen: Format, name: str, network: nn.Module) -> Table:
-    make = chosen.tables.get(type(network))
-    if make is None:
-        raise UsageError(
-            f'{name}: {chosen.name} has no {type(network).__name__}, but '
-            f'{", ".join(x.__name__ for x in chosen.tables)}'
-        )
-    return make(network)
 
 
 def _with_average(model: Any, states: States, reading: Reading) -> States:
@@ -275,69 +258,3 @@ def _fill(
         target = state[f'{prefix}.{key}']
         state[f'{prefix}.{key}'] = tensor.to(target.dtype).contiguous()
     reading.kept[name] = {x: tensors[x].clone() for x in sorted_.lost}
-
-
-def write(
-    model: Any,
-    state: Mapping[str, Tensor],
-    chosen: Format,
-    details: Mapping[str, Any],
-    bgr: bool = False,
-) -> States:
-    """Write a model's networks as a format has them.
-
-    Args:
-        model (nn.Module): What the state is of.
-        state (Mapping[str, Tensor]): Its weights.
-        chosen (Format): The format.
-        details (Mapping[str, Any]): What reading left in the checkpoint:
-            ``kept``, and whether SOURCE had each network in ``networks``.
-        bgr (bool): Whether the images of theirs are BGR. Defaults to False.
-
-    Returns:
-        dict[str, dict[str, Tensor]]: Their tensors by network.
-
-    Raises:
-        UsageError: If a network is not of the format.
-    """
-    states: States = {}
-    kept = details.get('kept', {})
-    for base, network in _networks(model).items():
-        table = _table(chosen, base, network)
-        for name, prefix in (
-            (base, base),
-            (f'{base}{EMA}', f'{base}{EMA}.module'),
-        ):
-            wanted = details.get('networks')
-            own = {
-                k.removeprefix(f'{prefix}.'): v
-                for k, v in state.items()
-                if k.startswith(f'{prefix}.')
-            }
-            for lacking in details.get('lacking', ()):
-                own.pop(lacking, None)
-            if not own or (wanted and name not in wanted):
-                continue
-            result = table.write(own, bgr)
-            if result.unknown or result.missing:
-                raise UsageError(
-                    f'{name} cannot be written as {chosen.name}: no rule '
-                    f'for {listed(result.unknown + result.missing, SHOWN)}'
-                )
-            states[name] = {**result.tensors, **kept.get(name, {})}
-    return states
-
-
-def describe(
-    reading: Reading, parts: Parts, domains: Sequence[str] | None, bgr: bool
-) -> dict[str, Any]:
-    """Return what a checkpoint says of where its weights are from."""
-    return dict(
-        format=reading.format.name,
-        networks=list(parts.states),
-        kept=reading.kept,
-        lacking=reading.lacking,
-        bgr=bgr,
-        domains=list(domains or parts.details.get('domains', ())),
-        **{k: v for k, v in parts.details.items() if k != 'domains'},
-    )

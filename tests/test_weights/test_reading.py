@@ -5,9 +5,10 @@ import torch
 from other_weights import FILES, NAMES, other
 
 from mmamp.errors import UsageError
-from mmamp.weights.conversion import describe, read, write
 from mmamp.weights.formats import FORMATS
 from mmamp.weights.layouts import split
+from mmamp.weights.reading import read
+from mmamp.weights.writing import describe, write
 
 
 def _reading(given, **kwargs):

@@ -7,6 +7,8 @@ from typing import Any
 
 from benchmarks.results.tables import put_between
 
+from .cases import COMMITS
+
 PAGES = [Path(f'docs/{x}/weights.md') for x in ('en', 'zh_cn')]
 MARKS = (
     '<!-- begin: python -m benchmarks.weights -->',
@@ -46,7 +48,9 @@ def table(found: Sequence[Found]) -> str:
     for dtype in DTYPES:
         head += [f'{dtype}: output', 'gradients']
     rows = [head, ['---'] * len(head)]
-    for (repository, commit, case, network), by_dtype in groups.items():
+    for (repository, commit, case, network), by_dtype in sorted(
+        groups.items(), key=lambda item: _place(*item[0])
+    ):
         cells = [repository, f'`{commit}`', case, network]
         for dtype in DTYPES:
             one = by_dtype.get(dtype, {})
@@ -67,6 +71,15 @@ def table(found: Sequence[Found]) -> str:
                 f'{_figure(one["gradient"])})'
             )
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
+
+
+def _place(
+    repository: str, commit: str, case: str, network: str
+) -> tuple[Any, ...]:
+    """Put small networks of a family before those of a published size."""
+    family, _, size = case.rpartition(', ')
+    known = list(COMMITS).index(repository)
+    return known, family, size != 'small', network != 'generator'
 
 
 def _figure(value: float) -> str:

@@ -106,6 +106,8 @@ def biggan() -> list[Case]:
         ):
             if is_large and (repository, style) != ('mmagic', 'ajbrock'):
                 continue
+            # As MMagic trains, and as not.
+            in_place = is_large or style == 'torch'
             small: dict[str, Any] = {}
             if not is_large:
                 small = _attention_at(image, attention, width, width_d)
@@ -118,7 +120,7 @@ def biggan() -> list[Case]:
                         ours,
                         discriminator={
                             **ours['discriminator'],
-                            'shortcut_act': is_large,
+                            'shortcut_act': in_place,
                         },
                     ),
                     dict(
@@ -144,7 +146,7 @@ def biggan() -> list[Case]:
                                 num_classes=classes,
                                 base_channels=width_d,
                                 sn_style=style,
-                                act_cfg=dict(type='ReLU', inplace=is_large),
+                                act_cfg=dict(type='ReLU', inplace=in_place),
                                 arch_cfg=small.get('discriminator'),
                             ),
                             pictures,

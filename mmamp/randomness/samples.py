@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .position import word_at
 from .progress import run_info
+from .splitmix import STEP, fractions, mixed, signed
 
 AGREED_SEED = 'latents_seed'
 """In the message hub: the seed that the ranks of a run have in common."""
@@ -158,7 +159,7 @@ class SampleRandom:
         Returns:
             Tensor: float32, of shape (num, *shape).
         """
-        return self._drawn(_uniform, math.prod(shape)).view(-1, *shape)
+        return self._drawn(fractions, math.prod(shape)).view(-1, *shape)
 
     def normal(self, *shape: int, bound: float | None = None) -> Tensor:
         """Draw standard normal numbers.
@@ -250,40 +251,21 @@ def _updates(
     width = -(-size // 2)
     place = torch.arange(places.start, places.stop, places.step, device=device)
     steps = place[:, None] * width + torch.arange(width, device=device) + 1
-    steps *= _signed(0x9E3779B97F4A7C15)
+    steps *= STEP
     # One by one, as copying a list to the device would wait for it.
     bits = torch.stack(
         [
-            steps + _signed(word_at((seed, stream, update, index)))
+            steps + signed(word_at((seed, stream, update, index)))
             for update in updates
         ]
     )
-    return make(_mixed(bits).view(torch.int32)[..., :size])
+    return make(mixed(bits).view(torch.int32)[..., :size])
 
 
 _ahead = lru_cache(maxsize=DRAWS_AHEAD)(_updates)
 
 
-def _mixed(bits: Tensor) -> Tensor:
-    """Mix bits as SplitMix64 does; its integers have no sign to shift in."""
-    bits = bits ^ ((bits >> 30) & (2**34 - 1))
-    bits *= _signed(0xBF58476D1CE4E5B9)
-    bits ^= (bits >> 27) & (2**37 - 1)
-    bits *= _signed(0x94D049BB133111EB)
-    bits ^= (bits >> 31) & (2**33 - 1)
-    return bits
-
-
-def _signed(word: int) -> int:
-    """Read the 64 bits of a number as torch does, with a sign."""
-    return (word + 2**63) % 2**64 - 2**63
-
-
 # What is made of 32 random bits.
-
-
-def _uniform(bits: Tensor) -> Tensor:
-    return (bits >> 8).float().mul_(2.0**-24).add_(0.5)
 
 
 def _centred(bits: Tensor) -> Tensor:

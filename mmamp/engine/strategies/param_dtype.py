@@ -56,7 +56,7 @@ def param_dtype_of(
     elif isinstance(model, HigherOrder) and (
         name in model.higher_order_networks
     ):
-        reason = 'there are penalties on its gradients'
+        reason = 'there are penalties on its gradients or weights'
     if reason is None:
         return dtypes.pop()
     low = sorted(name_of(x) for x in dtypes)

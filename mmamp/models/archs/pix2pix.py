@@ -9,8 +9,9 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmamp.models.layers.normal_init import NORMAL_INIT
+from mmamp.randomness.contents import ContentRandom
 from mmamp.registry import MODELS
-from mmamp.utils.checks import check_int
+from mmamp.utils.checks import check_bool, check_int
 
 """Of pix2pix (appendix 6.2 there) and of CycleGAN (appendix 7.1 there)."""
 
@@ -79,11 +80,16 @@ class UNetGenerator(BaseModule):
             the batch in testing too: at its batch size of 1 that is
             ``dict(type='IN', affine=True)``.
         dropout (float): Probability. Defaults to 0.5.
+        test_dropout (bool): Whether there is dropout in evaluation mode too,
+            as the paper has it (section 3.1). What it drops is a function of
+            the source image: an image has one result, whatever the batch,
+            the order, the number of ranks and the seed. Defaults to False.
         init_cfg (list[dict], optional): Defaults to None: as in the paper,
             normal with standard deviation 0.02.
 
     Raises:
-        ValueError: If ``num_downs`` is < 2.
+        ValueError: If ``num_downs`` is < 2, or so few that ``test_dropout``
+            has nothing to drop.
 
     Examples:
         >>> generator = dict(type='mmamp.UNetGenerator', num_downs=8)
@@ -97,6 +103,7 @@ class UNetGenerator(BaseModule):
         num_downs: int = 8,
         norm_cfg: dict[str, Any] | None = None,
         dropout: float = 0.5,
+        test_dropout: bool = False,
         init_cfg: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg or NORMAL_INIT)
@@ -137,6 +144,12 @@ class UNetGenerator(BaseModule):
             self.ups.append(
                 nn.Sequential(up, nn.Dropout(dropout)) if drops else up
             )
+        self.test_dropout = check_bool('test_dropout', test_dropout)
+        if test_dropout and not isinstance(self.ups[0], nn.Sequential):
+            raise ValueError(
+                'UNetGenerator: test_dropout=True, but there is dropout from '
+                f'num_downs=5 on, and it is {num_downs}: leave it out'
+            )
 
     def forward(self, images: Tensor) -> Tensor:
         """Make an image of each source image.
@@ -159,16 +172,28 @@ class UNetGenerator(BaseModule):
                 f'whose sides are multiples of {multiple}, but got '
                 f'{height}x{width}: resize them, or give another num_downs'
             )
+        drops = self.test_dropout and not self.training
+        random = ContentRandom(images) if drops else None
         maps = []
         x = images
         for down in self.downs:
             x = down(x)
             maps.append(x)
-        x = self.ups[0](maps.pop())
+        x = _up(self.ups[0], maps.pop(), random)
         for up in self.ups[1:]:
-            x = up(torch.cat([maps.pop(), x], 1))
+            x = _up(up, torch.cat([maps.pop(), x], 1), random)
         images = x.tanh()
         return images
+
+
+def _up(layer: nn.Module, x: Tensor, random: ContentRandom | None) -> Tensor:
+    """Run a layer of the decoder, and its dropout in evaluation if asked."""
+    x = layer(x)
+    if random is None or not isinstance(layer, nn.Sequential):
+        return x
+    dropout: Any = layer[1]
+    keeps = random.uniform(*x.shape[1:]) >= dropout.p
+    return torch.where(keeps, x / (1 - dropout.p), 0)
 
 
 @MODELS.register_module()

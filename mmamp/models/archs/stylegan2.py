@@ -15,15 +15,17 @@ from mmamp.models.layers.equalized import (
     leaky_relu,
 )
 from mmamp.models.layers.fir import Upsample
+from mmamp.models.layers.mapping_network import (
+    MappingNetwork,
+    check_labels,
+)
 from mmamp.models.layers.sizes import num_doublings
 from mmamp.models.layers.stylegan2_blocks import (
     ConvLayer,
-    MappingNetwork,
     MinibatchStd,
     ResidualBlock,
     StyledLayer,
     ToRGB,
-    check_labels,
 )
 from mmamp.registry import MODELS
 from mmamp.utils.checks import check_int

@@ -1,7 +1,6 @@
 """Noise, and maybe a label, to an image."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,13 +11,20 @@ from torch import Tensor, nn
 from mmamp.models.base.base_gan import BaseGAN
 from mmamp.models.base.compiled import eager
 from mmamp.models.base.in_evaluation import check_mode, in_evaluation
-from mmamp.models.losses import DiscriminatorPenalty, PathLength
 from mmamp.precision.penalty_names import named_penalty
 from mmamp.randomness.samples import SampleRandom
 from mmamp.registry import MODELS, built
 from mmamp.utils.checks import check_truncation
 from mmamp.utils.modules import unwrap
-from mmamp.utils.protocols import TrueGradients, TruncatesItself
+from mmamp.utils.protocols import TruncatesItself
+
+from .terms import (
+    build_regularizers,
+    check_regularizers,
+    grad_of,
+    penalties,
+    weight_terms,
+)
 
 DISCRIMINATOR, GENERATOR, SAMPLES, DISC_PENALTY, GEN_PENALTY = range(5)
 """Streams of random numbers, so that no two uses see the same."""
@@ -47,7 +53,9 @@ class ImageGAN(BaseGAN):
         disc_regularizers (list[dict or nn.Module]): Such as
             :class:`~mmamp.models.losses.gradient_penalties.R1`; their
             gradients are the optimizer wrapper's, true in every precision.
-            Defaults to none.
+            One of weights alone, such as
+            :class:`~mmamp.models.losses.orthogonality.Orthogonality`, is for
+            either side. Defaults to none.
         gen_regularizers (list[dict or nn.Module]): Such as
             :class:`~mmamp.models.losses.path_length.PathLength`, for a
             generator with the methods ``mapping(noise)`` (and labels, if it
@@ -95,16 +103,19 @@ class ImageGAN(BaseGAN):
         if gan_loss is None:
             gan_loss = dict(type='mmamp.GANLoss', gan_type='vanilla')
         self.gan_loss = built('gan_loss', gan_loss)
-        self.disc_regularizers = _build_all(
+        self.disc_regularizers = build_regularizers(
             'disc_regularizers', disc_regularizers
         )
-        self.gen_regularizers = _build_all(
+        self.gen_regularizers = build_regularizers(
             'gen_regularizers', gen_regularizers
         )
-        _check_kinds(self.disc_regularizers, self.gen_regularizers)
+        check_regularizers(
+            self.disc_regularizers,
+            self.gen_regularizers,
+            self.discriminator,
+            self.generator,
+        )
         self._evaluated = 0
-        if len(self.gen_regularizers):
-            _check_two_part(self.generator)
 
     @property
     def truncation(self) -> float | None:
@@ -151,14 +162,17 @@ class ImageGAN(BaseGAN):
         losses = dict(
             loss_disc_fake=self.gan_loss(pred_fake, False, is_disc=True),
             loss_disc_real=self.gan_loss(pred_real, True, is_disc=True),
+            **weight_terms(
+                'disc', self.disc_regularizers, self.discriminator, position
+            ),
         )
-        for name, regularizer in _due(self.disc_regularizers, position):
+        for name, regularizer in penalties(self.disc_regularizers, position):
             with eager(self.discriminator), named_penalty(name):
                 losses[name] = regularizer(
                     self.discriminator,
                     arguments(inputs, real_labels),
                     arguments(fake, fake_labels),
-                    grad=_grad_of(optimizer_wrapper),
+                    grad=grad_of(optimizer_wrapper),
                     random=self.random(num, DISC_PENALTY, position),
                 )
         return losses
@@ -175,9 +189,12 @@ class ImageGAN(BaseGAN):
             self.random(len(inputs), GENERATOR, position)
         )
         losses = dict(
-            loss_gen=self.gan_loss(self._discriminate(fake, labels), True)
+            loss_gen=self.gan_loss(self._discriminate(fake, labels), True),
+            **weight_terms(
+                'gen', self.gen_regularizers, self.generator, position
+            ),
         )
-        for name, regularizer in _due(self.gen_regularizers, position):
+        for name, regularizer in penalties(self.gen_regularizers, position):
             num = max(len(inputs) // regularizer.batch_shrink, 1)
             random = self.random(num, GEN_PENALTY, position)
             # A model wrapper knows nothing of the two methods.
@@ -188,7 +205,7 @@ class ImageGAN(BaseGAN):
                 losses[name] = regularizer(
                     self._synthesis(generator, random),
                     latents,
-                    grad=_grad_of(optimizer_wrapper),
+                    grad=grad_of(optimizer_wrapper),
                     random=random,
                 )
         return losses
@@ -394,38 +411,6 @@ class ImageGAN(BaseGAN):
         return [dict(fake_img=image) for image in images]
 
 
-def _build_all(
-    name: str, modules: Sequence[dict[str, Any] | nn.Module]
-) -> nn.ModuleList:
-    return nn.ModuleList(built(name, module) for module in modules)
-
-
-def _check_kinds(of_disc: nn.ModuleList, of_gen: nn.ModuleList) -> None:
-    """Refuse a regularizer of the other network."""
-    for key, given, wrong, right in (
-        ('disc', of_disc, PathLength, 'gen'),
-        ('gen', of_gen, DiscriminatorPenalty, 'disc'),
-    ):
-        for regularizer in given:
-            if isinstance(regularizer, wrong):
-                raise ValueError(
-                    f'{key}_regularizers: {type(regularizer).__name__} '
-                    f'belongs into {right}_regularizers'
-                )
-
-
-def _check_two_part(generator: nn.Module) -> None:
-    missing = [
-        x for x in ('mapping', 'synthesis') if not hasattr(generator, x)
-    ]
-    if missing:
-        raise ValueError(
-            'gen_regularizers need a generator with the methods `mapping` '
-            f'and `synthesis`, but {type(generator).__name__} has no '
-            f'{" and no ".join(missing)}'
-        )
-
-
 def arguments(x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
     """Return what a network is called with.
 
@@ -434,29 +419,3 @@ def arguments(x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
         labels (Tensor, optional): Their classes, where the model has some.
     """
     return (x,) if labels is None else (x, labels)
-
-
-def _due(
-    regularizers: nn.ModuleList, position: tuple[int, int]
-) -> Iterator[tuple[str, Any]]:
-    """Yield the regularizers due: in a whole window, or in nothing of it.
-
-    Each with the name of its loss, which says the how many-th of its type in
-    the config it is, from the second on.
-    """
-    update, _ = position
-    seen: Counter[str] = Counter()
-    given: list[Any] = list(regularizers)
-    for regularizer in given:
-        name = f'loss_{type(regularizer).__name__.lower()}'
-        seen[name] += 1
-        number = f'_{seen[name]}' if seen[name] > 1 else ''
-        if regularizer.is_due(update):
-            yield f'{name}{number}', regularizer
-
-
-def _grad_of(optimizer_wrapper: OptimWrapper) -> Any:
-    """Return what takes true gradients: the wrapper's ``grad``, or torch's."""
-    if isinstance(optimizer_wrapper, TrueGradients):
-        return optimizer_wrapper.grad
-    return torch.autograd.grad

@@ -2,9 +2,10 @@
 
 from .gan_loss import GANLoss, RelativisticGANLoss
 from .gradient_penalties import DRAGAN, R1, R2, WGANGP, DiscriminatorPenalty
+from .orthogonality import Orthogonality
 from .path_length import PathLength
 from .perceptual_loss import PerceptualLoss
-from .regularizer import Regularizer
+from .regularizer import Regularizer, WeightRegularizer
 
 __all__ = [
     'DRAGAN',
@@ -13,8 +14,10 @@ __all__ = [
     'WGANGP',
     'DiscriminatorPenalty',
     'GANLoss',
+    'Orthogonality',
     'PathLength',
     'PerceptualLoss',
     'Regularizer',
     'RelativisticGANLoss',
+    'WeightRegularizer',
 ]

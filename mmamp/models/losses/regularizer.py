@@ -1,5 +1,6 @@
-"""What penalties on gradients share."""
+"""What regularizers share."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -99,6 +100,54 @@ class Regularizer(nn.Module):
             )
             return torch.autocast(device, enabled=False)
         return nullcontext()
+
+
+class WeightRegularizer(Regularizer):
+    """A term of a network's weights alone, of either side of a GAN.
+
+    Computed in float32, whatever the network's precision.
+
+    Args:
+        weight (float): Of the term.
+        interval (int): As in :class:`Regularizer`. Defaults to 1.
+    """
+
+    def __init__(self, weight: float, interval: int = 1) -> None:
+        super().__init__(weight, interval)
+
+    def forward(self, network: nn.Module) -> Tensor:
+        """Compute the weighted term.
+
+        Args:
+            network (nn.Module): Outside of model wrappers.
+
+        Returns:
+            Tensor: Scalar, float32.
+        """
+        device = next(network.parameters()).device.type
+        with torch.autocast(device, enabled=False):
+            return self.weighted(self.penalty(network))
+
+    def check(self, network: nn.Module) -> None:
+        """Refuse a network that the term is not for, when a model is built.
+
+        Args:
+            network (nn.Module): Whose weights it is of.
+
+        Raises:
+            ValueError: If there is something to refuse; by default never.
+        """
+
+    @abstractmethod
+    def penalty(self, network: nn.Module) -> Tensor:
+        """Compute the term, not weighted.
+
+        Args:
+            network (nn.Module): Whose weights it is of.
+
+        Returns:
+            Tensor: A scalar.
+        """
 
 
 def _has_float16_norm(network: object) -> bool:

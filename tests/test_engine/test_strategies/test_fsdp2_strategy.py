@@ -98,6 +98,14 @@ def gan(dtype='float32', counts=1, **disc):
     )
 
 
+def orthogonal(dtype):
+    """With terms that outweigh the losses."""
+    cfg = gan(dtype, norm='spectral')
+    terms = [dict(type='mmamp.Orthogonality', weight=10.0)]
+    cfg['model'] |= dict(disc_regularizers=terms, gen_regularizers=terms)
+    return cfg
+
+
 def whole_model(dtype):
     return dict(model=dict(type='mmamp.WholeModel'), optim_wrapper=amp(dtype))
 
@@ -186,6 +194,8 @@ def assert_trained_alike(rank, runner, dtype):
     [
         (gan, 'float16'),
         (whole_model, 'float32'),
+        (orthogonal, 'float32'),
+        pytest.param(orthogonal, 'float16', marks=pytest.mark.slow),
         pytest.param(gan, 'float32', marks=pytest.mark.slow),
         pytest.param(whole_model, 'float16', marks=pytest.mark.slow),
     ],

@@ -5,6 +5,8 @@ from torch import nn
 from mmamp.models.archs import PatchDiscriminator, UNetGenerator
 from mmamp.registry import MODELS
 
+IN = dict(type='IN', affine=True)
+
 
 def num_params(network):
     return sum(p.numel() for p in network.parameters())
@@ -97,6 +99,99 @@ class TestUNet:
         for out, copy in kept:
             assert (copy < 0).any()
             assert torch.equal(out, copy)
+
+
+class TestDropoutAtTest:
+    """Isola et al., section 3.1."""
+
+    def generator(self, **kwargs):
+        torch.manual_seed(0)
+        kwargs = dict(base_channels=4, num_downs=5, norm_cfg=IN) | kwargs
+        return UNetGenerator(test_dropout=True, **kwargs).eval()
+
+    def dropped(self, generator, images):
+        """What goes into each layer behind dropout, and what came out."""
+        pairs = []
+        for i, up in enumerate(generator.ups):
+            if isinstance(up, nn.Sequential):
+                size = up[0].conv.out_channels
+                following = generator.ups[i + 1]
+                up.register_forward_hook(
+                    lambda m, args, out: pairs.append([out])
+                )
+                following.register_forward_pre_hook(
+                    lambda m, args, n=size: pairs[-1].append(args[0][:, -n:])
+                )
+        generator(images)
+        return pairs
+
+    @pytest.mark.parametrize('prob', [0.0, 0.2, 0.5, 1.0])
+    def test_drops_and_scales_as_in_training(self, prob):
+        generator = self.generator(dropout=prob, num_downs=6)
+        pairs = self.dropped(generator, torch.randn(20, 3, 64, 64))
+        assert len(pairs) == 2
+        for before, after in pairs:
+            keeps = after != 0
+            assert torch.equal(after[keeps], before[keeps] / (1 - prob))
+            share = keeps.float().mean(0)
+            assert share.mean() == pytest.approx(1 - prob, abs=0.05)
+        # Each image, and each layer, has a mask of its own.
+        if prob == 0.5:
+            masks = [(after != 0).flatten(1) for _, after in pairs]
+            assert len(masks[0].unique(dim=0)) == 20
+            assert not torch.equal(masks[0], masks[1][:, : masks[0].shape[1]])
+
+    def test_an_image_has_one_result(self):
+        generator, images = self.generator(), torch.randn(6, 3, 32, 32)
+        torch.manual_seed(1)
+        whole = generator(images)
+        torch.manual_seed(2)
+        order = torch.tensor([3, 0, 5, 1, 4, 2])
+        shuffled = generator(images[order])
+        torch.testing.assert_close(shuffled, whole[order])
+        for i in range(6):
+            alone = generator(images[i : i + 1])
+            torch.testing.assert_close(alone[0], whole[i])
+        strided = images.to(memory_format=torch.channels_last)
+        torch.testing.assert_close(generator(strided), whole)
+        plain = UNetGenerator(base_channels=4, num_downs=5, norm_cfg=IN)
+        plain.load_state_dict(generator.state_dict())
+        assert not torch.allclose(plain.eval()(images), whole)
+
+    def test_draws_nothing_of_torchs(self):
+        generator = self.generator()
+        torch.manual_seed(3)
+        expected = torch.randn(3)
+        torch.manual_seed(3)
+        images = torch.ones(2, 3, 32, 32)
+        generator(images)
+        assert torch.equal(torch.randn(3), expected)
+
+    def test_training_is_what_it_was(self):
+        one = self.generator().train()
+        other = UNetGenerator(base_channels=4, num_downs=5, norm_cfg=IN)
+        other.load_state_dict(one.state_dict())
+        images = torch.randn(2, 3, 32, 32)
+        results = []
+        for generator in (one, other):
+            torch.manual_seed(4)
+            results.append(generator(images))
+        assert torch.equal(*results)
+
+    @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+    def test_masks_are_those_of_float32(self, dtype):
+        images = torch.randn(4, 3, 32, 32)
+        (true,) = self.dropped(self.generator(), images)
+        with torch.autocast('cpu', dtype=dtype):
+            (low,) = self.dropped(self.generator(), images)
+        assert low[1].dtype is dtype
+        assert torch.equal(low[1] == 0, true[1] == 0)
+
+    def test_needs_dropout(self):
+        with pytest.raises(ValueError, match='from num_downs=5 on, and it is'):
+            UNetGenerator(num_downs=4, test_dropout=True)
+        with pytest.raises(ValueError, match='must be True or False, but got'):
+            UNetGenerator(test_dropout=1)
 
 
 class TestPatches:

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from mmamp.models.layers.equalized import EqualizedConv2d, EqualizedLinear
 from mmamp.models.layers.stylegan2_blocks import (
     ConvLayer,
-    MappingNetwork,
     MinibatchStd,
     ModulatedConv2d,
     ResidualBlock,
@@ -331,19 +330,3 @@ class TestMinibatchStd:
         assert out.dtype is dtype
         true = MinibatchStd()(x.double())
         torch.testing.assert_close(out.double(), true, rtol=1e-2, atol=0)
-
-
-class TestMapping:
-    def test_only_the_direction_of_the_noise_counts(self):
-        network = MappingNetwork(6, 8, 3)
-        noise = torch.randn(4, 6)
-        torch.testing.assert_close(network(noise), network(1000 * noise))
-        assert not torch.allclose(network(noise), network(noise + 1))
-
-    def test_keeps_the_size_of_its_vectors(self):
-        network = MappingNetwork(256, 256, 8)
-        assert rms(network(torch.randn(64, 256))) == pytest.approx(1, rel=0.4)
-
-    def test_learns_at_a_hundredth(self):
-        layers = MappingNetwork(6, 8, 3).layers
-        assert [layer.lr_mult for layer in layers] == [0.01] * 3

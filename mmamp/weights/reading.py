@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -240,21 +241,34 @@ def _fill(
                 if names
             )
         )
-    if lacking:
-        reading.notes.append(
-            f'SOURCE has no {listed(lacking, SHOWN)} of the {name}, which '
-            'begins afresh'
-        )
-    reading.lacking += lacking
-    given = {k: own[k] for k in lacking} | sorted_.tensors
-    if wrong := misfits(own, given):
+    if wrong := misfits(own, {k: own[k] for k in lacking} | sorted_.tensors):
         raise UsageError(
             f'SOURCE has a {name} of other shapes than the config: '
             f'{len(wrong)} of {len(own)} do not fit, such as '
             f'{such_as(wrong)}'
         )
+    given = sorted_.tensors
+    if lacking:
+        given = given | _computed(network, table, own | given, lacking)
+        reading.lacking += lacking
+        reading.notes.append(
+            f'SOURCE has no {listed(lacking, SHOWN)} of the {name}: it is '
+            'computed'
+        )
     prefix = f'{name}.module' if name.endswith(EMA) else name
-    for key, tensor in sorted_.tensors.items():
+    for key, tensor in given.items():
         target = state[f'{prefix}.{key}']
         state[f'{prefix}.{key}'] = tensor.to(target.dtype).contiguous()
     reading.kept[name] = {x: tensors[x].clone() for x in sorted_.lost}
+
+
+def _computed(
+    network: nn.Module,
+    table: Table,
+    weights: dict[str, Tensor],
+    names: list[str],
+) -> dict[str, Tensor]:
+    """Compute of a network what its file lacks."""
+    network = deepcopy(network)
+    network.load_state_dict(weights)
+    return {name: table.optional[name](network) for name in names}

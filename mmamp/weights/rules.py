@@ -87,9 +87,9 @@ class Table:
             be told.
         numbers (Mapping): Of the places in the rules' names. Defaults to
             none.
-        optional (tuple[str, ...]): Our names that theirs may lack; what the
-            model has stays then, and writing leaves it out if reading did
-            not find it.
+        optional (Mapping[str, Callable]): Our names that theirs may lack, and
+            what computes each of a network with the other weights; writing
+            leaves it out if reading did not find it.
         unset (Mapping[str, Any]): What arguments of the network are where
             they are None.
     """
@@ -99,7 +99,9 @@ class Table:
         default_factory=dict
     )
     numbers: Numbers = field(default_factory=dict)
-    optional: tuple[str, ...] = ()
+    optional: Mapping[str, Callable[[Any], Tensor]] = field(
+        default_factory=dict
+    )
     unset: Mapping[str, Any] = field(default_factory=dict)
 
     def read(self, theirs: Mapping[str, Tensor], bgr: bool) -> 'Sorted':

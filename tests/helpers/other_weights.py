@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from mmengine.registry import init_default_scope
 
@@ -17,13 +16,7 @@ FOLDER = Path(__file__).parents[1] / 'data/weights'
 FILES = sorted(FOLDER.glob('*.json'))
 """Made beside the originals by
 ``python -m benchmarks.weights FOLDER --figures``."""
-NAMES = [
-    # Its channels are fixed, and many.
-    pytest.param(file.stem, marks=pytest.mark.slow)
-    if file.stem == 'mmagic_stylegan2'
-    else file.stem
-    for file in FILES
-]
+NAMES = [file.stem for file in FILES]
 PREFIXES = {
     'generator_ab': 'generators.horse',
     'generator_ba': 'generators.zebra',

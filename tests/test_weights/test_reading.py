@@ -2,7 +2,7 @@ import copy
 
 import pytest
 import torch
-from other_weights import FILES, NAMES, other
+from other_weights import NAMES, other
 
 from mmamp.errors import UsageError
 from mmamp.weights.formats import FORMATS
@@ -29,7 +29,7 @@ def _assert_same(made, given):
             assert torch.equal(made[key], x), key
 
 
-@pytest.mark.parametrize('name', [file.stem for file in FILES])
+@pytest.mark.parametrize('name', NAMES)
 def test_it_computes_what_theirs_does(name):
     """The figures were made by theirs, of the same weights."""
     given = other(name)
@@ -261,3 +261,17 @@ def test_the_norm_is_compared_with_the_default():
     given.model['generator']['norm_cfg'] = dict(type='IN', affine=True)
     with pytest.raises(UsageError, match="norm_cfg={'type': 'BN'}"):
         _reading(given)
+
+
+def test_an_average_of_w_is_computed_where_there_is_none():
+    given = other('mmagic_stylegan2')
+    given.states = {'generator': given.states['generator']}
+    model, _, reading = _reading(given, name='mmagic-stylegan2')
+    model.load_state_dict(reading.state)
+    styles = model.generator.mapping_network(torch.randn(20_000, 16))
+    found = reading.state['generator.w_average']
+    assert (found - styles.mean(0)).norm() < 0.1 * styles.std(0).norm()
+    assert found.norm() > 0.1 * styles.std(0).norm()
+    assert reading.notes[0] == (
+        'SOURCE has no w_average of the generator: it is computed'
+    )

@@ -1,5 +1,8 @@
 """StyleGAN2 of MMagic and MMGeneration, without classes."""
 
+from typing import Any
+
+import torch
 from torch import Tensor
 
 from mmamp.models.archs import StyleGAN2Discriminator, StyleGAN2Generator
@@ -9,6 +12,7 @@ from mmamp.weights.format import Format
 from mmamp.weights.layouts import join_openmmlab
 from mmamp.weights.rules import Leaves, Rule, Table, one
 
+LATENTS = 4096
 _NOISE = one(lambda x: x[0, 0], lambda x: x[None, None])
 _BIAS = one(lambda x: x[0, :, 0, 0], lambda x: x[None, :, None, None])
 _DOWN = {'0.kernel': FIR_FILTER}
@@ -66,6 +70,16 @@ def _to_rgb(theirs: str, ours: str, upsamples: bool) -> list[Rule]:
     ]
 
 
+@torch.no_grad()
+def _average(network: StyleGAN2Generator) -> Tensor:
+    """Average ``w`` over as many latents as MMagic's truncation does."""
+    random = torch.Generator().manual_seed(0)
+    first: Any = network.mapping_network.layers[0]
+    noise = torch.randn(LATENTS, first.weight.shape[1], generator=random)
+    styles: Tensor = network.mapping_network(noise)
+    return styles.mean(0)
+
+
 def generator(network: StyleGAN2Generator) -> Table:
     """Return the rules of the generator."""
     return Table(
@@ -103,7 +117,7 @@ def generator(network: StyleGAN2Generator) -> Table:
             num_mapping_layers=count_of('style_mapping.{i}.bias'),
             out_channels=size_of('to_rgb1.bias', 1),
         ),
-        optional=('w_average',),
+        optional=dict(w_average=_average),
     )
 
 

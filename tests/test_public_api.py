@@ -11,6 +11,7 @@ from public_api import SNAPSHOT, exported, lines, methods, public_objects
 from public_api import registered as types_for_configs
 
 import mmamp
+from mmamp.convert_weights import build_parser as build_weights_parser
 from mmamp.engine.hooks.amp_monitor_hook import SCALARS
 from mmamp.export.command import FORMATS
 from mmamp.launcher.arguments import (
@@ -117,6 +118,7 @@ class TestPage:
             'tools/test.py': build_test_parser(),
             'tools/sample.py': build_sample_parser(),
             'tools/export.py': build_export_parser([*FORMATS]),
+            'tools/convert_weights.py': build_weights_parser(),
             'tools/amp_report.py': build_report_parser(),
             'tools/migrate.py config': kinds.choices['config'],
             'tools/migrate.py code': kinds.choices['code'],

@@ -25,6 +25,11 @@ OPTIMIZER_BY_RANK = 'optimizer_by_rank'
 
 ``CheckpointHook``; there are none of a single rank.
 """
+CONVERTED_FROM = 'converted_from'
+"""Where weights are from: the format, and what of theirs has no place here.
+
+``mmamp.convert_weights``, which needs it to write them back bit for bit.
+"""
 BEFORE = {MODEL_BY_RANK: 'model_states', OPTIMIZER_BY_RANK: 'rank_states'}
 """What keys were called in checkpoints that are read still."""
 

@@ -34,6 +34,7 @@ from .storage import (
 )
 
 DISK = Storage()
+_OLD = b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'
 _FORCE = ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD')
 
 
@@ -194,6 +195,7 @@ def read_checkpoint(
     storage: Storage = DISK,
     map_location: Any = 'cpu',
     keys: Container[str] | None = None,
+    old: bool = False,
 ) -> Any:
     """Read what is in a checkpoint.
 
@@ -206,6 +208,8 @@ def read_checkpoint(
         keys (Container[str], optional): At the top of the checkpoint, whose
             tensors are needed: of one in parts no others are read, but are on
             ``meta``. Defaults to None: all.
+        old (bool): Whether files as torch wrote them before 1.6 are read too.
+            Defaults to False.
 
     Returns:
         Any: A dict, if it is a checkpoint of MMEngine's.
@@ -219,10 +223,10 @@ def read_checkpoint(
         return read_parts(path, map_location, keys)
     remote = is_remote(path)
     file: Any = BytesIO(storage.get(path)) if remote else path
-    is_whole = zipfile.is_zipfile(file)
+    is_zip = zipfile.is_zipfile(file)
     if remote:
         file.seek(0)
-    if not is_whole:
+    if not is_zip and not (old and not remote and _is_old(path)):
         raise UsageError(
             f'checkpoint {path!r} cannot be read: it is cut short, or was '
             'not written by torch.save'
@@ -232,7 +236,7 @@ def read_checkpoint(
             file,
             map_location=map_location,
             weights_only=True,
-            mmap=not remote,
+            mmap=is_zip and not remote,
         )
     except UnpicklingError as error:
         raise _refused(path, error) from error
@@ -241,6 +245,12 @@ def read_checkpoint(
         raise UsageError(
             f'checkpoint {path!r} cannot be read: {error}'
         ) from error
+
+
+def _is_old(path: str) -> bool:
+    """Tell whether a file begins as those of torch before 1.6 do."""
+    with open(path, 'rb') as file:
+        return file.read(len(_OLD)) == _OLD
 
 
 def read_weights(path: str, user: str, hint: str) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def build_sample_parser() -> argparse.ArgumentParser:
         action='store_true',
         help='use the generator as trained, not its average (EMA)',
     )
-    _add_options(parser)
+    add_options(parser)
     return parser
 
 
@@ -182,7 +182,7 @@ def build_export_parser(formats: Sequence[str]) -> argparse.ArgumentParser:
         help='of the pictures that a network is given, where it is one size '
         "(default: that of the test data's first)",
     )
-    _add_options(parser)
+    add_options(parser)
     return parser
 
 
@@ -210,7 +210,12 @@ def _add_truncation(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Give a command line ``--cfg-options``.
+
+    Args:
+        parser (argparse.ArgumentParser): Changed in place.
+    """
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -239,7 +244,7 @@ def _add_common(
         help="with --amp: the low precision (default: the config's, else "
         "PyTorch's for the device; auto: bfloat16 where the hardware has it)",
     )
-    _add_options(parser)
+    add_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],

@@ -26,10 +26,10 @@ ORDER = (
     ('precision', 'randomness', 'checkpoint'),
     ('config',),
     ('visualization', 'datasets', 'models', 'evaluation'),
-    ('engine',),
+    ('engine', 'weights'),
     ('launcher',),
     ('migration',),
-    ('train', 'test', 'sample', 'dcp_to_pth', 'export'),
+    ('train', 'test', 'sample', 'dcp_to_pth', 'convert_weights', 'export'),
     ('report',),
     ('__init__',),
 )

@@ -9,7 +9,7 @@ from .esrgan import RRDBNet
 from .lsgan import LSGANDiscriminator, LSGANGenerator
 from .pix2pix import PatchDiscriminator, UNetGenerator
 from .sagan import SAGANDiscriminator, SAGANGenerator
-from .srgan import SRGANDiscriminator, SRResNet
+from .srgan import MSRResNet, SRGANDiscriminator, SRResNet
 from .stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from .wgan_gp import WGANGPCritic, WGANGPGenerator
 
@@ -20,6 +20,7 @@ __all__ = [
     'DCGANGenerator',
     'LSGANDiscriminator',
     'LSGANGenerator',
+    'MSRResNet',
     'PatchDiscriminator',
     'RRDBNet',
     'ResNetGenerator',

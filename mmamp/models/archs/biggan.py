@@ -163,6 +163,9 @@ class BigGANDiscriminator(BaseModule):
         in_channels (int): Channels of the image. Defaults to 3.
         base_channels (int): Unit of the channel counts. Defaults to 64.
         attention_size (int, optional): As in the generator. Defaults to None.
+        shortcut_act (bool): Whether shortcuts see features after the
+            activation, as in MMagic, whose activation is in place. Defaults
+            to False.
 
     Raises:
         ValueError: If ``image_size`` or ``attention_size`` cannot be.
@@ -182,6 +185,7 @@ class BigGANDiscriminator(BaseModule):
         in_channels: int = 3,
         base_channels: int = 64,
         attention_size: int | None = None,
+        shortcut_act: bool = False,
     ) -> None:
         super().__init__()
         widths = _widths(_DISCRIMINATOR_WIDTHS, image_size, base_channels)
@@ -195,6 +199,7 @@ class BigGANDiscriminator(BaseModule):
                 channels[i + 1],
                 downsample=i not in keeps,
                 is_first=i == 0,
+                shortcut_act=shortcut_act,
             )
             for i in range(len(widths))
         )

@@ -22,6 +22,7 @@ class DCGANGenerator(BaseModule):
         base_channels (int): Channels before the last layer; they double with
             each layer towards the noise. Defaults to 64.
         noise_size (int): Length of the latent vector. Defaults to 100.
+        bias (bool): Whether the last layer has a bias. Defaults to False.
         init_cfg (list[dict], optional): Defaults to None: as in the paper,
             normal with standard deviation 0.02.
 
@@ -38,6 +39,7 @@ class DCGANGenerator(BaseModule):
         out_channels: int = 3,
         base_channels: int = 64,
         noise_size: int = 100,
+        bias: bool = False,
         init_cfg: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg or NORMAL_INIT)
@@ -73,7 +75,7 @@ class DCGANGenerator(BaseModule):
                 kernel_size=4,
                 stride=2,
                 padding=1,
-                bias=False,
+                bias=bias,
                 conv_cfg=dict(type='deconv'),
                 act_cfg=dict(type='Tanh'),
             )
@@ -102,6 +104,9 @@ class DCGANDiscriminator(BaseModule):
         in_channels (int): Channels of the image. Defaults to 3.
         base_channels (int): Channels after the first layer; they double with
             each layer. Defaults to 64.
+        bias (bool): Whether layers without a norm, the first and the last,
+            have a bias. Defaults to False.
+        negative_slope (float): Of the leaky ReLU. Defaults to 0.2.
         init_cfg (list[dict], optional): Defaults to None: as in the paper.
 
     Raises:
@@ -117,6 +122,8 @@ class DCGANDiscriminator(BaseModule):
         image_size: int,
         in_channels: int = 3,
         base_channels: int = 64,
+        bias: bool = False,
+        negative_slope: float = 0.2,
         init_cfg: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg or NORMAL_INIT)
@@ -129,14 +136,14 @@ class DCGANDiscriminator(BaseModule):
                 kernel_size=4,
                 stride=2,
                 padding=1,
-                bias=False,
+                bias=bias and i == 0,
                 # The first layer has no norm (paper, section 3).
                 norm_cfg=dict(type='BN') if i else None,
-                act_cfg=dict(type='LeakyReLU', negative_slope=0.2),
+                act_cfg=dict(type='LeakyReLU', negative_slope=negative_slope),
             )
             for i in range(blocks)
         ]
-        layers.append(nn.Conv2d(widths[-1], 1, kernel_size=4, bias=False))
+        layers.append(nn.Conv2d(widths[-1], 1, kernel_size=4, bias=bias))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """LSGAN (Mao et al., 2017)."""
 
+from functools import partial
 from typing import Any
 
 from mmcv.cnn import ConvModule
@@ -18,14 +19,16 @@ def _check_size(image_size: int) -> None:
         )
 
 
-def _deconv(in_channels: int, out_channels: int, stride: int) -> ConvModule:
+def _deconv(
+    in_channels: int, out_channels: int, stride: int, size: int
+) -> ConvModule:
     """Build a transposed convolution that enlarges images by its stride."""
     layer = ConvModule(
         in_channels,
         out_channels,
-        kernel_size=5,
+        kernel_size=size,
         stride=stride,
-        padding=2,
+        padding=size // 2,
         bias=False,
         conv_cfg=dict(type='deconv', output_padding=stride - 1),
         norm_cfg=dict(type='BN'),
@@ -47,11 +50,14 @@ class LSGANGenerator(BaseModule):
         base_channels (int): Channels before the last layer; there are up to
             four times as many. Defaults to 64.
         noise_size (int): Length of the latent vector. Defaults to 1024.
+        kernel_size (int): Of the transposed convolutions, 3 or 5. Defaults to
+            5.
         init_cfg (list[dict], optional): Defaults to None: normal with
             standard deviation 0.02.
 
     Raises:
-        ValueError: If ``image_size`` is no multiple of 16.
+        ValueError: If ``image_size`` is no multiple of 16, or
+            ``kernel_size`` another.
 
     Examples:
         >>> generator = dict(type='mmamp.LSGANGenerator', image_size=112)
@@ -63,22 +69,33 @@ class LSGANGenerator(BaseModule):
         out_channels: int = 3,
         base_channels: int = 64,
         noise_size: int = 1024,
+        kernel_size: int = 5,
         init_cfg: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg or NORMAL_INIT)
         _check_size(image_size)
+        if kernel_size not in (3, 5):
+            raise ValueError(
+                f'kernel_size must be 3 or 5, but got {kernel_size!r}'
+            )
+        deconv = partial(_deconv, size=kernel_size)
         self.size = image_size // 16
         self.width = 4 * base_channels
         self.linear = nn.Linear(noise_size, self.width * self.size**2)
         self.norm = nn.Sequential(nn.BatchNorm2d(self.width), nn.ReLU())
         self.layers = nn.Sequential(
-            _deconv(self.width, self.width, stride=2),
-            _deconv(self.width, self.width, stride=1),
-            _deconv(self.width, self.width, stride=2),
-            _deconv(self.width, self.width, stride=1),
-            _deconv(self.width, 2 * base_channels, stride=2),
-            _deconv(2 * base_channels, base_channels, stride=2),
-            nn.ConvTranspose2d(base_channels, out_channels, 5, padding=2),
+            deconv(self.width, self.width, stride=2),
+            deconv(self.width, self.width, stride=1),
+            deconv(self.width, self.width, stride=2),
+            deconv(self.width, self.width, stride=1),
+            deconv(self.width, 2 * base_channels, stride=2),
+            deconv(2 * base_channels, base_channels, stride=2),
+            nn.ConvTranspose2d(
+                base_channels,
+                out_channels,
+                kernel_size,
+                padding=kernel_size // 2,
+            ),
             nn.Tanh(),
         )
 

@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+import torch
+import torch.nn.functional as F
 from mmcv.cnn import ConvModule, build_upsample_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -121,29 +123,145 @@ class SRResNet(BaseModule):
         return images
 
 
-@MODELS.register_module()
-class SRGANDiscriminator(BaseModule):
-    """Image to logit through eight convolutions and two dense layers.
+class _PlainBlock(nn.Module):
+    """Two convolutions beside an identity, without norm."""
 
-    Ledig et al., CVPR 2017 (as above), figure 4. ESRGAN (Wang et al., 2018)
-    takes it too; its published code has another one of the same kind, with
-    4x4 kernels and 100 units.
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.layers[0](x).relu()
+        x = x + self.layers[1](h)
+        return x
+
+
+@MODELS.register_module()
+class MSRResNet(BaseModule):
+    """Low-resolution image to a larger one, beside its bilinear enlargement.
+
+    The SRGAN generator of BasicSR and MMagic: a smaller
+    :class:`SRResNet`, with the residual blocks of Lim et al., "Enhanced Deep
+    Residual Networks for Single Image Super-Resolution", CVPR Workshops 2017,
+    which have no BatchNorm. Published weights are of images in [0, 1]:
+    ``data_preprocessor=dict(mean=0., std=255.)``.
 
     Args:
-        image_size (int): Height and width of the image, a multiple of 16.
         in_channels (int): Channels of the image. Defaults to 3.
-        base_channels (int): Channels of the first layer; they double three
-            times. Defaults to 64.
+        out_channels (int): Channels of the result; those of the image too.
+            Defaults to 3.
+        base_channels (int): Channels in between. Defaults to 64.
+        num_blocks (int): Residual blocks. Defaults to 16.
+        scale (int): How many times larger the result is: 2, 3 or 4. Defaults
+            to 4.
+        upsample_act (bool): Whether an activation follows each enlargement,
+            as in BasicSR and not in MMagic. Defaults to True.
+        init_cfg (dict or list[dict], optional): Defaults to None: normal
+            weights of a tenth of He's deviation, as in BasicSR.
+
+    Raises:
+        ValueError: If ``num_blocks`` is < 1 or ``scale`` is another.
+
+    Examples:
+        >>> generator = dict(type='mmamp.MSRResNet', scale=4)
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 3,
+        base_channels: int = 64,
+        num_blocks: int = 16,
+        scale: int = 4,
+        upsample_act: bool = True,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        check_int('MSRResNet: num_blocks', num_blocks)
+        if scale not in (2, 3, 4):
+            raise ValueError(
+                f'MSRResNet: scale must be 2, 3 or 4, but got {scale!r}'
+            )
+        width = base_channels
+        self.scale, self.upsample_act = scale, upsample_act
+        self.step = 3 if scale == 3 else 2
+        self.first = nn.Conv2d(in_channels, width, 3, padding=1)
+        self.blocks = nn.Sequential(
+            *(_PlainBlock(width) for _ in range(num_blocks))
+        )
+        self.upsample = nn.ModuleList(
+            nn.Conv2d(width, width * self.step**2, 3, padding=1)
+            for _ in range(2 if scale == 4 else 1)
+        )
+        self.hr = nn.Conv2d(width, width, 3, padding=1)
+        self.last = nn.Conv2d(width, out_channels, 3, padding=1)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight)
+                with torch.no_grad():
+                    layer.weight.mul_(0.1)
+                    layer.bias.zero_()  # type: ignore[union-attr]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Enlarge images.
+
+        Args:
+            images (Tensor): Of shape (N, C, H, W).
+
+        Returns:
+            Tensor: Of shape (N, C, scale * H, scale * W).
+        """
+        x = self.blocks(_leaky(self.first(images)))
+        for conv in self.upsample:
+            x = F.pixel_shuffle(conv(x), self.step)
+            x = _leaky(x) if self.upsample_act else x
+        x = self.last(_leaky(self.hr(x)))
+        base = F.interpolate(images, scale_factor=self.scale, mode='bilinear')
+        result: Tensor = x + base
+        return result
+
+
+def _leaky(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, 0.1)
+
+
+@MODELS.register_module()
+class SRGANDiscriminator(BaseModule):
+    """Image to logit through stages of two convolutions and dense layers.
+
+    Ledig et al., CVPR 2017 (as above), figure 4. ESRGAN (Wang et al., 2018)
+    takes it too; the published code of both has another one of the same kind,
+    with five stages for 128x128, 4x4 kernels and 100 units.
+
+    Args:
+        image_size (int): Height and width of the image, a multiple of
+            ``2 ** num_stages``.
+        in_channels (int): Channels of the image. Defaults to 3.
+        base_channels (int): Channels of the first stage; they double with
+            each up to 8 times that. Defaults to 64.
         hidden_channels (int): Units of the first dense layer. Defaults to
             1024.
+        num_stages (int): Stages, each of which halves the image. Defaults to
+            4.
+        down_kernel (int): Kernel of the convolutions that halve: 3 or 4.
+            Defaults to 3.
         init_cfg (dict or list[dict], optional): Defaults to None: mmcv's.
 
     Raises:
-        ValueError: If ``image_size`` is no multiple of 16.
+        ValueError: If ``image_size`` is no such multiple, or another value is
+            out of its range.
 
     Examples:
         >>> discriminator = dict(
         ...     type='mmamp.SRGANDiscriminator', image_size=96)
+        >>> published = dict(
+        ...     type='mmamp.SRGANDiscriminator',
+        ...     image_size=128,
+        ...     hidden_channels=100,
+        ...     num_stages=5,
+        ...     down_kernel=4)
     """
 
     def __init__(
@@ -152,25 +270,34 @@ class SRGANDiscriminator(BaseModule):
         in_channels: int = 3,
         base_channels: int = 64,
         hidden_channels: int = 1024,
+        num_stages: int = 4,
+        down_kernel: int = 3,
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg)
         check_int('SRGANDiscriminator: image_size', image_size)
-        if image_size % 16:
+        check_int('SRGANDiscriminator: num_stages', num_stages)
+        if down_kernel not in (3, 4):
             raise ValueError(
-                'SRGANDiscriminator: image_size must be a multiple of 16, '
-                f'but got {image_size!r}'
+                'SRGANDiscriminator: down_kernel must be 3 or 4, but got '
+                f'{down_kernel!r}'
+            )
+        multiple = 2**num_stages
+        if image_size % multiple:
+            raise ValueError(
+                'SRGANDiscriminator: image_size must be a multiple of '
+                f'{multiple}, but got {image_size!r}'
             )
         leaky = dict(type='LeakyReLU', negative_slope=0.2)
         layers: list[nn.Module] = []
         before = in_channels
-        for i in range(8):
-            width = base_channels * 2 ** (i // 2)
+        for i in range(2 * num_stages):
+            width = base_channels * min(2 ** (i // 2), 8)
             layers.append(
                 ConvModule(
                     before,
                     width,
-                    kernel_size=3,
+                    kernel_size=down_kernel if i % 2 else 3,
                     stride=1 + i % 2,
                     padding=1,
                     # The first layer has no norm.
@@ -182,7 +309,7 @@ class SRGANDiscriminator(BaseModule):
         self.layers = nn.Sequential(*layers)
         self.head = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(before * (image_size // 16) ** 2, hidden_channels),
+            nn.Linear(before * (image_size // multiple) ** 2, hidden_channels),
             nn.LeakyReLU(0.2, inplace=True),
             nn.Linear(hidden_channels, 1),
         )

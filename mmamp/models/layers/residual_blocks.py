@@ -129,7 +129,16 @@ class GeneratorBlock(nn.Module):
 
 
 class DiscriminatorBlock(nn.Module):
-    """Residual block that may halve the resolution (BigGAN, figure 15c)."""
+    """Residual block that may halve the resolution (BigGAN, figure 15c).
+
+    Args:
+        in_channels (int): Inputs.
+        out_channels (int): Outputs.
+        downsample (bool): Whether it halves the resolution.
+        is_first (bool): Whether it sees the image.
+        shortcut_act (bool): Whether the activation is before the shortcut
+            too. Defaults to False.
+    """
 
     def __init__(
         self,
@@ -137,10 +146,12 @@ class DiscriminatorBlock(nn.Module):
         out_channels: int,
         downsample: bool,
         is_first: bool,
+        shortcut_act: bool = False,
     ) -> None:
         super().__init__()
         self.downsample = downsample
         self.is_first = is_first
+        self.shortcut_act = shortcut_act
         self.conv1 = _conv(in_channels, out_channels, 3)
         self.conv2 = _conv(out_channels, out_channels, 3)
         self.shortcut = (
@@ -152,8 +163,9 @@ class DiscriminatorBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C', H, W), or half of H and W."""
         # The image itself is not put through an activation.
-        h = self.conv1(x if self.is_first else F.relu(x))
-        h = self.conv2(F.relu(h))
+        h = x if self.is_first else F.relu(x)
+        x = h if self.shortcut_act else x
+        h = self.conv2(F.relu(self.conv1(h)))
         if self.downsample:
             h = F.avg_pool2d(h, 2)
             x = F.avg_pool2d(x, 2)

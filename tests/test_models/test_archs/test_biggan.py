@@ -258,3 +258,16 @@ class TestBoth:
             base_channels=2,
         )
         assert isinstance(MODELS.build(cfg), kind)
+
+
+def test_shortcuts_after_the_activation():
+    """But that of the first block, which sees the image."""
+    torch.manual_seed(0)
+    net = BigGANDiscriminator(32, 3, base_channels=2, shortcut_act=True).eval()
+    seen = {}
+    for i, block in enumerate(net.blocks):
+        block.shortcut.register_forward_pre_hook(
+            lambda module, args, i=i: seen.update({i: args[0]})
+        )
+    net(torch.randn(2, 3, 32, 32), torch.zeros(2, dtype=torch.long))
+    assert [bool((seen[i] < 0).any()) for i in seen] == [True] + 3 * [False]

@@ -150,3 +150,25 @@ class TestBoth:
     def test_builds_from_a_config(self, network):
         cfg = dict(type=f'mmamp.{network.__name__}', image_size=8)
         assert isinstance(MODELS.build(cfg), network)
+
+
+def test_biases_are_where_no_norm_is():
+    nets = DCGANGenerator(16, bias=True), DCGANDiscriminator(16, bias=True)
+    found = [
+        [
+            name
+            for name, m in net.named_modules()
+            if getattr(m, 'bias', None) is not None
+            and not isinstance(m, nn.BatchNorm2d)
+        ]
+        for net in nets
+    ]
+    assert found == [['layers.2.conv'], ['layers.0.conv', 'layers.2']]
+
+
+def test_slope():
+    net = DCGANDiscriminator(16, negative_slope=0.01)
+    slopes = {
+        m.negative_slope for m in net.modules() if hasattr(m, 'negative_slope')
+    }
+    assert slopes == {0.01}

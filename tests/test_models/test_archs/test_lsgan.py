@@ -85,3 +85,20 @@ class TestBoth:
     def test_builds_from_a_config(self, network):
         cfg = dict(type=f'mmamp.{network.__name__}', image_size=16)
         assert isinstance(MODELS.build(cfg), network)
+
+
+def test_kernels_of_three():
+    net = LSGANGenerator(32, base_channels=4, noise_size=8, kernel_size=3)
+    sizes = {
+        m.kernel_size
+        for m in net.modules()
+        if isinstance(m, nn.ConvTranspose2d)
+    }
+    assert sizes == {(3, 3)}
+    assert net(torch.randn(2, 8)).shape == (2, 3, 32, 32)
+
+
+@pytest.mark.parametrize('size', [1, 4, 7])
+def test_bad_kernel(size):
+    with pytest.raises(ValueError, match=f'3 or 5, but got {size}'):
+        LSGANGenerator(32, kernel_size=size)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmamp.models.archs import SRGANDiscriminator, SRResNet
+from mmamp.models.archs import MSRResNet, SRGANDiscriminator, SRResNet
 
 
 def num_params(network):
@@ -103,3 +103,72 @@ def test_runs_in_low_precision(net, dtype):
     out.float().sum().backward()
     for param in net.parameters():
         assert param.grad.isfinite().all()
+
+
+class TestMSRResNet:
+    def test_size(self):
+        """16 blocks of 64 channels, as published."""
+        block = 2 * (9 * 64 * 64 + 64)
+        size = (
+            (9 * 3 * 64 + 64)
+            + 16 * block
+            + 2 * (9 * 64 * 256 + 256)
+            + (9 * 64 * 64 + 64)
+            + (9 * 64 * 3 + 3)
+        )
+        with torch.device('meta'):
+            assert num_params(MSRResNet()) == size == 1_517_571
+
+    @pytest.mark.parametrize('scale', [2, 3, 4])
+    def test_shapes(self, scale):
+        net = MSRResNet(1, 1, base_channels=4, num_blocks=2, scale=scale)
+        images = net(torch.randn(2, 1, 6, 8))
+        assert images.shape == (2, 1, 6 * scale, 8 * scale)
+
+    def test_it_begins_near_the_bilinear_image(self):
+        images = torch.rand(1, 3, 8, 8)
+        base = nn.functional.interpolate(
+            images, scale_factor=4, mode='bilinear'
+        )
+        torch.manual_seed(0)
+        assert (MSRResNet()(images) - base).abs().max() < 0.05
+
+    def test_its_activations_between_are_left_out(self):
+        torch.manual_seed(0)
+        net = MSRResNet(base_channels=4, num_blocks=1)
+        images = torch.randn(1, 3, 4, 4)
+        net.load_state_dict({k: x * 5 for k, x in net.state_dict().items()})
+        with_them = net(images)
+        net.upsample_act = False
+        assert not torch.allclose(net(images), with_them)
+
+    @pytest.mark.parametrize('scale', [1, 5, 8, '4'])
+    def test_bad_scale(self, scale):
+        with pytest.raises(ValueError, match=f'2, 3 or 4, but got {scale!r}'):
+            MSRResNet(scale=scale)
+
+
+class TestPublishedDiscriminator:
+    def test_size(self):
+        """Ten convolutions, of which every second halves 128x128 by 4x4."""
+        widths = [64, 64, 128, 128, 256, 256, 512, 512, 512, 512]
+        size, before = 64, 3
+        for i, width in enumerate(widths):
+            size += before * width * (16 if i % 2 else 9)
+            size += 2 * width if i else 0
+            before = width
+        size += 512 * 16 * 100 + 100 + 100 + 1
+        with torch.device('meta'):
+            net = SRGANDiscriminator(
+                128, hidden_channels=100, num_stages=5, down_kernel=4
+            )
+        assert num_params(net) == size == 14_499_401
+
+    @pytest.mark.parametrize('kernel', [2, 5, '4'])
+    def test_bad_kernel(self, kernel):
+        with pytest.raises(ValueError, match=f'3 or 4, but got {kernel!r}'):
+            SRGANDiscriminator(32, down_kernel=kernel)
+
+    def test_bad_multiple(self):
+        with pytest.raises(ValueError, match='multiple of 32, but got 48'):
+            SRGANDiscriminator(48, num_stages=5)

@@ -1,0 +1,1 @@
+"""Weights of other codebases, read into mmamp's networks and written back."""

@@ -1,0 +1,115 @@
+"""BigGAN of MMagic and MMGeneration, with either kind of spectral norm.
+
+Those with a shared embedding and hierarchical latents
+(``with_shared_embedding=True, split_noise=True``). ``sn_style='ajbrock'`` is
+BigGAN-PyTorch's, ``'torch'`` torch's.
+"""
+
+from functools import partial
+
+from mmamp.models.archs import BigGANDiscriminator, BigGANGenerator
+from mmamp.weights.arguments import size_of
+from mmamp.weights.format import Format
+from mmamp.weights.layouts import join_openmmlab
+from mmamp.weights.norms import OF_TORCH, OF_U
+from mmamp.weights.rules import OF_SCALAR, Leaves, Rule, Table
+
+
+def _numbers(
+    network: BigGANGenerator | BigGANDiscriminator,
+) -> dict[str, dict[str, str]]:
+    """Return where blocks, and attention behind one, are in their list."""
+    block, attention, place = {}, {}, 0
+    for i in range(len(network.blocks)):
+        block[str(place)] = str(i)
+        place += 1
+        if str(i) in network.attention:
+            attention[str(place)] = str(i)
+            place += 1
+    return dict(block=block, attention=attention)
+
+
+def _shared(norm: Leaves) -> list[Rule]:
+    """Return the rules of what blocks of both networks have."""
+    there, here = 'conv_blocks.{block}', 'blocks.{block}'
+    attention = 'conv_blocks.{attention}'
+    return [
+        Rule(f'{there}.conv{{j}}.conv', f'{here}.conv{{j}}', norm),
+        Rule(f'{there}.conv{{j}}.conv.bias', f'{here}.conv{{j}}.bias'),
+        Rule(f'{there}.shortcut.conv', f'{here}.shortcut', norm),
+        Rule(f'{there}.shortcut.conv.bias', f'{here}.shortcut.bias'),
+        *(
+            Rule(
+                f'{attention}.{theirs}.conv',
+                f'attention.{{attention}}.{ours}',
+                norm,
+            )
+            for theirs, ours in (
+                *(('theta', 'theta'), ('phi', 'phi'), ('g', 'g')),
+                ('o', 'out'),
+            )
+        ),
+        Rule(f'{attention}.gamma', 'attention.{attention}.gamma', OF_SCALAR),
+    ]
+
+
+def generator(norm: Leaves, network: BigGANGenerator) -> Table:
+    """Return the rules of the generator."""
+    there, here = 'conv_blocks.{block}', 'blocks.{block}'
+    return Table(
+        (
+            Rule('shared_embedding.weight', 'embedding.weight'),
+            Rule('noise2feat', 'linear', norm),
+            Rule('noise2feat.bias', 'linear.bias'),
+            Rule(f'{there}.bn{{j}}.gain', f'{here}.norm{{j}}.gain', norm),
+            Rule(f'{there}.bn{{j}}.bias', f'{here}.norm{{j}}.bias', norm),
+            Rule(
+                f'{there}.bn{{j}}.bn.{{leaf}}',
+                f'{here}.norm{{j}}.norm.{{leaf}}',
+            ),
+            *_shared(norm),
+            Rule('output_layer.bn.{leaf}', 'to_image.0.{leaf}'),
+            Rule('output_layer.conv', 'to_image.2', norm, colours=0),
+            Rule('output_layer.conv.bias', 'to_image.2.bias', colours=0),
+        ),
+        dict(
+            num_classes=size_of('shared_embedding.weight', 0),
+            embedding_size=size_of('shared_embedding.weight', 1),
+        ),
+        _numbers(network),
+    )
+
+
+def discriminator(norm: Leaves, network: BigGANDiscriminator) -> Table:
+    """Return the rules of the discriminator."""
+    there, here = 'conv_blocks.0', 'blocks.0'
+    return Table(
+        (
+            Rule(f'{there}.conv1.conv', f'{here}.conv1', norm, colours=1),
+            Rule(
+                f'{there}.shortcut.conv', f'{here}.shortcut', norm, colours=1
+            ),
+            *_shared(norm),
+            Rule('decision', 'linear', norm),
+            Rule('decision.bias', 'linear.bias'),
+            Rule('proj_y', 'embedding', norm),
+        ),
+        dict(num_classes=size_of(f'proj_y.{norm.theirs[0]}', 0)),
+        _numbers(network),
+    )
+
+
+MMAGIC_BIGGAN, MMAGIC_BIGGAN_TORCH = (
+    Format(
+        name,
+        join_openmmlab,
+        {
+            BigGANGenerator: partial(generator, norm),
+            BigGANDiscriminator: partial(discriminator, norm),
+        },
+    )
+    for name, norm in (
+        ('mmagic-biggan', OF_U),
+        ('mmagic-biggan-torch', OF_TORCH),
+    )
+)

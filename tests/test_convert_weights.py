@@ -1,0 +1,192 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from other_weights import other
+
+from mmamp.convert_weights import main
+from mmamp.sample import main as sample
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Write the config and the checkpoint of networks of others."""
+
+    def write(name, **model):
+        given = other(name)
+        config = tmp_path / 'config.py'
+        Config(
+            dict(default_scope='mmamp', model={**given.model, **model})
+        ).dump(str(config))
+        source = tmp_path / 'source.pth'
+        torch.save(given.checkpoint(), source)
+        return given, [str(source), str(config), str(tmp_path / 'out.pth')]
+
+    return write
+
+
+def _error(capsys):
+    said = capsys.readouterr().err
+    assert said.startswith('mmamp.convert_weights: error: ')
+    assert said.count('\n') == 1
+    return said
+
+
+def test_there_and_back(files, tmp_path, capsys):
+    given, command = files('biggan_pytorch_biggan')
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert f'biggan-pytorch (generator, discriminator) -> {command[2]}' in said
+    assert 'note: SOURCE has no average' in said
+    pictures = tmp_path / 'pictures'
+    arguments = [command[1], command[2], '--num', '2', '--out', str(pictures)]
+    assert sample(arguments) == 0
+    assert len(list(pictures.glob('*.png'))) == 3
+
+    out = tmp_path / 'back.pth'
+    assert main([command[2], command[1], str(out), '--back']) == 0
+    assert capsys.readouterr().out.endswith(f'biggan-pytorch -> {out}\n')
+    found = torch.load(out, weights_only=True)
+    for network, tensors in given.checkpoint().items():
+        assert set(found[network]) == set(tensors)
+        for key, x in tensors.items():
+            assert torch.equal(found[network][key], x)
+
+
+def test_networks_in_files_of_their_own(files, tmp_path, capsys):
+    given, command = files('biggan_pytorch_biggan')
+    paths = {x: str(tmp_path / f'{x}.pth') for x in ('G', 'G_ema', 'D')}
+    checkpoint = given.checkpoint()
+    ema = {
+        k: v + 1 if k == 'shared.weight' else v
+        for k, v in checkpoint['G'].items()
+    }
+    for name, state in (*checkpoint.items(), ('G_ema', ema)):
+        torch.save(state, paths[name], _use_new_zipfile_serialization=False)
+    beside = ['--ema', paths['G_ema'], '--discriminator', paths['D']]
+    assert main([paths['G'], *command[1:], *beside]) == 0
+    state = torch.load(command[2], weights_only=True)['state_dict']
+    torch.testing.assert_close(
+        state['generator_ema.module.embedding.weight'],
+        state['generator.embedding.weight'] + 1,
+    )
+    back = {x: str(tmp_path / f'back_{x}.pth') for x in paths}
+    beside = ['--ema', back['G_ema'], '--discriminator', back['D']]
+    assert main([command[2], command[1], back['G'], '--back', *beside]) == 0
+    capsys.readouterr()
+    found = torch.load(back['G_ema'], weights_only=True)
+    assert all(torch.equal(found[k], v) for k, v in ema.items())
+    found = torch.load(back['G'], weights_only=True)
+    assert set(found) == {'G'}
+
+
+def test_two_domains(files, tmp_path, capsys):
+    _, command = files('mmagic_cyclegan')
+    assert main(command) == 2
+    assert 'networks of the domains horse and zebra: give --domains A B' in (
+        _error(capsys)
+    )
+    assert main([*command, '--domains', 'zebra', 'cow']) == 2
+    assert 'horse and zebra, not zebra and cow' in _error(capsys)
+    assert main([*command, '--domains', 'zebra', 'horse']) == 0
+    state = torch.load(command[2], weights_only=True)['state_dict']
+    source = torch.load(command[0], weights_only=True)['state_dict']
+    assert torch.equal(
+        state['generator_ab.layers.0.conv.weight'],
+        source['generators.horse.model.0.conv.weight'],
+    )
+
+
+def test_the_range_of_pixels(files, capsys):
+    _, command = files('basicsr_esrgan')
+    assert main(command) == 0
+    assert 'images with mean=0.0 and std=255.0; set model.data_pre' in (
+        capsys.readouterr().out
+    )
+    Path(command[2]).unlink()
+    options = ['model.data_preprocessor.mean=0.0']
+    options += ['model.data_preprocessor.std=255.0']
+    options += ['model.data_preprocessor.type=GANDataPreprocessor']
+    assert main([*command, '--cfg-options', *options]) == 0
+    assert 'std=255.0' not in capsys.readouterr().out
+
+
+def test_mistakes(files, tmp_path, capsys):
+    _, command = files('basicsr_esrgan')
+    source, config, out = command
+    assert main([str(tmp_path / 'no.pth'), config, out]) == 2
+    assert "no.pth' does not exist" in _error(capsys)
+    assert main([source, config, str(tmp_path)]) == 2
+    assert 'is there already' in _error(capsys)
+    assert main([source, config, str(tmp_path / 'no/out.pth')]) == 2
+    assert "there is no folder '" in _error(capsys)
+    assert main([source, config, out, '--from', 'mmagic-dcgan']) == 2
+    assert 'mmagic-dcgan has no RRDBNet, but DCGANGenerator' in _error(capsys)
+    assert main([*command, '--from', 'basicsr', '--back']) == 2
+    assert 'give the format as --back basicsr' in _error(capsys)
+    options = ['--cfg-options', 'model.generator.num_blocks=5']
+    assert main([*command, *options]) == 2
+    assert 'num_blocks=2 (5 in the config)' in _error(capsys)
+    text = tmp_path / 'text.pth'
+    text.write_text('no checkpoint')
+    assert main([str(text), config, out]) == 2
+    assert 'was not written by torch.save' in _error(capsys)
+    torch.save([1, 2], text)
+    assert main([str(text), config, out]) == 2
+    assert 'SOURCE holds a list, no state dict' in _error(capsys)
+    torch.save(dict(step=4), text)
+    assert main([str(text), config, out]) == 2
+    assert "no state dict: its keys are 'step'" in _error(capsys)
+    assert not Path(out).exists()
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, '--from', 'esrgan'])
+    assert stopped.value.code == 2
+
+
+def test_pickles_are_not_run(files, tmp_path, capsys):
+    _, command = files('basicsr_esrgan')
+    torch.save({'params': _Evil(tmp_path / 'evil')}, command[0])
+    assert main(command) == 2
+    assert 'does not allow' in _error(capsys)
+    assert not (tmp_path / 'evil').exists()
+
+
+class _Evil:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_back_without_knowing_where_from(files, tmp_path, capsys):
+    given, command = files('mmagic_dcgan')
+    model = given.build()
+    saved = tmp_path / 'trained.pth'
+    torch.save(dict(state_dict=model.state_dict(), meta={}), saved)
+    back = [str(saved), command[1], command[2], '--back']
+    assert main(back) == 2
+    assert 'give --back FORMAT, one of basicsr, ' in _error(capsys)
+    assert main([*back, 'mmagic-dcgan']) == 0
+    assert main([command[2], command[1], str(tmp_path / 'again.pth')]) == 0
+    again = torch.load(tmp_path / 'again.pth', weights_only=True)
+    for key, x in model.state_dict().items():
+        assert torch.equal(again['state_dict'][key], x)
+
+
+def test_the_tool(files):
+    _, command = files('basicsr_srgan__msrresnet_')
+    done = subprocess.run(
+        [sys.executable, ROOT / 'tools/convert_weights.py', *command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'basicsr (generator) -> ' in done.stdout

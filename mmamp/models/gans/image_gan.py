@@ -110,7 +110,10 @@ class ImageGAN(BaseGAN):
             'gen_regularizers', gen_regularizers
         )
         check_regularizers(
-            self.disc_regularizers, self.gen_regularizers, self.generator
+            self.disc_regularizers,
+            self.gen_regularizers,
+            self.discriminator,
+            self.generator,
         )
         self._evaluated = 0
 
@@ -160,7 +163,7 @@ class ImageGAN(BaseGAN):
             loss_disc_fake=self.gan_loss(pred_fake, False, is_disc=True),
             loss_disc_real=self.gan_loss(pred_real, True, is_disc=True),
             **weight_terms(
-                self.disc_regularizers, self.discriminator, position
+                'disc', self.disc_regularizers, self.discriminator, position
             ),
         )
         for name, regularizer in penalties(self.disc_regularizers, position):
@@ -187,7 +190,9 @@ class ImageGAN(BaseGAN):
         )
         losses = dict(
             loss_gen=self.gan_loss(self._discriminate(fake, labels), True),
-            **weight_terms(self.gen_regularizers, self.generator, position),
+            **weight_terms(
+                'gen', self.gen_regularizers, self.generator, position
+            ),
         )
         for name, regularizer in penalties(self.gen_regularizers, position):
             num = max(len(inputs) // regularizer.batch_shrink, 1)

@@ -31,13 +31,17 @@ def build_regularizers(
 
 
 def check_regularizers(
-    of_disc: nn.ModuleList, of_gen: nn.ModuleList, generator: nn.Module
+    of_disc: nn.ModuleList,
+    of_gen: nn.ModuleList,
+    discriminator: nn.Module,
+    generator: nn.Module,
 ) -> None:
-    """Refuse a regularizer of the other network, or of another generator.
+    """Refuse a regularizer that is not for its network.
 
     Args:
         of_disc (nn.ModuleList): The discriminator's.
         of_gen (nn.ModuleList): The generator's.
+        discriminator (nn.Module): The discriminator.
         generator (nn.Module): The generator.
 
     Raises:
@@ -53,9 +57,12 @@ def check_regularizers(
                     f'{key}_regularizers: {type(regularizer).__name__} '
                     f'belongs into {right}_regularizers'
                 )
-    for regularizer in of_gen:
-        if not isinstance(regularizer, WeightRegularizer):
-            _check_two_part(generator, type(regularizer).__name__)
+    for network, given in ((discriminator, of_disc), (generator, of_gen)):
+        for regularizer in given:
+            if isinstance(regularizer, WeightRegularizer):
+                regularizer.check(network)
+            elif network is generator:
+                _check_two_part(generator, type(regularizer).__name__)
 
 
 def _check_two_part(generator: nn.Module, name: str) -> None:
@@ -71,17 +78,22 @@ def _check_two_part(generator: nn.Module, name: str) -> None:
 
 
 def weight_terms(
-    regularizers: nn.ModuleList, network: nn.Module, position: tuple[int, int]
+    side: str,
+    regularizers: nn.ModuleList,
+    network: nn.Module,
+    position: tuple[int, int],
 ) -> dict[str, Tensor]:
     """Return what is due of a network's weights alone, by name.
 
     Args:
+        side (str): What its losses have in their names: both sides may have
+            a term of one type.
         regularizers (nn.ModuleList): All of a side.
         network (nn.Module): In model wrappers or not.
         position (tuple[int, int]): Of the micro-batch.
     """
     return {
-        name: regularizer(unwrap(network))
+        name.replace('_', f'_{side}_', 1): regularizer(unwrap(network))
         for name, regularizer in _due(regularizers, position)
         if isinstance(regularizer, WeightRegularizer)
     }

@@ -65,6 +65,23 @@ class Orthogonality(WeightRegularizer):
                 f'expression: {error}'
             ) from error
 
+    def check(self, network: nn.Module) -> None:
+        """Refuse a network without such weights.
+
+        Args:
+            network (nn.Module): Whose weights it is of.
+
+        Raises:
+            ValueError: If ``exclude`` matches none of its modules, or all of
+                its weights.
+        """
+        if next(self._filters(network), None) is None:
+            left = ' that exclude leaves' if self.exclude else ''
+            raise ValueError(
+                f'Orthogonality: {type(network).__name__} has no trainable '
+                f'weight of two dimensions{left}'
+            )
+
     def penalty(self, network: nn.Module) -> Tensor:
         """Sum up the energy of the products of filters.
 
@@ -73,19 +90,8 @@ class Orthogonality(WeightRegularizer):
 
         Returns:
             Tensor: A scalar, float32.
-
-        Raises:
-            ValueError: If ``exclude`` matches none of its modules, or all of
-                its weights.
         """
         terms = [_energy(filters) for filters in self._filters(network)]
-        if not terms:
-            raise ValueError(
-                f'Orthogonality: {type(network).__name__} has no trainable '
-                'weight of two dimensions'
-                + ' that exclude leaves'
-                * bool(self.exclude)
-            )
         return torch.stack(terms).sum()
 
     def _filters(self, network: nn.Module) -> Iterator[Tensor]:
@@ -110,7 +116,9 @@ class Orthogonality(WeightRegularizer):
         for pattern in self.exclude:
             roots = [m for name, m in named.items() if pattern.fullmatch(name)]
             if not roots:
-                names = [name for name in named if name]
+                names = [
+                    x for x in named if x and '.parametrizations' not in x
+                ]
                 raise ValueError(
                     f'Orthogonality: exclude={pattern.pattern!r} matches no '
                     f'module of {type(network).__name__}; there are '

@@ -128,6 +128,16 @@ class WeightRegularizer(Regularizer):
         with torch.autocast(device, enabled=False):
             return self.weighted(self.penalty(network))
 
+    def check(self, network: nn.Module) -> None:
+        """Refuse a network that the term is not for, when a model is built.
+
+        Args:
+            network (nn.Module): Whose weights it is of.
+
+        Raises:
+            ValueError: If there is something to refuse; by default never.
+        """
+
     @abstractmethod
     def penalty(self, network: nn.Module) -> Tensor:
         """Compute the term, not weighted.

@@ -148,12 +148,12 @@ class TestExclude:
         with pytest.raises(
             ValueError, match="exclude='embeding' matches no.*'embedding'"
         ):
-            Orthogonality(exclude=['embeding'])(self.network())
+            Orthogonality(exclude=['embeding']).check(self.network())
         everything = Orthogonality(exclude=['.*'])
         with pytest.raises(ValueError, match='no trainable weight.*leaves'):
-            everything(self.network())
+            everything.check(self.network())
         with pytest.raises(ValueError, match='no trainable weight of two'):
-            Orthogonality()(nn.BatchNorm2d(3))
+            Orthogonality().check(nn.BatchNorm2d(3))
 
     @pytest.mark.parametrize('exclude', ['embedding', None, [1], ['(']])
     def test_is_a_list_of_expressions(self, exclude):
@@ -167,6 +167,29 @@ class TestExclude:
         (name,) = kwargs
         with pytest.raises(ValueError, match=f'{name} must be'):
             Orthogonality(**kwargs)
+
+
+def trained(rank, world_size):
+    """Weights after an update on 4 images, be they on one rank or two."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), spectral_norm(nn.Linear(16, 4)))
+    model = network
+    if world_size > 1:
+        model = nn.parallel.DistributedDataParallel(network)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    wrapper = AmpOptimWrapper(optimizer, dtype='float32')
+    images = torch.linspace(0, 1, 64).view(4, 1, 4, 4)[rank::world_size]
+    with wrapper.optim_context(model):
+        loss = model(images).square().mean()
+        loss = loss + Orthogonality(weight=1.0)(network)
+    wrapper.update_params(loss)
+    return [p.detach() for p in network.parameters()]
+
+
+def test_under_ddp(in_ranks):
+    expected = trained(0, 1)
+    for found in in_ranks(2, trained):
+        torch.testing.assert_close(found, expected)
 
 
 class TestInAGan:
@@ -196,7 +219,8 @@ class TestInAGan:
             labels = dict(gt_label=torch.tensor([0, 2]))
             with wrapper.optim_context(network):
                 losses = getattr(gan, f'{short}_loss')(inputs, labels, wrapper)
-            assert ('loss_orthogonality' in losses) == bool(given)
+            name = f'loss_{short}_orthogonality'
+            assert (name in losses) == bool(given)
             loss, _ = gan.parse_losses(losses)
             wrapper.backward(loss)
             wrapper.loss_scaler.unscale_(optimizer)
@@ -208,7 +232,13 @@ class TestInAGan:
             error = (found[name].flatten(1) - expected).norm()
             assert error <= 1e-3 * expected.norm() + 1e-6, name
 
-    def test_is_due_with_its_side(self):
+    @pytest.mark.parametrize('short', ['gen', 'disc'])
+    def test_is_checked_when_the_model_is_built(self, short):
+        term = dict(type='mmamp.Orthogonality', exclude=['embeding'])
+        with pytest.raises(ValueError, match="Did you mean 'embedding'"):
+            self.gan(**{f'{short}_regularizers': [term]})
+
+    def test_fsdp2_is_to_keep_its_network_gathered(self):
         gan = self.gan(
             gen_regularizers=[dict(type='mmamp.Orthogonality', interval=2)]
         )

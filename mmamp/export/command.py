@@ -145,7 +145,8 @@ def _checked_path(out: str, default: str, kind: str) -> Path:
         path = path / default
     if path.suffix != suffix:
         raise UsageError(
-            f'{str(path)!r}: a file of --format {kind} ends with {suffix!r}'
+            f'{str(path)!r} is no folder, and a file of --format {kind} ends '
+            f'with {suffix!r}'
         )
     if path.exists() and (path.is_dir() or read_metadata(path) is None):
         raise UsageError(

@@ -9,13 +9,13 @@ from mmamp.errors import UsageError
 
 from .inputs import Inputs, Result, Runner
 
-BOUND = 1e-4
+BOUND = 1e-3
 """How much results may differ, as a part of the largest value, or of 1.
 
-Sums of float32 in another order differ by 1e-7 to 1e-5 over all families,
-an operator or a statistic that is another by more than 1e-2. In [-1, 1] a
-grey level is 8e-3: what is below the bound changes no pixel by more than
-rounding does.
+Sums of float32 in another order differ by 1e-7 to 1e-5 over the families, and
+by 7e-5 where instance norm has but a few pixels (CycleGAN for 256x256 on
+16x16); an operator, a statistic or a size that is another, by more than 1e-2.
+In [-1, 1] a grey level is 8e-3: the bound is an eighth of it.
 """
 
 

@@ -51,7 +51,7 @@ def test_what_it_says(export, dcgan, capfd):
         'Wrote config_generator.pt (0.1 MiB): generator, average, iteration 7'
     )
     assert second.startswith('Largest difference from the model: ')
-    assert second.endswith(' (bound 1e-04), at batch size 1 and 3')
+    assert second.endswith(' (bound 1e-03), at batch size 1 and 3')
     assert err == ''
 
 

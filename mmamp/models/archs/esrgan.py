@@ -4,10 +4,10 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmamp.models.layers.convolution import Convolution
 from mmamp.registry import MODELS
 from mmamp.utils.checks import check_int, check_power_of_2
 
@@ -15,8 +15,8 @@ _RESIDUAL_SCALE = 0.2
 _INIT_SCALE = 0.1
 
 
-class _Conv(ConvModule):
-    """A convolution that begins as torch's do, as in the authors' code."""
+class _Conv(Convolution):
+    """A convolution of 3x3, maybe with an activation."""
 
     def __init__(self, before: int, after: int, acts: bool = True) -> None:
         super().__init__(
@@ -28,10 +28,6 @@ class _Conv(ConvModule):
                 dict(type='LeakyReLU', negative_slope=0.2) if acts else None
             ),
         )
-
-    def init_weights(self) -> None:
-        """Initialise it; mmcv's way makes images of deviation 64."""
-        self.conv.reset_parameters()
 
 
 class _DenseConv(_Conv):

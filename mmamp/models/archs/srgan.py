@@ -4,10 +4,11 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from mmcv.cnn import ConvModule, build_upsample_layer
+from mmcv.cnn import build_upsample_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmamp.models.layers.convolution import Convolution
 from mmamp.registry import MODELS
 from mmamp.utils.checks import check_int, check_power_of_2
 
@@ -19,7 +20,7 @@ class _ResidualBlock(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             *(
-                ConvModule(
+                Convolution(
                     channels,
                     channels,
                     kernel_size=3,
@@ -36,6 +37,20 @@ class _ResidualBlock(nn.Module):
         return x
 
 
+def _twice(channels: int) -> nn.Module:
+    """Return what doubles height and width, by pixels out of channels."""
+    layer: Any = build_upsample_layer(
+        dict(type='pixel_shuffle'),
+        in_channels=channels,
+        out_channels=channels,
+        scale_factor=2,
+        upsample_kernel=3,
+    )
+    layer.upsample_conv.reset_parameters()
+    found: nn.Module = layer
+    return found
+
+
 @MODELS.register_module()
 class SRResNet(BaseModule):
     """Low-resolution image to a larger one; the generator of SRGAN.
@@ -50,7 +65,8 @@ class SRResNet(BaseModule):
         num_blocks (int): Residual blocks. Defaults to 16.
         scale (int): How many times larger the result is, a power of 2.
             Defaults to 4.
-        init_cfg (dict or list[dict], optional): Defaults to None: mmcv's.
+        init_cfg (dict or list[dict], optional): Defaults to None:
+            torch's.
 
     Attributes:
         size_multiple (int): What the sides of images are multiples of.
@@ -76,7 +92,7 @@ class SRResNet(BaseModule):
         super().__init__(init_cfg)
         check_int('SRResNet: num_blocks', num_blocks)
         width = base_channels
-        self.first = ConvModule(
+        self.first = Convolution(
             in_channels,
             width,
             kernel_size=9,
@@ -85,7 +101,7 @@ class SRResNet(BaseModule):
         )
         self.blocks = nn.Sequential(
             *(_ResidualBlock(width) for _ in range(num_blocks)),
-            ConvModule(
+            Convolution(
                 width,
                 width,
                 kernel_size=3,
@@ -97,13 +113,7 @@ class SRResNet(BaseModule):
         doubling: list[nn.Module] = []
         for _ in range(check_power_of_2('SRResNet: scale', scale, low=2)):
             doubling += [
-                build_upsample_layer(
-                    dict(type='pixel_shuffle'),
-                    in_channels=width,
-                    out_channels=width,
-                    scale_factor=2,
-                    upsample_kernel=3,
-                ),
+                _twice(width),
                 nn.PReLU(),
             ]
         self.upsample = nn.Sequential(*doubling)
@@ -247,7 +257,8 @@ class SRGANDiscriminator(BaseModule):
             4.
         down_kernel (int): Kernel of the convolutions that halve: 3 or 4.
             Defaults to 3.
-        init_cfg (dict or list[dict], optional): Defaults to None: mmcv's.
+        init_cfg (dict or list[dict], optional): Defaults to None:
+            torch's.
 
     Raises:
         ValueError: If ``image_size`` is no such multiple, or another value is
@@ -294,7 +305,7 @@ class SRGANDiscriminator(BaseModule):
         for i in range(2 * num_stages):
             width = base_channels * min(2 ** (i // 2), 8)
             layers.append(
-                ConvModule(
+                Convolution(
                     before,
                     width,
                     kernel_size=down_kernel if i % 2 else 3,

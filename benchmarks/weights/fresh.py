@@ -1,0 +1,141 @@
+"""How fresh networks begin, beside those of other codebases.
+
+``python -m benchmarks.weights.fresh FOLDER`` initialises the networks of
+published sizes some times, as training does, and prints the deviation of what
+they make and the norm of its gradient, ours over theirs; FOLDER has the clones
+that ``python -m benchmarks.weights`` takes. Theirs go into a file for the
+tests.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.registry import DefaultScope
+from torch import Tensor, nn
+
+from mmamp.registry import MODELS
+
+from .cases import COMMITS, Case, Network, all_cases, plainly
+from .compare import SCOPES
+from .originals import importable
+
+FILE = Path('tests/data/weights/fresh.json')
+SEEDS = range(5)
+Begin = dict[str, float]
+"""The deviation of the outputs, and the norm of a gradient."""
+
+
+def published() -> Iterator[tuple[Case, str, Network]]:
+    """Yield networks of published sizes; MMGeneration's are MMagic's."""
+    for case in all_cases():
+        if case.is_large and case.repository != 'mmgeneration':
+            for name, network in case.networks.items():
+                yield case, name, network
+
+
+def begin(networks: list[nn.Module], network: Network, call: Any) -> Begin:
+    """Measure fresh networks, and return the mean over them.
+
+    Args:
+        networks (list[nn.Module]): Initialised each with another seed.
+        network (Network): Makes inputs.
+        call (Callable): Calls them.
+    """
+    deviations, gradients = [], []
+    for seed, module in enumerate(networks):
+        torch.manual_seed(seed)
+        inputs = network.inputs.make()
+        output: Tensor = call(module.train(), inputs)
+        params = [x for x in module.parameters() if x.requires_grad]
+        found = torch.autograd.grad(
+            output.square().mean(), params, allow_unused=True
+        )
+        norms = [x.norm() for x in found if x is not None]
+        deviations.append(float(output.detach().std()))
+        gradients.append(float(torch.stack(norms).norm()))
+    return dict(
+        deviation=statistics.mean(deviations),
+        gradient=statistics.mean(gradients),
+    )
+
+
+def ours(case: Case, name: str) -> list[nn.Module]:
+    """Build one of our networks some times, as a Runner initialises it.
+
+    Args:
+        case (Case): Has the model's config.
+        name (str): Of the network in it.
+    """
+    networks = []
+    for seed in SEEDS:
+        torch.manual_seed(seed)
+        with DefaultScope.overwrite_default_scope('mmamp'):
+            model: Any = MODELS.build(case.model)
+        model.init_weights()
+        networks.append(getattr(model, name))
+    return networks
+
+
+def theirs(case: Case, network: Network) -> list[nn.Module]:
+    """Build one of their networks some times, as their training does."""
+    networks = []
+    scope = SCOPES.get(case.repository, 'mmamp')
+    for seed in SEEDS:
+        torch.manual_seed(seed)
+        with DefaultScope.overwrite_default_scope(scope):
+            module: Any = network.build()
+            if hasattr(module, 'init_weights'):
+                _leave_out_records()
+                module.init_weights()
+        networks.append(module)
+    return networks
+
+
+def _leave_out_records() -> None:
+    """MMagic writes into records that MMEngine has of layers alone."""
+    for name, module in sys.modules.items():
+        if name.startswith('mmagic') and hasattr(module, 'update_init_info'):
+            vars(module)['update_init_info'] = lambda *_, **__: None
+
+
+def _row(case: Case, name: str, network: Network) -> dict[str, Any]:
+    """Measure both sides of a network, print, and return theirs."""
+    with redirect_stdout(sys.stderr):
+        other = begin(theirs(case, network), network, network.call)
+        own = begin(ours(case, name), network, plainly)
+    ratios = ', '.join(f'{key} {own[key] / other[key]:.3f}' for key in own)
+    print(
+        f'{case.repository}: {case.name}, {name}: {ratios} (theirs '
+        f'{other["deviation"]:.3g}, {other["gradient"]:.3g})',
+        flush=True,
+    )
+    return dict(
+        repository=case.repository,
+        commit=COMMITS[case.repository],
+        case=case.name,
+        network=name,
+        **other,
+    )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('folder', type=Path)
+    folder = parser.parse_args(argv).folder
+    warnings.simplefilter('ignore')
+    with importable(folder):
+        rows = [_row(*found) for found in published()]
+    FILE.write_text(json.dumps(rows, indent=1) + '\n')
+
+
+if __name__ == '__main__':
+    main()

@@ -312,6 +312,9 @@ class BaseGAN(BaseModel):
             index (int): Of the batch. The same index has the same batch, on
                 every rank.
 
+        Returns:
+            tuple: What the generator is called with.
+
         Raises:
             TypeError: Always, here.
         """

@@ -55,6 +55,48 @@ def test_precision(migrated, hook, scale):
     assert f'loss_scale={scale})' in after
 
 
+@pytest.mark.parametrize('fp16', ['None', 'dict()', 'dict(loss_scale=128.)'])
+@pytest.mark.parametrize(
+    ('hook', 'scale'),
+    [
+        ("type='DistOptimizerHook', use_fp16=True", "'dynamic'"),
+        ("type='ApexOptimizerHook', use_fp16=True", "'dynamic'"),
+        ("type='mmcv.DistOptimizerHook', use_fp16=True", "'dynamic'"),
+        ("type='Fp16OptimizerHook', loss_scale='dynamic'", "'dynamic'"),
+        ("type='GradientCumulativeFp16OptimizerHook'", '512.0'),
+        ("type='GradAccumFp16OptimizerHook', update_interval=2", '512.0'),
+    ],
+)
+@pytest.mark.parametrize('is_first', [True, False])
+def test_a_hook_that_is_named_decides(migrated, fp16, hook, scale, is_first):
+    lines = [f'fp16 = {fp16}\n', f'optimizer_config = dict({hook})\n']
+    after = migrated.after(SGD + ''.join(lines[:: 1 if is_first else -1]))
+    assert "type='mmamp.AmpOptimWrapper'" in after
+    assert f'loss_scale={scale}' in after
+    is_other = 'loss' in fp16
+    assert len(migrated.said('warned')) == is_other
+
+
+def test_a_hook_that_is_named_decides_over_a_child(migrated):
+    hook = "type='DistOptimizerHook', use_fp16=True, update_interval=2"
+    base = f'{SGD}optimizer_config = dict({hook})\n'
+    after = migrated.after("_base_ = 'base.py'\nfp16 = None\n", base=base)
+    assert 'OptimWrapper' not in after
+    after = migrated.after(
+        "_base_ = 'base.py'\noptimizer_config = dict(use_fp16=False)\n",
+        base=base,
+    )
+    assert "type='OptimWrapper'" in after
+
+
+def test_precision_that_is_not_known_is_left(migrated):
+    migrated.after(
+        f'{SGD}from x import half\noptimizer_config = '
+        "dict(type='DistOptimizerHook', use_fp16=half)\n"
+    )
+    assert 'use_fp16' in migrated.said('todo')[0]
+
+
 def test_precision_and_accumulation(migrated):
     after = migrated.after(
         f'{SGD}optimizer_config = dict('

@@ -1,0 +1,257 @@
+"""The config files of a run: each read once, converted, and written anew."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmamp.migration.config.rules.runner import is_loop
+from mmamp.migration.findings import Finding, Outcome, Result, UnreadableSource
+from mmamp.migration.sources import parse_source, read_source
+
+from .context import Context, Unreadable
+from .inheritance import NEW_NAMES, OLD_NAMES, on_top
+from .layout import Layout, Part
+from .own_settings import (
+    keep_what_cannot_be_written,
+    name_early_imports,
+    name_lost_references,
+    what_to_say,
+)
+from .reading import BASE, Source, read
+from .rules import RULES
+from .values import Value, mapping, merge
+from .writing import write
+
+
+class Files:
+    """The files of a run, and the bases of each."""
+
+    def __init__(self) -> None:
+        self.sources: dict[Path, Source] = {}
+        self.texts: dict[Path, str] = {}
+        self.seen: dict[Path, _Whole] = {}
+        self.layout = Layout({})
+
+    def source(self, path: Path) -> Source:
+        """Read a file, once.
+
+        Args:
+            path (Path): Of the file.
+
+        Raises:
+            UnreadableSource: If it is not there or is no Python.
+        """
+        path = path.resolve()
+        if path not in self.sources:
+            text = read_source(path)
+            self.texts[path] = text
+            self.sources[path] = read(path, text)
+        return self.sources[path]
+
+    def whole(self, path: Path) -> _Whole:
+        """Return what a file and its bases give, as they are and will be."""
+        path = path.resolve()
+        if path not in self.seen:
+            source = self.source(path)
+            # A file that is its own base, by whatever way.
+            self.seen[path] = _Whole(source, mapping(), Context(path, {}))
+            old, new = mapping(), mapping()
+            missing = {}
+            for name in source.bases:
+                try:
+                    base = self.whole(path.parent / name)
+                except UnreadableSource as error:
+                    missing[name] = error.reason
+                    continue
+                old = merge(old, base.old.inherited())
+                new = merge(new, base.new.inherited())
+            own = mapping(**source.values).without(BASE)
+            mine = on_top(old, new, own)
+            context = _convert(source, mine)
+            self.seen[path] = _Whole(source, mine, context, old, missing)
+        return self.seen[path]
+
+    def lay_out(self, paths: Iterable[Path]) -> None:
+        """Decide who says what two bases would both say.
+
+        Args:
+            paths (Iterable[Path]): Of the files that are written.
+        """
+        written = {x.resolve() for x in paths}
+        for path in written:
+            self.whole(path)
+        self.layout = Layout(
+            {
+                path: Part(whole.bases, whole.old, whole.new, path in written)
+                for path, whole in self.seen.items()
+            }
+        )
+        self.layout.settle()
+
+    def migrate(self, path: Path) -> Result:
+        """Write a file anew, once it is laid out.
+
+        Args:
+            path (Path): Of the file.
+        """
+        whole = self.whole(path)
+        source, context = whole.source, whole.context
+        part = self.layout.parts[source.path]
+        before = self.texts[source.path]
+        result = Result(path, before, before)
+        self._say_of_bases(whole, result)
+        base = mapping()
+        for place in part.bases:
+            if place in self.layout.parts:
+                given = self.layout.parts[place].given()
+                base = merge(base, given.inherited())
+        self._say_of_layout(source, result, context)
+        context.values = dict(part.given().items or {})
+        own = mapping(**source.values).without(BASE)
+        changed, gone = what_to_say(own, whole.old, context, base)
+        keep_what_cannot_be_written(source, context, changed, gone)
+        name_lost_references(source, whole.old_base, base, context)
+        name_early_imports(source, context)
+        result.findings += context.findings
+        if changed or gone or context.marks:
+            result.after = _written(source, context, changed, gone, result)
+        result.findings.sort(key=lambda x: x.line)
+        return result
+
+    def _say_of_bases(self, whole: _Whole, result: Result) -> None:
+        source, context = whole.source, whole.context
+        for name, reason in whole.missing.items():
+            text = f'the base {name!r} cannot be read: {reason}'
+            _say_of_bases(source, result, Outcome.TODO, text)
+            context.mark(BASE, text)
+        clashes: dict[tuple[Path, Path], list[str]] = {}
+        for clash in self.layout.clashes(source.path):
+            clashes.setdefault((clash.one, clash.other), []).append(clash.key)
+        for pair, keys in clashes.items():
+            one, other = (_relative(source, x) for x in pair)
+            text = (
+                f'{", ".join(sorted(keys))} of the base {other!r} is set by '
+                f'{one!r} too, which MMEngine refuses: let one of them '
+                'inherit the other, or migrate them in one run with this file'
+            )
+            _say_of_bases(source, result, Outcome.TODO, text)
+            context.mark(BASE, text)
+        if set(source.values) & OLD_NAMES and set(whole.old_base) & NEW_NAMES:
+            reason = (
+                'the bases are of 1.x already: what they had of 0.x is not '
+                'known any more; a folder is best migrated at once'
+            )
+            _say_of_bases(source, result, Outcome.WARNED, reason)
+
+    def _say_of_layout(
+        self, source: Source, result: Result, context: Context
+    ) -> None:
+        part = self.layout.parts[source.path]
+        for key in sorted(part.given_up):
+            line = _line_of(source, context, key)
+            if line:
+                reason = (
+                    f'{key} is said by the files that inherit this one, or by '
+                    'another base of theirs: two bases may not both set it'
+                )
+                result.findings.append(
+                    Finding(line, 'layout', Outcome.WARNED, reason)
+                )
+        for key, parts in part.taken.items():
+            names = ', '.join(repr(_relative(source, x)) for x in parts)
+            reason = f'{key} of {names} is here too: both have the same heirs'
+            line = _line_of(source, context, key) or 1
+            result.findings.append(
+                Finding(line, 'layout', Outcome.CHANGED, reason)
+            )
+
+
+@dataclass
+class _Whole:
+    """What a file and its bases give."""
+
+    source: Source
+    old: Value
+    context: Context
+    old_base: Value = field(default_factory=mapping)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.new = mapping(**self.context.values)
+
+    @property
+    def bases(self) -> list[Path]:
+        folder = self.source.path.parent
+        return [(folder / x).resolve() for x in self.source.bases]
+
+
+def _relative(source: Source, base: Path) -> str:
+    return os.path.relpath(base, source.path.parent)
+
+
+def _line_of(source: Source, context: Context, key: str) -> int:
+    """Find the line of a key, or of what it is made of, in the file."""
+    names = (key, *context.origins.get(key, []))
+    lines = [source.values[x].line for x in names if x in source.values]
+    return min(lines, default=0)
+
+
+def _say_of_bases(
+    source: Source, result: Result, outcome: Outcome, reason: str
+) -> None:
+    line = source.values[BASE].line
+    result.findings.append(Finding(line, 'bases', outcome, reason))
+
+
+def _convert(source: Source, old: Value) -> Context:
+    context = Context(source.path, dict(old.items or {}), source.unclear)
+    if _is_new(old):
+        return context
+    for rule in RULES:
+        context.rule = rule.name
+        values, origins = dict(context.values), dict(context.origins)
+        try:
+            rule.apply(context)
+        except Unreadable as error:
+            context.values, context.origins = values, origins
+            context.todo(
+                error.name,
+                f'{error.name} cannot be read here, and {rule.name} would be '
+                'part of it',
+            )
+    return context
+
+
+def _is_new(config: Value) -> bool:
+    """Tell whether a config is of 1.x and nothing else."""
+    names = set(config)
+    # MMEngine still heeds this one.
+    if names & (OLD_NAMES - {'find_unused_parameters'}):
+        return False
+    for name in ('train_cfg', 'test_cfg'):
+        loop = config.child(name)
+        if loop is not None and loop.items and not is_loop(loop):
+            return False
+    return bool(names & NEW_NAMES)
+
+
+def _written(
+    source: Source,
+    context: Context,
+    changed: dict[str, Value],
+    gone: set[str],
+    result: Result,
+) -> str:
+    origins = context.origins
+    after = write(source, changed, gone, origins, context.marks)
+    try:
+        parse_source(source.path, after)
+    except UnreadableSource as error:
+        # A defect of ours, and no reason to break somebody's config.
+        reason = f'what came out is no Python ({error.reason}); left as it was'
+        result.findings.append(Finding(1, 'writing', Outcome.TODO, reason))
+        return result.before
+    return after

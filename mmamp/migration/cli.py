@@ -7,6 +7,8 @@ from pathlib import Path
 
 from mmamp.errors import INTERRUPTED, USAGE, UsageError
 
+from .toolboxes import PACKAGES
+
 COMMAND = 'mmamp.migration'
 EXTRA = ('libcst', 'rich')
 
@@ -20,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
         '--verify found a difference; 2 there is input that cannot be used',
     )
     kinds = parser.add_subparsers(
-        dest='kind', required=True, metavar='{config,code}'
+        dest='kind', required=True, metavar='{config,code,project}'
     )
     config = kinds.add_parser('config', help='rewrite config files')
     _add_common(config)
@@ -32,6 +34,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     code = kinds.add_parser('code', help='rewrite models and other modules')
     _add_common(code)
+    project = kinds.add_parser(
+        'project',
+        help='rewrite configs and modules that belong together, each on the '
+        'ground of the others',
+    )
+    _add_common(project)
     return parser
 
 
@@ -49,6 +57,15 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         metavar='PATH',
         help='a Python file, or a folder: all Python files in it, but not '
         'those in hidden folders',
+    )
+    parser.add_argument(
+        '--target',
+        default='',
+        choices=list(PACKAGES),
+        metavar='TOOLBOX',
+        help='what the result is for, which has registries and names of its '
+        f'own: {", ".join(PACKAGES)} (default: what default_scope and '
+        'custom_imports of a config name; of modules mmamp)',
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(

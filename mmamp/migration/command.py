@@ -12,12 +12,19 @@ from rich.progress import track
 import mmamp
 from mmamp.errors import USAGE, UsageError
 
-from .code import migrate_code
 from .config import migrate_configs
-from .findings import Outcome, Result, UnreadableSource
+from .findings import Outcome, Result
 from .printing import diff, print_findings, print_rules, print_summary
-from .sources import encode_source, read_source, write_source
+from .project import Project
+from .sources import encode_source, write_source
 from .targets import find_targets
+from .together import migrate_codes, migrate_project
+
+MIGRATE = {
+    'config': migrate_configs,
+    'code': migrate_codes,
+    'project': migrate_project,
+}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,8 +45,9 @@ def run(args: argparse.Namespace) -> int:
     targets = find_targets(args)
     verification = _verification() if getattr(args, 'verify', 0) else None
     is_single = len(args.paths) == 1 and args.paths[0].is_file()
-    migrate = migrate_configs if args.kind == 'config' else _migrate_codes
-    results = migrate(_track(list(targets), 'converting'))
+    migrate = MIGRATE[args.kind]
+    project = Project(target=args.target)
+    results = migrate(_track(list(targets), 'converting'), project)
     if is_single and results[0].unreadable:
         raise UsageError(f'{results[0].path}: {results[0].unreadable}')
     # Before the old files are written over.
@@ -79,16 +87,6 @@ def _verification() -> ModuleType:
     except ImportError as error:
         raise UsageError(f'--verify: {error}') from error
     return verification
-
-
-def _migrate_codes(paths: Iterable[Path]) -> list[Result]:
-    results = []
-    for path in paths:
-        try:
-            results.append(migrate_code(read_source(path), path))
-        except UnreadableSource as error:
-            results.append(Result(path, '', '', unreadable=error.reason))
-    return results
 
 
 def _track(paths: list[Path], what: str) -> Iterable[Path]:

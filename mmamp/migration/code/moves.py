@@ -6,6 +6,8 @@ A test imports every one of them from where this file says it is.
 CHECKPOINT = 'mmengine.runner.checkpoint'
 WRAPPERS = 'mmengine.utils.dl_utils.parrots_wrapper'
 INITS = 'mmengine.model.weight_init'
+REGISTRY = 'mmamp.registry'
+"""Stands for the registries of the toolbox that the migration is for."""
 
 _SAME_NAME = {
     'mmengine.model': (
@@ -48,24 +50,24 @@ _SAME_NAME = {
         '_AdaptiveAvgPoolNd _AdaptiveMaxPoolNd _AvgPoolNd _BatchNorm _ConvNd '
         '_ConvTransposeMixin _InstanceNorm _MaxPoolNd SyncBatchNorm'
     ),
-    'mmamp.registry': 'HOOKS OPTIMIZERS RUNNERS',
+    REGISTRY: 'HOOKS OPTIMIZERS RUNNERS',
 }
 
 _OTHER_NAME = {
-    'ACTIVATION_LAYERS': ('mmamp.registry', 'MODELS'),
-    'ATTENTION': ('mmamp.registry', 'MODELS'),
-    'CONV_LAYERS': ('mmamp.registry', 'MODELS'),
-    'DROPOUT_LAYERS': ('mmamp.registry', 'MODELS'),
-    'FEEDFORWARD_NETWORK': ('mmamp.registry', 'MODELS'),
-    'NORM_LAYERS': ('mmamp.registry', 'MODELS'),
-    'PADDING_LAYERS': ('mmamp.registry', 'MODELS'),
-    'PLUGIN_LAYERS': ('mmamp.registry', 'MODELS'),
-    'POSITIONAL_ENCODING': ('mmamp.registry', 'MODELS'),
-    'TRANSFORMER_LAYER': ('mmamp.registry', 'MODELS'),
-    'TRANSFORMER_LAYER_SEQUENCE': ('mmamp.registry', 'MODELS'),
-    'UPSAMPLE_LAYERS': ('mmamp.registry', 'MODELS'),
-    'MODULE_WRAPPERS': ('mmamp.registry', 'MODEL_WRAPPERS'),
-    'OPTIMIZER_BUILDERS': ('mmamp.registry', 'OPTIM_WRAPPER_CONSTRUCTORS'),
+    'ACTIVATION_LAYERS': (REGISTRY, 'MODELS'),
+    'ATTENTION': (REGISTRY, 'MODELS'),
+    'CONV_LAYERS': (REGISTRY, 'MODELS'),
+    'DROPOUT_LAYERS': (REGISTRY, 'MODELS'),
+    'FEEDFORWARD_NETWORK': (REGISTRY, 'MODELS'),
+    'NORM_LAYERS': (REGISTRY, 'MODELS'),
+    'PADDING_LAYERS': (REGISTRY, 'MODELS'),
+    'PLUGIN_LAYERS': (REGISTRY, 'MODELS'),
+    'POSITIONAL_ENCODING': (REGISTRY, 'MODELS'),
+    'TRANSFORMER_LAYER': (REGISTRY, 'MODELS'),
+    'TRANSFORMER_LAYER_SEQUENCE': (REGISTRY, 'MODELS'),
+    'UPSAMPLE_LAYERS': (REGISTRY, 'MODELS'),
+    'MODULE_WRAPPERS': (REGISTRY, 'MODEL_WRAPPERS'),
+    'OPTIMIZER_BUILDERS': (REGISTRY, 'OPTIM_WRAPPER_CONSTRUCTORS'),
     'allreduce_params': ('mmengine.dist', 'all_reduce_params'),
     'is_module_wrapper': ('mmengine.model', 'is_model_wrapper'),
 }

@@ -13,18 +13,21 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mmamp.migration.findings import Result, UnreadableSource
+from mmamp.migration.project import Project
 
 from .files import Files
 
 __all__ = [
+    'Files',
     'UnreadableSource',
     'migrate_config',
     'migrate_configs',
+    'migrate_files',
     'with_bases',
 ]
 
 
-def migrate_config(path: Path) -> Result:
+def migrate_config(path: Path, project: Project | None = None) -> Result:
     """Convert one config file.
 
     Its bases are read and not written: each is to be migrated too, before or
@@ -32,6 +35,8 @@ def migrate_config(path: Path) -> Result:
 
     Args:
         path (Path): Of the file, which is not touched.
+        project (Project, optional): What is known beside it. Defaults to
+            None: nothing.
 
     Returns:
         Result: The new text, and what is to say.
@@ -39,25 +44,41 @@ def migrate_config(path: Path) -> Result:
     Raises:
         UnreadableSource: If the file is not there or is no Python.
     """
-    files = Files()
+    files = Files(project or Project())
     files.source(path)
     files.lay_out([path])
     return files.migrate(path)
 
 
-def migrate_configs(paths: Iterable[Path]) -> list[Result]:
+def migrate_configs(
+    paths: Iterable[Path], project: Project | None = None
+) -> list[Result]:
     """Convert config files, each on the ground that its bases are converted.
 
     Args:
         paths (Iterable[Path]): Of the files, none of which is touched. Where
             two bases of one would say the same, and both are among them, one
             of the two leaves it to the other or to those that inherit it.
+        project (Project, optional): What is known beside them. Defaults to
+            None: nothing.
 
     Returns:
         list[Result]: One a file, in order. One that cannot be read says so in
         ``unreadable``.
     """
-    files = Files()
+    return migrate_files(Files(project or Project()), paths)
+
+
+def migrate_files(files: Files, paths: Iterable[Path]) -> list[Result]:
+    """Convert config files, which ``files`` will know from then on.
+
+    Args:
+        files (Files): That has read none of them yet.
+        paths (Iterable[Path]): Of the files.
+
+    Returns:
+        list[Result]: As of ``migrate_configs``.
+    """
     unreadable: dict[Path, str] = {}
     found = []
     for path in paths:
@@ -84,7 +105,7 @@ def with_bases(path: Path) -> list[Path]:
     Returns:
         list[Path]: Resolved, the file first; without what cannot be read.
     """
-    files, found, left = Files(), [], [path.resolve()]
+    files, found, left = Files(Project()), [], [path.resolve()]
     while left:
         path = left.pop()
         if path in found:

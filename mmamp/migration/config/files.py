@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mmamp.migration.config.rules.runner import is_loop
 from mmamp.migration.findings import Finding, Outcome, Result, UnreadableSource
+from mmamp.migration.project import Project
 from mmamp.migration.sources import parse_source, read_source
 
 from .context import Context, Unreadable
@@ -27,9 +28,14 @@ from .writing import write
 
 
 class Files:
-    """The files of a run, and the bases of each."""
+    """The files of a run, and the bases of each.
 
-    def __init__(self) -> None:
+    Args:
+        project (Project): What is known beside the files.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
         self.sources: dict[Path, Source] = {}
         self.texts: dict[Path, str] = {}
         self.seen: dict[Path, _Whole] = {}
@@ -70,7 +76,7 @@ class Files:
                 new = merge(new, base.new.inherited())
             own = mapping(**source.values).without(BASE)
             mine = on_top(old, new, own)
-            context = _convert(source, mine)
+            context = _convert(source, mine, self.project)
             self.seen[path] = _Whole(source, mine, context, old, missing)
         return self.seen[path]
 
@@ -206,8 +212,9 @@ def _say_of_bases(
     result.findings.append(Finding(line, 'bases', outcome, reason))
 
 
-def _convert(source: Source, old: Value) -> Context:
-    context = Context(source.path, dict(old.items or {}), source.unclear)
+def _convert(source: Source, old: Value, project: Project) -> Context:
+    items = dict(old.items or {})
+    context = Context(source.path, items, source.unclear, project)
     if _is_new(old):
         return context
     for rule in RULES:

@@ -67,6 +67,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         f'own: {", ".join(PACKAGES)} (default: what default_scope and '
         'custom_imports of a config name; of modules mmamp)',
     )
+    parser.add_argument(
+        '--json',
+        action='store_true',
+        help='print all that there is to say as JSON, and nothing else',
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         '-o',
@@ -100,6 +105,8 @@ def main(argv: list[str] | None = None) -> int:
         after Ctrl-C.
     """
     args = build_parser().parse_args(argv)
+    if args.json and args.diff:
+        return _complain('--json and --diff both print: take one of them')
     try:
         from .command import run
 

@@ -49,6 +49,8 @@ class Context(Findings[Value | int | str, str]):
     """Reasons of what is left to do, by the name whose statement has it."""
     origins: dict[str, list[str]] = field(default_factory=dict)
     """The old names that a new one is made of."""
+    is_float32: bool = False
+    """Whether the config says that it is not in mixed precision."""
 
     def __post_init__(self) -> None:
         super().__init__()

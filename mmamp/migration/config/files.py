@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmamp.migration.config.rules.runner import is_loop
-from mmamp.migration.findings import Finding, Outcome, Result, UnreadableSource
+from mmamp.migration.findings import (
+    MARK,
+    Finding,
+    Outcome,
+    Result,
+    UnreadableSource,
+)
 from mmamp.migration.project import Project
 from mmamp.migration.sources import parse_source, read_source
 
@@ -124,6 +130,7 @@ class Files:
         result.findings += context.findings
         if changed or gone or context.marks:
             result.after = _written(source, context, changed, gone, result)
+        result.findings += _earlier_marks(before, result.findings)
         result.findings.sort(key=lambda x: x.line)
         return result
 
@@ -192,6 +199,25 @@ class _Whole:
     def bases(self) -> list[Path]:
         folder = self.source.path.parent
         return [(folder / x).resolve() for x in self.source.bases]
+
+
+def _earlier_marks(text: str, found: Iterable[Finding]) -> list[Finding]:
+    """List the marks that a file has of an earlier run."""
+    said = {x.reason for x in found}
+    lines = text.splitlines()
+    marks = []
+    for number, line in enumerate(lines, 1):
+        _, mark, reason = line.partition(f'# {MARK}: ')
+        if not mark or line.split('#')[0].strip():
+            continue
+        for more in lines[number:]:
+            if not more.strip().startswith('#   '):
+                break
+            reason += f' {more.strip()[1:].strip()}'
+        if reason not in said:
+            mark_of = Finding(number, 'earlier_marks', Outcome.TODO, reason)
+            marks.append(mark_of)
+    return marks
 
 
 def _relative(source: Source, base: Path) -> str:

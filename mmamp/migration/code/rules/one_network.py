@@ -7,7 +7,8 @@ network still, for one too. Where the configs are known, they decide.
 
 import libcst as cst
 
-from mmamp.migration.code.names import of_type, swap
+from mmamp.migration.code.blocks import replace
+from mmamp.migration.code.names import dotted, of_type, swap
 from mmamp.migration.code.notes import Notes
 from mmamp.migration.code.operations import mentions
 from mmamp.migration.code.train_steps import (
@@ -16,6 +17,7 @@ from mmamp.migration.code.train_steps import (
     calls_of,
     change,
     key_of,
+    network_of,
 )
 from mmamp.migration.rule import Rule
 
@@ -43,7 +45,8 @@ def _convert(step: TrainStep, notes: Notes) -> cst.FunctionDef:
     (key,) = keys
     known = notes.project.wrappers_of(step.owner.name.value)
     if len({x.is_single for x in known}) > 1:
-        return notes.todo(function, MIXED)
+        first = function.body.body[0]
+        return replace(function, {first: [notes.todo(first, MIXED)]})
     if not _is_single(step, notes):
         if not known:
             notes.warned(
@@ -60,6 +63,9 @@ def _convert(step: TrainStep, notes: Notes) -> cst.FunctionDef:
     names: dict[cst.CSTNode, cst.CSTNode] = {
         x: cst.Name(step.optimizer) for x, _ in uses
     }
+    for call in calls_of(function.body, 'optim_context'):
+        if [dotted(x.value) for x in call.args] == [network_of(key)]:
+            names[call.args[0].value] = cst.Name('self')
     return swap(function, names)
 
 

@@ -82,6 +82,7 @@ def _convert(context: Context, old: Value) -> None:
         if scale is None:
             return
         _warn_of_both(context, old, scale)
+    context.is_float32 = old.get('use_fp16') is False
     clip = old.child('grad_clip')
 
     def change(entry: Value) -> Value:

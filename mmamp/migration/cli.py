@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         help='load the result, build its optimizers on a stub model, and '
         'show their settings before and after (needs torch and MMEngine)',
     )
+    _add_ends(config)
     code = kinds.add_parser('code', help='rewrite models and other modules')
     _add_common(code)
     project = kinds.add_parser(
@@ -40,13 +41,34 @@ def build_parser() -> argparse.ArgumentParser:
         'ground of the others',
     )
     _add_common(project)
+    _add_ends(project)
     return parser
+
+
+def _add_ends(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--ends-by-hand',
+        action='store_true',
+        help='let linear and constant warm-up and poly end a step early, as '
+        'configs do that were written for 1.x (default: the learning rate of '
+        'each step is that of 0.x)',
+    )
 
 
 def _path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError('an empty path')
     return Path(text)
+
+
+def _count(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is no number from 1 on')
+    return number
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +88,14 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help='what the result is for, which has registries and names of its '
         f'own: {", ".join(PACKAGES)} (default: what default_scope and '
         'custom_imports of a config name; of modules mmamp)',
+    )
+    parser.add_argument(
+        '-j',
+        '--jobs',
+        type=_count,
+        default=1,
+        metavar='N',
+        help='processes (default: 1); the result is the same',
     )
     parser.add_argument(
         '--json',

@@ -14,8 +14,8 @@ import mmamp
 from mmamp.errors import USAGE, UsageError
 from mmamp.utils.consoles import new_console
 
-from .config import migrate_configs
 from .findings import Outcome, Result
+from .parallel import InProcesses, can_fork, without_collection
 from .printing import (
     as_json,
     diff,
@@ -27,13 +27,9 @@ from .printing import (
 from .project import Project
 from .sources import encode_source, write_source
 from .targets import find_targets
-from .together import migrate_codes, migrate_project
+from .together import Conversion
 
-MIGRATE = {
-    'config': migrate_configs,
-    'code': migrate_codes,
-    'project': migrate_project,
-}
+KINDS = {'config': 'configs', 'code': 'codes', 'project': 'project'}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,9 +50,11 @@ def run(args: argparse.Namespace) -> int:
     targets = find_targets(args)
     verification = _verification() if getattr(args, 'verify', 0) else None
     is_single = len(args.paths) == 1 and args.paths[0].is_file()
-    migrate = MIGRATE[args.kind]
-    project = Project(target=args.target)
-    results = migrate(_track(list(targets), 'converting'), project)
+    conversion = _conversion(args.jobs)
+    migrate = getattr(conversion, KINDS[args.kind])
+    project = Project(args.target, getattr(args, 'ends_by_hand', False))
+    with without_collection():
+        results = migrate(_track(list(targets), 'converting'), project)
     if is_single and results[0].unreadable:
         raise UsageError(f'{results[0].path}: {results[0].unreadable}')
     # Before the old files are written over.
@@ -89,6 +87,12 @@ def _exit_code(results: list[Result], verified: list[Any]) -> int:
         return USAGE
     is_left = any(x.of(Outcome.TODO) for x in results)
     return int(is_left or not all(x.is_good for x in verified))
+
+
+def _conversion(jobs: int) -> Conversion:
+    if jobs > 1 and not can_fork():
+        raise UsageError(f'-j {jobs}: there is one process on this system')
+    return InProcesses(jobs) if jobs > 1 else Conversion()
 
 
 def _verification() -> ModuleType:

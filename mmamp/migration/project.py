@@ -28,6 +28,9 @@ class Project:
     Args:
         target (str): The toolbox that the migrated project is for, one of
             ``PACKAGES``. Defaults to '': it is looked for.
+        ends_by_hand (bool): Whether warm-ups and polynomial schedules end a
+            step early, as in most configs that were written for 1.x. Defaults
+            to False: at every step the learning rate is that of 0.x.
         wrappers (Mapping[str, Collection[Wrappers]]): What the configs of
             models have, by the model's class. Defaults to none.
         classes (Mapping[str, Collection[str]]): The classes that the code
@@ -35,6 +38,7 @@ class Project:
     """
 
     target: str = ''
+    ends_by_hand: bool = False
     wrappers: Mapping[str, Collection[Wrappers]] = field(default_factory=dict)
     classes: Mapping[str, Collection[str]] = field(default_factory=dict)
 

@@ -17,8 +17,50 @@ from .sources import read_source
 OF_CONFIGS = OLD_NAMES | NEW_NAMES | {'_base_', 'model', 'data', 'runner'}
 
 
+class Conversion:
+    """Converts files in this process.
+
+    Attributes:
+        wrappers (dict[str, set[Wrappers]]): What the configs have as
+            ``optim_wrapper``, by their models.
+    """
+
+    def __init__(self) -> None:
+        self.wrappers: dict[str, set[Wrappers]] = {}
+
+    def configs(self, paths: Iterable[Path], project: Project) -> list[Result]:
+        """Convert configs, and see what wrappers their models have."""
+        files = Files(project)
+        results = migrate_files(files, paths)
+        self.wrappers = wrappers_of(files)
+        return results
+
+    def codes(self, paths: Iterable[Path], project: Project) -> list[Result]:
+        """Convert modules."""
+        return migrate_codes(paths, project)
+
+    def project(self, paths: Iterable[Path], project: Project) -> list[Result]:
+        """Convert what belongs together: configs, and the classes they name.
+
+        Args:
+            paths (Iterable[Path]): Of the files, none of which is touched.
+            project (Project): What is known of it beforehand.
+
+        Returns:
+            list[Result]: One a file, in order.
+        """
+        paths = list(paths)
+        configs = [x for x in paths if is_config(x)]
+        modules = [x for x in paths if x not in set(configs)]
+        project = replace(project, classes=classes_of(modules))
+        results = {x.path: x for x in self.configs(configs, project)}
+        project = replace(project, wrappers=self.wrappers)
+        results |= {x.path: x for x in self.codes(modules, project)}
+        return [results[x] for x in paths]
+
+
 def migrate_project(paths: Iterable[Path], project: Project) -> list[Result]:
-    """Convert what belongs together: configs, and the classes they name.
+    """Convert configs and modules that belong together, in this process.
 
     Args:
         paths (Iterable[Path]): Of the files, none of which is touched.
@@ -27,15 +69,7 @@ def migrate_project(paths: Iterable[Path], project: Project) -> list[Result]:
     Returns:
         list[Result]: One a file, in order.
     """
-    paths = list(paths)
-    configs = [x for x in paths if is_config(x)]
-    modules = [x for x in paths if x not in set(configs)]
-    project = replace(project, classes=classes_of(modules))
-    files = Files(project)
-    results = {x.path: x for x in migrate_files(files, configs)}
-    project = replace(project, wrappers=wrappers_of(files))
-    results |= {x.path: x for x in migrate_codes(modules, project)}
-    return [results[x] for x in paths]
+    return Conversion().project(paths, project)
 
 
 def migrate_codes(paths: Iterable[Path], project: Project) -> list[Result]:

@@ -9,21 +9,28 @@ both say (``layout``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from mmamp.migration.findings import Result, UnreadableSource
 from mmamp.migration.project import Project
 
 from .files import Files
+from .layout import Layout, Part
 
 __all__ = [
     'Files',
+    'Layout',
+    'Survey',
     'UnreadableSource',
+    'joined',
     'migrate_config',
     'migrate_configs',
     'migrate_files',
+    'survey_files',
     'with_bases',
+    'write_files',
 ]
 
 
@@ -46,7 +53,8 @@ def migrate_config(path: Path, project: Project | None = None) -> Result:
     """
     files = Files(project or Project())
     files.source(path)
-    files.lay_out([path])
+    files.layout = Layout(files.parts([path]))
+    files.layout.settle()
     return files.migrate(path)
 
 
@@ -79,20 +87,84 @@ def migrate_files(files: Files, paths: Iterable[Path]) -> list[Result]:
     Returns:
         list[Result]: As of ``migrate_configs``.
     """
+    paths = list(paths)
+    survey = survey_files(files, paths)
+    layout = Layout(survey.parts)
+    layout.settle()
+    return write_files(files, paths, layout, survey.unreadable)
+
+
+class Survey(NamedTuple):
+    """What some of the files of a run are.
+
+    Args:
+        parts (dict[Path, Part]): What the layout has to know of them.
+        unreadable (dict[Path, str]): Why some cannot be read.
+    """
+
+    parts: dict[Path, Part]
+    unreadable: dict[Path, str]
+
+
+def survey_files(files: Files, paths: Iterable[Path]) -> Survey:
+    """Read and convert config files, before who says what is decided.
+
+    Args:
+        files (Files): Which knows them from then on.
+        paths (Iterable[Path]): Of the files.
+    """
     unreadable: dict[Path, str] = {}
     found = []
     for path in paths:
-        found.append(path)
         try:
             files.whole(path)
+            found.append(path)
         except UnreadableSource as error:
             unreadable[path] = error.reason
-    files.lay_out(x for x in found if x not in unreadable)
+    return Survey(files.parts(found), unreadable)
+
+
+def joined(surveys: Iterable[Survey]) -> Survey:
+    """Put together what several processes have found.
+
+    Args:
+        surveys (Iterable[Survey]): Of the files of each.
+    """
+    parts: dict[Path, Part] = {}
+    unreadable: dict[Path, str] = {}
+    for survey in surveys:
+        unreadable |= survey.unreadable
+        for path, part in survey.parts.items():
+            # A base that one has read is written by another.
+            written = path in parts and parts[path].is_written
+            parts[path] = part
+            part.is_written = part.is_written or written
+    return Survey(parts, unreadable)
+
+
+def write_files(
+    files: Files,
+    paths: Iterable[Path],
+    layout: Layout,
+    unreadable: Mapping[Path, str],
+) -> list[Result]:
+    """Write config files anew that have been surveyed.
+
+    Args:
+        files (Files): Which knows them.
+        paths (Iterable[Path]): Of the files.
+        layout (Layout): Of all files of the run.
+        unreadable (Mapping[Path, str]): Why some cannot be read.
+
+    Returns:
+        list[Result]: As of ``migrate_configs``.
+    """
+    files.layout = layout
     return [
         Result(path, '', '', unreadable=unreadable[path])
         if path in unreadable
         else files.migrate(path)
-        for path in found
+        for path in paths
     ]
 
 

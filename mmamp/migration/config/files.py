@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from mmamp.migration.config.rules.runner import is_loop
@@ -16,7 +17,7 @@ from mmamp.migration.findings import (
     UnreadableSource,
 )
 from mmamp.migration.project import Project
-from mmamp.migration.sources import parse_source, read_source
+from mmamp.migration.sources import check_source, read_source
 
 from .context import Context, Unreadable
 from .inheritance import NEW_NAMES, OLD_NAMES, on_top
@@ -31,6 +32,8 @@ from .reading import BASE, Source, read
 from .rules import RULES
 from .values import Value, mapping, merge
 from .writing import write
+
+OPTIMIZERS = ('optimizer', 'optimizers', 'optim_wrapper')
 
 
 class Files:
@@ -78,30 +81,45 @@ class Files:
                 except UnreadableSource as error:
                     missing[name] = error.reason
                     continue
-                old = merge(old, base.old.inherited())
-                new = merge(new, base.new.inherited())
+                old = merge(old, base.old_inherited)
+                new = merge(new, base.new_inherited)
             own = mapping(**source.values).without(BASE)
             mine = on_top(old, new, own)
             context = _convert(source, mine, self.project)
             self.seen[path] = _Whole(source, mine, context, old, missing)
         return self.seen[path]
 
-    def lay_out(self, paths: Iterable[Path]) -> None:
-        """Decide who says what two bases would both say.
+    def parts(self, written: Iterable[Path]) -> dict[Path, Part]:
+        """Return what the layout has to know of files and their bases.
 
         Args:
-            paths (Iterable[Path]): Of the files that are written.
+            written (Iterable[Path]): The files that are written.
         """
-        written = {x.resolve() for x in paths}
-        for path in written:
+        paths = {x.resolve() for x in written}
+        for path in paths:
             self.whole(path)
-        self.layout = Layout(
-            {
-                path: Part(whole.bases, whole.old, whole.new, path in written)
-                for path, whole in self.seen.items()
-            }
-        )
-        self.layout.settle()
+        return {
+            path: whole.part(path in paths)
+            for path, whole in self.seen.items()
+        }
+
+    def given(self, path: Path) -> Value:
+        """Return all that a file gives, with its bases, as it is laid out.
+
+        Args:
+            path (Path): Resolved.
+        """
+        part, whole = self.layout.parts[path], self.whole(path)
+        items = {
+            key: value
+            for key, value in (whole.new.items or {}).items()
+            if key not in part.given_up
+        }
+        for key, places in part.taken.items():
+            for place in places:
+                theirs = self.whole(place).new[key].inherited()
+                items[key] = merge(theirs, items[key])
+        return mapping(**items)
 
     def migrate(self, path: Path) -> Result:
         """Write a file anew, once it is laid out.
@@ -118,10 +136,9 @@ class Files:
         base = mapping()
         for place in part.bases:
             if place in self.layout.parts:
-                given = self.layout.parts[place].given()
-                base = merge(base, given.inherited())
+                base = merge(base, self.given(place).inherited())
         self._say_of_layout(source, result, context)
-        context.values = dict(part.given().items or {})
+        context.values = dict(self.given(source.path).items or {})
         own = mapping(**source.values).without(BASE)
         changed, gone = what_to_say(own, whole.old, context, base)
         keep_what_cannot_be_written(source, context, changed, gone)
@@ -195,7 +212,27 @@ class _Whole:
     def __post_init__(self) -> None:
         self.new = mapping(**self.context.values)
 
-    @property
+    def part(self, is_written: bool) -> Part:
+        """Return what the layout has to know."""
+        is_trained = any(x in self.old for x in OPTIMIZERS)
+        is_base = '_base_' in self.source.path.parts
+        return Part(
+            self.bases,
+            frozenset(self.old),
+            frozenset(self.new),
+            is_trained and 'model' in self.old and not is_base,
+            is_written,
+        )
+
+    @cached_property
+    def old_inherited(self) -> Value:
+        return self.old.inherited()
+
+    @cached_property
+    def new_inherited(self) -> Value:
+        return self.new.inherited()
+
+    @cached_property
     def bases(self) -> list[Path]:
         folder = self.source.path.parent
         return [(folder / x).resolve() for x in self.source.bases]
@@ -281,7 +318,7 @@ def _written(
     origins = context.origins
     after = write(source, changed, gone, origins, context.marks)
     try:
-        parse_source(source.path, after)
+        check_source(source.path, after)
     except UnreadableSource as error:
         # A defect of ours, and no reason to break somebody's config.
         reason = f'what came out is no Python ({error.reason}); left as it was'

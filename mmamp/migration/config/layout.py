@@ -12,12 +12,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
-
-from .values import Value, mapping, merge
-
-OPTIMIZERS = ('optimizer', 'optimizers', 'optim_wrapper')
 
 
 @dataclass
@@ -26,36 +23,26 @@ class Part:
 
     Args:
         bases (list[Path]): Resolved, in order.
-        old (Value): All that it gives as it is, bases included.
-        new (Value): All that it is to give.
+        old (frozenset[str]): The keys that it gives as it is, with its bases.
+        new (frozenset[str]): Those that it is to give.
+        is_whole (bool): Whether it is a config by itself, that trains.
         is_written (bool): Whether the tool writes it.
         given_up (set[str]): Keys that it says no more.
-        taken (dict[str, dict[Path, Value]]): What it says of keys that others
-            have given up.
+        taken (dict[str, list[Path]]): Files of which it says what they have
+            given up, by key.
     """
 
     bases: list[Path]
-    old: Value
-    new: Value
-    is_written: bool
+    old: frozenset[str]
+    new: frozenset[str]
+    is_whole: bool = False
+    is_written: bool = True
     given_up: set[str] = field(default_factory=set)
-    taken: dict[str, dict[Path, Value]] = field(default_factory=dict)
+    taken: dict[str, list[Path]] = field(default_factory=dict)
 
     def says(self, key: str) -> bool:
         """Tell whether the file, with its bases, will give a key."""
         return key in self.new and key not in self.given_up
-
-    def given(self) -> Value:
-        """Return all that the file gives, with its bases."""
-        items = {
-            key: value
-            for key, value in (self.new.items or {}).items()
-            if key not in self.given_up
-        }
-        for key, parts in self.taken.items():
-            for part in parts.values():
-                items[key] = merge(part, items[key])
-        return mapping(**items)
 
 
 class Clash(NamedTuple):
@@ -84,8 +71,28 @@ class Layout:
     """
 
     def __init__(self, parts: Mapping[Path, Part]) -> None:
-        self.parts = parts
-        self.families = {path: self._family(path) for path in parts}
+        # In an order that does not depend on who has read them.
+        self.parts = dict(sorted(parts.items()))
+
+    @cached_property
+    def families(self) -> dict[Path, set[Path]]:
+        """dict[Path, set[Path]]: Each file, and all that it inherits."""
+        return {path: self._family(path) for path in self.parts}
+
+    def part_for(self, paths: Iterable[Path]) -> Layout:
+        """Return what of it concerns some of the files.
+
+        Args:
+            paths (Iterable[Path]): Of the files.
+        """
+        found: set[Path] = set()
+        for path in paths:
+            found |= self.families.get(path.resolve(), set())
+        for path in list(found):
+            for places in self.parts[path].taken.values():
+                for place in places:
+                    found |= self.families[place]
+        return Layout({x: self.parts[x] for x in found})
 
     def _family(self, path: Path) -> set[Path]:
         """Return a file and all that it inherits."""
@@ -107,7 +114,7 @@ class Layout:
 
     def _between(self, path: Path, one: Path, other: Path) -> Iterator[Clash]:
         first, second = self.parts[one], self.parts[other]
-        for key in first.new:
+        for key in sorted(first.new & second.new):
             if first.says(key) and second.says(key):
                 is_new = not (key in first.old and key in second.old)
                 yield Clash(path, key, one, other, is_new)
@@ -136,21 +143,14 @@ class Layout:
     def _may_not(self, path: Path, key: str) -> bool:
         """Tell whether a base can do without a key: it trains nothing."""
         return all(
-            self.parts[x].is_written and not self._is_whole(x)
+            self.parts[x].is_written and not self.parts[x].is_whole
             for x in self._with_key(path, key)
         )
 
     def _with_key(self, path: Path, key: str) -> list[Path]:
         return [x for x in self.families[path] if self.parts[x].says(key)]
 
-    def _is_whole(self, path: Path) -> bool:
-        old = self.parts[path].old
-        is_trained = any(old.child(x) is not None for x in OPTIMIZERS)
-        return '_base_' not in path.parts and is_trained and 'model' in old
-
     def _give_up(self, path: Path, key: str, clashes: Iterable[Clash]) -> None:
-        part = self.parts[path]
-        value = part.new[key].inherited()
         for member in self._with_key(path, key):
             self.parts[member].given_up.add(key)
         for clash in clashes:
@@ -158,12 +158,13 @@ class Layout:
                 continue
             other = clash.one if path == clash.other else clash.other
             if self._is_with(other, path):
-                taken = self.parts[other].taken.setdefault(key, {})
-                taken[path] = value
+                taken = self.parts[other].taken.setdefault(key, [])
+                if path not in taken:
+                    taken.append(path)
 
     def _is_with(self, one: Path, other: Path) -> bool:
         """Tell whether whoever inherits the one inherits the other too."""
-        if not self.parts[one].is_written or self._is_whole(one):
+        if not self.parts[one].is_written or self.parts[one].is_whole:
             return False
         return all(
             other in family

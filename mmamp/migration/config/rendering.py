@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 import textwrap
+import tokenize
 from typing import Any
 
 import libcst as cst
@@ -50,18 +52,13 @@ def render(value: Value, column: int = 0) -> str:
 
 def comments_of(text: str) -> list[str]:
     """Return the comments in a piece of source, in order."""
-    try:
-        tree = cst.parse_module(text)
-    except cst.ParserSyntaxError:
+    if '#' not in text:
         return []
-    found: list[str] = []
-
-    class Collect(cst.CSTVisitor):
-        def visit_Comment(self, node: cst.Comment) -> None:
-            found.append(node.value)
-
-    tree.visit(Collect())
-    return found
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    try:
+        return [x.string for x in tokens if x.type == tokenize.COMMENT]
+    except (tokenize.TokenError, SyntaxError):
+        return []
 
 
 def _plain(value: Any) -> str:

@@ -10,7 +10,7 @@ import libcst as cst
 
 from mmamp.migration.findings import MARK
 
-from .reading import BASE, Source, assignment, names_in, read_names
+from .reading import BASE, Source, assignment
 from .rendering import WIDTH, comments_of, render
 from .values import Value
 
@@ -80,7 +80,8 @@ class _Page:
     def __init__(self, source: Source) -> None:
         module = source.module
         self.module = module
-        self.slots = [_slot(module, x) for x in module.body]
+        lines = source.text.split('\n')
+        self.slots = [_slot(source, i, lines) for i in range(len(module.body))]
         self.head = _raw(module, module.header)
         self.foot = _raw(module, module.footer)
         self.place = {x.name: x for x in self.slots if x.name is not None}
@@ -217,17 +218,24 @@ class _Page:
             ).above += lost
 
 
-def _slot(
-    module: cst.Module,
-    node: cst.SimpleStatementLine | cst.BaseCompoundStatement,
-) -> _Slot:
+def _slot(source: Source, index: int, lines: list[str]) -> _Slot:
+    module, node = source.module, source.module.body[index]
     above = _raw(module, node.leading_lines)
-    bare = node.with_changes(leading_lines=[])
-    code = module.code_for_node(bare).rstrip('\r\n')
+    if isinstance(node, cst.SimpleStatementLine) and not _FEEDS & set(
+        source.text
+    ):
+        rows = lines[source.lines[index] - 1 : source.ends[index]]
+        code = '\n'.join(rows)
+    else:
+        bare = node.with_changes(leading_lines=[])
+        code = module.code_for_node(bare).rstrip('\r\n')
     found = assignment(node)
-    if found is None:
-        return _Slot(above, code, names=read_names(code))
-    return _Slot(above, code, found[0], names_in(found[1]))
+    name = None if found is None else found[0]
+    return _Slot(above, code, name, source.names[index])
+
+
+_FEEDS = set('\r\f\v\x1c\x1d\x1e\x85\u2028\u2029')
+"""What some take for the end of a line, and others do not."""
 
 
 def _raw(module: cst.Module, lines: object) -> list[str]:

@@ -14,6 +14,7 @@ from mmamp.migration.code.imports import (
 )
 from mmamp.migration.code.moves import (
     FROM,
+    GONE_NAMES,
     MOVES,
     REASONS,
     REGISTRY,
@@ -80,7 +81,10 @@ def _move(
 
 
 def _is_gone(source: str, name: str) -> bool:
-    return is_gone(source.removeprefix('mmcv')) or name in REASONS
+    part = source.removeprefix('mmcv')
+    if is_in(part, '.utils') and name in GONE_NAMES:
+        return True
+    return is_gone(part) or name in REASONS
 
 
 def _said(source: str, rows: list[Row]) -> str:

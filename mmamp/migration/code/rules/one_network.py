@@ -5,6 +5,8 @@ has as one ``optim_wrapper``. A model of MMGeneration has an entry for each
 network still, for one too. Where the configs are known, they decide.
 """
 
+from typing import Any
+
 import libcst as cst
 
 from mmamp.migration.code.blocks import replace
@@ -45,7 +47,7 @@ def _convert(step: TrainStep, notes: Notes) -> cst.FunctionDef:
     (key,) = keys
     known = notes.project.wrappers_of(step.owner.name.value)
     if len({x.is_single for x in known}) > 1:
-        first = function.body.body[0]
+        first: Any = function.body.body[0]
         return replace(function, {first: [notes.todo(first, MIXED)]})
     if not _is_single(step, notes):
         if not known:

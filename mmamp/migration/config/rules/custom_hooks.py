@@ -93,10 +93,8 @@ def _average(context: Context, hook: Value) -> Value | None:
         context.say(hook, Outcome.OUTSIDE, f'{HOOK}: {HEIRS}')
         return hook
     networks = networks_of(hook)
-    if len(networks) != 1:
-        raise NotConverted(
-            'there is one average, of the generator or of the whole model'
-        )
+    if not networks:
+        raise NotConverted('it does not say of which networks')
     if networks != ['generator_ema']:
         return ema_hook(context, hook)
     config = ema_config(context, hook)

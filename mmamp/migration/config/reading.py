@@ -89,11 +89,10 @@ def read(path: Path, text: str) -> Source:
                 source.unclear[name] = line
             continue
         name, expression = assigned
-        value = cast(ast.Assign | ast.AnnAssign, nodes[0]).value
-        assert value is not None
+        same = cast(ast.Assign, nodes[0]).value
         if name in source.values:
             source.unclear[name] = line
-        source.values[name] = reader.value(expression, value)
+        source.values[name] = reader.value(expression, same)
         source.names[-1] = source.values[name].names
         source.values[name].line = line
         if BASE in source.names[-1]:
@@ -179,7 +178,7 @@ def _of_bases(node: cst.BaseExpression) -> set[tuple[str, ...]]:
 
 def _pairs(
     module: cst.Module, tree: ast.Module
-) -> Iterator[tuple[cst.CSTNode, list[ast.stmt]]]:
+) -> Iterator[tuple[Any, list[ast.stmt]]]:
     """Yield each statement of a file as LibCST and as Python has it."""
     left = list(tree.body)
     for statement in module.body:
@@ -192,8 +191,8 @@ def _pairs(
 
 def _line(node: ast.stmt) -> int:
     """Find where a statement begins, its decorators included."""
-    decorators = getattr(node, 'decorator_list', [])
-    return min(x.lineno for x in (node, *decorators))
+    decorators: list[ast.expr] = getattr(node, 'decorator_list', [])
+    return min([node.lineno, *(x.lineno for x in decorators)])
 
 
 class _Reader:
@@ -226,8 +225,11 @@ class _Reader:
                 for (key, child, _), x in zip(written, inner, strict=True)
             }
             return Value(items=items, written=items)
-        is_list = isinstance(same, ast.List) and isinstance(node, cst.List)
-        if is_list and not any(isinstance(x, ast.Starred) for x in same.elts):
+        if (
+            isinstance(same, ast.List)
+            and isinstance(node, cst.List)
+            and not any(isinstance(x, ast.Starred) for x in same.elts)
+        ):
             pairs = zip(node.elements, same.elts, strict=True)
             elements = [self.value(x.value, y) for x, y in pairs]
             return Value(elements=elements, written=elements)

@@ -23,8 +23,9 @@ from .context import Context, Unreadable
 from .inheritance import NEW_NAMES, OLD_NAMES, on_top
 from .layout import Layout, Part
 from .own_settings import (
+    base_to_write,
+    has_early_imports,
     keep_what_cannot_be_written,
-    name_early_imports,
     name_lost_references,
     what_to_say,
 )
@@ -143,10 +144,15 @@ class Files:
         changed, gone = what_to_say(own, whole.old, context, base)
         keep_what_cannot_be_written(source, context, changed, gone)
         name_lost_references(source, whole.old_base, base, context)
-        name_early_imports(source, context)
+        new_base = base_to_write(source, context)
+        if new_base is not None:
+            changed = {BASE: new_base, **changed}
+        is_early = has_early_imports(source, context)
         result.findings += context.findings
-        if changed or gone or context.marks:
-            result.after = _written(source, context, changed, gone, result)
+        if changed or gone or context.marks or is_early:
+            result.after = _written(
+                source, context, changed, gone, result, is_early
+            )
         result.findings += _earlier_marks(before, result.findings)
         result.findings.sort(key=lambda x: x.line)
         return result
@@ -314,9 +320,10 @@ def _written(
     changed: dict[str, Value],
     gone: set[str],
     result: Result,
+    is_early: bool,
 ) -> str:
     origins = context.origins
-    after = write(source, changed, gone, origins, context.marks)
+    after = write(source, changed, gone, origins, context.marks, is_early)
     try:
         check_source(source.path, after)
     except UnreadableSource as error:

@@ -42,6 +42,7 @@ def write(
     gone: set[str],
     origins: dict[str, list[str]],
     marks: dict[str, list[str]],
+    is_base_first: bool = False,
 ) -> str:
     """Put new statements in place of old ones.
 
@@ -52,6 +53,8 @@ def write(
         origins (dict[str, list[str]]): The old names that each new one is
             made of, whose place it takes.
         marks (dict[str, list[str]]): What is left to do, by name.
+        is_base_first (bool): Whether ``_base_`` is put above all else.
+            Defaults to False.
 
     Returns:
         str: The new text; every comment of the old is in it.
@@ -60,6 +63,8 @@ def write(
         CannotWrite: If a new value is not known.
     """
     page = _Page(source)
+    if is_base_first:
+        page.put_first(BASE)
     gone = gone - page.needed(gone, changed)
     for name in sorted(gone & set(page.place), key=page.index):
         page.drop(name)
@@ -106,6 +111,16 @@ class _Page:
             found |= more
             names += [self.place[x].names for x in more if x in self.place]
         return found
+
+    def put_first(self, name: str) -> None:
+        slot = self.place[name]
+        self.slots.remove(slot)
+        # The blank lines belong to what was first.
+        above = [x for x in slot.above if x.strip()]
+        slot.above = above
+        if not self.slots[0].above:
+            self.slots[0].above = ['']
+        self.slots.insert(0, slot)
 
     def drop(self, name: str) -> None:
         slot = self.place[name]

@@ -5,9 +5,9 @@ from mmamp.migration.config.values import UNKNOWN, Value, literal, same
 from mmamp.migration.config.wrappers import (
     HEIRS,
     for_each,
+    had_no_effect,
     in_amp,
     loss_scale_of,
-    warn_of_effect,
 )
 from mmamp.migration.rule import Rule
 
@@ -93,9 +93,9 @@ def _convert(context: Context, old: Value) -> None:
             entry = entry.with_items(clip_grad=clip)
         return entry.with_items(**new)
 
-    if new or is_fp16 or (clip is not None and clip.plain is not None):
-        warn_of_effect(context, old)
-    for_each(context, change)
+    is_set = new or is_fp16 or (clip is not None and clip.plain is not None)
+    if not (is_set and had_no_effect(context, old)):
+        for_each(context, change)
     if old.get('detect_anomalous_params'):
         context.warned(
             old['detect_anomalous_params'],

@@ -97,7 +97,7 @@ def _is_understood(context: Context, runner: Value) -> bool:
 def _is_like(kind: str, runner: Value) -> bool:
     """Tell whether a runner has the length that its name speaks of alone."""
     name = 'max_epochs' if 'Epoch' in kind else 'max_iters'
-    is_named = kind.endswith(('EpochBasedRunner', 'IterBasedRunner'))
+    is_named = 'EpochBasedRunner' in kind or 'IterBasedRunner' in kind
     return is_named and set(runner) <= {'type', name, '_delete_'}
 
 

@@ -42,12 +42,22 @@ def render(value: Value, column: int = 0) -> str:
     """
     if value.is_verbatim:
         assert value.source is not None
-        return _dedent(cst.Module([]).code_for_node(value.source))
+        text = cst.Module([]).code_for_node(value.source)
+        if not (value.written and _is_aligned(text)):
+            return _dedent(text)
     if value.items is not None:
         return _dict(value, column)
     if value.elements is not None:
         return _list(value, column)
     return _plain(value.value)
+
+
+def _is_aligned(text: str) -> bool:
+    """Tell whether lines are aligned with a bracket that has moved."""
+    first, *rest = text.split('\n')
+    code = first.partition('#')[0].rstrip()
+    is_long = _has_long_string(text)
+    return bool(rest) and not is_long and code[-1:] not in ('(', '[', '{')
 
 
 def comments_of(text: str) -> list[str]:

@@ -323,7 +323,14 @@ def _written(
     is_early: bool,
 ) -> str:
     origins = context.origins
-    after = write(source, changed, gone, origins, context.marks, is_early)
+    after, removed = write(
+        source, changed, gone, origins, context.marks, is_early
+    )
+    for name, comments in removed.items():
+        line = source.values[name].line if name in source.values else 1
+        reason = f'{name} is gone with its comment: {" ".join(comments)}'
+        finding = Finding(line, 'writing', Outcome.CHANGED, reason)
+        result.findings.append(finding)
     try:
         check_source(source.path, after)
     except UnreadableSource as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import libcst as cst
 
@@ -36,6 +37,19 @@ class _Slot:
         return [*self.above, *self.marks, *'\n'.join(parts).splitlines()]
 
 
+class Written(NamedTuple):
+    """A file's new text.
+
+    Args:
+        text (str): All of it.
+        removed (dict[str, list[str]]): Comments that went with a statement
+            which has no successor, by its name.
+    """
+
+    text: str
+    removed: dict[str, list[str]]
+
+
 def write(
     source: Source,
     changed: dict[str, Value],
@@ -43,7 +57,7 @@ def write(
     origins: dict[str, list[str]],
     marks: dict[str, list[str]],
     is_base_first: bool = False,
-) -> str:
+) -> Written:
     """Put new statements in place of old ones.
 
     Args:
@@ -57,7 +71,8 @@ def write(
             Defaults to False.
 
     Returns:
-        str: The new text; every comment of the old is in it.
+        Written: The new text. A comment that is not in it spoke of what has
+        no place in 1.x.
 
     Raises:
         CannotWrite: If a new value is not known.
@@ -76,7 +91,7 @@ def write(
         )
     for name, reasons in marks.items():
         page.mark(name, reasons)
-    return page.text()
+    return Written(page.text(), page.removed)
 
 
 class _Page:
@@ -94,6 +109,7 @@ class _Page:
             name: self.slots[i] for name, i in source.statements.items()
         }
         self.new: dict[str, _Slot] = {}
+        self.removed: dict[str, list[str]] = {}
 
     def index(self, name: str) -> int:
         return self.slots.index(self.place[name])
@@ -173,9 +189,27 @@ class _Page:
         if slot.added or slot.code:
             return
         comments = [x for x in slot.above if x.strip()]
+        own = self._own_comments(slot) if slot.heir is None else []
+        comments = comments[: len(comments) - len(own)]
+        if own:
+            self.removed.setdefault(name, []).extend(own)
         slot.above = []
         if comments:
             (slot.heir or self._next(slot)).above += comments
+
+    def _own_comments(self, slot: _Slot) -> list[str]:
+        """Return the comments that speak of one statement alone.
+
+        Those right above it, unless another statement goes on below.
+        """
+        own: list[str] = []
+        for line in reversed(slot.above):
+            if not line.strip():
+                break
+            own.insert(0, line)
+        index = self.slots.index(slot) + 1
+        below = self.slots[index].above if index < len(self.slots) else ['']
+        return own if below else []
 
     def _next(self, slot: _Slot) -> _Slot:
         index = self.slots.index(slot)
@@ -228,9 +262,12 @@ class _Page:
                     now[comment] -= 1
                 else:
                     lost.append(comment)
-            (
-                slot if slot.code or slot.added else self._next(slot)
-            ).above += lost
+            if slot.code or slot.added:
+                slot.above += lost
+            elif slot.heir is not None or slot.name is None:
+                self._next(slot).above += lost
+            elif lost:
+                self.removed.setdefault(slot.name, []).extend(lost)
 
 
 def _slot(source: Source, index: int, lines: list[str]) -> _Slot:

@@ -83,3 +83,86 @@ import pytest
 )
 def test_lines_are_indented_as_a_formatter_does(check, old, new):
     check(old, new)
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'gone'),
+    [
+        # Right above, with a blank line below: of this statement alone.
+        (
+            """
+            x = 1
+            # what to do
+            workflow = [('train', 1)]
+
+            y = 2
+            """,
+            """
+            x = 1
+
+            y = 2
+            """,
+            '# what to do',
+        ),
+        (
+            """
+            workflow = [('train', 1)]  # only train
+            y = 2
+            """,
+            """
+            y = 2
+            """,
+            '# only train',
+        ),
+        # Of the group that goes on below, or of a section.
+        (
+            """
+            # runtime
+            workflow = [('train', 1)]
+            y = 2
+            """,
+            """
+            # runtime
+            y = 2
+            """,
+            '',
+        ),
+        (
+            """
+            x = 1
+            # runtime
+
+            # what to do
+            workflow = [('train', 1)]
+
+            y = 2
+            """,
+            """
+            x = 1
+
+            # runtime
+            y = 2
+            """,
+            '# what to do',
+        ),
+        # Of what has a successor.
+        (
+            """
+            # how long
+            total_epochs = 3  # enough
+            """,
+            """
+            # how long
+            # enough
+            train_cfg = dict(by_epoch=True, max_epochs=3)
+            """,
+            '',
+        ),
+    ],
+)
+def test_comments_stay_with_what_they_speak_of(check, old, new, gone):
+    migrated = check(old, new)
+    said = [x for x in migrated.said('changed') if 'its comment' in x]
+    assert said == (
+        [f'workflow is gone with its comment: {gone}'] if gone else []
+    )

@@ -7,7 +7,6 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from rich.console import Console
 from rich.table import Table
 
 import mmamp  # noqa: F401  (registers everything)
@@ -21,6 +20,7 @@ from mmamp.launcher.start import started
 from mmamp.launcher.storage import storage_of
 from mmamp.launcher.weights import load_weights
 from mmamp.logging.early_log import EarlyLog
+from mmamp.utils.consoles import new_console
 from mmamp.utils.modules import unwrap
 
 COMMAND = 'mmamp.test'
@@ -79,7 +79,7 @@ class _Metrics(Hook):
 
 
 def _print(metrics: dict[str, Any], checkpoint: str) -> None:
-    console = Console()
+    console = new_console()
     console.print(checkpoint, soft_wrap=True)
     table = Table()
     table.add_column('metric')

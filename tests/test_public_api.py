@@ -122,6 +122,7 @@ class TestPage:
             'tools/amp_report.py': build_report_parser(),
             'tools/migrate.py config': kinds.choices['config'],
             'tools/migrate.py code': kinds.choices['code'],
+            'tools/migrate.py project': kinds.choices['project'],
         }
         wanted = {name: _options(x) for name, x in parsers.items()}
         wanted['tools/dcp_to_pth.py'] = _options_in(

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from torch import Tensor, nn
@@ -30,6 +29,7 @@ from mmamp.models.losses import GANLoss
 from mmamp.precision.autocast import autocast, in_backward
 from mmamp.precision.devices import has_native, machine
 from mmamp.precision.names import name_of
+from mmamp.utils.consoles import new_console
 
 ROOT = Path(__file__).resolve().parents[1]
 # The repository's own, in no wheel.
@@ -236,7 +236,7 @@ def main() -> None:
             f'{statistics.median(ratios[name]):.2f}',
             f'{min(ratios[name]):.2f} to {max(ratios[name]):.2f}',
         )
-    Console().print(table)
+    new_console().print(table)
     text = operator_table(args.operators)
     print(text)
     if args.write:

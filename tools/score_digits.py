@@ -14,11 +14,11 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import find_latest_checkpoint
-from rich.console import Console
 from rich.table import Table
 
 from mmamp.evaluation import DigitClassifier
 from mmamp.registry import MODELS
+from mmamp.utils.consoles import new_console
 
 
 def parse_args() -> argparse.Namespace:
@@ -66,7 +66,7 @@ def main() -> int:
     table.add_column('all', justify='right')
     share = f'{counts.sum()} ({counts.sum() / args.num:.1%})'
     table.add_row(*map(str, counts), share)
-    console = Console()
+    console = new_console()
     console.print(table)
     console.print(
         f'(real digits that it has not seen: {classifier.recognised:.1%})'

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import mmengine
 from mmengine.device import get_device
-from rich.console import Console
 
 import mmamp
 from benchmarks.results.tables import put_between
@@ -17,6 +16,7 @@ from mmamp.errors import FAILED, USAGE
 from mmamp.launcher.mistakes import exit_code
 from mmamp.precision.devices import machine
 from mmamp.precision.names import COMPARED
+from mmamp.utils.consoles import new_console
 
 from .checkpoints import measure_stops
 from .comparisons import (
@@ -223,7 +223,7 @@ class _Measuring:
 
 def _tables(args: argparse.Namespace, measured: _Measuring) -> Iterator[str]:
     """Measure one thing after the other, and yield tables in Markdown."""
-    with Console(stderr=True).status('') as status:
+    with new_console(stderr=True).status('') as status:
         for name in args.models:
             model = MODELS_BY_NAME[name]
             status.update(model.title)

@@ -3,8 +3,9 @@
 import statistics
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
+
+from mmamp.utils.consoles import new_console
 
 from .checkpoints import Stops
 from .comparisons import EPOCH, Comparison
@@ -191,7 +192,7 @@ def shown(title: str, rows: Rows) -> str:
     table = Table(*rows[0], title=title, title_justify='left')
     for row in rows[1:]:
         table.add_row(*row)
-    Console().print(table)
+    new_console().print(table)
     lines = [rows[0], ('---',) * len(rows[0]), *rows[1:]]
     text = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
     return f'## {title}\n\n{text}'

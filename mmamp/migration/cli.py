@@ -7,6 +7,8 @@ from pathlib import Path
 
 from mmamp.errors import INTERRUPTED, USAGE, UsageError
 
+from .toolboxes import PACKAGES
+
 COMMAND = 'mmamp.migration'
 EXTRA = ('libcst', 'rich')
 
@@ -20,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
         '--verify found a difference; 2 there is input that cannot be used',
     )
     kinds = parser.add_subparsers(
-        dest='kind', required=True, metavar='{config,code}'
+        dest='kind', required=True, metavar='{config,code,project}'
     )
     config = kinds.add_parser('config', help='rewrite config files')
     _add_common(config)
@@ -30,15 +32,43 @@ def build_parser() -> argparse.ArgumentParser:
         help='load the result, build its optimizers on a stub model, and '
         'show their settings before and after (needs torch and MMEngine)',
     )
+    _add_ends(config)
     code = kinds.add_parser('code', help='rewrite models and other modules')
     _add_common(code)
+    project = kinds.add_parser(
+        'project',
+        help='rewrite configs and modules that belong together, each on the '
+        'ground of the others',
+    )
+    _add_common(project)
+    _add_ends(project)
     return parser
+
+
+def _add_ends(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--ends-by-hand',
+        action='store_true',
+        help='let linear and constant warm-up and poly end a step early, as '
+        'configs do that were written for 1.x (default: the learning rate of '
+        'each step is that of 0.x)',
+    )
 
 
 def _path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError('an empty path')
     return Path(text)
+
+
+def _count(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is no number from 1 on')
+    return number
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +79,28 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         metavar='PATH',
         help='a Python file, or a folder: all Python files in it, but not '
         'those in hidden folders',
+    )
+    parser.add_argument(
+        '--target',
+        default='',
+        choices=list(PACKAGES),
+        metavar='TOOLBOX',
+        help='what the result is for, which has registries and names of its '
+        f'own: {", ".join(PACKAGES)} (default: what default_scope and '
+        'custom_imports of a config name; of modules mmamp)',
+    )
+    parser.add_argument(
+        '-j',
+        '--jobs',
+        type=_count,
+        default=1,
+        metavar='N',
+        help='processes (default: 1); the result is the same',
+    )
+    parser.add_argument(
+        '--json',
+        action='store_true',
+        help='print all that there is to say as JSON, and nothing else',
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -83,6 +135,8 @@ def main(argv: list[str] | None = None) -> int:
         after Ctrl-C.
     """
     args = build_parser().parse_args(argv)
+    if args.json and args.diff:
+        return _complain('--json and --diff both print: take one of them')
     try:
         from .command import run
 

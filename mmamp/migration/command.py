@@ -5,19 +5,31 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track
 
 import mmamp
 from mmamp.errors import USAGE, UsageError
+from mmamp.utils.consoles import new_console
 
-from .code import migrate_code
-from .config import migrate_configs
-from .findings import Outcome, Result, UnreadableSource
-from .printing import diff, print_findings, print_rules, print_summary
-from .sources import encode_source, read_source, write_source
+from .findings import Outcome, Result
+from .parallel import InProcesses, can_fork, without_collection
+from .printing import (
+    as_json,
+    diff,
+    print_findings,
+    print_groups,
+    print_rules,
+    print_summary,
+)
+from .project import Project
+from .sources import encode_source, write_source
 from .targets import find_targets
+from .together import Conversion
+
+KINDS = {'config': 'configs', 'code': 'codes', 'project': 'project'}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,33 +50,49 @@ def run(args: argparse.Namespace) -> int:
     targets = find_targets(args)
     verification = _verification() if getattr(args, 'verify', 0) else None
     is_single = len(args.paths) == 1 and args.paths[0].is_file()
-    migrate = migrate_configs if args.kind == 'config' else _migrate_codes
-    results = migrate(_track(list(targets), 'converting'))
+    conversion = _conversion(args.jobs)
+    migrate = getattr(conversion, KINDS[args.kind])
+    project = Project(args.target, getattr(args, 'ends_by_hand', False))
+    with without_collection():
+        results = migrate(_track(list(targets), 'converting'), project)
     if is_single and results[0].unreadable:
         raise UsageError(f'{results[0].path}: {results[0].unreadable}')
     # Before the old files are written over.
     readable = [x.path for x in results if not x.unreadable]
     verified = []
     if verification:
-        verifier = verification.Verifier()
+        verifier = verification.Verifier(results)
         verified = [verifier.verify(x) for x in _track(readable, 'verifying')]
     _write(results, targets)
 
+    if args.json:
+        print(as_json(results))
+        return _exit_code(results, verified)
     prints = args.output is None and not args.in_place
     shows = prints and (is_single or args.diff)
     if shows:
         _show(results, args.diff)
-    console = Console(stderr=shows)
+    console = new_console(stderr=shows)
     _report(console, results, is_single)
     for found in verified:
         if verification and (is_single or not found.is_good):
             verification.print_verification(console, found)
     if prints and not shows:
         console.print('Nothing is written without --in-place or -o.')
+    return _exit_code(results, verified)
+
+
+def _exit_code(results: list[Result], verified: list[Any]) -> int:
     if any(x.unreadable for x in results):
         return USAGE
     is_left = any(x.of(Outcome.TODO) for x in results)
     return int(is_left or not all(x.is_good for x in verified))
+
+
+def _conversion(jobs: int) -> Conversion:
+    if jobs > 1 and not can_fork():
+        raise UsageError(f'-j {jobs}: there is one process on this system')
+    return InProcesses(jobs) if jobs > 1 else Conversion()
 
 
 def _verification() -> ModuleType:
@@ -81,18 +109,8 @@ def _verification() -> ModuleType:
     return verification
 
 
-def _migrate_codes(paths: Iterable[Path]) -> list[Result]:
-    results = []
-    for path in paths:
-        try:
-            results.append(migrate_code(read_source(path), path))
-        except UnreadableSource as error:
-            results.append(Result(path, '', '', unreadable=error.reason))
-    return results
-
-
 def _track(paths: list[Path], what: str) -> Iterable[Path]:
-    console = Console(stderr=True)
+    console = new_console(stderr=True)
     if len(paths) == 1 or not console.is_terminal:
         return paths
     return track(paths, what, console=console, transient=True)
@@ -126,12 +144,10 @@ def _show(results: list[Result], as_diff: bool) -> None:
 
 
 def _report(console: Console, results: list[Result], is_single: bool) -> None:
-    outcomes = set(Outcome)
-    if not is_single:
-        # What was converted is in the files; hundreds have thousands of it.
-        outcomes -= {Outcome.CHANGED}
-    for result in results:
-        print_findings(console, result, outcomes)
+    if is_single:
+        print_findings(console, results[0], set(Outcome))
+    else:
+        print_groups(console, results)
     print_rules(console, results)
     if not is_single:
         print_summary(console, results)

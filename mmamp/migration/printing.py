@@ -1,7 +1,9 @@
 """How a migration is shown: what it found, what differs, how much it was."""
 
 import difflib
+import json
 import os
+from dataclasses import asdict
 from io import BytesIO
 
 from rich.console import Console
@@ -17,6 +19,8 @@ COLOURS = {
     Outcome.TODO: 'red',
     Outcome.OUTSIDE: 'blue',
 }
+GROUPED = (Outcome.OUTSIDE, Outcome.WARNED, Outcome.TODO)
+"""What is said of many files: what was converted is in them."""
 
 
 def new_table(console: Console) -> Table:
@@ -74,6 +78,65 @@ def print_findings(
         console.print(grid)
 
 
+def print_groups(console: Console, results: list[Result]) -> None:
+    """Print what there is to say of many files, each thing once.
+
+    What is left to do comes last, with all its places; of other things the
+    first place and how many there are.
+
+    Args:
+        console (Console): Where to.
+        results (list[Result]): Of the files.
+    """
+    for result in results:
+        if result.unreadable:
+            text = f'{result.path}: unreadable: {result.unreadable}'
+            print_line(console, text)
+    for outcome in GROUPED:
+        groups: dict[tuple[str, str], list[str]] = {}
+        for result in results:
+            for x in result.of(outcome):
+                line = f'{result.path}:{x.line}' if x.line else result.path
+                groups.setdefault((x.reason, x.rule), []).append(str(line))
+        for (reason, rule), places in groups.items():
+            first, *others = places
+            count = f' ({len(places)} places)' if others else ''
+            text = f'{outcome.value}: {reason} [{rule}]{count}'
+            print_line(console, f'{first}: {text}', COLOURS[outcome])
+            if outcome is Outcome.TODO:
+                for place in others:
+                    print_line(console, f'{place}: {outcome.value}: the same')
+
+
+def as_json(results: list[Result]) -> str:
+    """Write all that there is to say, for other programs.
+
+    Args:
+        results (list[Result]): Of the files.
+
+    Returns:
+        str: A JSON list with a dict a file: ``path``, ``is_changed``,
+        ``unreadable``, ``rules``, and ``findings`` with ``line``, ``rule``,
+        ``outcome`` and ``reason``.
+    """
+    return json.dumps(
+        [
+            {
+                'path': str(x.path),
+                'is_changed': x.is_changed,
+                'unreadable': x.unreadable,
+                'rules': x.rules,
+                'findings': [
+                    {**asdict(y), 'outcome': y.outcome.value}
+                    for y in x.findings
+                ],
+            }
+            for x in results
+        ],
+        indent=1,
+    )
+
+
 def print_rules(console: Console, results: list[Result]) -> None:
     """Print the hook for precision that the old code fixed itself."""
     rules = {x: r.path for r in reversed(results) for x in reversed(r.rules)}
@@ -114,6 +177,4 @@ def print_summary(console: Console, results: list[Result]) -> None:
 
 def print_line(console: Console, text: str, style: str = '') -> None:
     """Print a line as it is, of any length."""
-    console.print(
-        text, style=style, markup=False, highlight=False, soft_wrap=True
-    )
+    console.print(text, style=style, soft_wrap=True)

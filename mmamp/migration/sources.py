@@ -53,8 +53,8 @@ def read_source(path: Path) -> str:
         raise UnreadableSource(path, f'no text: {error}') from error
 
 
-def parse_source(path: Path, text: str) -> cst.Module:
-    """Parse a file's text.
+def check_source(path: Path, text: str) -> ast.Module:
+    """Parse a file's text as Python does.
 
     Args:
         path (Path): Of the file, for messages.
@@ -64,11 +64,40 @@ def parse_source(path: Path, text: str) -> cst.Module:
         UnreadableSource: If it is no Python.
     """
     try:
-        compile(text, str(path), 'exec', ast.PyCF_ONLY_AST)
-        return cst.parse_module(text)
+        return ast.parse(text, str(path))
     except SyntaxError as error:
         where = f'line {error.lineno}: ' if error.lineno else ''
         raise UnreadableSource(path, f'{where}{error.msg}') from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise UnreadableSource(path, f'no Python: {error}') from error
+
+
+def parse_source(path: Path, text: str) -> cst.Module:
+    """Parse a file's text, with its layout.
+
+    Args:
+        path (Path): Of the file, for messages.
+        text (str): What is in it.
+
+    Raises:
+        UnreadableSource: If it is no Python.
+    """
+    check_source(path, text)
+    return parse_layout(path, text)
+
+
+def parse_layout(path: Path, text: str) -> cst.Module:
+    """Parse what ``check_source`` has found to be Python, with its layout.
+
+    Args:
+        path (Path): Of the file, for messages.
+        text (str): What is in it.
+
+    Raises:
+        UnreadableSource: If it is no Python that LibCST knows.
+    """
+    try:
+        return cst.parse_module(text)
     except (cst.ParserSyntaxError, ValueError, RecursionError) as error:
         raise UnreadableSource(path, f'no Python: {error}') from error
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.logging import MMLogger
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -24,6 +23,7 @@ from mmamp.launcher.arguments import Options
 from mmamp.launcher.edits import REPORT, read_config
 from mmamp.launcher.mistakes import exit_code
 from mmamp.precision.names import COMPARED
+from mmamp.utils.consoles import new_console
 
 from .analysis import Analysis
 from .fragment import FRAGMENT, write_fragment
@@ -156,11 +156,11 @@ def _try_config(args: argparse.Namespace) -> int:
 
 def _progress() -> Progress:
     return Progress(
-        TextColumn('{task.description}'),
+        TextColumn('{task.description}', markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=new_console(stderr=True),
     )
 
 

@@ -178,7 +178,7 @@ def test_a_wrong_wrapper(config, monkeypatch, items, setting):
 def plant(monkeypatch, apply):
     """Have a last rule that is wrong."""
     wrong = Rule('planted', 'what is right', apply)
-    monkeypatch.setattr('mmamp.migration.config.RULES', (*RULES, wrong))
+    monkeypatch.setattr('mmamp.migration.config.files.RULES', (*RULES, wrong))
 
 
 def planted(config, monkeypatch, change, network='generator'):
@@ -304,7 +304,7 @@ def test_results_that_cannot_be_compared(config, monkeypatch):
     assert "no optimizer 'Odd'" in odd.problem
     assert not odd.is_good
 
-    monkeypatch.setattr('mmamp.migration.config.RULES', ())
+    monkeypatch.setattr('mmamp.migration.config.files.RULES', ())
     assert 'no optim_wrapper' in verify(config(BIGGAN)).problem
 
 
@@ -462,3 +462,60 @@ def test_a_schedule_is_run_once_by_one_verifier(config):
     assert all(verifier.rates[key] is seen[key] for key in verifier.rates)
     assert second.rows == first.rows
     assert not Verifier().rates
+
+
+HALF = """\
+model = dict(type='Net')
+optimizer = dict(type='SGD', lr=0.1)
+runner = dict(type='EpochBasedRunner', max_epochs=10)
+"""
+
+
+@pytest.mark.parametrize(
+    ('line', 'scale', 'count'),
+    [
+        (
+            "optimizer_config = dict(type='DistOptimizerHook', "
+            'update_interval=2, use_fp16=True)\nfp16 = None',
+            'dynamic from 65536',
+            '2',
+        ),
+        (
+            "optimizer_config = dict(type='Fp16OptimizerHook')\nfp16 = dict()",
+            'static 512',
+            '1',
+        ),
+        (
+            "optimizer_config = dict(type='Fp16OptimizerHook', "
+            "loss_scale='dynamic')\nfp16 = dict()",
+            'dynamic from 65536',
+            '1',
+        ),
+        (
+            "runner = dict(type='EpochBasedRunnerAmp', max_epochs=10)",
+            'dynamic from 65536',
+            '1',
+        ),
+    ],
+)
+def test_precision_that_is_lost(config, monkeypatch, line, scale, count):
+    path = config(f'{HALF}{line}\n')
+    found = verify(path)
+    rows = {x.setting: x for x in found.rows}
+    assert rows['loss scale'].before == scale
+    assert rows['accumulation'].before == count
+
+    def lose(context):
+        wrapper = context['optim_wrapper'].without('loss_scale')
+        context.replace(
+            'optim_wrapper', wrapper.with_items(type=literal('OptimWrapper'))
+        )
+
+    monkeypatch.setattr(
+        'mmamp.migration.config.files.RULES',
+        (*RULES, Rule('lose', 'precision', lose)),
+    )
+    found = verify(path)
+    assert not found.is_good
+    rows = {x.setting: x for x in found.rows}
+    assert rows['loss scale'].differs

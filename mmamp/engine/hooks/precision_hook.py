@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from rich.console import Console
 from rich.table import Table
 
 from mmamp.precision.bypassed import Bypass, BypassedIslands
@@ -19,6 +18,7 @@ from mmamp.precision.names import name_of
 from mmamp.precision.placement import Place, Placed, place, places_of
 from mmamp.precision.rules import Rule, parse_rule
 from mmamp.registry import HOOKS
+from mmamp.utils.consoles import new_console
 from mmamp.utils.listing import listed
 from mmamp.utils.protocols import Scaling, ShardsInDtype
 
@@ -312,7 +312,7 @@ def _table(rules: list[Rule], placed: list[Placed]) -> str:
             _listed(rule.matched),
         )
     text = io.StringIO()
-    Console(file=text, width=110, color_system=None).print(table)
+    new_console(file=text, width=110, color_system=None).print(table)
     return '\n' + text.getvalue().rstrip()
 
 

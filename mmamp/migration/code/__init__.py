@@ -5,6 +5,7 @@ from pathlib import Path
 import libcst as cst
 
 from mmamp.migration.findings import Finding, Outcome, Result, UnreadableSource
+from mmamp.migration.project import Project
 from mmamp.migration.rule import Rule
 from mmamp.migration.sources import parse_source
 
@@ -15,12 +16,16 @@ from .rules import RULES
 __all__ = ['RULES', 'UnreadableSource', 'migrate_code']
 
 
-def migrate_code(text: str, path: Path) -> Result:
+def migrate_code(
+    text: str, path: Path, project: Project | None = None
+) -> Result:
     """Rewrite a Python file for 1.x.
 
     Args:
         text (str): The file.
         path (Path): Where it is, for the report.
+        project (Project, optional): What is known beside it. Defaults to
+            None: nothing.
 
     Returns:
         Result: The new text and what was done. What a rule cannot decide is
@@ -38,7 +43,7 @@ def migrate_code(text: str, path: Path) -> Result:
     result = Result(path, text, text)
     if not any(rule.may_concern(text) for rule in RULES):
         return result
-    notes = Notes(module)
+    notes = Notes(module, project)
     for rule in RULES:
         if rule.may_concern(result.after):
             module = _apply(rule, module, notes)

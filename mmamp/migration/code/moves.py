@@ -6,6 +6,8 @@ A test imports every one of them from where this file says it is.
 CHECKPOINT = 'mmengine.runner.checkpoint'
 WRAPPERS = 'mmengine.utils.dl_utils.parrots_wrapper'
 INITS = 'mmengine.model.weight_init'
+REGISTRY = 'mmamp.registry'
+"""Stands for the registries of the toolbox that the migration is for."""
 
 _SAME_NAME = {
     'mmengine.model': (
@@ -18,16 +20,17 @@ _SAME_NAME = {
     ),
     INITS: 'trunc_normal_',
     'mmengine.runner': (
-        'CheckpointLoader get_priority get_state_dict load_checkpoint '
-        'load_state_dict save_checkpoint weights_to_cpu'
+        'CheckpointLoader Priority get_priority get_state_dict '
+        'load_checkpoint load_state_dict save_checkpoint weights_to_cpu'
     ),
     CHECKPOINT: (
         '_load_checkpoint _load_checkpoint_with_prefix load_from_http '
         'load_from_local'
     ),
     'mmengine.dist': 'get_dist_info init_dist master_only',
-    'mmengine.hooks': 'CheckpointHook Hook',
-    'mmengine.registry': 'Registry build_from_cfg',
+    'mmengine.hooks': 'CheckpointHook DistSamplerSeedHook Hook IterTimerHook '
+    'SyncBuffersHook',
+    'mmengine.registry': 'MODELS Registry build_from_cfg build_model_from_cfg',
     'mmengine.config': 'Config ConfigDict DictAction',
     'mmengine.logging': 'print_log',
     'mmengine.fileio': (
@@ -43,29 +46,37 @@ _SAME_NAME = {
         'to_3tuple to_4tuple to_ntuple track_iter_progress '
         'track_parallel_progress track_progress tuple_cast'
     ),
-    'mmengine.utils.dl_utils': 'TORCH_VERSION collect_env',
+    'mmengine.utils.dl_utils': 'TORCH_VERSION collect_env is_jit_tracing '
+    'load_url torch_meshgrid',
+    'mmengine.testing': 'assert_attrs_equal assert_dict_contains_subset '
+    'assert_dict_has_keys assert_is_norm_layer assert_keys_equal '
+    'assert_params_all_zeros check_python_script',
     WRAPPERS: (
         '_AdaptiveAvgPoolNd _AdaptiveMaxPoolNd _AvgPoolNd _BatchNorm _ConvNd '
         '_ConvTransposeMixin _InstanceNorm _MaxPoolNd SyncBatchNorm'
     ),
-    'mmamp.registry': 'HOOKS OPTIMIZERS RUNNERS',
+    REGISTRY: 'HOOKS OPTIMIZERS RUNNERS',
 }
 
 _OTHER_NAME = {
-    'ACTIVATION_LAYERS': ('mmamp.registry', 'MODELS'),
-    'ATTENTION': ('mmamp.registry', 'MODELS'),
-    'CONV_LAYERS': ('mmamp.registry', 'MODELS'),
-    'DROPOUT_LAYERS': ('mmamp.registry', 'MODELS'),
-    'FEEDFORWARD_NETWORK': ('mmamp.registry', 'MODELS'),
-    'NORM_LAYERS': ('mmamp.registry', 'MODELS'),
-    'PADDING_LAYERS': ('mmamp.registry', 'MODELS'),
-    'PLUGIN_LAYERS': ('mmamp.registry', 'MODELS'),
-    'POSITIONAL_ENCODING': ('mmamp.registry', 'MODELS'),
-    'TRANSFORMER_LAYER': ('mmamp.registry', 'MODELS'),
-    'TRANSFORMER_LAYER_SEQUENCE': ('mmamp.registry', 'MODELS'),
-    'UPSAMPLE_LAYERS': ('mmamp.registry', 'MODELS'),
-    'MODULE_WRAPPERS': ('mmamp.registry', 'MODEL_WRAPPERS'),
-    'OPTIMIZER_BUILDERS': ('mmamp.registry', 'OPTIM_WRAPPER_CONSTRUCTORS'),
+    'ACTIVATION_LAYERS': (REGISTRY, 'MODELS'),
+    'ATTENTION': (REGISTRY, 'MODELS'),
+    'CONV_LAYERS': (REGISTRY, 'MODELS'),
+    'DROPOUT_LAYERS': (REGISTRY, 'MODELS'),
+    'FEEDFORWARD_NETWORK': (REGISTRY, 'MODELS'),
+    'NORM_LAYERS': (REGISTRY, 'MODELS'),
+    'PADDING_LAYERS': (REGISTRY, 'MODELS'),
+    'PLUGIN_LAYERS': (REGISTRY, 'MODELS'),
+    'POSITIONAL_ENCODING': (REGISTRY, 'MODELS'),
+    'TRANSFORMER_LAYER': (REGISTRY, 'MODELS'),
+    'TRANSFORMER_LAYER_SEQUENCE': (REGISTRY, 'MODELS'),
+    'UPSAMPLE_LAYERS': (REGISTRY, 'MODELS'),
+    'MODULE_WRAPPERS': (REGISTRY, 'MODEL_WRAPPERS'),
+    'OPTIMIZER_BUILDERS': (REGISTRY, 'OPTIM_WRAPPER_CONSTRUCTORS'),
+    'DefaultOptimizerConstructor': (
+        'mmengine.optim',
+        'DefaultOptimWrapperConstructor',
+    ),
     'allreduce_params': ('mmengine.dist', 'all_reduce_params'),
     'is_module_wrapper': ('mmengine.model', 'is_model_wrapper'),
 }
@@ -86,9 +97,20 @@ FROM = ('', '.runner', '.parallel', '.utils', '.fileio', '.cnn')
 GONE = ('.runner', '.parallel', '.fileio', '.engine', '.onnx', '.tensorrt')
 """Parts of mmcv 1.x that mmcv 2 does not have."""
 
+GONE_NAMES = {
+    *('BuildExtension', 'CUDAExtension', 'CppExtension', 'DataLoader'),
+    *('IS_IPU_AVAILABLE', 'PoolDataLoader', '_get_cuda_home'),
+    *('get_build_config', 'get_logger', 'is_rocm_pytorch'),
+    'worker_init_fn',
+}
+"""Names of ``mmcv.utils`` that mmcv 2 does not have there."""
+
 REASONS = {
     'DataContainer': 'data samples take the place of DataContainer',
     'DC': 'data samples take the place of DataContainer',
+    'EMAHook': 'mmengine.hooks.EMAHook, which has other arguments',
+    'BaseRunner': 'mmengine.runner.Runner, with loops of its own',
+    'LoggerHook': 'mmengine.hooks.LoggerHook, and backends of the visualizer',
     'EpochBasedRunner': 'mmengine.runner.Runner with train_cfg by epoch',
     'EvalHook': 'val_cfg, val_evaluator and val_dataloader do evaluation',
     'DistEvalHook': 'val_cfg, val_evaluator and val_dataloader do evaluation',

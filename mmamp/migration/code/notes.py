@@ -6,6 +6,7 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
 from mmamp.migration.findings import MARK, Findings, Outcome
+from mmamp.migration.project import Project
 
 from .qualified import Names
 from .tree import walk
@@ -21,13 +22,17 @@ class Notes(Findings[cst.CSTNode | None, cst.CSTNode]):
 
     Args:
         module (cst.Module): The file as it was.
+        project (Project): What is known beside it. Defaults to nothing.
 
     Attributes:
         rules (list[str]): ``PrecisionHook`` rules so far, as source text.
     """
 
-    def __init__(self, module: cst.Module) -> None:
+    def __init__(
+        self, module: cst.Module, project: Project | None = None
+    ) -> None:
         super().__init__()
+        self.project = project or Project()
         # Held, since a line is looked up by the identity of a node.
         self._module = module
         positions = MetadataWrapper(module, unsafe_skip_copy=True).resolve(

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mmamp.migration.findings import Findings, Outcome
+from mmamp.migration.project import Project
+from mmamp.migration.toolboxes import PACKAGES
 
 from .values import Value, mapping, merge
 
@@ -36,15 +38,19 @@ class Context(Findings[Value | int | str, str]):
             at its top.
         unclear (dict[str, int]): Names that are set in more than one place
             of the file or not at its top, so that they cannot be converted.
+        project (Project): What is known beside the file. Defaults to nothing.
     """
 
     path: Path
     values: dict[str, Value]
     unclear: dict[str, int] = field(default_factory=dict)
+    project: Project = field(default_factory=Project)
     marks: dict[str, list[str]] = field(default_factory=dict)
     """Reasons of what is left to do, by the name whose statement has it."""
     origins: dict[str, list[str]] = field(default_factory=dict)
     """The old names that a new one is made of."""
+    is_float32: bool = False
+    """Whether the config says that it is not in mixed precision."""
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -59,6 +65,19 @@ class Context(Findings[Value | int | str, str]):
     def is_part(self) -> bool:
         """Whether the file is one that configs are put together from."""
         return '_base_' in self.path.parts
+
+    @property
+    def target(self) -> str:
+        """str: The toolbox that the config is for; '' if nothing tells."""
+        if self.project.target:
+            return self.project.target
+        scope = self.get('default_scope')
+        imports = self.get('custom_imports', 'imports')
+        found = [x.plain for x in (scope, imports) if x is not None]
+        names = [y for x in found for y in (x if isinstance(x, list) else [x])]
+        packages = {str(x).partition('.')[0] for x in names}
+        near = [x for x, package in PACKAGES.items() if package in packages]
+        return near[0] if len(near) == 1 else ''
 
     def get(self, *keys: str) -> Value | None:
         """Return what is found at ``keys``, from the top inwards."""

@@ -4,8 +4,6 @@ import ast
 import builtins
 from typing import Any
 
-import libcst as cst
-
 from .values import UNKNOWN
 
 
@@ -24,13 +22,13 @@ class Environment(dict[str, Any]):
             }
         }
 
-    def run(self, code: str) -> set[str]:
-        """Run one statement; what it sets is unknown where it fails.
+    def run(self, statements: list[ast.stmt]) -> set[str]:
+        """Run statements of a line; what they set is unknown if they fail.
 
         Returns:
             set[str]: The names that it sets, deletes or alters.
         """
-        tree = ast.parse(code)
+        tree = ast.Module(statements, type_ignores=[])
         touched = _touched(tree)
         if not _is_harmless(tree):
             failed = True
@@ -48,14 +46,15 @@ class Environment(dict[str, Any]):
                 self[name] = self.globals.get(name, UNKNOWN)
         return touched
 
-    def evaluate(self, node: cst.BaseExpression) -> Any:
+    def evaluate(self, node: ast.expr) -> Any:
         """Return what an expression is, or ``UNKNOWN``."""
-        code = cst.Module([]).code_for_node(node)
+        if isinstance(node, ast.Constant):
+            return node.value
         try:
-            tree = ast.parse(f'({code}\n)', mode='eval')
-            if not _is_harmless(tree):
+            if not _is_harmless(node):
                 return UNKNOWN
-            return eval(compile(tree, '<config>', 'eval'), self.globals)
+            code = compile(ast.Expression(node), '<config>', 'eval')
+            return eval(code, self.globals)
         except Exception:
             return UNKNOWN
 

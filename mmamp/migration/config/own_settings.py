@@ -78,20 +78,36 @@ def name_lost_references(
             context.mark(name, reason)
 
 
-def name_early_imports(source: Source, context: Context) -> None:
-    """Say what makes MMEngine take a file for one of its lazy configs."""
+def base_to_write(source: Source, context: Context) -> Value | None:
+    """Return ``_base_`` as MMEngine reads it; None: it does already.
+
+    It evaluates the one expression, without what stands above it.
+    """
+    base = source.values.get(BASE)
+    if base is None or BASE in source.unclear or not source.bases:
+        return None
+    if not base.names or not isinstance(base.plain, (str, list, tuple)):
+        return None
+    context.changed(base, '_base_ is written out, as MMEngine wants it')
+    return literal(
+        base.plain if isinstance(base.plain, str) else list(base.plain)
+    )
+
+
+def has_early_imports(source: Source, context: Context) -> bool:
+    """Tell whether MMEngine would take a file for one of its lazy configs."""
     if BASE not in source.statements or not context.origins:
-        return
-    context.rule = 'imports'
-    for name, index in source.statements.items():
-        statement = source.module.body[index]
-        if index < source.statements[BASE] and is_import(statement):
-            reason = (
-                'an import before _base_ makes MMEngine take this file for a '
-                'lazy config and not find its bases: let _base_ be first'
-            )
-            context.say(source.lines[index], Outcome.TODO, reason)
-            context.mark(name, reason)
+        return False
+    place = source.statements[BASE]
+    is_early = any(is_import(x) for x in source.module.body[:place])
+    if is_early:
+        context.rule = 'imports'
+        context.changed(
+            source.values[BASE],
+            '_base_ is first: an import before it makes MMEngine take a file '
+            'for a lazy config',
+        )
+    return is_early
 
 
 def _is_at(value: Value | None, keys: tuple[str, ...]) -> bool:

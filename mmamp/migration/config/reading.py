@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider
 
-from mmamp.migration.sources import parse_source
+from mmamp.migration.sources import check_source, parse_layout
 
 from .environment import Environment
 from .values import UNKNOWN, Value, is_known
@@ -43,6 +43,13 @@ class Source:
     """The last statement that touches a name, by its place in the file."""
     lines: list[int] = field(default_factory=list)
     """Where each statement begins."""
+    ends: list[int] = field(default_factory=list)
+    """Where each statement ends."""
+    names: list[frozenset[str]] = field(default_factory=list)
+    """The variables that each statement refers to; of an assignment what it
+    assigns does."""
+    text: str = ''
+    """All of the file."""
     references: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     """What values take of ``_base_``: their names, and the keys in it."""
 
@@ -63,28 +70,33 @@ def read(path: Path, text: str) -> Source:
     Raises:
         UnreadableSource: If it is no Python.
     """
-    module = parse_source(path, text)
-    source = Source(path, module)
+    tree = check_source(path, text)
+    module = parse_layout(path, text)
+    source = Source(path, module, text=text)
     environment = Environment()
-    wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
-    lines = wrapper.resolve(PositionProvider)
-    reader = _Reader(environment, lines)
-    for index, statement in enumerate(module.body):
-        line = lines[statement].start.line
+    reader = _Reader(environment)
+    for index, (statement, nodes) in enumerate(_pairs(module, tree)):
+        line = _line(nodes[0])
         source.lines.append(line)
+        source.ends.append(nodes[-1].end_lineno or line)
         assigned = assignment(statement)
-        touched = environment.run(module.code_for_node(statement))
+        names = map(read_names, nodes if assigned is None else ())
+        source.names.append(frozenset().union(*names))
+        touched = environment.run(nodes)
         source.statements |= dict.fromkeys(touched, index)
         if assigned is None:
             for name in touched & set(environment):
                 source.unclear[name] = line
             continue
         name, expression = assigned
+        same = cast(ast.Assign, nodes[0]).value
         if name in source.values:
             source.unclear[name] = line
-        source.values[name] = reader.value(expression)
+        source.values[name] = reader.value(expression, same)
+        source.names[-1] = source.values[name].names
         source.values[name].line = line
-        source.references += [(name, x) for x in _of_bases(expression)]
+        if BASE in source.names[-1]:
+            source.references += [(name, x) for x in _of_bases(expression)]
     for name, value in source.values.items():
         # One that has been changed under another name.
         now = environment.get(name, UNKNOWN)
@@ -164,45 +176,71 @@ def _of_bases(node: cst.BaseExpression) -> set[tuple[str, ...]]:
     }
 
 
+def _pairs(
+    module: cst.Module, tree: ast.Module
+) -> Iterator[tuple[Any, list[ast.stmt]]]:
+    """Yield each statement of a file as LibCST and as Python has it."""
+    left = list(tree.body)
+    for statement in module.body:
+        number = 1
+        if isinstance(statement, cst.SimpleStatementLine):
+            number = len(statement.body)
+        yield statement, left[:number]
+        del left[:number]
+
+
+def _line(node: ast.stmt) -> int:
+    """Find where a statement begins, its decorators included."""
+    decorators: list[ast.expr] = getattr(node, 'decorator_list', [])
+    return min([node.lineno, *(x.lineno for x in decorators)])
+
+
 class _Reader:
     """Makes values of expressions."""
 
-    def __init__(self, environment: Environment, lines: Any) -> None:
+    def __init__(self, environment: Environment) -> None:
         self.environment = environment
-        self.lines = lines
 
-    def value(self, node: cst.BaseExpression) -> Value:
-        found = self._value(node)
+    def value(self, node: cst.BaseExpression, same: ast.expr) -> Value:
+        """Make a value of an expression, as LibCST and as Python has it."""
+        found = self._value(node, same)
         found.source = node
-        found.line = self.lines[node].start.line
-        found.names = names_in(node)
+        found.line = same.lineno
+        if found.written is None or not found.children:
+            found.names = read_names(same)
+        else:
+            found.names = frozenset().union(*(x.names for x in found.children))
         return found
 
-    def _value(self, node: cst.BaseExpression) -> Value:
+    def _value(self, node: cst.BaseExpression, same: ast.expr) -> Value:
         written = entries(node)
         if written is not None:
-            items = {key: self.value(child) for key, child, _ in written}
+            inner = (
+                [x.value for x in same.keywords]
+                if isinstance(same, ast.Call)
+                else cast(ast.Dict, same).values
+            )
+            items = {
+                key: self.value(child, x)
+                for (key, child, _), x in zip(written, inner, strict=True)
+            }
             return Value(items=items, written=items)
-        if isinstance(node, cst.List) and not any(
-            isinstance(x, cst.StarredElement) for x in node.elements
+        if (
+            isinstance(same, ast.List)
+            and isinstance(node, cst.List)
+            and not any(isinstance(x, ast.Starred) for x in same.elts)
         ):
-            elements = [self.value(x.value) for x in node.elements]
+            pairs = zip(node.elements, same.elts, strict=True)
+            elements = [self.value(x.value, y) for x, y in pairs]
             return Value(elements=elements, written=elements)
-        return _of_plain(self.environment.evaluate(node))
+        return _of_plain(self.environment.evaluate(same))
 
 
-def names_in(node: cst.BaseExpression) -> frozenset[str]:
-    """Return the variables that an expression refers to."""
-    return read_names(f'({cst.Module([]).code_for_node(node)}\n)')
-
-
-def read_names(code: str) -> frozenset[str]:
-    """Return the variables that a piece of source refers to."""
-    try:
-        walk = ast.walk(ast.parse(code))
-    except SyntaxError:
+def read_names(node: ast.AST) -> frozenset[str]:
+    """Return the variables that a piece of a tree refers to."""
+    if isinstance(node, ast.Constant):
         return frozenset()
-    return frozenset(x.id for x in walk if isinstance(x, ast.Name))
+    return frozenset(x.id for x in ast.walk(node) if isinstance(x, ast.Name))
 
 
 def _of_plain(plain: Any) -> Value:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 import textwrap
+import tokenize
 from typing import Any
 
 import libcst as cst
@@ -40,7 +42,9 @@ def render(value: Value, column: int = 0) -> str:
     """
     if value.is_verbatim:
         assert value.source is not None
-        return _dedent(cst.Module([]).code_for_node(value.source))
+        text = cst.Module([]).code_for_node(value.source)
+        if not (value.written and _is_aligned(text)):
+            return _dedent(text)
     if value.items is not None:
         return _dict(value, column)
     if value.elements is not None:
@@ -48,20 +52,23 @@ def render(value: Value, column: int = 0) -> str:
     return _plain(value.value)
 
 
+def _is_aligned(text: str) -> bool:
+    """Tell whether lines are aligned with a bracket that has moved."""
+    first, *rest = text.split('\n')
+    code = first.partition('#')[0].rstrip()
+    is_long = _has_long_string(text)
+    return bool(rest) and not is_long and code[-1:] not in ('(', '[', '{')
+
+
 def comments_of(text: str) -> list[str]:
     """Return the comments in a piece of source, in order."""
-    try:
-        tree = cst.parse_module(text)
-    except cst.ParserSyntaxError:
+    if '#' not in text:
         return []
-    found: list[str] = []
-
-    class Collect(cst.CSTVisitor):
-        def visit_Comment(self, node: cst.Comment) -> None:
-            found.append(node.value)
-
-    tree.visit(Collect())
-    return found
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    try:
+        return [x.string for x in tokens if x.type == tokenize.COMMENT]
+    except (tokenize.TokenError, SyntaxError):
+        return []
 
 
 def _plain(value: Any) -> str:

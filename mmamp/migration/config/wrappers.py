@@ -7,15 +7,23 @@ from mmamp.migration.config.values import Value, literal
 
 AMP = 'mmamp.AmpOptimWrapper'
 NOT_ENTRIES = ('constructor', 'paramwise_cfg', '_delete_')
-NO_EFFECT = 'MMGeneration and MMEditing did not heed this: it takes effect now'
+NO_EFFECT = (
+    'dropped: a model that updates its networks itself did not heed this; '
+    'the entries of optim_wrapper may have it (clip_grad, type, loss_scale)'
+)
 HEIRS = 'left for the configs that inherit it and have an optimizer'
 
 
-def warn_of_effect(context: Context, at: Value) -> None:
-    """Say so where a setting did nothing before."""
+def had_no_effect(context: Context, at: Value) -> bool:
+    """Tell whether a setting did nothing before, and say so.
+
+    MMCV's hooks step one optimizer of the model, not a dict of them.
+    """
     is_theirs = 'optimizers' in context.origins.get('optim_wrapper', [])
     if is_theirs or is_several(context['optim_wrapper']):
         context.warned(at, NO_EFFECT)
+        return True
+    return False
 
 
 def is_several(wrapper: Value) -> bool:

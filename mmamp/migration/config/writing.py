@@ -5,12 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import libcst as cst
 
 from mmamp.migration.findings import MARK
 
-from .reading import BASE, Source, assignment, names_in, read_names
+from .reading import BASE, Source, assignment
 from .rendering import WIDTH, comments_of, render
 from .values import Value
 
@@ -36,13 +37,27 @@ class _Slot:
         return [*self.above, *self.marks, *'\n'.join(parts).splitlines()]
 
 
+class Written(NamedTuple):
+    """A file's new text.
+
+    Args:
+        text (str): All of it.
+        removed (dict[str, list[str]]): Comments that went with a statement
+            which has no successor, by its name.
+    """
+
+    text: str
+    removed: dict[str, list[str]]
+
+
 def write(
     source: Source,
     changed: dict[str, Value],
     gone: set[str],
     origins: dict[str, list[str]],
     marks: dict[str, list[str]],
-) -> str:
+    is_base_first: bool = False,
+) -> Written:
     """Put new statements in place of old ones.
 
     Args:
@@ -52,14 +67,19 @@ def write(
         origins (dict[str, list[str]]): The old names that each new one is
             made of, whose place it takes.
         marks (dict[str, list[str]]): What is left to do, by name.
+        is_base_first (bool): Whether ``_base_`` is put above all else.
+            Defaults to False.
 
     Returns:
-        str: The new text; every comment of the old is in it.
+        Written: The new text. A comment that is not in it spoke of what has
+        no place in 1.x.
 
     Raises:
         CannotWrite: If a new value is not known.
     """
     page = _Page(source)
+    if is_base_first:
+        page.put_first(BASE)
     gone = gone - page.needed(gone, changed)
     for name in sorted(gone & set(page.place), key=page.index):
         page.drop(name)
@@ -71,7 +91,7 @@ def write(
         )
     for name, reasons in marks.items():
         page.mark(name, reasons)
-    return page.text()
+    return Written(page.text(), page.removed)
 
 
 class _Page:
@@ -80,7 +100,8 @@ class _Page:
     def __init__(self, source: Source) -> None:
         module = source.module
         self.module = module
-        self.slots = [_slot(module, x) for x in module.body]
+        lines = source.text.split('\n')
+        self.slots = [_slot(source, i, lines) for i in range(len(module.body))]
         self.head = _raw(module, module.header)
         self.foot = _raw(module, module.footer)
         self.place = {x.name: x for x in self.slots if x.name is not None}
@@ -88,6 +109,7 @@ class _Page:
             name: self.slots[i] for name, i in source.statements.items()
         }
         self.new: dict[str, _Slot] = {}
+        self.removed: dict[str, list[str]] = {}
 
     def index(self, name: str) -> int:
         return self.slots.index(self.place[name])
@@ -105,6 +127,16 @@ class _Page:
             found |= more
             names += [self.place[x].names for x in more if x in self.place]
         return found
+
+    def put_first(self, name: str) -> None:
+        slot = self.place[name]
+        self.slots.remove(slot)
+        # The blank lines belong to what was first.
+        above = [x for x in slot.above if x.strip()]
+        slot.above = above
+        if not self.slots[0].above:
+            self.slots[0].above = ['']
+        self.slots.insert(0, slot)
 
     def drop(self, name: str) -> None:
         slot = self.place[name]
@@ -157,9 +189,27 @@ class _Page:
         if slot.added or slot.code:
             return
         comments = [x for x in slot.above if x.strip()]
+        own = self._own_comments(slot) if slot.heir is None else []
+        comments = comments[: len(comments) - len(own)]
+        if own:
+            self.removed.setdefault(name, []).extend(own)
         slot.above = []
         if comments:
             (slot.heir or self._next(slot)).above += comments
+
+    def _own_comments(self, slot: _Slot) -> list[str]:
+        """Return the comments that speak of one statement alone.
+
+        Those right above it, unless another statement goes on below.
+        """
+        own: list[str] = []
+        for line in reversed(slot.above):
+            if not line.strip():
+                break
+            own.insert(0, line)
+        index = self.slots.index(slot) + 1
+        below = self.slots[index].above if index < len(self.slots) else ['']
+        return own if below else []
 
     def _next(self, slot: _Slot) -> _Slot:
         index = self.slots.index(slot)
@@ -212,22 +262,32 @@ class _Page:
                     now[comment] -= 1
                 else:
                     lost.append(comment)
-            (
-                slot if slot.code or slot.added else self._next(slot)
-            ).above += lost
+            if slot.code or slot.added:
+                slot.above += lost
+            elif slot.heir is not None or slot.name is None:
+                self._next(slot).above += lost
+            elif lost:
+                self.removed.setdefault(slot.name, []).extend(lost)
 
 
-def _slot(
-    module: cst.Module,
-    node: cst.SimpleStatementLine | cst.BaseCompoundStatement,
-) -> _Slot:
+def _slot(source: Source, index: int, lines: list[str]) -> _Slot:
+    module, node = source.module, source.module.body[index]
     above = _raw(module, node.leading_lines)
-    bare = node.with_changes(leading_lines=[])
-    code = module.code_for_node(bare).rstrip('\r\n')
+    if isinstance(node, cst.SimpleStatementLine) and not _FEEDS & set(
+        source.text
+    ):
+        rows = lines[source.lines[index] - 1 : source.ends[index]]
+        code = '\n'.join(rows)
+    else:
+        bare = node.with_changes(leading_lines=[])
+        code = module.code_for_node(bare).rstrip('\r\n')
     found = assignment(node)
-    if found is None:
-        return _Slot(above, code, names=read_names(code))
-    return _Slot(above, code, found[0], names_in(found[1]))
+    name = None if found is None else found[0]
+    return _Slot(above, code, name, source.names[index])
+
+
+_FEEDS = set('\r\f\v\x1c\x1d\x1e\x85\u2028\u2029')
+"""What some take for the end of a line, and others do not."""
 
 
 def _raw(module: cst.Module, lines: object) -> list[str]:

@@ -8,6 +8,8 @@ import importlib
 import logging
 import os
 import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +33,19 @@ __all__ = ['Verification', 'Verifier', 'print_verification', 'verify']
 class Verifier:
     """Compares configs, and knows what it has found out of earlier ones.
 
+    Args:
+        results (Iterable[Result]): Of the run, whose text is looked at.
+            Defaults to none: each config is converted with its bases.
+
     Attributes:
         rates (dict[str, dict[int, float]]): Learning rates by what leads to
             them: the configs of a folder have much the same schedules, and a
             long run takes seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, results: Iterable[Result] = ()) -> None:
         self.rates: Rates = {}
+        self.results = {x.path.resolve(): x for x in results}
 
     def verify(self, path: Path) -> Verification:
         """Compare a 0.x config with what it is converted to.
@@ -51,7 +58,7 @@ class Verifier:
         if problem:
             found.problem = f'the config does not load: {problem}'
             return found
-        results = migrate_configs(with_bases(path.resolve()))
+        results = self._results(with_bases(path.resolve()))
         with tempfile.TemporaryDirectory() as folder:
             new, problem = _load(_written(results, path, Path(folder)))
         if problem:
@@ -74,6 +81,12 @@ class Verifier:
         except Exception as error:
             found.problem = f'the optimizers do not build: {_told(error)}'
         return found
+
+    def _results(self, paths: list[Path]) -> list[Result]:
+        """Return what a config and its bases have become."""
+        if all(x in self.results for x in paths):
+            return [replace(self.results[x], path=x) for x in paths]
+        return migrate_configs(paths)
 
     def _compared(self, old: dict[str, Any], new: dict[str, Any]) -> list[Row]:
         optimizers = old_optimizers(old)

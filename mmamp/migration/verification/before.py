@@ -96,7 +96,7 @@ def _settings(
     if old_optimizers(cfg) == _of_train_cfg(cfg.get('train_cfg') or {}):
         lr_config = dict(policy='set by the model, scale by scale')
     accumulation, updates = _counts(cfg, name)
-    counts = hook.get('cumulative_iters', 1)
+    counts = hook.get('cumulative_iters', hook.get('update_interval', 1))
     clip = hook.get('grad_clip')
     return Settings(
         optimizer=kind,
@@ -176,12 +176,18 @@ def _scale(cfg: dict[str, Any]) -> float | dict[str, Any] | None:
     if not _is_of_mmcv(cfg):
         return None
     hook = cfg.get('optimizer_config') or {}
-    fp16 = cfg.get('fp16')
-    if fp16 is None and 'Fp16' in hook.get('type', ''):
-        fp16 = hook
-    if fp16 is None:
+    if hook.get('use_fp16') or _is_of_apex(runner, hook):
+        return dynamic({})
+    fp16 = hook if 'Fp16' in hook.get('type', '') else cfg.get('fp16')
+    if fp16 is None or fp16 is False:
         return None
     return _of_loss_scale(fp16.get('loss_scale', 512.0))
+
+
+def _is_of_apex(runner: dict[str, Any], hook: dict[str, Any]) -> bool:
+    """Tell whether a runner is the one that saves the state of Apex."""
+    is_amp = str(runner.get('type')).endswith('RunnerAmp')
+    return is_amp and hook.get('use_fp16') is not False
 
 
 def _of_loss_scale(given: Any) -> float | dict[str, Any]:

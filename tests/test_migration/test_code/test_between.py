@@ -9,6 +9,7 @@ STEP = """
 class Net:
     def train_step(self, data_batch, optimizer):
         loss = self.network(data_batch)
+        optimizer.zero_grad()
         loss.backward()
         {}
         optimizer.step()

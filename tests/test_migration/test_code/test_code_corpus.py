@@ -64,7 +64,7 @@ FACTS = {
         {'log_vars'},
     ),
     'mmgen_diffusion': Fact(['denoising'], ['denoising'], {'log_vars'}),
-    'mmedit_basic_restorer': Fact(['generator'], ['generator'], {'log_vars'}),
+    'mmedit_basic_restorer': Fact([''], [''], {'log_vars'}),
     'mmedit_srgan': Fact(
         ['generator', 'discriminator'],
         ['generator', 'generator', 'discriminator'],

@@ -601,6 +601,7 @@ def test_penalties_that_get_grad(becomes):
                 loss = {name}(data, {scaler})
                 optimizer.update_params(loss)
         """
+    grad = "grad=getattr(optimizer, 'grad', torch.autograd.grad)"
     for line, name in (
         ('from mmgen.models import gradient_penalty_loss as gp', 'gp'),
         ('import mmgen.models as M', 'M.r1_gradient_penalty_loss'),
@@ -610,7 +611,9 @@ def test_penalties_that_get_grad(becomes):
             text.format(
                 line=line, name=name, scaler='loss_scaler=loss_scaler'
             ),
-            text.format(line=line, name=name, scaler='grad=optimizer.grad'),
+            text.format(
+                line=f'{line}\n        import torch', name=name, scaler=grad
+            ),
         )
 
 

@@ -19,6 +19,7 @@ from mmengine.config import Config
 
 from mmamp.migration.config import migrate_config
 from mmamp.migration.findings import Outcome
+from mmamp.migration.project import Project
 
 CORPUS = Path(__file__).resolve().parents[1] / 'corpus' / 'config'
 EXPECTED = CORPUS / 'expected'
@@ -204,7 +205,10 @@ def projects(tmp_path_factory):
     root = tmp_path_factory.mktemp('corpus').resolve()
     shutil.copytree(CORPUS, root, dirs_exist_ok=True)
     shutil.rmtree(root / 'expected')
-    results = {path: migrate_config(path) for path in root.rglob('*.py')}
+    # What was chosen by hand ends a step early.
+    project = Project(ends_by_hand=True)
+    paths = list(root.rglob('*.py'))
+    results = {path: migrate_config(path, project) for path in paths}
     for path, result in results.items():
         path.write_text(result.after)
     return SimpleNamespace(root=root, results=results)

@@ -5,7 +5,8 @@ import textwrap
 import pytest
 from mmengine.config import Config
 
-from mmamp.migration.config import migrate_config
+from mmamp.migration.config import migrate_config, migrate_configs
+from mmamp.migration.findings import Outcome
 
 FILES = {
     'schedule.py': """
@@ -243,16 +244,37 @@ def test_a_length_that_is_a_variable(tmp_path):
     assert migrate_config(path).after == once
 
 
-def test_an_import_before_the_bases_is_named(tmp_path):
-    (tmp_path / 'base.py').write_text('x = 1\n')
+def test_an_import_before_the_bases_goes_below_them(tmp_path):
+    (tmp_path / 'base.py').write_text("optimizer = dict(type='SGD', lr=1)\n")
     path = tmp_path / 'config.py'
-    text = "import cv2\n_base_ = 'base.py'\ntotal_iters = 3\n"
-    path.write_text(text)
-    result = migrate_config(path)
-    (finding,) = (x for x in result.findings if x.outcome.name == 'TODO')
-    assert finding.line == 1
-    assert 'lazy config' in finding.reason
+    path.write_text(
+        "# head\nimport math\n\n# the bases\n_base_ = ['base.py']\n"
+        'optimizer = dict(lr=math.pi)\n'
+    )
+    (base, result) = migrate_configs([tmp_path / 'base.py', path])
+    assert not result.of(Outcome.TODO)
+    base.path.write_text(base.after)
     path.write_text(result.after)
-    assert migrate_config(path).after == result.after
-    path.write_text("_base_ = 'base.py'\nimport cv2\ntotal_iters = 3\n")
-    assert migrate_config(path).findings == []
+    assert result.after.startswith(
+        "# head\n# the bases\n_base_ = ['base.py']\n\nimport math\n"
+    )
+    cfg = Config.fromfile(path)
+    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(3.14159265)
+
+
+@pytest.mark.parametrize(
+    'bases', ["[f'{here}/base.py']", "here + '/base.py'", '[names[0]]']
+)
+def test_bases_are_written_out(tmp_path, bases):
+    """MMEngine evaluates the one expression alone."""
+    (tmp_path / 'base.py').write_text("optimizer = dict(type='SGD', lr=1)\n")
+    path = tmp_path / 'config.py'
+    path.write_text(
+        f"here = '.'\nnames = ['base.py']\n_base_ = {bases}\nx = 1\n"
+    )
+    (base, result) = migrate_configs([tmp_path / 'base.py', path])
+    base.path.write_text(base.after)
+    path.write_text(result.after)
+    assert Config.fromfile(path).optim_wrapper.optimizer.lr == 1
+    (again,) = migrate_configs([path])
+    assert not again.is_changed

@@ -1,14 +1,16 @@
 """Hands losses the wrapper's ``grad`` in place of the loss scaler.
 
 Penalties on gradients scaled and unscaled with ``loss_scaler`` by hand;
-``optim_wrapper[...].grad`` is ``torch.autograd.grad`` with true gradients.
+``optim_wrapper[...].grad`` is ``torch.autograd.grad`` with true gradients. An
+``OptimWrapper`` in float32 has none, and wants ``torch.autograd.grad`` itself.
 """
 
 from typing import Any
 
 import libcst as cst
 
-from mmamp.migration.code.names import code, dotted, find, swap
+from mmamp.migration.code.imports import add_module
+from mmamp.migration.code.names import bound_names, code, dotted, find, swap
 from mmamp.migration.code.notes import Notes
 from mmamp.migration.code.operations import SCALER
 from mmamp.migration.code.qualified import Names
@@ -30,7 +32,10 @@ HOW = (
 def apply(module: cst.Module, notes: Notes) -> cst.Module:
     """Convert a file."""
     names = notes.names(module)
-    return change(module, lambda step: _convert(step, notes, names))
+    after = change(module, lambda step: _convert(step, notes, names))
+    if 'torch.autograd' in after.code and 'torch' not in bound_names(after):
+        after = add_module(after, ['torch'], None)
+    return after
 
 
 def _convert(step: TrainStep, notes: Notes, names: Names) -> cst.FunctionDef:
@@ -41,12 +46,22 @@ def _convert(step: TrainStep, notes: Notes, names: Names) -> cst.FunctionDef:
         if isinstance(node, cst.Attribute):
             wrapper = code(node.value)
         elif wrapper:
-            grad = cst.parse_expression(f'{wrapper}.grad')
+            grad = _grad(step, notes, wrapper)
             new = _new(node, grad, names)
             if new is not node:
                 news[node] = new
                 notes.warned(node, HOW)
     return swap(step.function, news)
+
+
+def _grad(step: TrainStep, notes: Notes, wrapper: str) -> cst.BaseExpression:
+    """Write what gives the gradients, whatever the wrapper is."""
+    known = notes.project.wrappers_of(step.owner.name.value)
+    if known and all(x.have_grad for x in known):
+        return cst.parse_expression(f'{wrapper}.grad')
+    return cst.parse_expression(
+        f"getattr({wrapper}, 'grad', torch.autograd.grad)"
+    )
 
 
 def _is_of_interest(node: Any) -> bool:

@@ -16,7 +16,14 @@ from mmamp.migration.code.imports import (
     drop_freed,
     used_variables,
 )
-from mmamp.migration.code.moves import FROM, MOVES, is_gone, is_in, why_gone
+from mmamp.migration.code.moves import (
+    FROM,
+    MOVES,
+    REGISTRY,
+    is_gone,
+    is_in,
+    why_gone,
+)
 from mmamp.migration.code.names import bound_names, dotted, find, swap
 from mmamp.migration.code.notes import Notes
 from mmamp.migration.code.qualified import Names
@@ -46,7 +53,7 @@ def apply(module: cst.Module, notes: Notes) -> cst.Module:
     targets: set[str] = set()
     for node in find(module, lambda x: isinstance(x, cst.Attribute)):
         source, name = _split(names.imported(node))
-        moved = _moved(source, name)
+        moved = _moved(source, name, notes.project.registry)
         if moved and moved[0].partition('.')[0] not in taken:
             new = '.'.join(moved)
             news[node] = cst.parse_expression(new)
@@ -65,7 +72,7 @@ def _split(name: str) -> tuple[str, str]:
     return source, last
 
 
-def _moved(source: str, name: str) -> tuple[str, str] | None:
+def _moved(source: str, name: str, registry: str) -> tuple[str, str] | None:
     """Return the module and name that an attribute of mmcv has now."""
     if source.partition('.')[0] != 'mmcv' or name not in MOVES:
         return None
@@ -75,7 +82,10 @@ def _moved(source: str, name: str) -> tuple[str, str] | None:
         return None
     if not any(is_in(part, x) for x in FROM):
         return None
-    return ('mmengine', name) if name in TOP else MOVES[name]
+    if name in TOP:
+        return 'mmengine', name
+    target, new = MOVES[name]
+    return (registry if target == REGISTRY else target), new
 
 
 def _is_of_mmcv(line: cst.CSTNode) -> bool:

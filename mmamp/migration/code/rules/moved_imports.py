@@ -14,8 +14,10 @@ from mmamp.migration.code.imports import (
 )
 from mmamp.migration.code.moves import (
     FROM,
+    GONE_NAMES,
     MOVES,
     REASONS,
+    REGISTRY,
     is_gone,
     is_in,
     why_gone,
@@ -36,7 +38,10 @@ def apply(module: cst.Module, notes: Notes) -> cst.Module:
         source = source_of(node)
         if source.partition('.')[0] != 'mmcv' or not aliases(node):
             continue
-        rows = [_move(source, x, names, bound) for x in aliases(node)]
+        rows = [
+            _move(source, x, names, bound, notes.project.registry)
+            for x in aliases(node)
+        ]
         news: list[Any] = [line]
         if any(x[0] != source for x in rows):
             news = split_import(line, rows)
@@ -54,7 +59,11 @@ def _is_from(line: Any, source: str) -> bool:
 
 
 def _move(
-    source: str, alias: tuple[str, str], names: dict[str, str], bound: set[str]
+    source: str,
+    alias: tuple[str, str],
+    names: dict[str, str],
+    bound: set[str],
+    registry: str,
 ) -> Row:
     """Return where a name is imported from now, and as what."""
     there, here = alias
@@ -62,6 +71,7 @@ def _move(
     if there not in MOVES or not any(is_in(part, x) for x in FROM):
         return source, there, here
     target, name = MOVES[there]
+    target = registry if target == REGISTRY else target
     if here != there or name == there:
         return target, name, here
     if name in bound or here in bound:
@@ -71,7 +81,10 @@ def _move(
 
 
 def _is_gone(source: str, name: str) -> bool:
-    return is_gone(source.removeprefix('mmcv')) or name in REASONS
+    part = source.removeprefix('mmcv')
+    if is_in(part, '.utils') and name in GONE_NAMES:
+        return True
+    return is_gone(part) or name in REASONS
 
 
 def _said(source: str, rows: list[Row]) -> str:

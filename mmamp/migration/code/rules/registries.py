@@ -33,13 +33,13 @@ from mmamp.migration.rule import Rule
 
 PLACES = ('builder', 'registry', 'models', 'datasets', 'pipelines', 'core')
 OTHERS = ('mmcv', 'mmengine', 'mmamp')
-TARGET = 'mmamp.registry'
 Row = tuple[str, str, str]
 
 
 def apply(module: cst.Module, notes: Notes) -> cst.Module:
     """Convert a file."""
     before = module
+    registry = notes.project.registry
     taken = bound_names(module)
     uses = _Uses(module, taken, notes.names(module))
     actions: dict[cst.CSTNode, list[Any]] = {}
@@ -53,23 +53,23 @@ def apply(module: cst.Module, notes: Notes) -> cst.Module:
         for there, here in aliases(node):
             if there in BUILDERS and uses.are_calls(there, here):
                 builders[here] = there
-                rows.append((TARGET, 'MODELS', 'MODELS'))
+                rows.append((registry, 'MODELS', 'MODELS'))
             elif there in REGISTRIES and here != there:
-                rows.append((TARGET, REGISTRIES[there], here))
+                rows.append((registry, REGISTRIES[there], here))
             elif there in REGISTRIES and uses.are_free(there):
                 renamed[here] = REGISTRIES[there]
-                rows.append((TARGET, renamed[here], renamed[here]))
+                rows.append((registry, renamed[here], renamed[here]))
             else:
                 rows.append((source, there, here))
-        if any(x[0] == TARGET for x in rows):
+        if any(x[0] == registry for x in rows):
             actions[line] = split_import(line, rows)
-            targets = {x[2] for x in rows if x[0] == TARGET}
-            notes.changed(line, f'{TARGET}: {", ".join(sorted(targets))}')
+            targets = {x[2] for x in rows if x[0] == registry}
+            notes.changed(line, f'{registry}: {", ".join(sorted(targets))}')
     news, targets = _converted(module, builders, taken, notes)
     module = swap(replace(module, actions), news)
     module = rename(module, {a: b for a, b in renamed.items() if a != b})
     for target in sorted(targets):
-        module = add_import(module, TARGET, target)
+        module = add_import(module, registry, target)
     return drop_freed(before, module) if targets else module
 
 
@@ -198,7 +198,7 @@ def _converted(
         if target and target not in taken:
             news[node] = cst.Name(target)
             targets.add(target)
-            notes.changed(node, f'{TARGET}.{target}')
+            notes.changed(node, f'{notes.project.registry}.{target}')
     # Inner calls first: the new outer one has what became of them.
     for call in reversed(of_type(module, cst.Call)):
         if isinstance(call.func, cst.Name):

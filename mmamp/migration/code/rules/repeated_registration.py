@@ -18,34 +18,36 @@ from mmamp.migration.rule import Rule
 
 def apply(module: cst.Module, notes: Notes) -> cst.Module:
     """Convert a file."""
-    module = drop_repeated(module, 'mmamp.registry')
+    module = drop_repeated(module, notes.project.registry)
     news: dict[cst.CSTNode, cst.CSTNode] = {}
     names = notes.names(module)
     for node in of_type(module, cst.ClassDef):
-        new = _registered_once(node, names)
+        new = _registered_once(node, names, notes.project.registry)
         if new is not node:
             news[node] = new
             notes.changed(node.name, 'its registries are one: it is in once')
     return swap(module, news)
 
 
-def _registration(node: cst.BaseExpression, names: Names) -> str:
+def _registration(node: cst.BaseExpression, names: Names, module: str) -> str:
     """Tell registry and arguments; empty for other decorators."""
     called = node.func if isinstance(node, cst.Call) else node
     for registry in REGISTRIES.values():
         name = f'{registry}.register_module'
-        if names.is_one_of(called, (f'mmamp.registry.{name}', name)):
+        if names.is_one_of(called, (f'{module}.{name}', name)):
             args = node.args if isinstance(node, cst.Call) else ()
             return f'{registry}({", ".join(code(x) for x in args)})'
     return ''
 
 
-def _registered_once(node: cst.ClassDef, names: Names) -> cst.ClassDef:
+def _registered_once(
+    node: cst.ClassDef, names: Names, module: str
+) -> cst.ClassDef:
     seen: set[str] = set()
     kept: list[cst.Decorator] = []
     lost: list[cst.EmptyLine] = []
     for decorator in node.decorators:
-        text = _registration(decorator.decorator, names)
+        text = _registration(decorator.decorator, names, module)
         if text and text in seen:
             lost += [x for x in decorator.leading_lines if x.comment]
             lost += comments_in(decorator)
@@ -62,5 +64,5 @@ RULE = Rule(
     'repeated_registration',
     'classes that were in two registries which are one',
     apply,
-    ('mmamp.registry',),
+    ('.registry',),
 )

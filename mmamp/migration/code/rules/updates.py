@@ -11,6 +11,11 @@ from typing import Any
 import libcst as cst
 
 from mmamp.migration.code.blocks import replace, statement
+from mmamp.migration.code.gradients import (
+    changes_weights,
+    check_others,
+    check_zeros,
+)
 from mmamp.migration.code.names import code, dotted, of_type, swap, variables
 from mmamp.migration.code.notes import Notes
 from mmamp.migration.code.operations import (
@@ -56,14 +61,23 @@ OWN_APEX = (
 def apply(module: cst.Module, notes: Notes) -> cst.Module:
     """Convert a file."""
     names = notes.names(module)
-    return change(module, lambda step: _Updates(step, notes, names).function)
+    return change(
+        module, lambda step: _Updates(step, notes, names, module).function
+    )
 
 
 class _Updates:
     """Converts one training step, or marks it."""
 
-    def __init__(self, step: TrainStep, notes: Notes, names: Names) -> None:
+    def __init__(
+        self,
+        step: TrainStep,
+        notes: Notes,
+        names: Names,
+        module: cst.Module,
+    ) -> None:
         self.step, self.notes, self.names = step, notes, names
+        self.module = module
         self.taken = variables(step.function)
         self.actions: dict[cst.CSTNode, Sequence[Any]] = {}
         self.said: list[tuple[cst.CSTNode, str, bool]] = []
@@ -87,9 +101,12 @@ class _Updates:
             )
         survey = Survey(function, optimizer, self.names)
         rounds = survey.rounds()
+        if rounds:
+            check_others(self.step, survey, self.module)
         self.keys = {one.key for one in rounds}
         for one in rounds:
             self._round(one, survey)
+        check_zeros(rounds, survey, self.step)
         for node in survey.serving:
             self.actions[node] = []
         for node in survey.unknown:
@@ -154,6 +171,13 @@ class _Updates:
             raise Undecidable(
                 'gradients are clipped or changed between backward and step: '
                 "give the optimizer's wrapper clip_grad=dict(...)",
+                node,
+            )
+        rest = [x for x in between if x not in survey.serving]
+        if node := changes_weights(rest, self.names):
+            raise Undecidable(
+                'this may change weights or gradients between backward and '
+                'step, which are one now',
                 node,
             )
         node = next(filter(_calls_own, between), None)

@@ -30,8 +30,15 @@ _OF_SCHEDULERS = (
 )
 
 
-def lr_config_of(schedulers: Value | None) -> Value | None:
+def lr_config_of(
+    schedulers: Value | None, ends_by_hand: bool = False
+) -> Value | None:
     """Find what was said in 0.x to get these schedulers.
+
+    Args:
+        schedulers (Value, optional): Of the base.
+        ends_by_hand (bool): Whether they end where they are at their goal.
+            Defaults to False.
 
     Returns:
         Value: None if there are none, or others than the rule makes of one
@@ -40,7 +47,7 @@ def lr_config_of(schedulers: Value | None) -> Value | None:
     if schedulers is None or not schedulers.elements:
         return None
     first, *rest = schedulers.elements
-    found = _warmup(first)
+    found = _warmup(first, ends_by_hand)
     if not found and len(schedulers.elements) == 1:
         rest = [first]
     if len(rest) > 1 or (rest and _policy_name(rest[0]) is None):
@@ -58,7 +65,7 @@ def _policy_name(scheduler: Value) -> str | None:
     return name if name in _POLICIES else None
 
 
-def _warmup(scheduler: Value) -> dict[str, Value]:
+def _warmup(scheduler: Value, ends_by_hand: bool) -> dict[str, Value]:
     kind = _WARMUPS.get(scheduler.get('type'))
     if kind is None or scheduler.get('begin', 0) != 0:
         return {}
@@ -67,6 +74,8 @@ def _warmup(scheduler: Value) -> dict[str, Value]:
     ratio = scheduler.get('start_factor', scheduler.get('factor'))
     if not isinstance(end, int) or ratio is None:
         return {}
+    if not (is_by_epoch or ends_by_hand):
+        end -= 1
     return dict(
         warmup=literal(kind),
         warmup_iters=literal(end),

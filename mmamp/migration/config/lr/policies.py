@@ -1,9 +1,9 @@
 """MMCV's policies as MMEngine's parameter schedulers.
 
-The learning rate is the same in each iteration but for one thing: MMEngine's
-``LinearLR``, ``ConstantLR`` and ``PolyLR`` are at their goal in the last step
-before ``end``, MMCV's formulas one step later. ``end`` is MMCV's number all
-the same, as everybody writes it.
+The learning rate is the same in each iteration. MMEngine's ``LinearLR``,
+``ConstantLR`` and ``PolyLR`` are at their goal in the last step before
+``end``, MMCV's formulas one step later, so that ``end`` is one more than what
+MMCV has; but where it counts epochs that the Runner makes iterations of.
 """
 
 from __future__ import annotations
@@ -46,9 +46,14 @@ def _poly(policy: Policy) -> list[Value]:
             **policy.own(power='power'),
             **policy.goal(),
             begin=literal(0),
-            end=policy.total(),
+            end=_end_of_run(policy),
         )
     ]
+
+
+def _end_of_run(policy: Policy) -> Value:
+    total = policy.total()
+    return total if policy.is_scaled else policy.end(total)
 
 
 def _cosine(policy: Policy) -> list[Value]:
@@ -116,27 +121,41 @@ def _cyclic(policy: Policy) -> list[Value]:
     ratios = _listed(ratios) if ratios is not UNKNOWN else [UNKNOWN]
     if len(ratios) == 1 and isinstance(ratios[0], (int, float)):
         ratios = [ratios[0], ratios[0] / 1e5]
-    total = policy.known_total()
+    total = policy.total().plain
     times = policy.config.get('cyclic_times', 1)
-    top = int(policy.config.get('step_ratio_up', 0.4) * total)
-    if times != 1 or not 0 < top < total or len(ratios) != 2:
+    is_other = policy.config.get('gamma', 1) != 1 or (
+        policy.config.get('anneal_strategy', 'cos') != 'cos'
+    )
+    if not isinstance(total, int):
+        raise NoCounterpart('the length of the run is not known here')
+    part = policy.config.get('step_ratio_up', 0.4) * total
+    # Of iterations a whole number, as MMCV counts; of epochs a part too.
+    top = _tidy(part) if policy.is_scaled else int(part)
+    more = 0 if policy.is_scaled else 1
+    if is_other or times != 1 or not 0 < top < total or len(ratios) != 2:
         raise NoCounterpart(
             'MMEngine has no cycles; one of them would be two '
             f'CosineAnnealing{policy.parameter}'
         )
     # Both act in the step at the top, where the second takes over.
     return [
-        policy.scheduler(
+        policy.over_the_run(
             'CosineAnnealing',
-            T_max=literal(end - begin),
+            T_max=literal(_tidy(end - begin)),
             eta_min_ratio=literal(ratio),
             begin=literal(begin),
-            end=literal(end + 1),
+            end=literal(end + more),
         )
         for ratio, begin, end in zip(
             ratios, (0, top), (top, total), strict=True
         )
     ]
+
+
+def _tidy(number: float) -> float:
+    """Round what is a whole number but for the last bits."""
+    rounded = round(number, 9)
+    return int(rounded) if rounded == int(rounded) else rounded
 
 
 def _one_cycle(policy: Policy) -> list[Value]:
@@ -268,7 +287,11 @@ POLICIES = {
         _cosine_cooldown, f'{_GOAL} cool_down_time cool_down_ratio'
     ),
     'CosineRestart': Form(_cosine_restart, f'{_GOAL} periods restart_weights'),
-    'Cyclic': Form(_cyclic, 'target_ratio cyclic_times step_ratio_up', True),
+    'Cyclic': Form(
+        _cyclic,
+        'target_ratio cyclic_times step_ratio_up gamma anneal_strategy',
+        True,
+    ),
     'OneCycle': Form(
         _one_cycle,
         'max_lr total_steps pct_start anneal_strategy div_factor '

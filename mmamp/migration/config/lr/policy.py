@@ -30,12 +30,15 @@ class Policy:
         parameter (str): ``'LR'`` or ``'Momentum'``: what the names of
             MMEngine's schedulers end with.
         rates (tuple[float]): The learning rates of the optimizers.
+        ends_by_hand (bool): Whether schedules end where configs of 1.x that
+            were written by hand have it, a step too early.
     """
 
     config: Value
     run: RunLength
     parameter: str = 'LR'
     rates: tuple[float, ...] = ()
+    ends_by_hand: bool = False
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -74,6 +77,10 @@ class Policy:
                 'how many steps its parts have is not known before the run'
             )
         return int(total)
+
+    def end(self, length: Value) -> Value:
+        """Return where a scheduler ends that has its goal after a length."""
+        return length if self.ends_by_hand else one_more(length)
 
     def scheduler(self, name: str, **arguments: Value) -> Value:
         """Make a scheduler that counts as the policy does."""

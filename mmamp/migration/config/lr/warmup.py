@@ -15,9 +15,7 @@ def warmup(policy: Policy) -> list[Value]:
     """Make the schedulers that multiply the rate during the warm-up.
 
     Like MMCV's, MMEngine's warm-up works on top of the policy, which goes its
-    way from the first iteration on. It is over in the last iteration before
-    ``end`` and not after it: one of many, which OpenMMLab's own configs of
-    1.x leave at that.
+    way from the first iteration on. One of epochs is over an iteration early.
 
     Raises:
         NoCounterpart: If MMEngine has none like it.
@@ -53,7 +51,7 @@ def warmup(policy: Policy) -> list[Value]:
             **{factor: ratio},
             by_epoch=literal(is_by_epoch),
             begin=literal(0),
-            end=steps,
+            end=steps if is_by_epoch else policy.end(steps),
             **scale,
         )
     ]

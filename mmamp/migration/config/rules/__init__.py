@@ -28,8 +28,9 @@ from . import (
 RULES: tuple[Rule[[Context], None], ...] = (
     optimizers.RULE,
     progressive.RULE,
-    optimizer_config.RULE,
     fp16.RULE,
+    # A hook that is named ran, whatever fp16 says.
+    optimizer_config.RULE,
     apex.RULE,
     steps.RULE,
     # The loop of 1.x has the name that this takes away.

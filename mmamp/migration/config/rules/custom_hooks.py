@@ -12,6 +12,7 @@ from mmamp.migration.config.ema import (
 from mmamp.migration.config.values import Value, listing, literal, mapping
 from mmamp.migration.findings import Outcome
 from mmamp.migration.rule import Rule
+from mmamp.migration.toolboxes import HOOKS, PACKAGES, Name, listed, named
 
 NAME = 'custom_hooks'
 VISUAL_CONFIG = 'visual_config'
@@ -19,19 +20,6 @@ VISUAL = (
     *('VisualizeUnconditionalSamples', 'MMGenVisualizationHook'),
     *('MMEditVisualizationHook', 'VisualizationHook'),
 )
-SAME = {
-    'MMEngine': 'EMAHook EmptyCacheHook SyncBuffersHook ProfilerHook '
-    'IterTimerHook DistSamplerSeedHook',
-    'MMCV': 'RFSearchHook',
-    'MMagic': 'PGGANFetchDataHook PickleDataHook',
-    'MMDetection': 'NumClassCheckHook CheckInvalidLossHook SetEpochInfoHook '
-    'MemoryProfilerHook YOLOXModeSwitchHook SyncNormHook',
-    'MMPretrain': 'ClassNumCheckHook PreciseBNHook',
-}
-"""Hooks that have their names still, and where."""
-HOME = {
-    hook: toolbox for toolbox, hooks in SAME.items() for hook in hooks.split()
-}
 HEIRS = 'left for the configs that inherit it and have a model'
 NOT_KNOWN = 'not a hook that is known here; it has to be one of MMEngine now'
 NO_LONGER = {
@@ -84,12 +72,14 @@ def _convert(context: Context, hook: Value) -> Value | None:
         return _samples(context, hook)
     if kind == 'ExpMomentumEMAHook':
         return _exponential(context, hook)
-    if kind in HOME:
-        return _same(context, hook, kind)
+    if homes := named(HOOKS, kind, context.target):
+        return _same(context, hook, homes)
     if kind == 'LinearMomentumEMAHook':
         raise NotConverted(
             'MMEngine has no average like it; MomentumAnnealingEMA is near'
         )
+    if kind in context.project.classes:
+        return hook
     if context.origins and 'type' in hook:
         context.say(hook, Outcome.OUTSIDE, f'{kind}: {NOT_KNOWN}')
     return hook
@@ -103,10 +93,8 @@ def _average(context: Context, hook: Value) -> Value | None:
         context.say(hook, Outcome.OUTSIDE, f'{HOOK}: {HEIRS}')
         return hook
     networks = networks_of(hook)
-    if len(networks) != 1:
-        raise NotConverted(
-            'there is one average, of the generator or of the whole model'
-        )
+    if not networks:
+        raise NotConverted('it does not say of which networks')
     if networks != ['generator_ema']:
         return ema_hook(context, hook)
     config = ema_config(context, hook)
@@ -153,16 +141,15 @@ def _exponential(context: Context, hook: Value) -> Value:
     )
 
 
-def _same(context: Context, hook: Value, kind: str) -> Value:
+def _same(context: Context, hook: Value, homes: list[Name]) -> Value:
+    kind = homes[0].old
     gone = [x for x in NO_LONGER.get(kind, ()) if x in hook]
     if gone:
         context.warned(hook, f'{kind} takes no {", ".join(gone)} any more')
         return hook.without(*gone)
-    if HOME[kind] not in ('MMEngine', 'MMCV') and context.origins:
+    if homes[0].toolbox in PACKAGES and context.origins:
         context.say(
-            hook,
-            Outcome.OUTSIDE,
-            f'{kind}: {HOME[kind]} still has a hook of this name',
+            hook, Outcome.OUTSIDE, f'a hook of this name is {listed(homes)}'
         )
     return hook
 

@@ -36,6 +36,9 @@ def apply(context: Context) -> None:
             context.replace('val_cfg', literal(None))
         context.changed(context.take(NAME), 'no validation needs no setting')
         return
+    if old.elements and all(x.is_dict for x in old.elements):
+        _several(context, old.elements)
+        return
     if not old.is_dict:
         context.todo(NAME, f'{NAME} is not a dict that can be read here')
         return
@@ -54,6 +57,30 @@ def apply(context: Context) -> None:
     if best:
         _best(context, old, best)
     _leave(context, old)
+
+
+def _several(context: Context, old: list[Value]) -> None:
+    """Convert several evaluations, which have one loop now."""
+    run = run_length(context)
+    if run.by_epoch is not None:
+        loops = [_when(context, x, run) for x in old]
+        if None in loops:
+            return
+        first, *others = [x for x in loops if x is not None]
+        if any(x.plain != first.plain for x in others):
+            context.todo(
+                NAME,
+                'its evaluations are at different intervals; there is one '
+                'val_interval, and an evaluator may have several metrics',
+            )
+            return
+        if first.items:
+            context.put('train_cfg', first)
+    _put_loop(context)
+    for x in old:
+        if best := {key: x[key] for key in BEST if key in x}:
+            _best(context, x, best)
+    context.outside(NAME, OF_DATA)
 
 
 def _put_loop(context: Context) -> None:

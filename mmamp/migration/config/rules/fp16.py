@@ -5,10 +5,10 @@ from mmamp.migration.config.values import literal
 from mmamp.migration.config.wrappers import (
     HEIRS,
     for_each,
+    had_no_effect,
     in_amp,
     in_float32,
     loss_scale_of,
-    warn_of_effect,
 )
 from mmamp.migration.rule import Rule
 
@@ -42,8 +42,8 @@ def apply(context: Context) -> None:
     scale = loss_scale_of(context, 'fp16', given)
     if scale is None:
         return
-    warn_of_effect(context, old)
-    for_each(context, lambda entry: in_amp(entry, scale))
+    if not had_no_effect(context, old):
+        for_each(context, lambda entry: in_amp(entry, scale))
     context.take('fp16', 'optim_wrapper')
 
 

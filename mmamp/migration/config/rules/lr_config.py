@@ -62,7 +62,9 @@ def _effective(context: Context, name: str) -> Value | None:
         return config
     if config.get('_delete_'):
         return config.without('_delete_')
-    base = lr_config_of(context.get(NEW)) if name == 'lr_config' else None
+    base = None
+    if name == 'lr_config':
+        base = lr_config_of(context.get(NEW), context.project.ends_by_hand)
     if base is not None and _is_of_base(base, config):
         config = merge(base, config)
     has_policy = 'policy' in config or 'type' in config
@@ -122,7 +124,8 @@ def _schedulers(
     is_constant = name == 'Fixed'
     if 'by_epoch' not in config and run.by_epoch is None and not is_constant:
         return None
-    policy = Policy(config, run, parameter, _rates(context))
+    by_hand = context.project.ends_by_hand
+    policy = Policy(config, run, parameter, _rates(context), by_hand)
     found = [*warmup(policy), *form.convert(policy)]
     for warning in policy.warnings:
         context.warned(config, warning)

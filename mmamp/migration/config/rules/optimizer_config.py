@@ -1,13 +1,13 @@
 """``optimizer_config``: clipping, accumulation, and precision by its hook."""
 
 from mmamp.migration.config.context import Context
-from mmamp.migration.config.values import Value, literal
+from mmamp.migration.config.values import UNKNOWN, Value, literal, same
 from mmamp.migration.config.wrappers import (
     HEIRS,
     for_each,
+    had_no_effect,
     in_amp,
     loss_scale_of,
-    warn_of_effect,
 )
 from mmamp.migration.rule import Rule
 
@@ -19,6 +19,7 @@ HOOKS = (
     'GradientCumulativeOptimizerHook',
     'Fp16OptimizerHook',
     'GradientCumulativeFp16OptimizerHook',
+    'GradAccumFp16OptimizerHook',
     'ApexOptimizerHook',
 )
 KNOWN = (
@@ -58,6 +59,9 @@ def _is_understood(context: Context, old: Value) -> bool:
             'wrapper of your own may do what it did',
         )
         return False
+    if old.get('use_fp16') is UNKNOWN:
+        context.todo(name, 'whether use_fp16 is on is not known here')
+        return False
     unknown = [x for x in old if x not in KNOWN]
     if unknown:
         context.todo(name, f'{", ".join(unknown)}: no such argument is known')
@@ -73,11 +77,12 @@ def _convert(context: Context, old: Value) -> None:
             new['accumulative_counts'] = old[key]
     scale: Value | None = None
     is_fp16 = 'Fp16' in str(old.get('type')) or bool(old.get('use_fp16'))
-    if is_fp16 and 'type' in old and 'Fp16' in old.get('type'):
-        given = old['loss_scale'] if 'loss_scale' in old else literal(512.0)
-        scale = loss_scale_of(context, 'optimizer_config', given)
+    if is_fp16:
+        scale = loss_scale_of(context, 'optimizer_config', _scale(old))
         if scale is None:
             return
+        _warn_of_both(context, old, scale)
+    context.is_float32 = old.get('use_fp16') is False
     clip = old.child('grad_clip')
 
     def change(entry: Value) -> Value:
@@ -88,9 +93,9 @@ def _convert(context: Context, old: Value) -> None:
             entry = entry.with_items(clip_grad=clip)
         return entry.with_items(**new)
 
-    if new or is_fp16 or (clip is not None and clip.plain is not None):
-        warn_of_effect(context, old)
-    for_each(context, change)
+    is_set = new or is_fp16 or (clip is not None and clip.plain is not None)
+    if not (is_set and had_no_effect(context, old)):
+        for_each(context, change)
     if old.get('detect_anomalous_params'):
         context.warned(
             old['detect_anomalous_params'],
@@ -98,6 +103,27 @@ def _convert(context: Context, old: Value) -> None:
             'gradient is logged by mmamp.AmpOptimWrapper',
         )
     context.take('optimizer_config', 'optim_wrapper')
+
+
+def _scale(old: Value) -> Value:
+    """Return the scale that the hook of this name had."""
+    if 'loss_scale' in old:
+        return old['loss_scale']
+    # MMCV's hook, or Apex, which the hooks with use_fp16 have.
+    return literal(512.0 if 'Fp16' in str(old.get('type')) else 'dynamic')
+
+
+def _warn_of_both(context: Context, old: Value, scale: Value) -> None:
+    """Say which of two scales is taken: that of the hook that ran."""
+    wrapper = context['optim_wrapper']
+    for entry in (wrapper, *wrapper.children):
+        other = entry.child('loss_scale')
+        if other is not None and other.is_own and not same(other, scale):
+            context.warned(
+                old,
+                f'fp16 and the hook {old.get("type")} have two loss scales; '
+                f'the one of the hook that ran is taken: {scale.plain!r}',
+            )
 
 
 RULE = Rule('optimizer_config', 'optimizer_config', apply)

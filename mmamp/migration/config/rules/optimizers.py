@@ -11,6 +11,7 @@ from mmamp.migration.config.context import Context
 from mmamp.migration.config.values import Value, literal, mapping
 from mmamp.migration.config.wrappers import is_several
 from mmamp.migration.rule import Rule
+from mmamp.migration.toolboxes import CONSTRUCTORS, listed, named
 
 CONSTRUCTOR = 'mmamp.OptimWrapperConstructor'
 BESIDE = ('constructor', 'paramwise_cfg')
@@ -51,24 +52,43 @@ def is_single(optimizer: Value) -> bool:
 def single(context: Context, name: str, optimizer: Value) -> Value | None:
     """Make the entry of one optimizer; None if that is left to do."""
     outer = {key: optimizer[key] for key in BESIDE if key in optimizer}
-    constructor = optimizer.get('constructor')
-    if constructor == 'DefaultOptimizerConstructor':
-        # Its name in 1.x is the default's.
+    if 'constructor' in optimizer:
+        constructor = _constructor(context, optimizer['constructor'])
         del outer['constructor']
-    elif isinstance(constructor, str):
-        outer['constructor'] = literal(
-            constructor.replace(
-                'OptimizerConstructor', 'OptimWrapperConstructor'
-            )
-        )
-        context.warned(
-            optimizer['constructor'],
-            f'the constructor {constructor} is expected under the name '
-            f'{outer["constructor"].plain} in 1.x',
-        )
+        if constructor is not None:
+            outer['constructor'] = constructor
     inner = _with_float_betas(optimizer.without(*BESIDE))
     kind = {'type': literal('OptimWrapper')} if 'type' in optimizer else {}
     return mapping(**kind, optimizer=inner, **outer)
+
+
+def _constructor(context: Context, old: Value) -> Value | None:
+    """Return a constructor by its name in 1.x; None: it is the default."""
+    if not isinstance(old.plain, str):
+        return old
+    name = old.plain.rpartition('.')[2]
+    if name in context.project.classes:
+        return old
+    if name == 'DefaultOptimizerConstructor':
+        return None
+    target = context.target
+    known = named(CONSTRUCTORS, name, target)
+    if target and known:
+        new = known[0]
+        if new.note:
+            context.warned(old, f'{new.new} of {new.toolbox}: {new.note}')
+        return old if new.new == name else literal(new.new)
+    reason = f'the constructor {name} keeps its name'
+    if target:
+        reason += f': {target} has none of it, so it is of the project'
+    elif known and any(x.new != name for x in known):
+        reason += f': it is {listed(known)}; --target says which it is for'
+    elif not known:
+        reason += ': it is of the project'
+    else:
+        return old
+    context.outside(old, reason)
+    return old
 
 
 def _with_float_betas(optimizer: Value) -> Value:
@@ -126,11 +146,12 @@ def _networks(context: Context, name: str, optimizer: Value) -> None:
             assert whole is not None
             _put_single(context, whole)
             context.take(name, 'optim_wrapper')
-            context.changed(
+            context.warned(
                 at,
                 f'the optimizer of {network} alone becomes the one of the '
-                'model, since a BaseModel of a single network takes one '
-                'optim_wrapper',
+                'model, since a BaseModel of a single network takes one: '
+                'train_step has optim_wrapper in place of '
+                f'optimizer[{network!r}]',
             )
             return
     constructor = {}

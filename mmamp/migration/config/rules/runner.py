@@ -7,6 +7,7 @@ each wrapper has its own.
 from mmamp.migration.config.context import Context
 from mmamp.migration.config.values import Value, literal, mapping
 from mmamp.migration.config.wrappers import (
+    AMP,
     HEIRS,
     for_each,
     in_amp,
@@ -21,6 +22,12 @@ NO_NEED = {
 RUNNERS = (
     *('IterBasedRunner', 'EpochBasedRunner', 'DynamicIterBasedRunner'),
     *('Runner', 'PGGANRunner'),
+)
+OF_APEX = ('IterBasedRunnerAmp', 'EpochBasedRunnerAmp')
+"""Runners that saved the state of Apex with the model's."""
+LIKE = (
+    'the runner {} is not known here; train_cfg has its length, and what else '
+    'it did is left to do'
 )
 OF_LOOP = (
     *('by_epoch', 'max_iters', 'max_epochs', 'val_interval', 'val_begin'),
@@ -65,22 +72,33 @@ def apply(context: Context) -> None:
 
 def _is_understood(context: Context, runner: Value) -> bool:
     kind = runner.get('type')
-    if kind is not None and str(kind).split('.')[-1] not in RUNNERS:
+    known = (*RUNNERS, *OF_APEX)
+    if kind is not None and str(kind).split('.')[-1] not in known:
+        if _is_like(str(kind), runner):
+            context.todo('runner', LIKE.format(kind))
+            return True
         context.todo(
             'runner',
             f'the runner {kind} has no counterpart that is known; '
-            f'known are {", ".join(RUNNERS)}',
+            f'known are {", ".join(known)}',
         )
         return False
-    known = (
+    arguments = (
         *('type', 'max_iters', 'max_epochs', 'fp16_loss_scaler'),
         *('use_apex_amp', '_delete_', *NO_NEED),
     )
-    unknown = [x for x in runner if x not in known]
+    unknown = [x for x in runner if x not in arguments]
     if unknown:
         context.todo('runner', f'{", ".join(unknown)}: not known')
         return False
     return True
+
+
+def _is_like(kind: str, runner: Value) -> bool:
+    """Tell whether a runner has the length that its name speaks of alone."""
+    name = 'max_epochs' if 'Epoch' in kind else 'max_iters'
+    is_named = 'EpochBasedRunner' in kind or 'IterBasedRunner' in kind
+    return is_named and set(runner) <= {'type', name, '_delete_'}
 
 
 def _length(context: Context, runner: Value) -> dict[str, Value]:
@@ -129,6 +147,9 @@ def _clear(context: Context, name: str) -> Value | None:
 
 
 def _precision(context: Context, runner: Value) -> None:
+    kind = str(runner.get('type')).split('.')[-1]
+    if kind in OF_APEX and 'optim_wrapper' in context:
+        _put_in_amp(context, runner, kind)
     if runner.get('fp16_loss_scaler') is None:
         return
     if 'optim_wrapper' not in context:
@@ -145,6 +166,21 @@ def _precision(context: Context, runner: Value) -> None:
         'now, and the scales may differ. auto_fp16 said what ran in half '
         'precision; autocast covers all but what a PrecisionHook keeps',
     )
+
+
+def _put_in_amp(context: Context, runner: Value, kind: str) -> None:
+    """Have in mixed precision what Apex had there."""
+    if context.is_float32:
+        return
+
+    def change(entry: Value) -> Value:
+        if entry.get('type') == AMP:
+            return entry
+        return in_amp(entry, literal('dynamic'))
+
+    for_each(context, change)
+    context.origin('optim_wrapper', 'runner')
+    context.changed(runner, f'{kind} was the runner of Apex: AmpOptimWrapper')
 
 
 def _drop(context: Context, name: str) -> None:

@@ -1,6 +1,10 @@
 from mmamp.migration.code.rules import grad_callable as rule
 
 
+def grad(name):
+    return f"getattr(optimizer['{name}'], 'grad', torch.autograd.grad)"
+
+
 def test_losses_get_grad_of_the_next_update(becomes):
     done = becomes(
         rule,
@@ -15,15 +19,16 @@ def test_losses_get_grad_of_the_next_update(becomes):
                 optimizer['gen'].update_params(p)
         """,
         """
+        import torch
         class GAN(Base):
             def train_step(self, data, optimizer, loss_scaler=None):
-                x = dict(real=data, grad=optimizer['disc'].grad)
+                x = dict(real=data, grad={})
                 loss = self.disc_loss(x)
                 optimizer['disc'].update_params(loss)
-                x['grad'] = optimizer['gen'].grad
-                p = gen_path_regularizer(x, grad=optimizer['gen'].grad)
+                x['grad'] = {}
+                p = gen_path_regularizer(x, grad={})
                 optimizer['gen'].update_params(p)
-        """,
+        """.format(*(grad(x) for x in ('disc', 'gen', 'gen'))),
     )
     assert [line for line, _ in done.warned] == [3, 6, 7]
 

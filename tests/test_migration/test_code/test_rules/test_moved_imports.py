@@ -92,3 +92,25 @@ def test_what_mmcv_2_still_has_stays(stays):
         from mine.mmcv.runner import load_checkpoint
         """,
     )
+
+
+def test_the_class_of_constructors(becomes):
+    becomes(
+        rule,
+        """
+        from mmcv.runner import DefaultOptimizerConstructor
+        class Decay(DefaultOptimizerConstructor):
+            pass
+        """,
+        """
+        from mmengine.optim import DefaultOptimWrapperConstructor
+        class Decay(DefaultOptimWrapperConstructor):
+            pass
+        """,
+    )
+
+
+def test_what_mmcv_utils_has_no_more_is_marked(convert):
+    done = convert(rule, 'from mmcv.utils import worker_init_fn, is_str\n')
+    ((_, reason),) = done.todo
+    assert 'worker_init_fn in mmcv.utils' in reason

@@ -156,6 +156,7 @@ def test_a_frozen_network_has_none_of_them(convert, freeze):
     done = convert(
         rule,
         step(f"""{freeze}
+optimizer['gen'].zero_grad()
 loss.backward()
 optimizer['gen'].step()
 optimizer['disc'].zero_grad()
@@ -181,14 +182,17 @@ optimizer['gen'].step()"""),
 def test_one_scaler_for_two_is_warned_of(convert):
     done = convert(
         rule,
-        step("""if loss_scaler is None:
+        step("""optimizer['disc'].zero_grad()
+if loss_scaler is None:
     loss.backward()
 else:
     loss_scaler.scale(loss).backward()
 optimizer['disc'].step()
 for_disc = loss_scaler
+optimizer['disc'].zero_grad()
 loss.backward()
 optimizer['disc'].step()
+optimizer['gen'].zero_grad()
 loss.backward()
 optimizer['gen'].step()"""),
     )

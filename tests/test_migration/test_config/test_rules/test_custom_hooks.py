@@ -147,7 +147,7 @@ def test_a_momentum_that_rises(migrated):
     ('arguments', 'reason'),
     [
         ("module_keys='generator_ema'", 'never updated'),
-        ("module_keys=('a_ema', 'b_ema'), interval=1", 'one average'),
+        ('module_keys=(), interval=1', 'of which networks'),
         (
             "module_keys='generator_ema', interval=1, momentum_policy='x'",
             "momentum_policy 'x'",
@@ -249,3 +249,13 @@ def test_hooks_of_mmamp_are_known(migrated):
         """
     )
     assert migrated.said('outside') == []
+
+
+def test_averages_of_several_networks_are_that_of_the_whole(migrated):
+    after = migrated.after(
+        "model = dict(type='MyGAN')\n"
+        "custom_hooks = [\n    dict(type='ExponentialMovingAverageHook',\n"
+        "         module_keys=('a_ema', 'b_ema'), interval=1)]\n"
+    )
+    assert "dict(type='mmamp.EMAHook', momentum=0.001)" in after
+    assert 'no longer needs a_ema, b_ema' in migrated.said('warned')[0]

@@ -149,3 +149,29 @@ def test_a_config_of_1x_stays(migrated):
     before = 'train_cfg = dict(max_iters=1, val_interval=1)\n'
     assert migrated.after(before) == before
     assert not migrated.result.findings
+
+
+@pytest.mark.parametrize(
+    ('intervals', 'loop'), [('55', 'val_interval=5'), ('11', 'max_epochs=9)')]
+)
+def test_a_list_of_evaluations(migrated, intervals, loop):
+    one, other = intervals
+    text = (
+        f"evaluation = [dict(interval={one}, metric='PCK', save_best='PCK'),\n"
+        f"              dict(interval={other}, metric='AUC')]\n"
+    )
+    after = migrated.after(f'total_epochs = 9\n{text}')
+    assert loop in after
+    assert "val_cfg = dict(type='ValLoop')" in after
+    assert "save_best='PCK'" in after
+    assert text in after
+    assert 'belongs to the data' in migrated.said('outside')[0]
+    assert not migrated.said('todo')
+
+
+def test_a_list_of_evaluations_at_other_times(migrated):
+    after = migrated.after(
+        'total_epochs = 9\nevaluation = [dict(interval=1), dict(interval=2)]\n'
+    )
+    assert 'val_cfg' not in after
+    assert 'different intervals' in migrated.said('todo')[0]

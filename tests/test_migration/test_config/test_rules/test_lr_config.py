@@ -25,7 +25,7 @@ def test_steps_with_a_warm_up(check):
                 start_factor=0.001,
                 by_epoch=False,
                 begin=0,
-                end=500),
+                end=501),
             dict(
                 type='MultiStepLR',
                 by_epoch=True,
@@ -71,7 +71,7 @@ def test_the_length_keeps_its_name(check):
                 power=0.9,
                 eta_min=1e-4,
                 begin=0,
-                end=epochs)]
+                end=epochs + 1)]
         """,
     )
 
@@ -162,7 +162,7 @@ runner = dict(type='EpochBasedRunner', max_epochs=12)
 NEW = """
 param_scheduler = [
     dict(
-        type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=500),
+        type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=501),
     dict(type='MultiStepLR', by_epoch=True, milestones=[8, 11], gamma=0.1)]
 train_cfg = dict(by_epoch=True, max_epochs=12)
 """
@@ -179,7 +179,7 @@ def test_what_a_child_says_of_it(check, base):
         """
         _base_ = './base.py'
         param_scheduler = [
-            dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=500),
+            dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=501),
             dict(type='MultiStepLR', by_epoch=True, milestones=[16, 22], gamma=0.1)]
         """,
         base=base,

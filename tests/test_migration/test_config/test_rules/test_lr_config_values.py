@@ -1,7 +1,6 @@
 """Each iteration's learning rate is that of 0.x.
 
-The formulas of MMCV are written out here, from their definition; linear and
-constant warm-up and ``poly`` with a step less, which is how MMEngine counts.
+The formulas of MMCV are written out here, from their definition.
 """
 
 import math
@@ -12,6 +11,8 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import PARAM_SCHEDULERS
 
 import mmamp  # noqa: F401
+from mmamp.migration.config import migrate_config
+from mmamp.migration.project import Project
 
 BASE = 0.2
 
@@ -57,7 +58,7 @@ POLICIES = {
     "policy='Step', step=4, gamma=0.5": lambda i, n: BASE * 0.5 ** (i // 4),
     "policy='exp', gamma=0.9": lambda i, n: BASE * 0.9**i,
     "policy='poly', power=0.9, min_lr=0.01": lambda i, n: (
-        0.01 + (BASE - 0.01) * (1 - i / (n - 1)) ** 0.9
+        0.01 + (BASE - 0.01) * (1 - i / n) ** 0.9
     ),
     "policy='CosineAnnealing', min_lr=0.01": lambda i, n: _cos(
         BASE, 0.01, i / n
@@ -88,13 +89,12 @@ OF_ITERATIONS = {
     "policy='cyclic'": _cyclic,
     "policy='OneCycle', max_lr=0.5": _one_cycle,
 }
-# Those that MMEngine has end one iteration early: over W - 1, not over W.
 WARMUPS = {
     '': lambda i: 1,
     "warmup='linear', warmup_iters=5, warmup_ratio=0.001": lambda i: (
-        0.001 + 0.999 * min(i, 4) / 4
+        0.001 + 0.999 * min(i, 5) / 5
     ),
-    "warmup='constant', warmup_iters=4": lambda i: 0.1 if i < 3 else 1,
+    "warmup='constant', warmup_iters=4": lambda i: 0.1 if i < 4 else 1,
     "warmup='exp', warmup_iters=6, warmup_ratio=0.2": lambda i: (
         0.2 ** (1 - min(i, 6) / 6)
     ),
@@ -129,6 +129,66 @@ def _rates(schedulers, by_epoch, base=BASE):
             if not scheduler.by_epoch or (i + 1) % EPOCH == 0:
                 scheduler.step()
     return rates
+
+
+@pytest.mark.parametrize(
+    ('config', 'formula'),
+    [
+        ("policy='poly', power=0.9", lambda i: (1 - i / (TOTAL - 1)) ** 0.9),
+        (
+            "policy='Fixed', warmup='linear', warmup_iters=5",
+            lambda i: 0.1 + 0.9 * min(i, 4) / 4,
+        ),
+        (
+            "policy='Fixed', warmup='constant', warmup_iters=4",
+            lambda i: 0.1 if i < 3 else 1,
+        ),
+    ],
+)
+def test_the_habit_of_configs_written_by_hand(tmp_path, config, formula):
+    path = tmp_path / 'config.py'
+    path.write_text(f'{RUN}\nlr_config = dict({config})\n')
+    after = migrate_config(path, Project(ends_by_hand=True)).after
+    namespace = {}
+    exec(after, namespace)
+    wanted = [BASE * formula(i) for i in range(TOTAL)]
+    rates = _rates(namespace['param_scheduler'], False)
+    assert rates == pytest.approx(wanted, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ('up', 'ratios'), [(0.4, (10, 1e-4)), (0.33, (5, 0.01)), (0.25, (2, 0.5))]
+)
+@pytest.mark.parametrize('parameter', ['lr', 'momentum'])
+def test_a_cycle_of_a_run_of_epochs(migrated, up, ratios, parameter):
+    after = migrated.after(
+        f"{EPOCHS}\n{parameter}_config = dict(policy='cyclic', cyclic_times=1,"
+        f' target_ratio={ratios}, step_ratio_up={up})\n'
+    )
+    assert not migrated.said('todo')
+    namespace = {}
+    exec(after, namespace)
+    first, second = namespace['param_scheduler']
+    top = round(up * TOTAL, 9)
+    assert first['end'] == second['begin'] == first['T_max'] == top
+    assert second['end'] == TOTAL
+    name = {'lr': 'LR', 'momentum': 'Momentum'}[parameter]
+    assert {first['type'], second['type']} == {f'CosineAnnealing{name}'}
+    if parameter == 'lr':
+        n = TOTAL * EPOCH
+        rise = int(up * n)
+        wanted = [
+            _cos(BASE, BASE * ratios[0], i / rise)
+            if i < rise
+            else _cos(
+                BASE * ratios[0], BASE * ratios[1], (i - rise) / (n - rise)
+            )
+            for i in range(n)
+        ]
+        rates = _rates(namespace['param_scheduler'], True)
+        # A step of the top is where two epochs meet.
+        step = BASE * ratios[0] * math.pi / 2 / min(rise, n - rise)
+        assert rates == pytest.approx(wanted, abs=1.2 * step)
 
 
 def _schedulers(migrated, config, run):
@@ -204,7 +264,7 @@ def test_a_minimum_and_a_warm_up_agree_within_the_minimum(migrated):
     )
     schedulers = _schedulers(migrated, policy, RUN)
     wanted = [
-        (0.1 + 0.9 * min(i, 4) / 4) * _cos(BASE, 0.002, i / TOTAL)
+        (0.1 + 0.9 * min(i, 5) / 5) * _cos(BASE, 0.002, i / TOTAL)
         for i in range(TOTAL)
     ]
     assert _rates(schedulers, False) == pytest.approx(wanted, abs=0.002)

@@ -55,6 +55,48 @@ def test_precision(migrated, hook, scale):
     assert f'loss_scale={scale})' in after
 
 
+@pytest.mark.parametrize('fp16', ['None', 'dict()', 'dict(loss_scale=128.)'])
+@pytest.mark.parametrize(
+    ('hook', 'scale'),
+    [
+        ("type='DistOptimizerHook', use_fp16=True", "'dynamic'"),
+        ("type='ApexOptimizerHook', use_fp16=True", "'dynamic'"),
+        ("type='mmcv.DistOptimizerHook', use_fp16=True", "'dynamic'"),
+        ("type='Fp16OptimizerHook', loss_scale='dynamic'", "'dynamic'"),
+        ("type='GradientCumulativeFp16OptimizerHook'", '512.0'),
+        ("type='GradAccumFp16OptimizerHook', update_interval=2", '512.0'),
+    ],
+)
+@pytest.mark.parametrize('is_first', [True, False])
+def test_a_hook_that_is_named_decides(migrated, fp16, hook, scale, is_first):
+    lines = [f'fp16 = {fp16}\n', f'optimizer_config = dict({hook})\n']
+    after = migrated.after(SGD + ''.join(lines[:: 1 if is_first else -1]))
+    assert "type='mmamp.AmpOptimWrapper'" in after
+    assert f'loss_scale={scale}' in after
+    is_other = 'loss' in fp16
+    assert len(migrated.said('warned')) == is_other
+
+
+def test_a_hook_that_is_named_decides_over_a_child(migrated):
+    hook = "type='DistOptimizerHook', use_fp16=True, update_interval=2"
+    base = f'{SGD}optimizer_config = dict({hook})\n'
+    after = migrated.after("_base_ = 'base.py'\nfp16 = None\n", base=base)
+    assert 'OptimWrapper' not in after
+    after = migrated.after(
+        "_base_ = 'base.py'\noptimizer_config = dict(use_fp16=False)\n",
+        base=base,
+    )
+    assert "type='OptimWrapper'" in after
+
+
+def test_precision_that_is_not_known_is_left(migrated):
+    migrated.after(
+        f'{SGD}from x import half\noptimizer_config = '
+        "dict(type='DistOptimizerHook', use_fp16=half)\n"
+    )
+    assert 'use_fp16' in migrated.said('todo')[0]
+
+
 def test_precision_and_accumulation(migrated):
     after = migrated.after(
         f'{SGD}optimizer_config = dict('
@@ -65,14 +107,16 @@ def test_precision_and_accumulation(migrated):
     assert "type='mmamp.AmpOptimWrapper'" in after
 
 
-def test_of_every_network(migrated):
+def test_of_models_that_step_themselves_it_had_no_effect(migrated):
     after = migrated.after(
         """
         optimizer = dict(a=dict(type='SGD', lr=1), b=dict(type='SGD', lr=2))
         optimizer_config = dict(grad_clip=dict(max_norm=1.0))
         """
     )
-    assert after.count('clip_grad=dict(max_norm=1.0)') == 2
+    assert 'clip_grad' not in after
+    assert 'optimizer_config' not in after
+    assert 'did not heed this' in migrated.said('warned')[0]
 
 
 def test_a_child_that_takes_clipping_back(migrated):
@@ -125,9 +169,12 @@ def test_what_is_dropped_is_said(migrated):
 def test_what_had_no_effect_is_said(migrated):
     gan = "optimizer = dict(a=dict(type='SGD'), b=dict(type='SGD'))\n"
     clip = 'optimizer_config = dict(grad_clip=dict(max_norm=1))\n'
-    migrated.after(gan + clip)
-    assert 'takes effect now' in migrated.said('warned')[0]
-    migrated.after(f'{gan}fp16 = dict(loss_scale=512.)\n')
-    assert 'takes effect now' in migrated.said('warned')[0]
+    one = "optimizers = dict(generator=dict(type='SGD', lr=1))\n"
+    for head in (gan, one):
+        for tail in (clip, 'fp16 = dict(loss_scale=512.)\n'):
+            after = migrated.after(head + tail)
+            assert 'did not heed this' in '\n'.join(migrated.said('warned'))
+            assert 'Amp' not in after
+            assert 'clip_grad' not in after
     migrated.after(SGD + clip)
     assert migrated.said('warned') == []

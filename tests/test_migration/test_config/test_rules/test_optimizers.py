@@ -92,7 +92,7 @@ def test_the_one_of_a_single_network(check):
             optimizer=dict(type='Adam', lr=1e-4))
         """,
     )
-    assert 'generator alone' in after.said('changed')[0]
+    assert 'generator alone' in after.said('warned')[0]
 
 
 def test_a_part_of_what_a_base_has(check):

@@ -105,3 +105,44 @@ def test_a_length_that_is_set_in_a_branch_is_left(migrated):
     )
     assert 'train_cfg' not in after
     assert len(migrated.said('todo')) == 1
+
+
+@pytest.mark.parametrize('place', ['', 'mmdet.'])
+@pytest.mark.parametrize(
+    ('kind', 'length', 'loop'),
+    [
+        ('Epoch', 'max_epochs=36', 'by_epoch=True, max_epochs=36'),
+        ('Iter', 'max_iters=9', 'by_epoch=False, max_iters=9'),
+    ],
+)
+def test_the_runners_of_apex(migrated, place, kind, length, loop):
+    line = f"runner = dict(type='{place}{kind}BasedRunnerAmp', {length})\n"
+    after = migrated.after(f"optimizer = dict(type='AdamW', lr=1)\n{line}")
+    assert f'train_cfg = dict({loop})' in after
+    assert "type='mmamp.AmpOptimWrapper'" in after
+    assert "loss_scale='dynamic'" in after
+    assert not migrated.said('todo')
+
+
+def test_the_runner_of_apex_in_float32(migrated):
+    after = migrated.after(
+        "optimizer = dict(type='AdamW', lr=1)\n"
+        "optimizer_config = dict(type='DistOptimizerHook', use_fp16=False)\n"
+        "runner = dict(type='EpochBasedRunnerAmp', max_epochs=36)\n"
+    )
+    assert "type='OptimWrapper'" in after
+    assert not migrated.said('todo')
+
+
+def test_the_length_of_a_runner_of_the_project(migrated):
+    """A base's length would be taken otherwise."""
+    base = "runner = dict(type='EpochBasedRunner', max_epochs=12)\n"
+    after = migrated.after(
+        "_base_ = 'base.py'\n"
+        "runner = dict(type='MyEpochBasedRunner', max_epochs=36)\n",
+        base=base,
+    )
+    assert 'train_cfg = dict(max_epochs=36)' in after
+    assert 'MyEpochBasedRunner' in migrated.said('todo')[0]
+    migrated.after("runner = dict(type='MyEpochBasedRunner', stages=2)\n")
+    assert 'no counterpart' in migrated.said('todo')[0]

@@ -1,0 +1,1 @@
+"""The migration tool beside LibCST's own runner, in pairs."""

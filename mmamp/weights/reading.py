@@ -16,11 +16,8 @@ from mmamp.utils.listing import listed
 
 from .format import Format, networks_of, table_of
 from .formats import FORMATS
-from .layouts import EMA, Parts, States
-from .rules import Table
-
-SHOWN = 6
-"""Names that a message lists."""
+from .layouts import EMA, SHOWN, Parts, States
+from .rules import NO_COLOURS, Table
 
 
 @dataclass
@@ -34,6 +31,7 @@ class Reading:
             computed from it, under their names.
         lacking (list[str]): Of a network, what the file may lack and lacks.
         notes (list[str]): What a user should know, in sentences.
+        is_turned (bool): Whether colours of images were turned around.
     """
 
     format: Format
@@ -41,6 +39,7 @@ class Reading:
     kept: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     lacking: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    is_turned: bool = False
 
 
 def read(
@@ -124,6 +123,8 @@ def _read(
             # Of another codebase the names of its tensors say more.
             _check_arguments(base, configs, table, tensors)
         _fill(state, name, networks[base], table, tensors, bgr, reading)
+    if bgr and not reading.is_turned:
+        raise UsageError(NO_COLOURS)
     for name in networks:
         if name not in states:
             reading.notes.append(
@@ -225,6 +226,7 @@ def _fill(
 ) -> None:
     """Put the converted weights of a network into a model's state."""
     sorted_ = table.read(tensors, bgr)
+    reading.is_turned |= sorted_.is_turned
     own = network.state_dict()
     lacking = [x for x in own if x not in sorted_.tensors]
     missing = [x for x in lacking if x not in table.optional]

@@ -54,7 +54,7 @@ def test_it_is_the_same_again_when_written_back(name):
     given = other(name)
     model, parts, reading = _reading(given, name=given.format)
     model.load_state_dict(reading.state)
-    details = describe(reading, parts, given.domains, bgr=False)
+    details = describe(reading, parts, bgr=False)
     states = write(model, model.state_dict(), reading.format, details)
     if given.format == 'basicsr':
         # Two files.
@@ -132,7 +132,7 @@ def test_an_average_of_its_own_stays_one():
         'left out, as the model has nothing of the kind: optimizer, '
         'step_counter'
     ]
-    details = describe(reading, parts, None, bgr=False)
+    details = describe(reading, parts, bgr=False)
     states = write(model, reading.state, reading.format, details)
     back = reading.format.join(states, details)['state_dict']
     del checkpoint['state_dict']['step_counter']
@@ -235,7 +235,7 @@ def test_bgr_turns_colours_and_back(network):
         if name == 'generator':
             wanted = wanted.flip(1)
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
-    details = describe(reading, parts, given.domains, bgr=True)
+    details = describe(reading, parts, bgr=True)
     states = write(
         model, model.state_dict(), reading.format, details, bgr=True
     )

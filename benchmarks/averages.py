@@ -23,7 +23,11 @@ import mmamp  # noqa: F401  (registers everything)
 from benchmarks import json_lines
 from benchmarks.results.tables import put_between
 from mmamp.engine.optimizers import OptimWrapperConstructor
-from mmamp.models.base.standing_statistics import DEFAULT_BATCHES, estimate
+from mmamp.models.base.standing_statistics import (
+    DEFAULT_BATCHES,
+    DEFAULT_SIZE,
+    estimate,
+)
 from mmamp.registry import DATASETS, METRICS, MODELS
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +37,7 @@ MARKS = (
     '<!-- end: benchmarks/averages.py -->',
 )
 KINDS = ('raw', 'copied', 'averaged', 'standing')
-UPDATES = dict(dcgan=300, lsgan=300, wgan_gp=300, sagan=300, biggan=300)
+UPDATES = dict(dcgan=300, lsgan=300, sagan=300, biggan=300, wgan_gp=300)
 """Of the generator, by config."""
 SEEDS = (0, 1, 2)
 BATCH = 64
@@ -86,7 +90,11 @@ def scores(name: str, seed: int, updates: int) -> Scores:
         averaged.update_parameters(model.generator)
     copied = model.generator_ema.module
     standing = copy.deepcopy(copied)
-    estimate(standing, model.standing_inputs, DEFAULT_BATCHES)
+    estimate(
+        standing,
+        lambda i: model.standing_inputs(i, DEFAULT_SIZE),
+        DEFAULT_BATCHES,
+    )
     networks = (model.generator, copied, averaged.module, standing)
     metric = METRICS.build(
         dict(

@@ -33,6 +33,7 @@ from .alternation import (
     after_steps,
     check_wrappers,
 )
+from .averages import checked_average
 from .compiled import check_compile
 from .data_preprocessor import check_memory_format
 from .kept_batches import KeptBatches
@@ -41,7 +42,7 @@ from .sides import ROLES, Side
 from .standing_statistics import (
     StandingStatistics,
     has_batch_norm,
-    standing_batches,
+    standing_config,
 )
 
 
@@ -78,7 +79,8 @@ class BaseGAN(BaseModel):
             ``standing_batches``: before the average is evaluated or saved,
             its BatchNorm statistics are estimated on so many batches of 64
             that it makes, see :meth:`estimate_statistics`, 16 by default,
-            where 0 leaves it those of the trained generator. The average
+            where 0 leaves it those of the trained generator;
+            ``standing_batch_size`` is another size than 64. The average
             advances with each update that was not skipped. Defaults to None:
             no average.
         memory_format (str): Of the networks' weights and of the images that
@@ -170,17 +172,16 @@ class BaseGAN(BaseModel):
         self._sides['discriminator'].build(self, discriminator)
         if layout is not torch.contiguous_format:
             self.to(memory_format=layout)
-        ema_config = None if ema_config is None else dict(ema_config)
+        ema_config = checked_average(ema_config)
         self._ema_start = check_int(
             'start_iter', (ema_config or {}).pop('start_iter', 0), low=0
         )
-        standing = standing_batches(
+        standing = standing_config(
             {} if ema_config is None else ema_config,
             type(self).standing_inputs is not BaseGAN.standing_inputs,
         )
         self._sides['generator'].average(self, ema_config)
-        self._standing = self._estimators(standing)
-        self.register_load_state_dict_post_hook(_trust_statistics)
+        self._standing = self._estimators(*standing)
         self._compile = check_compile(compile, self.networks)
         self._progress = Progress()
         self._alternation: Alternation | None = None
@@ -302,7 +303,7 @@ class BaseGAN(BaseModel):
         """
         return self.gen_loss(inputs, data_samples, optimizer_wrapper)
 
-    def standing_inputs(self, index: int) -> tuple[Any, ...]:
+    def standing_inputs(self, index: int, num: int) -> tuple[Any, ...]:
         """Return a batch that the generator can be called with.
 
         A subclass whose generator needs no data says so; averages are then
@@ -311,6 +312,7 @@ class BaseGAN(BaseModel):
         Args:
             index (int): Of the batch. The same index has the same batch, on
                 every rank.
+            num (int): Samples of it.
 
         Returns:
             tuple: What the generator is called with.
@@ -319,7 +321,8 @@ class BaseGAN(BaseModel):
             TypeError: Always, here.
         """
         raise TypeError(
-            f'{type(self).__name__} has no standing_inputs(index={index})'
+            f'{type(self).__name__} has no standing_inputs(index={index}, '
+            f'num={num})'
         )
 
     def after_update(
@@ -336,7 +339,8 @@ class BaseGAN(BaseModel):
         """
         side = self._sides[network]
         if network == 'generator' and side.has_averages(self):
-            self.forget_statistics()
+            for standing in self._standing.values():
+                standing.is_left_alone = False
             side.update_averages(self, skipped, updates <= self._ema_start)
 
     def parse_losses(self, losses: dict[str, Any]) -> tuple[Tensor, Any]:
@@ -381,7 +385,9 @@ class BaseGAN(BaseModel):
 
     # ---- averages ----------------------------------------------------------
 
-    def _estimators(self, num: int) -> dict[str, StandingStatistics]:
+    def _estimators(
+        self, num: int, size: int
+    ) -> dict[str, StandingStatistics]:
         """Return what estimates statistics of averages, by their names."""
         found = {}
         for name in self.networks['generator']:
@@ -390,26 +396,22 @@ class BaseGAN(BaseModel):
                 continue
             if num:
                 found[f'{name}_ema'] = StandingStatistics(
-                    average.module, self, num
+                    average.module, self, num, size
                 )
             elif not average.update_buffers:
                 print_log(
                     f'{name}_ema is evaluated with the BatchNorm statistics '
                     f'of {name}; ema_config=dict(update_buffers=True) '
-                    'averages them',
+                    'averages them, which takes a run that is long beside '
+                    '1 / momentum updates',
                     logger='current',
                 )
         return found
 
     @property
-    def has_usual_inputs(self) -> bool:
-        """Return whether a checkpoint's statistics are of the same inputs."""
-        return True
-
-    def forget_statistics(self) -> None:
-        """Have averages' statistics estimated before they are used next."""
-        for standing in self._standing.values():
-            standing.is_due = True
+    def noise_bound(self) -> float | None:
+        """float or None: Where the noise of :meth:`standing_inputs` ends."""
+        return None
 
     def estimate_statistics(self) -> None:
         """Give averages the BatchNorm statistics that their weights have.
@@ -419,8 +421,8 @@ class BaseGAN(BaseModel):
         :func:`~mmamp.models.base.standing_statistics.estimate`) is a function
         of the average alone, the same on all ranks, and touches neither
         training nor random numbers. It is made once an update, by whatever
-        evaluates the average first, or saves it; a checkpoint's are kept,
-        unless :attr:`has_usual_inputs` says that they are of others.
+        evaluates the average first, or saves it; a checkpoint's are kept, if
+        they are its own and of noise of the same :attr:`noise_bound`.
         """
         for name, standing in self._standing.items():
             standing.estimate(getattr(self, name), self)
@@ -602,11 +604,3 @@ class BaseGAN(BaseModel):
                 of the run that saved it, be they as many as now or not.
         """
         self._kept.load(of_ranks, self.data_preprocessor.device)
-
-
-def _trust_statistics(model: BaseGAN, incompatible: Any) -> None:
-    """Keep the statistics that a checkpoint has for averages."""
-    for name, standing in model._standing.items():
-        standing.is_due = not model.has_usual_inputs or any(
-            key.startswith(f'{name}.') for key in incompatible.missing_keys
-        )

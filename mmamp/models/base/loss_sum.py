@@ -16,20 +16,20 @@ def sum_of(losses: Mapping[str, Any]) -> tuple[Tensor, Any] | None:
 
     Returns:
         tuple[Tensor, dict] or None: The sum of those whose name holds 'loss',
-        and what to log. None where there is more to do: any other number may
-        be one that the model goes on changing.
+        and what to log. None where there is more to do.
     """
-    are_numbers = all(
-        isinstance(value, Tensor)
-        and value.grad_fn is not None
-        and not value.ndim
-        for value in losses.values()
-    )
+    if not all(
+        isinstance(x, Tensor) and not x.ndim and x.is_floating_point()
+        for x in losses.values()
+    ):
+        return None
     summed = [value for key, value in losses.items() if 'loss' in key]
-    if not are_numbers or not summed:
+    if not summed or any(x.grad_fn is None for x in summed):
         return None
     loss: Tensor = sum(summed[1:], start=summed[0])
-    return loss, {'loss': loss, **losses}
+    # What has none may be something that the model goes on changing.
+    logs = {k: x if x.grad_fn else x.clone() for k, x in losses.items()}
+    return loss, {'loss': loss, **logs}
 
 
 class JointLogs:

@@ -15,31 +15,57 @@ from mmamp.compat.torch import (
     FSDPModule,
     ParametrizedSpectralNorm,
 )
+from mmamp.logging.once import LogOnce
 from mmamp.utils.checks import check_int
 
 DEFAULT_BATCHES = 16
 """As many as BigGAN's authors accumulate."""
-BATCH_SIZE = 64
+DEFAULT_SIZE = 64
+"""Of a batch."""
+OWN = -1
+"""In ``num_batches_tracked`` of an average's norms, where nothing is counted.
+
+Their statistics are the average's own then. An update copies the trained
+generator's count over it, and a checkpoint has it.
+"""
 
 
-def standing_batches(ema_config: dict[str, Any], possible: bool) -> int:
+def mark_of(bound: float | None) -> int:
+    """Return what marks statistics that are of truncated noise.
+
+    Args:
+        bound (float, optional): Of the noise. None is :data:`OWN`.
+    """
+    return OWN if bound is None else OWN - 1 - round(bound * 1e6)
+
+
+def standing_config(
+    ema_config: dict[str, Any], possible: bool
+) -> tuple[int, int]:
     """Take from a config how many batches statistics are estimated on.
 
     Args:
-        ema_config (dict): ``standing_batches`` is taken out of it.
+        ema_config (dict): ``standing_batches`` and ``standing_batch_size``
+            are taken out of it.
         possible (bool): Whether the model has inputs for its generator.
 
     Returns:
-        int: 0 if they are not.
+        tuple[int, int]: How many, 0 if the model has none, and the size of
+        each.
 
     Raises:
-        ValueError: If it is no int from 0 on, or is given where statistics
-            are averaged or the model has no such inputs.
+        ValueError: If one is no int in its range, or they are given where
+            statistics are averaged or the model has no such inputs.
     """
     averaged = ema_config.get('update_buffers', False)
     default = DEFAULT_BATCHES if possible and not averaged else 0
     num = check_int(
         'standing_batches', ema_config.pop('standing_batches', default), low=0
+    )
+    size = check_int(
+        'standing_batch_size',
+        ema_config.pop('standing_batch_size', DEFAULT_SIZE),
+        low=2,
     )
     if num and averaged:
         raise ValueError(
@@ -52,7 +78,7 @@ def standing_batches(ema_config: dict[str, Any], possible: bool) -> int:
             'latents can estimate BatchNorm statistics; leave it out, or '
             'give update_buffers=True, which averages them'
         )
-    return num
+    return num, size
 
 
 def has_batch_norm(network: nn.Module) -> bool:
@@ -64,22 +90,29 @@ class StandingStatistics:
     """Has an average's statistics estimated before it is evaluated.
 
     Also where somebody calls the average by itself; a copy of it does the
-    same.
+    same. Statistics that were made by passes in training mode since the last
+    update are somebody's own, and kept.
 
     Args:
         average (nn.Module): The averaged network.
-        model (nn.Module): Has ``standing_inputs``.
+        model (nn.Module): Has ``standing_inputs`` and ``noise_bound``.
         num (int): Batches.
+        size (int): Of each.
 
     Attributes:
-        is_due (bool): Whether its weights have changed since.
+        is_left_alone (bool): Whether there were such passes.
     """
 
-    def __init__(self, average: nn.Module, model: Any, num: int) -> None:
-        self.is_due = True
+    def __init__(
+        self, average: nn.Module, model: Any, num: int, size: int
+    ) -> None:
         self._num = num
+        self._size = size
         # Weak, so that a copy of the average does not copy the model.
         self._model: Any = weakref.ref(model)
+        self.is_left_alone = False
+        self._is_busy = False
+        self._log_once = LogOnce()
         average.register_forward_pre_hook(self)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -87,38 +120,76 @@ class StandingStatistics:
         return {**vars(self), '_model': None}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> 'StandingStatistics':
-        """Stay with the model."""
+        """Go with a copy of the model, or stay with the model."""
         twin = copy(self)
-        twin._model = self._model
+        model = self._model and self._model()
+        twin._model = model and weakref.ref(memo.get(id(model), model))
         memo[id(self)] = twin
         return twin
 
     def __call__(self, average: nn.Module, args: Any) -> None:
         """Estimate, before a pass in evaluation mode."""
+        self.is_left_alone |= average.training
         # What is sharded is evaluated by its model alone.
-        if average.training or isinstance(average, FSDPModule):
+        if (
+            self.is_left_alone
+            or self._is_busy
+            or isinstance(average, FSDPModule)
+        ):
             return
         model = self._model and self._model()
         if model is not None:
             self.estimate(average, model)
+        elif any(x >= 0 for x in _marks(average)):
+            self._log_once.warn(
+                'An average without its model is evaluated with BatchNorm '
+                'statistics of the trained generator'
+            )
 
     def estimate(self, average: nn.Module, model: Any) -> None:
-        """Estimate, if it is due.
+        """Estimate, unless the statistics are the average's own.
 
         Args:
-            average (nn.Module): The averaged network.
-            model (nn.Module): Has ``standing_inputs``.
+            average (nn.Module): The averaged network, maybe in what averages
+                it.
+            model (nn.Module): Has ``standing_inputs`` and ``noise_bound``.
         """
-        if self.is_due:
-            self.is_due = False
-            estimate(average, model.standing_inputs, self._num)
+        mark = mark_of(model.noise_bound)
+        if self.is_left_alone or all(x == mark for x in _marks(average)):
+            return
+        self._is_busy = True
+        try:
+            estimate(
+                average,
+                lambda i: model.standing_inputs(i, self._size),
+                self._num,
+            )
+        finally:
+            self._is_busy = False
+        mark_own(average, model.noise_bound)
+
+
+def mark_own(network: nn.Module, bound: float | None = None) -> None:
+    """Say that a network's statistics are its own.
+
+    Args:
+        network (nn.Module): Changed in place.
+        bound (float, optional): Of the noise that they are of. Defaults to
+            None: it is not truncated.
+    """
+    for norm in _batch_norms(network):
+        norm.num_batches_tracked.fill_(mark_of(bound))
+
+
+def _marks(network: nn.Module) -> list[int]:
+    return [int(x.num_batches_tracked) for x in _batch_norms(network)]
 
 
 @torch.no_grad()
 def estimate(
     network: nn.Module, inputs: Callable[[int], tuple[Any, ...]], num: int
 ) -> None:
-    """Give a network the statistics that it has on inputs.
+    """Give a network the statistics that it has on inputs, or leave it.
 
     BigGAN's "standing statistics" (Brock, Donahue and Simonyan, ICLR 2019,
     appendix B.1): the means of batches' means and variances. Spectral norms
@@ -128,18 +199,24 @@ def estimate(
 
     Args:
         network (nn.Module): BatchNorm's statistics, and vectors of spectral
-            norms, are changed.
+            norms, are changed, but where a pass fails.
         inputs (Callable): Of the index of a batch; what to call the network
             with.
         num (int): Batches.
     """
     first = next(network.parameters())
-    with (
-        _in_passes(network),
-        torch.autocast(first.device.type, enabled=False),
-    ):
-        for i in range(num):
-            network(*inputs(i))
+    before = {name: x.clone() for name, x in network.named_buffers()}
+    try:
+        with (
+            _in_passes(network),
+            torch.autocast(first.device.type, enabled=False),
+        ):
+            for i in range(num):
+                network(*inputs(i))
+    except BaseException:
+        for name, buffer in network.named_buffers():
+            buffer.copy_(before[name])
+        raise
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from mmamp.models.augment.augmentation import (
 from mmamp.models.base.base_gan import BaseGAN
 from mmamp.models.base.compiled import eager
 from mmamp.models.base.in_evaluation import check_mode, in_evaluation
-from mmamp.models.base.standing_statistics import BATCH_SIZE
 from mmamp.precision.penalty_names import named_penalty
 from mmamp.randomness.samples import SampleRandom
 from mmamp.registry import MODELS, built
@@ -115,6 +114,7 @@ class ImageGAN(BaseGAN):
         self.noise_size = noise_size
         self.num_classes = num_classes
         self.truncation = truncation
+        self._check_classes()
         if gan_loss is None:
             gan_loss = dict(type='mmamp.GANLoss', gan_type='vanilla')
         self.gan_loss = built('gan_loss', gan_loss)
@@ -133,6 +133,18 @@ class ImageGAN(BaseGAN):
         self.augment = built_augmentation(augment, self.gan_loss)
         self._evaluated = 0
 
+    def _check_classes(self) -> None:
+        """Refuse networks that have other classes than the model."""
+        for name in ('generator', 'discriminator'):
+            network: Any = unwrap(getattr(self, name))
+            known = getattr(network, 'num_classes', self.num_classes)
+            if known != self.num_classes:
+                raise ValueError(
+                    f'num_classes={self.num_classes}, but {name} '
+                    f'({type(network).__name__}) has num_classes={known}: '
+                    'give all three the same'
+                )
+
     @property
     def truncation(self) -> float | None:
         """float or None: Psi or threshold; only what may be can be set."""
@@ -141,7 +153,6 @@ class ImageGAN(BaseGAN):
     @truncation.setter
     def truncation(self, value: float | None) -> None:
         self._truncation = check_truncation(value, self._truncates_itself)
-        self.forget_statistics()
 
     @property
     def _truncates_itself(self) -> bool:
@@ -152,9 +163,9 @@ class ImageGAN(BaseGAN):
         )
 
     @property
-    def has_usual_inputs(self) -> bool:
-        """Return whether the noise is not truncated."""
-        return self.truncation is None or self._truncates_itself
+    def noise_bound(self) -> float | None:
+        """float or None: The threshold, where the noise is truncated."""
+        return None if self._truncates_itself else self.truncation
 
     @property
     def higher_order_networks(self) -> tuple[str, ...]:
@@ -328,14 +339,14 @@ class ImageGAN(BaseGAN):
             return noise, None
         return noise, random.integers(self.num_classes)
 
-    def standing_inputs(self, index: int) -> tuple[Tensor, ...]:
+    def standing_inputs(self, index: int, num: int) -> tuple[Tensor, ...]:
         """Draw latents, and labels, whatever the run's seed and the rank.
 
         Truncated, where evaluation is: statistics are of what is seen.
         """
         device = self.data_preprocessor.device
         random = SampleRandom(
-            device, BATCH_SIZE, STANDING, index, seed=0, shared=True
+            device, num, STANDING, index, seed=0, shared=True
         )
         return arguments(*self._latents_to_see(random))
 
@@ -343,9 +354,10 @@ class ImageGAN(BaseGAN):
         self, random: SampleRandom
     ) -> tuple[Tensor, Tensor | None]:
         """Draw latents of an evaluation, or of samples."""
-        if self.has_usual_inputs:
+        bound = self.noise_bound
+        if bound is None:
             return self.draw_latents(random)
-        return self.draw_latents(random, self.truncation)
+        return self.draw_latents(random, bound)
 
     def sample(
         self,

@@ -1,4 +1,5 @@
 import copy
+import gc
 import pickle
 
 import pytest
@@ -24,7 +25,7 @@ class Generator(nn.Module):
         return x.tanh().view(-1, 1, 4, 4)
 
 
-def make_gan(generator=None, momentum=0.3, truncation=None, **ema_config):
+def make_gan(generator=None, truncation=None, **ema_config):
     torch.manual_seed(0)
     discriminator = nn.Sequential(nn.Flatten(), nn.Linear(16, 1))
     return ImageGAN(
@@ -32,7 +33,7 @@ def make_gan(generator=None, momentum=0.3, truncation=None, **ema_config):
         discriminator,
         noise_size=5,
         truncation=truncation,
-        ema_config=dict(momentum=momentum, **ema_config),
+        ema_config={'momentum': 0.3, **ema_config},
     ).train()
 
 
@@ -60,11 +61,19 @@ def expected(gan, num=16):
     average = gan.generator_ema.module
     with torch.no_grad():
         features = [
-            average.linear(gan.standing_inputs(i)[0]) for i in range(num)
+            average.linear(gan.standing_inputs(i, 64)[0]) for i in range(num)
         ]
     return (
         torch.stack([x.mean(0) for x in features]).mean(0),
         torch.stack([x.var(0) for x in features]).mean(0),
+    )
+
+
+def is_raw(gan):
+    """Whether the average has the trained generator's statistics."""
+    return torch.equal(
+        gan.generator_ema.module.norm.running_mean,
+        gan.generator.norm.running_mean,
     )
 
 
@@ -139,11 +148,35 @@ def test_once_an_update():
     torch.testing.assert_close(norm.running_mean, expected(gan)[0])
 
 
-def test_training_mode_passes_are_left_alone():
+@pytest.mark.parametrize('is_copied', [False, True])
+def test_what_somebody_makes_by_passes_in_training_mode_is_kept(is_copied):
     gan = make_gan()
-    train(gan)
-    gan.generator_ema.train()(torch.randn(4, 5))
-    assert gan._standing['generator_ema'].is_due
+    wrappers = train(gan)
+    average = gan.generator_ema.module
+    network = copy.deepcopy(average) if is_copied else average
+    network.train()(torch.randn(4, 5))
+    theirs = network.norm.running_mean.clone()
+    network.eval()(torch.randn(4, 5))
+    assert torch.equal(network.norm.running_mean, theirs)
+    # Until the next update.
+    gan.train_step(dict(inputs=torch.zeros(6, 1, 4, 4)), wrappers)
+    average.eval()(torch.randn(4, 5))
+    torch.testing.assert_close(average.norm.running_mean, expected(gan)[0])
+
+
+@pytest.mark.parametrize(
+    ('given', 'said'),
+    [
+        (
+            dict(standing_batch=4),
+            'Did you mean .standing_batches',
+        ),
+        (dict(momentum=2), r'momentum .* in \(0, 1\), but got 2'),
+    ],
+)
+def test_a_config_that_cannot_be_is_refused(given, said):
+    with pytest.raises(ValueError, match=said):
+        make_gan(**given)
 
 
 def test_a_checkpoints_are_kept():
@@ -182,7 +215,7 @@ def test_truncated_noise_has_statistics_of_its_own(is_set_later):
     if is_set_later:
         other.truncation = 0.5
     other.sample(2)
-    (noise,) = other.standing_inputs(0)
+    (noise,) = other.standing_inputs(0, 64)
     assert noise.abs().max() <= 0.5
     norm = other.generator_ema.module.norm
     torch.testing.assert_close(norm.running_var, expected(other)[1])
@@ -290,8 +323,73 @@ def test_a_model_without_latents_says_what_it_does(mm_log):
         )
 
 
-def test_an_average_can_be_pickled():
+def test_an_average_can_be_pickled(mm_log):
     gan = make_gan()
     train(gan)
-    loaded = pickle.loads(pickle.dumps(gan.generator_ema.module))
-    assert loaded.eval()(torch.randn(2, 5)).isfinite().all()
+    noise = torch.randn(2, 5)
+    due = pickle.loads(pickle.dumps(gan.generator_ema.module)).eval()
+    due(noise)
+    assert 'An average without its model is evaluated with' in mm_log()
+    wanted = gan.generator_ema.eval()(noise)
+    settled = pickle.loads(pickle.dumps(gan.generator_ema.module)).eval()
+    assert torch.equal(settled(noise), wanted)
+    assert mm_log().count('An average without its model') == 1
+
+
+def test_a_copy_of_a_model_needs_no_original():
+    gan = make_gan()
+    train(gan)
+    noise = torch.randn(2, 5)
+    twin = copy.deepcopy(gan)
+    wanted = gan.generator_ema.eval()(noise)
+    del gan
+    gc.collect()
+    assert torch.equal(twin.generator_ema.eval()(noise), wanted)
+
+
+def test_a_pass_that_fails_leaves_them_as_they_were():
+    gan = make_gan()
+    train(gan)
+    inputs, calls = gan.standing_inputs, []
+
+    def failing(index, num):
+        calls.append(index)
+        if index == 2 and len(calls) == 3:
+            raise KeyboardInterrupt
+        return inputs(index, num)
+
+    gan.standing_inputs = failing
+    with pytest.raises(KeyboardInterrupt):
+        gan.estimate_statistics()
+    assert is_raw(gan)
+    gan.estimate_statistics()
+    mean, _ = expected(gan)
+    torch.testing.assert_close(
+        gan.generator_ema.module.norm.running_mean, mean
+    )
+
+
+def test_a_state_that_somebody_else_saves_is_estimated_when_it_is_used():
+    """As MMEngine's own CheckpointHook saves it."""
+    gan = make_gan()
+    train(gan)
+    other = make_gan()
+    other.load_state_dict(copy.deepcopy(gan.state_dict()))
+    noise = torch.randn(4, 5)
+    assert torch.equal(other.generate(noise), gan.generate(noise))
+    assert not is_raw(other)
+
+
+def test_batches_of_another_size():
+    gan = make_gan(standing_batches=2, standing_batch_size=8)
+    train(gan)
+    gan.estimate_statistics()
+    with torch.no_grad():
+        features = [
+            gan.generator_ema.module.linear(gan.standing_inputs(i, 8)[0])
+            for i in range(2)
+        ]
+    torch.testing.assert_close(
+        gan.generator_ema.module.norm.running_mean,
+        torch.cat(features).mean(0),
+    )

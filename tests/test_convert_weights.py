@@ -88,6 +88,34 @@ def test_networks_in_files_of_their_own(files, tmp_path, capsys):
         assert all(torch.equal(found[k], v) for k, v in wanted.items())
 
 
+def test_pictures_are_of_the_statistics_of_the_file(files, tmp_path, capsys):
+    _, command = files('mmagic_dcgan')
+    source = torch.load(command[0], weights_only=True)
+    state = source['state_dict']
+    state |= {
+        f'generator_ema.module.{k.removeprefix("generator.")}': v
+        for k, v in state.items()
+        if k.startswith('generator.')
+    }
+    state['generator_ema.steps'] = torch.tensor(5)
+    torch.save(source, command[0])
+    assert main(command) == 0
+    pictures = {}
+    for of, flags in (('average', []), ('generator', ['--raw'])):
+        out = tmp_path / of
+        arguments = [command[1], command[2], '--num', '2', *flags]
+        assert sample([*arguments, '--out', str(out)]) == 0
+        pictures[of] = [x.read_bytes() for x in sorted(out.glob('0*.png'))]
+    assert len(pictures['average']) == 2
+    assert pictures['average'] == pictures['generator']
+    back = str(tmp_path / 'back.pth')
+    assert main([command[2], command[1], back, '--back']) == 0
+    capsys.readouterr()
+    found = torch.load(back, weights_only=True)['state_dict']
+    assert set(found) == set(state)
+    assert all(torch.equal(found[k], x) for k, x in state.items())
+
+
 def test_two_domains(files, tmp_path, capsys):
     _, command = files('mmagic_cyclegan')
     assert main(command) == 2

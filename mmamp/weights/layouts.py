@@ -19,6 +19,7 @@ _LETTERS = {
     'D': 'discriminator',
 }
 EMA = '_ema'
+COUNT = 'num_batches_tracked'
 SHOWN = 6
 """Names that a message lists."""
 

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from mmamp.checkpoint.fit import misfits, such_as
 from mmamp.errors import UsageError
+from mmamp.models.base.standing_statistics import OWN
 from mmamp.registry import MODELS
 from mmamp.utils.listing import listed
 
 from .format import Format, networks_of, table_of
 from .formats import FORMATS
-from .layouts import EMA, SHOWN, Parts, States
+from .layouts import COUNT, EMA, SHOWN, Parts, States
 from .rules import NO_COLOURS, Table
 
 
@@ -258,10 +259,23 @@ def _fill(
             'computed'
         )
     prefix = f'{name}.module' if name.endswith(EMA) else name
+    lost = list(sorted_.lost)
+    if name.endswith(EMA):
+        given = given | _own_statistics(given)
+        lost += [x for x in tensors if x.endswith(COUNT)]
     for key, tensor in given.items():
         target = state[f'{prefix}.{key}']
         state[f'{prefix}.{key}'] = tensor.to(target.dtype).contiguous()
-    reading.kept[name] = {x: tensors[x].clone() for x in sorted_.lost}
+    reading.kept[name] = {x: tensors[x].clone() for x in lost}
+
+
+def _own_statistics(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Mark an average's statistics, or they would be estimated anew."""
+    return {
+        name: torch.full_like(x, OWN)
+        for name, x in weights.items()
+        if name.endswith(COUNT)
+    }
 
 
 def _computed(

@@ -9,7 +9,7 @@ from mmamp.errors import UsageError
 from mmamp.utils.listing import listed
 
 from .format import Format, networks_of, table_of
-from .layouts import EMA, SHOWN, Parts, States
+from .layouts import COUNT, EMA, SHOWN, Parts, States
 from .reading import Reading
 from .rules import NO_COLOURS
 
@@ -52,6 +52,8 @@ def write(
                 for k, v in state.items()
                 if k.startswith(f'{prefix}.')
             }
+            if name != base:
+                own |= _counts(own, state, base)
             for lacking in details.get('lacking', ()):
                 own.pop(lacking, None)
             if not own or (wanted and name not in wanted):
@@ -67,6 +69,16 @@ def write(
     if bgr and not is_turned:
         raise UsageError(NO_COLOURS)
     return states
+
+
+def _counts(
+    own: Mapping[str, Tensor], state: Mapping[str, Tensor], base: str
+) -> dict[str, Tensor]:
+    """Give an average the counts of its generator, as theirs have them.
+
+    Ours are marks of whose the statistics are.
+    """
+    return {k: state[f'{base}.{k}'] for k in own if k.endswith(COUNT)}
 
 
 def with_domains(

@@ -125,6 +125,7 @@ def _parts(args: argparse.Namespace, own: Collection[str]) -> Parts:
             )
         parts.states[name] = next(iter(more.states.values()))
         parts.rest += more.rest
+        parts.details = {**more.details, **parts.details}
     return parts
 
 

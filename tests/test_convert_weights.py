@@ -350,6 +350,21 @@ def test_files_that_are_one(trained, tmp_path, capsys):
     }
 
 
+def test_steps_of_an_average_in_a_file_of_its_own(trained, tmp_path, capsys):
+    command = trained('mmagic_dcgan')
+    source = torch.load(command[0], weights_only=True)
+    source['state_dict']['generator_ema.steps'].fill_(40)
+    torch.save(source, command[0])
+    ema, again = str(tmp_path / 'ema.pth'), str(tmp_path / 'again.pth')
+    assert main([*command, '--back', 'mmagic-dcgan', '--ema', ema]) == 0
+    found = torch.load(ema, weights_only=True)['state_dict']
+    assert {x.split('.')[0] for x in found} == {'generator_ema'}
+    assert main([command[2], command[1], again, '--ema', ema]) == 0
+    capsys.readouterr()
+    state = torch.load(again, weights_only=True)['state_dict']
+    assert int(state['generator_ema.steps']) == 40
+
+
 def test_the_range_of_pixels_of_mmengines_preprocessor(files, capsys):
     images = dict(type='mmengine.ImgDataPreprocessor')
     _, command = files(

@@ -28,15 +28,19 @@ from .compare import SCOPES
 from .originals import importable
 
 FILE = Path('tests/data/weights/fresh.json')
-SEEDS = range(5)
+SEEDS = range(3)
 Begin = dict[str, float]
 """The deviation of the outputs, and the norm of a gradient."""
 
 
 def published() -> Iterator[tuple[Case, str, Network]]:
-    """Yield networks of published sizes; MMGeneration's are MMagic's."""
+    """Yield networks of published sizes, of codes whose initialisation runs.
+
+    MMagic's and MMGeneration's fails with today's MMEngine, and is that of the
+    papers' codes, which the tests of those networks have.
+    """
     for case in all_cases():
-        if case.is_large and case.repository != 'mmgeneration':
+        if case.is_large and case.repository[:2] != 'mm':
             for name, network in case.networks.items():
                 yield case, name, network
 
@@ -91,19 +95,8 @@ def theirs(case: Case, network: Network) -> list[nn.Module]:
     for seed in SEEDS:
         torch.manual_seed(seed)
         with DefaultScope.overwrite_default_scope(scope):
-            module: Any = network.build()
-            if hasattr(module, 'init_weights'):
-                _leave_out_records()
-                module.init_weights()
-        networks.append(module)
+            networks.append(network.build())
     return networks
-
-
-def _leave_out_records() -> None:
-    """MMagic writes into records that MMEngine has of layers alone."""
-    for name, module in sys.modules.items():
-        if name.startswith('mmagic') and hasattr(module, 'update_init_info'):
-            vars(module)['update_init_info'] = lambda *_, **__: None
 
 
 def _row(case: Case, name: str, network: Network) -> dict[str, Any]:

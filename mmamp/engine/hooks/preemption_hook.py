@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,9 +20,27 @@ from .checkpoint_content import name_last, save_this_iteration
 from .runner_access import logging_interval
 from .signal_listener import SignalListener
 
-_TORCHRUN = os.getppid() if 'TORCHELASTIC_RUN_ID' in os.environ else None
+
+def _torchrun() -> int | None:
+    """Return the process of the torchrun that has started this one.
+
+    None if a shell is in between, or the system does not say.
+    """
+    parent = os.getppid()
+    try:
+        command = Path(f'/proc/{parent}/cmdline').read_bytes()
+    except OSError:
+        return None
+    names = (b'torch.distributed.run', b'torchrun')
+    return parent if any(name in command for name in names) else None
+
+
+_TORCHRUN = _torchrun() if 'TORCHELASTIC_RUN_ID' in os.environ else None
 """As this is imported, which is before the ranks meet; they need it for that.
 """
+
+_ORPHAN = 1000
+"""Among numbers of signals, which are smaller."""
 
 
 @HOOKS.register_module()
@@ -35,8 +54,9 @@ class PreemptionHook(Hook):
     also where an iteration hangs. Where gloo cannot connect the ranks they
     agree over the run's own backend, when the log is written.
 
-    A torchrun that was killed has told its ranks nothing: they end likewise,
-    or else they would train on beside the run that takes their place.
+    A torchrun that was killed has told its ranks nothing: those that it has
+    started itself end likewise (on Linux), or else they would train on beside
+    the run that takes their place.
 
     Examples:
         >>> custom_hooks = [dict(type='mmamp.PreemptionHook')]
@@ -91,42 +111,45 @@ class PreemptionHook(Hook):
         outputs: dict[str, Any] | None = None,
     ) -> None:
         """Save and leave, if any rank was asked to."""
-        if not self._agreed(runner) or self.is_last_train_iter(runner):
+        reason = self._agreed(runner)
+        if reason == 0 or self.is_last_train_iter(runner):
             return
         path = _save(runner)
+        why = (
+            'torchrun has gone'
+            if reason == _ORPHAN
+            else f'Got {signal.Signals(reason).name}'
+        )
         runner.logger.info(
-            f'{self._why()}: saved {path} after iteration {runner.iter + 1}. '
+            f'{why}: saved {path} after iteration {runner.iter + 1}. '
             f'Go on from it with --resume'
         )
         self.after_run(runner)
         raise Preempted(path)
 
-    def _why(self) -> str:
-        if _is_orphan():
-            return 'torchrun has gone'
-        number = self._signals.received or signal.SIGTERM
-        return f'Got {signal.Signals(number).name}'
+    def _agreed(self, runner: Any) -> int:
+        """Return why any rank has to end, the same on all of them.
 
-    def _agreed(self, runner: Any) -> bool:
-        """Tell whether any rank has got a signal, the same on all of them."""
-        asked = self._signals.received is not None or _is_orphan()
+        A signal's number, or :data:`_ORPHAN`; 0 if none has to.
+        """
+        reason = self._signals.received or _is_orphan() * _ORPHAN
         if get_world_size() == 1:
-            return asked
+            return reason
         if self._group is None:
             # One that may wait for the device, as the log does.
             if not self.every_n_train_iters(runner, logging_interval(runner)):
-                return False
-            flag = torch.tensor([int(asked)], device=get_comm_device())
+                return 0
+            flag = torch.tensor([reason], device=get_comm_device())
             distributed.all_reduce(flag, distributed.ReduceOp.MAX)
-            return bool(flag.item())
+            return int(flag.item())
         # The answer to the last iteration's question, which is there by now,
         # so that nobody waits.
-        answer = False
+        answer = 0
         if self._pending is not None:
             work, flag = self._pending
             work.wait()
-            answer = bool(flag.item())
-        flag = torch.tensor([int(asked)])
+            answer = int(flag.item())
+        flag = torch.tensor([reason])
         work = distributed.all_reduce(
             flag,
             distributed.ReduceOp.MAX,

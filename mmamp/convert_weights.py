@@ -2,6 +2,7 @@
 OUT``."""
 
 import argparse
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,15 @@ import mmamp  # noqa: F401  (registers everything)
 from mmamp.checkpoint.atomic import AtomicLocalBackend
 from mmamp.checkpoint.keys import CONVERTED_FROM
 from mmamp.checkpoint.safe_load import allow_mmengine_globals, read_checkpoint
-from mmamp.launcher.arguments import add_options
-from mmamp.launcher.edits import SAMPLE, read_config
+from mmamp.launcher.arguments import build_convert_parser
+from mmamp.launcher.edits import CONVERT, read_config
 from mmamp.launcher.mistakes import exit_code
 from mmamp.launcher.weights import find_checkpoint, load_weights
+from mmamp.weights.format import Format
 from mmamp.weights.formats import FORMATS
-from mmamp.weights.layouts import Parts, split
+from mmamp.weights.layouts import EMA, Parts, States, refuse_own, split
 from mmamp.weights.reading import read
-from mmamp.weights.writing import describe, write
+from mmamp.weights.writing import describe, with_domains, write
 
 from .errors import UsageError
 from .registry import MODELS
@@ -28,6 +30,8 @@ from .registry import MODELS
 COMMAND = 'mmamp.convert_weights'
 SEED = 0
 """Of the weights that SOURCE has not."""
+BESIDE = dict(ema='generator_ema', discriminator='discriminator')
+"""Networks that may have a file of their own, by its option."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,10 +44,10 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         int: Exit code: 0, 2 for a mistake of the user's, 130 after Ctrl-C.
     """
-    args = build_parser().parse_args(argv)
+    args = build_convert_parser(list(FORMATS)).parse_args(argv)
     cfg = None
     try:
-        cfg = read_config(args, SAMPLE)
+        cfg = read_config(args, CONVERT)
         _check_out(args)
         allow_mmengine_globals()
         if args.back is None:
@@ -55,74 +59,23 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Build the command line."""
-    parser = argparse.ArgumentParser(
-        description='read published weights of another codebase into a '
-        "config's model, or write them back"
-    )
-    parser.add_argument(
-        'source',
-        help='the file to read: a checkpoint or state dict of the other '
-        'codebase; with --back one of mmamp, or a work dir: its latest one',
-    )
-    parser.add_argument('config', help='path of the config file')
-    parser.add_argument('out', help='path of the new file')
-    parser.add_argument(
-        '--from',
-        dest='format',
-        choices=list(FORMATS),
-        metavar='FORMAT',
-        help=f'what SOURCE is: {", ".join(FORMATS)} (default: that whose '
-        'names the keys are)',
-    )
-    parser.add_argument(
-        '--back',
-        nargs='?',
-        const='',
-        choices=['', *FORMATS],
-        metavar='FORMAT',
-        help='write weights of mmamp for the other codebase; without FORMAT '
-        'as what they were converted from',
-    )
-    parser.add_argument(
-        '--ema',
-        metavar='FILE',
-        help='where the average of the generator is, if it has a file of its '
-        'own, such as G_ema.pth',
-    )
-    parser.add_argument(
-        '--discriminator',
-        metavar='FILE',
-        help='where the discriminator is, if it has a file of its own, such '
-        'as D.pth',
-    )
-    parser.add_argument(
-        '--bgr',
-        action='store_true',
-        help='their networks make and see BGR images, as those that MMagic '
-        'and MMGeneration have trained on files do; ours are of RGB',
-    )
-    parser.add_argument(
-        '--domains',
-        nargs=2,
-        metavar=('A', 'B'),
-        help='names of the domains of two generators: A is that of the '
-        "config's inputs",
-    )
-    add_options(parser)
-    return parser
-
-
 def _check_out(args: argparse.Namespace) -> None:
     if args.format and args.back is not None:
         raise UsageError(
             f'--from {args.format} --back: give the format as --back '
             f'{args.format}'
         )
+    beside = {f'--{x}': getattr(args, x) for x in BESIDE if getattr(args, x)}
+    files: dict[Path, str] = {}
+    for flag, name in {'OUT': args.out, **beside}.items():
+        other = files.setdefault(Path(name).resolve(), flag)
+        if other != flag:
+            raise UsageError(
+                f'{flag} {name!r} is {other} too: each is a file of its own'
+            )
     outs = [args.out]
     if args.back is not None:
-        outs += [x for x in (args.ema, args.discriminator) if x]
+        outs += beside.values()
     for out in map(Path, outs):
         if out.exists():
             raise UsageError(
@@ -140,33 +93,31 @@ def _build(cfg: Config) -> Any:
 
 def _read(args: argparse.Namespace, cfg: Config) -> None:
     """Make a checkpoint of mmamp's."""
-    parts = _parts(args)
     model = _build(cfg)
+    parts = _parts(args, model.state_dict())
     reading = read(model, cfg.model, parts, args.format, args.bgr)
     checkpoint = {
         'state_dict': reading.state,
         'meta': dict(config=cfg.pretty_text),
-        CONVERTED_FROM: describe(reading, parts, args.domains, args.bgr),
+        CONVERTED_FROM: describe(reading, parts, args.bgr),
     }
     model.load_state_dict(reading.state)
+    notes = [*reading.notes, *_about_pixels(model, reading.format)]
     AtomicLocalBackend().save(checkpoint, args.out)
-    for note in [*reading.notes, *_about_pixels(model, reading.format)]:
+    for note in notes:
         print(f'note: {note}')
     names = ', '.join(parts.states)
     print(f'{reading.format.name} ({names}) -> {args.out}')
 
 
-def _parts(args: argparse.Namespace) -> Parts:
+def _parts(args: argparse.Namespace, own: Collection[str]) -> Parts:
     """Read SOURCE, and the files beside it."""
-    parts = split(_theirs(args.source), args.domains)
-    for flag, name in (
-        ('ema', 'generator_ema'),
-        ('discriminator', 'discriminator'),
-    ):
+    parts = split(_theirs(args.source, own), args.domains)
+    for flag, name in BESIDE.items():
         file = getattr(args, flag)
         if file is None:
             continue
-        more = split(_theirs(file), args.domains)
+        more = split(_theirs(file, own))
         if len(more.states) != 1:
             raise UsageError(
                 f'--{flag} {file!r} holds {", ".join(more.states)}, not one '
@@ -174,25 +125,40 @@ def _parts(args: argparse.Namespace) -> Parts:
             )
         parts.states[name] = next(iter(more.states.values()))
         parts.rest += more.rest
+        parts.details = {**more.details, **parts.details}
     return parts
 
 
-def _theirs(path: str) -> Any:
-    return read_checkpoint(find_checkpoint(path), old=True)
+def _theirs(path: str, own: Collection[str]) -> Any:
+    checkpoint = read_checkpoint(find_checkpoint(path), old=True)
+    refuse_own(checkpoint, own)
+    return checkpoint
 
 
-def _about_pixels(model: Any, chosen: Any) -> list[str]:
+def _about_pixels(model: Any, chosen: Format) -> list[str]:
     """Tell that images are of another range, if they are."""
     own = model.data_preprocessor
     mean, std = chosen.pixels
-    found = getattr(own, 'mean', None), getattr(own, 'std', None)
-    if found == (mean, std):
+    found = _figures(own, 'mean'), _figures(own, 'std')
+    if all(
+        set(own_ones) == {wanted}
+        for own_ones, wanted in zip(found, chosen.pixels, strict=True)
+    ):
         return []
+    texts = [', '.join(map(str, dict.fromkeys(x))) or None for x in found]
     return [
         f'its networks work on images with mean={mean} and std={std}; set '
-        f'model.data_preprocessor so, where the config has mean={found[0]} '
-        f'and std={found[1]}, or the pictures will be wrong'
+        f'model.data_preprocessor so, where the config has mean={texts[0]} '
+        f'and std={texts[1]}, or the pictures will be wrong'
     ]
+
+
+def _figures(preprocessor: Any, name: str) -> list[float]:
+    """Return a number, or one a colour; none if it is not there."""
+    value = getattr(preprocessor, name, None)
+    if value is None:
+        return []
+    return [float(x) for x in torch.as_tensor(value).flatten()]
 
 
 def _write_back(args: argparse.Namespace, cfg: Config) -> None:
@@ -211,25 +177,39 @@ def _write_back(args: argparse.Namespace, cfg: Config) -> None:
     chosen = FORMATS[name]
     if name != details.get('format'):
         details = _own_details(model)
-    if args.domains:
-        details = {**details, 'domains': args.domains}
+    details = with_domains(chosen, details, args.domains)
     bgr = args.bgr or details.get('bgr', False)
     states = write(model, model.state_dict(), chosen, details, bgr)
+    files = _files(args, chosen, states, details)
+    for file, content in files.items():
+        AtomicLocalBackend().save(content, file)
+        print(f'{name} -> {file}')
+
+
+def _files(
+    args: argparse.Namespace,
+    chosen: Format,
+    states: States,
+    details: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Lay networks out in files, by their paths."""
+    if chosen.domains:
+        for name in [x for x in states if x.endswith(EMA)]:
+            del states[name]
+            print(f'note: left out: {name}, as {chosen.name} has no averages')
     files = {}
-    for flag, network in (
-        ('ema', 'generator_ema'),
-        ('discriminator', 'discriminator'),
-    ):
+    for flag, network in BESIDE.items():
         file = getattr(args, flag)
         if file is None:
             continue
         if network not in states:
             raise UsageError(f'--{flag}: the checkpoint has no {network}')
-        files[file] = states.pop(network)
-    files[args.out] = chosen.join(states, details)
-    for file, content in files.items():
-        AtomicLocalBackend().save(content, file)
-        print(f'{name} -> {file}')
+        files[file] = chosen.join({network: states.pop(network)}, details)
+    if not states:
+        raise UsageError(
+            'nothing is left for OUT: leave --ema or --discriminator out'
+        )
+    return {**files, args.out: chosen.join(states, details)}
 
 
 def _own_details(model: Any) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from public_api import SNAPSHOT, exported, lines, methods, public_objects
 from public_api import registered as types_for_configs
 
 import mmamp
-from mmamp.convert_weights import build_parser as build_weights_parser
 from mmamp.engine.hooks.amp_monitor_hook import SCALARS
 from mmamp.export.command import FORMATS
 from mmamp.launcher.arguments import (
+    build_convert_parser,
     build_export_parser,
     build_parser,
     build_sample_parser,
@@ -23,6 +23,7 @@ from mmamp.launcher.arguments import (
 from mmamp.logging.scalars import AUGMENTATION
 from mmamp.migration.cli import build_parser as build_migration_parser
 from mmamp.report.command import build_parser as build_report_parser
+from mmamp.weights.formats import FORMATS as WEIGHT_FORMATS
 
 ROOT = SNAPSHOT.parents[1]
 CLASSES = {
@@ -118,7 +119,9 @@ class TestPage:
             'tools/test.py': build_test_parser(),
             'tools/sample.py': build_sample_parser(),
             'tools/export.py': build_export_parser([*FORMATS]),
-            'tools/convert_weights.py': build_weights_parser(),
+            'tools/convert_weights.py': build_convert_parser(
+                [*WEIGHT_FORMATS]
+            ),
             'tools/amp_report.py': build_report_parser(),
             'tools/migrate.py config': kinds.choices['config'],
             'tools/migrate.py code': kinds.choices['code'],

@@ -96,7 +96,7 @@ def prepare(case: Case) -> tuple[dict[str, nn.Module], Any, dict[str, Any]]:
         reading = read(model, case.model, parts, case.format)
     model.load_state_dict(reading.state)
     model.eval()
-    details = describe(reading, parts, domains, bgr=False)
+    details = describe(reading, parts, bgr=False)
     chosen = FORMATS[case.format]
     states = write(model, model.state_dict(), chosen, details)
     _check_same(chosen.join(states, details), checkpoint)

@@ -186,6 +186,70 @@ def build_export_parser(formats: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
+def build_convert_parser(formats: Sequence[str]) -> argparse.ArgumentParser:
+    """Build the command line of reading weights of other codebases.
+
+    Args:
+        formats (Sequence[str]): Names of what is read and written.
+    """
+    parser = argparse.ArgumentParser(
+        description='read published weights of another codebase into a '
+        "config's model, or write them back"
+    )
+    parser.add_argument(
+        'source',
+        help='the file to read: a checkpoint or state dict of the other '
+        'codebase; with --back one of mmamp, or a work dir: its latest one',
+    )
+    parser.add_argument('config', help='path of the config file')
+    parser.add_argument('out', help='path of the new file')
+    parser.add_argument(
+        '--from',
+        dest='format',
+        choices=formats,
+        metavar='FORMAT',
+        help=f'what SOURCE is: {", ".join(formats)} (default: that whose '
+        'names the keys are)',
+    )
+    parser.add_argument(
+        '--back',
+        nargs='?',
+        const='',
+        choices=['', *formats],
+        metavar='FORMAT',
+        help='write weights of mmamp for the other codebase; without FORMAT '
+        'as what they were converted from',
+    )
+    parser.add_argument(
+        '--ema',
+        metavar='FILE',
+        help='where the average of the generator is, if it has a file of its '
+        'own, such as G_ema.pth',
+    )
+    parser.add_argument(
+        '--discriminator',
+        metavar='FILE',
+        help='where the discriminator is, if it has a file of its own, such '
+        'as D.pth',
+    )
+    parser.add_argument(
+        '--bgr',
+        action='store_true',
+        help='their networks make and see BGR images, as those that MMagic '
+        'and MMGeneration have trained on files do; ours are of RGB',
+    )
+    parser.add_argument(
+        '--domains',
+        nargs='+',
+        metavar='DOMAIN',
+        help='what files of pix2pix and CycleGAN call their generators by: '
+        'the domain of what it makes, or two, A B, where A is that of the '
+        "config's inputs",
+    )
+    add_options(parser)
+    return parser
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'{text!r} is no int >= 1')

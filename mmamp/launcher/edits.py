@@ -131,6 +131,8 @@ SAMPLE: tuple[Edit, ...] = ()
 """Of ``mmamp.sample``, which builds a model alone."""
 EXPORT: tuple[Edit, ...] = ()
 """Of ``mmamp.export``, likewise."""
+CONVERT: tuple[Edit, ...] = ()
+"""Of ``mmamp.convert_weights``, likewise."""
 REPORT: tuple[Edit, ...] = (_always(check_constructor),)
 """Of ``mmamp.report``, whose trials make the rest."""
 TRIAL: tuple[Edit, ...] = (

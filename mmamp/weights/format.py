@@ -28,12 +28,15 @@ class Format:
             makes its table; it is called with the network.
         pixels (tuple[float, float]): ``mean`` and ``std`` of the images that
             its networks work on.
+        domains (int): By how many domains its files call networks; such
+            files have no averages. Defaults to 0.
     """
 
     name: str
     join: Join
     tables: Mapping[type[nn.Module], Callable[[Any], Table]]
     pixels: tuple[float, float] = MINUS_ONE_TO_ONE
+    domains: int = 0
 
 
 def networks_of(model: Any) -> dict[str, nn.Module]:

@@ -11,16 +11,14 @@ from torch import Tensor, nn
 
 from mmamp.checkpoint.fit import misfits, such_as
 from mmamp.errors import UsageError
+from mmamp.models.base.standing_statistics import OWN
 from mmamp.registry import MODELS
 from mmamp.utils.listing import listed
 
 from .format import Format, networks_of, table_of
 from .formats import FORMATS
-from .layouts import EMA, Parts, States
-from .rules import Table
-
-SHOWN = 6
-"""Names that a message lists."""
+from .layouts import COUNT, EMA, SHOWN, Parts, States
+from .rules import NO_COLOURS, Table
 
 
 @dataclass
@@ -34,6 +32,7 @@ class Reading:
             computed from it, under their names.
         lacking (list[str]): Of a network, what the file may lack and lacks.
         notes (list[str]): What a user should know, in sentences.
+        is_turned (bool): Whether colours of images were turned around.
     """
 
     format: Format
@@ -41,6 +40,7 @@ class Reading:
     kept: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     lacking: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    is_turned: bool = False
 
 
 def read(
@@ -124,6 +124,8 @@ def _read(
             # Of another codebase the names of its tensors say more.
             _check_arguments(base, configs, table, tensors)
         _fill(state, name, networks[base], table, tensors, bgr, reading)
+    if bgr and not reading.is_turned:
+        raise UsageError(NO_COLOURS)
     for name in networks:
         if name not in states:
             reading.notes.append(
@@ -225,6 +227,7 @@ def _fill(
 ) -> None:
     """Put the converted weights of a network into a model's state."""
     sorted_ = table.read(tensors, bgr)
+    reading.is_turned |= sorted_.is_turned
     own = network.state_dict()
     lacking = [x for x in own if x not in sorted_.tensors]
     missing = [x for x in lacking if x not in table.optional]
@@ -256,10 +259,23 @@ def _fill(
             'computed'
         )
     prefix = f'{name}.module' if name.endswith(EMA) else name
+    lost = list(sorted_.lost)
+    if name.endswith(EMA):
+        given = given | _own_statistics(given)
+        lost += [x for x in tensors if x.endswith(COUNT)]
     for key, tensor in given.items():
         target = state[f'{prefix}.{key}']
         state[f'{prefix}.{key}'] = tensor.to(target.dtype).contiguous()
-    reading.kept[name] = {x: tensors[x].clone() for x in sorted_.lost}
+    reading.kept[name] = {x: tensors[x].clone() for x in lost}
+
+
+def _own_statistics(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Mark an average's statistics, or they would be estimated anew."""
+    return {
+        name: torch.full_like(x, OWN)
+        for name, x in weights.items()
+        if name.endswith(COUNT)
+    }
 
 
 def _computed(

@@ -10,6 +10,10 @@ from .templates import Numbers, Template, Values
 
 Tensors = dict[str, Tensor]
 """By the last parts of their names."""
+NO_COLOURS = (
+    '--bgr: no network here has images of three colours to turn around; '
+    'leave it out'
+)
 
 
 @dataclass(frozen=True)
@@ -181,10 +185,10 @@ class Table:
             return
         turns = bgr and rule.colours is not None
         if ours and turns:
-            tensors = _turned(tensors, rule.colours)
+            tensors = result.turn(tensors, rule.colours)
         made = (leaves.write if ours else leaves.read)(tensors)
         if not ours and turns:
-            made = _turned(made, rule.colours)
+            made = result.turn(made, rule.colours)
         if not ours:
             result.lost += [
                 _joined(base, leaf) for leaf in leaves.lost if leaf in tensors
@@ -202,12 +206,25 @@ class Sorted:
         unknown (list[str]): Names that no rule has.
         missing (list[str]): Names that a rule needs beside one that is there.
         lost (list[str]): Names of what cannot be computed back.
+        is_turned (bool): Whether colours of images were turned around.
     """
 
     tensors: Tensors
     unknown: list[str]
     missing: list[str]
     lost: list[str]
+    is_turned: bool = False
+
+    def turn(self, given: Tensors, axis: int | None) -> Tensors:
+        """Turn colours around, and note whether there are three.
+
+        Args:
+            given (dict[str, Tensor]): Ours, by the last parts of their names.
+            axis (int, optional): Of the weight, that is colours.
+        """
+        made = _turned(given, axis)
+        self.is_turned |= any(made[k] is not x for k, x in given.items())
+        return made
 
 
 def _joined(base: str, leaf: str) -> str:

@@ -1,7 +1,7 @@
 """Names of tensors with places in them, which are read and filled in."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
@@ -116,3 +116,26 @@ class Template:
             ours = {v: k for k, v in self.numbers[part.name].items()}
             return ours[text]
         return str(part.times * int(text) + part.plus)
+
+
+def in_one_list(
+    blocks: Iterable[tuple[str | None, str | None]],
+) -> dict[str, dict[str, str]]:
+    """Return where blocks, and attention behind some, are in one list.
+
+    Args:
+        blocks (Iterable[tuple]): What a block, and its attention, are called
+            here; None for what is not in the list.
+
+    Returns:
+        dict[str, dict[str, str]]: Numbers of the places ``{block}`` and
+        ``{attention}``.
+    """
+    numbers: dict[str, dict[str, str]] = dict(block={}, attention={})
+    place = 0
+    for pair in blocks:
+        for known, ours in zip(numbers.values(), pair, strict=True):
+            if ours is not None:
+                known[str(place)] = ours
+                place += 1
+    return numbers

@@ -54,7 +54,7 @@ def test_it_is_the_same_again_when_written_back(name):
     given = other(name)
     model, parts, reading = _reading(given, name=given.format)
     model.load_state_dict(reading.state)
-    details = describe(reading, parts, given.domains, bgr=False)
+    details = describe(reading, parts, bgr=False)
     states = write(model, model.state_dict(), reading.format, details)
     if given.format == 'basicsr':
         # Two files.
@@ -112,6 +112,7 @@ def test_an_average_alone_is_the_generator_too():
 def test_an_average_of_its_own_stays_one():
     given = other('mmagic_dcgan')
     checkpoint = given.checkpoint()
+    # The count of batches too.
     ema = {k: v + 1 for k, v in given.states['generator'].items()}
     checkpoint['state_dict'] |= {
         f'generator_ema.module.{k}': v for k, v in ema.items()
@@ -132,11 +133,68 @@ def test_an_average_of_its_own_stays_one():
         'left out, as the model has nothing of the kind: optimizer, '
         'step_counter'
     ]
-    details = describe(reading, parts, None, bgr=False)
+    details = describe(reading, parts, bgr=False)
     states = write(model, reading.state, reading.format, details)
     back = reading.format.join(states, details)['state_dict']
     del checkpoint['state_dict']['step_counter']
     _assert_same(back, checkpoint['state_dict'])
+
+
+@pytest.mark.parametrize('name', ['mmagic_dcgan', 'biggan_pytorch_biggan'])
+@pytest.mark.parametrize('has_average', [True, False])
+def test_the_statistics_of_an_average_are_its_own(name, has_average):
+    given = other(name)
+    given.model = {**given.model, 'ema_config': dict(momentum=0.01)}
+    model = given.build()
+    parts = split(given.checkpoint())
+    if has_average:
+        parts.states['generator_ema'] = {
+            k: v * 1.5 if 'mean' in k or 'var' in k else v
+            for k, v in parts.states['generator'].items()
+        }
+    reading = read(model, given.model, parts, given.format)
+    marks = {
+        k: int(x)
+        for k, x in reading.state.items()
+        if k.startswith('generator_ema') and k.endswith('num_batches_tracked')
+    }
+    assert marks
+    assert set(marks.values()) == {-1}
+    assert all(
+        int(x) >= 0
+        for k, x in reading.state.items()
+        if k.startswith(('generator.', 'discriminator.'))
+        and k.endswith('num_batches_tracked')
+    )
+    model.load_state_dict(reading.state)
+    noise, labels = model.latents(3)
+    found = model.generate(noise, labels)
+    kept = model.state_dict()
+    for key in kept:
+        if 'running_' in key or key.endswith('num_batches_tracked'):
+            assert torch.equal(kept[key], reading.state[key]), key
+    # Theirs, in the plain generator, which nobody estimates for.
+    parts.states['generator'] = parts.states.get(
+        'generator_ema', parts.states['generator']
+    )
+    theirs = read(model, given.model, parts, given.format).state
+    model.load_state_dict(theirs)
+    wanted = model.generate(noise, labels, use_ema=False)
+    assert torch.equal(found, wanted)
+    assert found.float().std() > 1
+
+
+def test_a_trained_average_has_the_counts_of_its_generator():
+    """As MMEngine's averages copy them."""
+    given = other('mmagic_dcgan')
+    model = given.build()
+    state = model.state_dict()
+    count = 'layers.0.bn.num_batches_tracked'
+    state[f'generator.{count}'].fill_(7)
+    state[f'generator_ema.module.{count}'].fill_(-1)
+    states = write(model, state, FORMATS['mmagic-dcgan'], {})
+    theirs = 'noise2feat.bn.num_batches_tracked'
+    assert int(states['generator_ema'][theirs]) == 7
 
 
 def test_an_average_that_the_config_has_not():
@@ -235,7 +293,7 @@ def test_bgr_turns_colours_and_back(network):
         if name == 'generator':
             wanted = wanted.flip(1)
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
-    details = describe(reading, parts, given.domains, bgr=True)
+    details = describe(reading, parts, bgr=True)
     states = write(
         model, model.state_dict(), reading.format, details, bgr=True
     )

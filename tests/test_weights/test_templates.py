@@ -1,6 +1,6 @@
 import pytest
 
-from mmamp.weights.templates import Template
+from mmamp.weights.templates import Template, in_one_list
 
 
 def test_numbers_are_of_both_sides():
@@ -43,3 +43,10 @@ def test_places_with_a_list():
     assert ours.fill(dict(size='8')) == 'blocks.1.conv'
     assert theirs.fill(dict(size='8')) == 'b8.conv'
     assert theirs.match('b16.conv') is None
+
+
+def test_attention_is_in_the_list_of_blocks():
+    blocks = [('0', None), (None, 'b'), ('2', '2'), ('3', None)]
+    assert in_one_list(blocks) == dict(
+        block={'0': '0', '2': '2', '4': '3'}, attention={'1': 'b', '3': '2'}
+    )

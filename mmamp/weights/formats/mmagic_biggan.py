@@ -13,20 +13,16 @@ from mmamp.weights.format import Format
 from mmamp.weights.layouts import join_openmmlab
 from mmamp.weights.norms import OF_TORCH, OF_U
 from mmamp.weights.rules import OF_SCALAR, Leaves, Rule, Table
+from mmamp.weights.templates import in_one_list
 
 
-def _numbers(
+def _places(
     network: BigGANGenerator | BigGANDiscriminator,
 ) -> dict[str, dict[str, str]]:
-    """Return where blocks, and attention behind one, are in their list."""
-    block, attention, place = {}, {}, 0
-    for i in range(len(network.blocks)):
-        block[str(place)] = str(i)
-        place += 1
-        if str(i) in network.attention:
-            attention[str(place)] = str(i)
-            place += 1
-    return dict(block=block, attention=attention)
+    names = [str(i) for i in range(len(network.blocks))]
+    return in_one_list(
+        (x, x if x in network.attention else None) for x in names
+    )
 
 
 def _shared(norm: Leaves) -> list[Rule]:
@@ -76,7 +72,7 @@ def generator(norm: Leaves, network: BigGANGenerator) -> Table:
             num_classes=size_of('shared_embedding.weight', 0),
             embedding_size=size_of('shared_embedding.weight', 1),
         ),
-        _numbers(network),
+        _places(network),
     )
 
 
@@ -95,7 +91,7 @@ def discriminator(norm: Leaves, network: BigGANDiscriminator) -> Table:
             Rule('proj_y', 'embedding', norm),
         ),
         dict(num_classes=size_of(f'proj_y.{norm.theirs[0]}', 0)),
-        _numbers(network),
+        _places(network),
     )
 
 

@@ -51,4 +51,5 @@ MMAGIC_CYCLEGAN = Format(
     'mmagic-cyclegan',
     join_openmmlab,
     {ResNetGenerator: generator, PatchDiscriminator: discriminator},
+    domains=2,
 )

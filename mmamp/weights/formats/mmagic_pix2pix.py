@@ -80,4 +80,5 @@ MMAGIC_PIX2PIX = Format(
     'mmagic-pix2pix',
     join_openmmlab,
     {UNetGenerator: generator, PatchDiscriminator: discriminator},
+    domains=1,
 )

@@ -12,6 +12,7 @@ from mmamp.weights.format import Format
 from mmamp.weights.layouts import join_openmmlab
 from mmamp.weights.norms import OF_TORCH
 from mmamp.weights.rules import OF_SCALAR, Leaves, Rule, Table
+from mmamp.weights.templates import in_one_list
 
 _CENTRED = Leaves(
     ('weight',),
@@ -23,23 +24,19 @@ _CENTRED = Leaves(
 )
 
 
-def _numbers(
+def _places(
     network: SAGANGenerator | SAGANDiscriminator, first: int
 ) -> dict[str, dict[str, str]]:
-    """Return where blocks, and attention behind one, are in their list."""
-    block: dict[str, str] = {}
-    attention: dict[str, str] = {}
-    place = 0
-    for i, size in enumerate(network.blocks):
-        if i >= first:
-            block[str(place)] = f'blocks.{size}'
-            place += 1
-        if size in network.attention:
-            attention[str(place)] = size
-            place += 1
+    blocks: list[tuple[str | None, str | None]] = [
+        (
+            f'blocks.{size}' if i >= first else None,
+            size if size in network.attention else None,
+        )
+        for i, size in enumerate(network.blocks)
+    ]
     if isinstance(network, SAGANDiscriminator):
-        block[str(place)] = 'last'
-    return dict(block=block, attention=attention)
+        blocks.append(('last', None))
+    return in_one_list(blocks)
 
 
 _THERE, _HERE = 'conv_blocks.{block}', '{block}'
@@ -90,7 +87,7 @@ def generator(network: SAGANGenerator) -> Table:
             base_channels=size_of('to_rgb.conv.weight_orig', 1),
             noise_size=size_of('noise2feat.weight_orig', 1),
         ),
-        _numbers(network, first=0),
+        _places(network, first=0),
     )
 
 
@@ -121,7 +118,7 @@ def discriminator(network: SAGANDiscriminator) -> Table:
             in_channels=size_of('from_rgb.conv_1.conv.weight_orig', 1),
             base_channels=size_of('from_rgb.conv_1.conv.weight_orig', 0),
         ),
-        _numbers(network, first=1),
+        _places(network, first=1),
     )
 
 

@@ -2,14 +2,13 @@
 
 ``python -m benchmarks.weights.fresh FOLDER`` initialises the networks of
 published sizes some times, as training does, and prints the deviation of what
-they make and the norm of its gradient, ours over theirs; FOLDER has the clones
+they make and the norm of its gradient, ours and theirs; FOLDER has the clones
 that ``python -m benchmarks.weights`` takes. Theirs go into a file for the
 tests.
 """
 
 import argparse
 import json
-import statistics
 import sys
 import warnings
 from collections.abc import Iterator
@@ -27,10 +26,13 @@ from .cases import COMMITS, Case, Network, all_cases, plainly
 from .compare import SCOPES
 from .originals import importable
 
-FILE = Path('tests/data/weights/fresh.json')
+FILE = Path('tests/data/fresh_networks.json')
 SEEDS = range(3)
-Begin = dict[str, float]
-"""The deviation of the outputs, and the norm of a gradient."""
+PASSES = 15
+"""Before networks with spectral norms are measured: theirs begin with vectors
+that are random, ours with such as fit the weights."""
+Begin = dict[str, list[float]]
+"""Deviations of the outputs, and norms of a gradient, one a network."""
 
 
 def published() -> Iterator[tuple[Case, str, Network]]:
@@ -46,7 +48,7 @@ def published() -> Iterator[tuple[Case, str, Network]]:
 
 
 def begin(networks: list[nn.Module], network: Network, call: Any) -> Begin:
-    """Measure fresh networks, and return the mean over them.
+    """Measure fresh networks.
 
     Args:
         networks (list[nn.Module]): Initialised each with another seed.
@@ -57,6 +59,12 @@ def begin(networks: list[nn.Module], network: Network, call: Any) -> Begin:
     for seed, module in enumerate(networks):
         torch.manual_seed(seed)
         inputs = network.inputs.make()
+        if any(
+            name[-2:] in ('u0', '_u') for name, _ in module.named_buffers()
+        ):
+            with torch.no_grad():
+                for _ in range(PASSES):
+                    call(module.train(), inputs)
         output: Tensor = call(module.train(), inputs)
         params = [x for x in module.parameters() if x.requires_grad]
         found = torch.autograd.grad(
@@ -65,10 +73,7 @@ def begin(networks: list[nn.Module], network: Network, call: Any) -> Begin:
         norms = [x.norm() for x in found if x is not None]
         deviations.append(float(output.detach().std()))
         gradients.append(float(torch.stack(norms).norm()))
-    return dict(
-        deviation=statistics.mean(deviations),
-        gradient=statistics.mean(gradients),
-    )
+    return dict(deviation=deviations, gradient=gradients)
 
 
 def ours(case: Case, name: str) -> list[nn.Module]:
@@ -99,17 +104,20 @@ def theirs(case: Case, network: Network) -> list[nn.Module]:
     return networks
 
 
+def _range(values: list[float]) -> str:
+    return f'{min(values):.3g} to {max(values):.3g}'
+
+
 def _row(case: Case, name: str, network: Network) -> dict[str, Any]:
     """Measure both sides of a network, print, and return theirs."""
     with redirect_stdout(sys.stderr):
         other = begin(theirs(case, network), network, network.call)
         own = begin(ours(case, name), network, plainly)
-    ratios = ', '.join(f'{key} {own[key] / other[key]:.3f}' for key in own)
-    print(
-        f'{case.repository}: {case.name}, {name}: {ratios} (theirs '
-        f'{other["deviation"]:.3g}, {other["gradient"]:.3g})',
-        flush=True,
+    said = ', '.join(
+        f'{key} {_range(own[key])} (theirs {_range(other[key])})'
+        for key in own
     )
+    print(f'{case.repository}: {case.name}, {name}: {said}', flush=True)
     return dict(
         repository=case.repository,
         commit=COMMITS[case.repository],

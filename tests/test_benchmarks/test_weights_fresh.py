@@ -26,6 +26,8 @@ def test_outputs_and_gradients(key):
     """mmcv's initial weights were 150 times off, and 0.4 times."""
     case, network = NETWORKS[key]
     found = begin(ours(case, key[1]), network, plainly)
-    # Means of a few seeds, of gradients that have long tails.
-    for name, factor in (('deviation', 1.4), ('gradient', 1.8)):
-        assert 1 / factor < found[name] / ROWS[key][name] < factor, name
+    for name, values in found.items():
+        theirs = ROWS[key][name]
+        mean = sum(values) / len(values)
+        # Of a few seeds each, with long tails.
+        assert min(theirs) / 1.5 < mean < 1.5 * max(theirs), name

@@ -100,7 +100,7 @@ class TestLosses:
         )
 
     def test_of_esrgan(self):
-        """Equations 1 and 2 of its paper; L1 of weight 0.01."""
+        """Equations 1 and 2 of its paper; half of the published weights."""
         gan = make_gan(ESRGAN).eval()
         inputs, samples = prepared(gan)
         disc = gan.disc_loss(inputs, samples, None)
@@ -115,12 +115,12 @@ class TestLosses:
         )
         torch.testing.assert_close(
             gen['loss_gen'],
-            0.005
+            0.0025
             * (F.softplus(real_over).mean() + F.softplus(-fake_over).mean()),
         )
         torch.testing.assert_close(
             gen['loss_pixel'],
-            0.01 * (image - samples['gt_img']).abs().mean(),
+            0.005 * (image - samples['gt_img']).abs().mean(),
         )
 
     def test_pixel_loss_can_be_left_out(self):
@@ -164,7 +164,8 @@ def test_learns(cls, kwargs, perceptual):
     optim_wrapper = wrappers(gan, **kwargs)
     MessageHub.get_current_instance().update_info('seed', 0)
     logs, skipped = [], []
-    for _ in range(30):
+    # ESRGAN begins with images that are nearer.
+    for _ in range(30 if cls is SRGAN else 120):
         logs.append(gan.train_step(batch(), optim_wrapper))
         skipped.append(
             [getattr(w, 'skipped_steps', 0) for w in optim_wrapper.values()]

@@ -15,6 +15,7 @@ from mmamp.models.base.data_preprocessor import GANDataPreprocessor
 from mmamp.version import __version__
 
 from .inputs import Inputs, Result
+from .libraries import library
 
 EXTRA = 'mmamp.json'
 """The file in those of TorchScript and torch.export."""
@@ -129,6 +130,9 @@ def read_metadata(path: str | Path) -> Metadata | None:
     Returns:
         dict or None: The metadata; None if ``mmamp.export`` has not written
         it. Of an ONNX file it needs ``onnx``.
+
+    Raises:
+        UsageError: If that is not installed.
     """
     path = Path(path)
     if zipfile.is_zipfile(path):
@@ -156,8 +160,7 @@ def _of_checkpoint(path: Path) -> Metadata | None:
 
 
 def _of_onnx(path: Path) -> Metadata | None:
-    import onnx
-
+    onnx = library('onnx')
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception:  # as above

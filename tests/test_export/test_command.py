@@ -10,8 +10,10 @@ from has_fsdp2 import HAS_FSDP2, WHY
 
 from mmamp.checkpoint.parts import write_parts
 from mmamp.compat.torch import HAS_ONNX
+from mmamp.errors import UsageError
 from mmamp.export import baked, main, read_metadata
 from mmamp.models.archs import DCGANGenerator
+from mmamp.models.base.base_gan import BaseGAN
 from mmamp.registry import MODELS
 
 needs_onnx = pytest.mark.skipif(
@@ -314,6 +316,37 @@ def test_without_onnx(export, dcgan, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'onnxscript', None)
     assert export(dcgan, '--format', 'onnx').code == 2
     assert "pip install 'mmamp[export]'" in capsys.readouterr().err
+
+
+def test_without_onnx_another_file_is_not_known(
+    export, dcgan, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / 'out.onnx').write_bytes(b'another')
+    monkeypatch.setitem(sys.modules, 'onnx', None)
+    with pytest.raises(UsageError, match=r"pip install 'mmamp\[export\]'"):
+        read_metadata(tmp_path / 'out.onnx')
+    assert export(dcgan, 'out.onnx', '--format', 'onnx').code == 2
+    assert "pip install 'mmamp[export]'" in capsys.readouterr().err
+    assert (tmp_path / 'out.onnx').read_bytes() == b'another'
+
+
+def test_what_is_built_and_read_once(export, dcgan, monkeypatch):
+    """No statistics of fresh networks; one reading of the checkpoint."""
+    estimated, read = [], []
+
+    def estimate(model):
+        estimated.append(model)
+
+    def load(file, *args, **kwargs):
+        read.append(file)
+        return torch_load(file, *args, **kwargs)
+
+    torch_load = torch.load
+    monkeypatch.setattr(BaseGAN, 'estimate_statistics', estimate)
+    monkeypatch.setattr(torch, 'load', load)
+    assert export(dcgan, '--format', 'state_dict').code == 0
+    assert len(estimated) == 1
+    assert read.count('iter_7.pth') == 1
 
 
 def test_a_work_dir(export, dcgan, tmp_path):

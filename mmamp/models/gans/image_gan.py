@@ -152,9 +152,19 @@ class ImageGAN(BaseGAN):
         )
 
     @property
+    def psi(self) -> float | None:
+        """float or None: What the generator truncates by, if it does so."""
+        return self.truncation if self._truncates_itself else None
+
+    @property
+    def threshold(self) -> float | None:
+        """float or None: Where the noise is truncated, if it is."""
+        return None if self._truncates_itself else self.truncation
+
+    @property
     def has_usual_inputs(self) -> bool:
         """Return whether the noise is not truncated."""
-        return self.truncation is None or self._truncates_itself
+        return self.threshold is None
 
     @property
     def higher_order_networks(self) -> tuple[str, ...]:
@@ -345,7 +355,7 @@ class ImageGAN(BaseGAN):
         """Draw latents of an evaluation, or of samples."""
         if self.has_usual_inputs:
             return self.draw_latents(random)
-        return self.draw_latents(random, self.truncation)
+        return self.draw_latents(random, self.threshold)
 
     def sample(
         self,
@@ -408,8 +418,7 @@ class ImageGAN(BaseGAN):
         Returns:
             Tensor: uint8 images of shape (N, C, H, W).
         """
-        psi = self.truncation if self._truncates_itself else None
-        kwargs = {} if psi is None else dict(truncation=psi)
+        kwargs = {} if self.psi is None else dict(truncation=self.psi)
         with in_evaluation(self, 'generator', use_ema) as network:
             images = self._call(network, noise, labels, **kwargs)
         pixels: Tensor = self.data_preprocessor.to_uint8(images)

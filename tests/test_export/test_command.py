@@ -349,6 +349,37 @@ def test_what_is_built_and_read_once(export, dcgan, monkeypatch):
     assert read.count('iter_7.pth') == 1
 
 
+@pytest.mark.parametrize('is_raw', [False, True])
+def test_statistics_are_of_the_noise(export, dcgan, is_raw):
+    """The checkpoint's, but for an average whose noise has a threshold."""
+    raw = ['--raw'] if is_raw else []
+    form = ['--format', 'state_dict', *raw]
+    plain = export(dcgan, 'plain.pth', *form)
+    near = export(dcgan, 'near.pth', *form, '--truncation', '0.5')
+    assert (plain.code, near.code) == (0, 0)
+    prefix = 'generator.' if is_raw else 'generator_ema.module.'
+
+    def statistics(model):
+        return {
+            name.removeprefix(prefix): x.clone()
+            for name, x in model.state_dict().items()
+            if name.startswith(prefix) and 'running_' in name
+        }
+
+    kept = statistics(plain.model)
+    near.model.truncation = 0.5
+    near.model.estimate_statistics()
+    of_noise = statistics(near.model)
+    found, found_near = (
+        torch.load(f'{name}.pth', weights_only=True)['state_dict']
+        for name in ('plain', 'near')
+    )
+    for name, x in kept.items():
+        assert torch.equal(found[name], x)
+        assert torch.equal(found_near[name], of_noise[name])
+        assert torch.equal(of_noise[name], x) is is_raw
+
+
 def test_a_work_dir(export, dcgan, tmp_path):
     export(dcgan, '--format', 'state_dict')
     (tmp_path / 'run').mkdir()

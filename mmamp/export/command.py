@@ -12,7 +12,7 @@ from torch import nn
 import mmamp  # noqa: F401  (registers everything)
 from mmamp.checkpoint.atomic import written_whole
 from mmamp.checkpoint.safe_load import load_safely_only
-from mmamp.checkpoint.storage import Storage
+from mmamp.checkpoint.storage import Storage, is_remote
 from mmamp.errors import FAILED, UsageError
 from mmamp.launcher.arguments import build_export_parser
 from mmamp.launcher.edits import EXPORT, read_config
@@ -143,6 +143,11 @@ def _checked_path(out: str, default: str, kind: str) -> Path:
         kind (str): The name of its format.
     """
     suffix = FORMATS[kind].suffix
+    if is_remote(out):
+        raise UsageError(
+            f'{out!r} is no path on a disk, where exported files go: give '
+            'one, and copy the file'
+        )
     path = Path(out).expanduser()
     if path.is_dir():
         path = path / default

@@ -144,9 +144,21 @@ def _of_extra_file(path: Path) -> Metadata | None:
     with zipfile.ZipFile(path) as file:
         for name in file.namelist():
             if Path(name).name == EXTRA:
-                found: Metadata = json.loads(file.read(name))
-                return found
+                return _ours(_value(file.read(name)))
     return None
+
+
+def _ours(found: Any) -> Metadata | None:
+    """Return what is of ``mmamp.export``; None of what others wrote."""
+    is_ours = isinstance(found, dict) and {'mmamp', 'inputs'} <= set(found)
+    return found if is_ours else None
+
+
+def _value(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:  # a foreign file's
+        return None
 
 
 def _of_checkpoint(path: Path) -> Metadata | None:
@@ -154,9 +166,7 @@ def _of_checkpoint(path: Path) -> Metadata | None:
         content = torch.load(path, map_location='meta', weights_only=True)
     except Exception:  # whatever a foreign file makes of the reader
         return None
-    meta = content.get('meta') if isinstance(content, dict) else None
-    is_ours = isinstance(meta, dict) and {'mmamp', 'inputs'} <= set(meta)
-    return meta if is_ours else None
+    return _ours(content.get('meta') if isinstance(content, dict) else None)
 
 
 def _of_onnx(path: Path) -> Metadata | None:
@@ -165,7 +175,4 @@ def _of_onnx(path: Path) -> Metadata | None:
         model = onnx.load(path, load_external_data=False)
     except Exception:  # as above
         return None
-    found = {x.key: x.value for x in model.metadata_props}
-    if 'mmamp' not in found:
-        return None
-    return {key: json.loads(value) for key, value in found.items()}
+    return _ours({x.key: _value(x.value) for x in model.metadata_props})

@@ -1,6 +1,7 @@
 """The command: what it writes, says and refuses."""
 
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -347,6 +348,25 @@ def test_what_is_built_and_read_once(export, dcgan, monkeypatch):
     assert export(dcgan, '--format', 'state_dict').code == 0
     assert len(estimated) == 1
     assert read.count('iter_7.pth') == 1
+
+
+@pytest.mark.parametrize('text', ['not json', '[1]', '{"mmamp": "1.0"}'])
+def test_a_foreign_file_of_that_name_is_kept(export, dcgan, text, capsys):
+    with zipfile.ZipFile('out.pt', 'w') as file:
+        file.writestr('model/extra/mmamp.json', text)
+    kept = Path('out.pt').read_bytes()
+    assert read_metadata('out.pt') is None
+    assert export(dcgan, 'out.pt', '--format', 'torchscript').code == 2
+    assert 'mmamp.export has not written it' in capsys.readouterr().err
+    assert Path('out.pt').read_bytes() == kept
+
+
+def test_no_file_on_a_store(export, dcgan, tmp_path, capsys):
+    out = 's3://bucket/out.pth'
+    assert export(dcgan, out, '--format', 'state_dict').code == 2
+    said = capsys.readouterr().err
+    assert f'{out!r} is no path on a disk' in said
+    assert not (tmp_path / 's3:').exists()
 
 
 @pytest.mark.parametrize('is_raw', [False, True])

@@ -136,9 +136,9 @@ def main() -> None:
     for room, (x, y) in places.items():
         axes.add_patch(
             FancyBboxPatch(
-                (x - 1.0, y - 0.55),
+                (x - 1.0, y - 0.65),
                 2.0,
-                1.1,
+                1.2,
                 boxstyle='round,pad=0.06',
                 facecolor='#eef3fa',
                 edgecolor='#33517d',

@@ -158,7 +158,7 @@ def main() -> None:
             zorder=4,
         )
     axes.set_xlim(0, WIDTH)
-    axes.set_ylim(-PITCH * (len(rows) - 1) - 0.7, 0.7)
+    axes.set_ylim(-PITCH * (len(rows) - 1) - 0.8, 0.7)
     axes.axis('off')
     plt.savefig(PICTURE, dpi=90, bbox_inches='tight')
 

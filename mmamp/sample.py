@@ -25,6 +25,7 @@ from mmamp.launcher.arguments import build_sample_parser
 from mmamp.launcher.edits import SAMPLE, read_config
 from mmamp.launcher.mistakes import exit_code
 from mmamp.launcher.storage import storage_of
+from mmamp.launcher.truncation import truncate
 from mmamp.launcher.weights import find_checkpoint, load_weights
 from mmamp.precision.predictions import in_float32
 from mmamp.utils.protocols import Generates, Panels
@@ -122,27 +123,6 @@ def sample_latents(model: Any, args: argparse.Namespace) -> None:
     print(f'{args.num} pictures and grid.png are in {out}')
     if args.interpolate:
         _interpolate(model, noise, labels, args)
-
-
-def truncate(model: Any, value: float) -> None:
-    """Have a model truncate what it makes.
-
-    Args:
-        model (nn.Module): Its ``truncation`` is set.
-        value (float): Psi, or the threshold of the noise.
-
-    Raises:
-        UsageError: If it has none, or not such a one.
-    """
-    if not hasattr(model, 'truncation'):
-        raise UsageError(
-            f'--truncation {value}: {type(model).__name__} has no '
-            '`truncation`, leave it out'
-        )
-    try:
-        model.truncation = value
-    except ValueError as error:
-        raise UsageError(f'--truncation {value}: {error}') from error
 
 
 def _classes(model: Any, wanted: list[int] | None) -> list[int] | None:

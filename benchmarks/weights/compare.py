@@ -15,12 +15,11 @@ from mmamp.weights.reading import read
 from mmamp.weights.rules import Table
 from mmamp.weights.writing import describe, write
 
-from .cases import Case, Network, plainly
+from .cases import Call, Case, Network
 from .recipes import build, recipe_of
+from .running import INPUT, gradients, own_call
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
-INPUT = ''
-"""What the input is called among gradients."""
 SMALL = 1e-3
 """Of the largest gradient: what is smaller is measured by that."""
 
@@ -169,7 +168,12 @@ def compare(case: Case) -> Iterator[tuple[str, Row]]:
         exact = None
         for dtype in _dtypes(case):
             sides = _Sides(
-                description, theirs[name], ours, table, case.fixed_norms
+                description,
+                theirs[name],
+                ours,
+                own_call(model, name),
+                table,
+                case.fixed_norms,
             )
             run = sides.run(inputs, dtype)
             exact = exact or run
@@ -207,13 +211,14 @@ class _Sides:
     description: Network
     theirs: nn.Module
     ours: nn.Module
+    own_call: Call
     table: Table
     fixed_norms: bool
 
     def run(self, inputs: tuple[Tensor, ...], dtype: torch.dtype) -> Run:
         """Run both, and name their gradients as ours are."""
         output, given = _run(self.theirs, self.description.call, inputs, dtype)
-        own_output, own = _run(self.ours, plainly, inputs, dtype)
+        own_output, own = _run(self.ours, self.own_call, inputs, dtype)
         expected = {INPUT: given.pop(INPUT)}
         none = {k: torch.zeros_like(x) for k, x in given.items()}
         found, shift = (
@@ -255,16 +260,7 @@ def _run(
     first = inputs[0].to(own, copy=True).requires_grad_()
     with torch.autocast('cpu', dtype=dtype if low else None, enabled=low):
         output = call(network, (first, *inputs[1:])).to(own)
-    random = torch.Generator().manual_seed(1)
-    network.zero_grad()
-    (output * torch.randn(output.shape, generator=random)).sum().backward()
-    gradients = {
-        name: x.grad.clone()
-        for name, x in network.named_parameters()
-        if x.grad is not None
-    }
-    assert first.grad is not None
-    return output.detach(), {**gradients, INPUT: first.grad}
+    return output.detach(), gradients(network, output, first)
 
 
 def _row(dtype: str, run: Run, exact: Run) -> Row:

@@ -13,6 +13,7 @@ from mmengine.registry import DefaultScope
 from .cases import COMMITS, Case, Network
 from .compare import SCOPES
 from .recipes import build, recipe_of, to_json
+from .running import INPUT, gradients
 
 FOLDER = Path('tests/data/weights')
 SHOWN = 6
@@ -62,8 +63,10 @@ def _network(
         theirs = network.build().eval()
     recipe = recipe_of(theirs)
     theirs.load_state_dict(build(recipe, seed))
-    with torch.no_grad():
-        output = network.call(theirs, network.inputs.make()).double()
+    first, *labels = network.inputs.make()
+    made = network.call(theirs, (first.requires_grad_(), *labels))
+    gradient = gradients(theirs, made, first)[INPUT]
+    output = made.detach().double()
     step = max(output.numel() // SHOWN, 1)
     return dict(
         name=key,
@@ -78,6 +81,7 @@ def _network(
             mean=output.mean().item(),
             deviation=output.std().item(),
             values=output.flatten()[::step][:SHOWN].tolist(),
+            gradient=gradient.double().norm().item(),
         ),
         tensors=to_json(recipe),
     )

@@ -11,16 +11,16 @@ from torch import nn
 
 import mmamp  # noqa: F401  (registers everything)
 from mmamp.checkpoint.atomic import written_whole
-from mmamp.checkpoint.safe_load import load_safely_only, read_checkpoint
-from mmamp.checkpoint.storage import Storage
+from mmamp.checkpoint.safe_load import load_safely_only
+from mmamp.checkpoint.storage import Storage, is_remote
 from mmamp.errors import FAILED, UsageError
 from mmamp.launcher.arguments import build_export_parser
 from mmamp.launcher.edits import EXPORT, read_config
 from mmamp.launcher.mistakes import complain, exit_code
 from mmamp.launcher.storage import storage_of
-from mmamp.launcher.weights import find_checkpoint, load_weights
+from mmamp.launcher.truncation import truncate
+from mmamp.launcher.weights import find_checkpoint, load_weights, number_in
 from mmamp.registry import MODELS
-from mmamp.sample import truncate
 
 from .comparison import (
     BOUND,
@@ -30,9 +30,10 @@ from .comparison import (
 )
 from .format import Export, Format, quietly
 from .inputs import Result
+from .libraries import INSTALL
 from .metadata import Metadata, describe, read_metadata
 from .network import baked, graph_of, network_name, network_of
-from .onnx import INSTALL, ONNX
+from .onnx import ONNX
 from .signature import inputs_of
 from .state_dict import StateDict
 from .torch_export import TorchExport
@@ -94,7 +95,7 @@ def export(
     """
     init_default_scope(cfg.get('default_scope', 'mmamp'))
     model = MODELS.build(cfg.model).eval()
-    load_weights(model, checkpoint, storage)
+    meta = load_weights(model, checkpoint, storage)
     if args.truncation is not None:
         truncate(model, args.truncation)
     name = network_name(model, args.network)
@@ -103,6 +104,8 @@ def export(
     path = _checked_path(args.out or default, default, args.format)
 
     network, is_average = network_of(model, name, use_average=not args.raw)
+    if is_average:
+        model.estimate_statistics()
     size = None if args.size is None else tuple(args.size)
     inputs = inputs_of(model, network, cfg, size, args.dynamic_batch)
     graph = graph_of(network, inputs)
@@ -115,7 +118,7 @@ def export(
         wanted[0],
         config=Path(args.config).stem,
         checkpoint=Path(checkpoint).name,
-        iteration=_iteration(checkpoint, storage),
+        iteration=number_in(meta, 'iter'),
         network=name,
         weights='average' if is_average else 'raw',
     )
@@ -140,6 +143,11 @@ def _checked_path(out: str, default: str, kind: str) -> Path:
         kind (str): The name of its format.
     """
     suffix = FORMATS[kind].suffix
+    if is_remote(out):
+        raise UsageError(
+            f'{out!r} is no path on a disk, where exported files go: give '
+            'one, and copy the file'
+        )
     path = Path(out).expanduser()
     if path.is_dir():
         path = path / default
@@ -154,14 +162,6 @@ def _checked_path(out: str, default: str, kind: str) -> Path:
             'written it: give another path'
         )
     return path
-
-
-def _iteration(checkpoint: str, storage: Storage) -> int | None:
-    """Return how long a checkpoint was trained; None if it does not say."""
-    content = read_checkpoint(checkpoint, storage, keys=())
-    meta = content.get('meta') if isinstance(content, dict) else None
-    found = meta.get('iter') if isinstance(meta, dict) else None
-    return found if isinstance(found, int) else None
 
 
 def _write(

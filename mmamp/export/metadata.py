@@ -15,6 +15,7 @@ from mmamp.models.base.data_preprocessor import GANDataPreprocessor
 from mmamp.version import __version__
 
 from .inputs import Inputs, Result
+from .libraries import library
 
 EXTRA = 'mmamp.json'
 """The file in those of TorchScript and torch.export."""
@@ -129,6 +130,9 @@ def read_metadata(path: str | Path) -> Metadata | None:
     Returns:
         dict or None: The metadata; None if ``mmamp.export`` has not written
         it. Of an ONNX file it needs ``onnx``.
+
+    Raises:
+        UsageError: If that is not installed.
     """
     path = Path(path)
     if zipfile.is_zipfile(path):
@@ -140,9 +144,21 @@ def _of_extra_file(path: Path) -> Metadata | None:
     with zipfile.ZipFile(path) as file:
         for name in file.namelist():
             if Path(name).name == EXTRA:
-                found: Metadata = json.loads(file.read(name))
-                return found
+                return _ours(_value(file.read(name)))
     return None
+
+
+def _ours(found: Any) -> Metadata | None:
+    """Return what is of ``mmamp.export``; None of what others wrote."""
+    is_ours = isinstance(found, dict) and {'mmamp', 'inputs'} <= set(found)
+    return found if is_ours else None
+
+
+def _value(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:  # a foreign file's
+        return None
 
 
 def _of_checkpoint(path: Path) -> Metadata | None:
@@ -150,19 +166,13 @@ def _of_checkpoint(path: Path) -> Metadata | None:
         content = torch.load(path, map_location='meta', weights_only=True)
     except Exception:  # whatever a foreign file makes of the reader
         return None
-    meta = content.get('meta') if isinstance(content, dict) else None
-    is_ours = isinstance(meta, dict) and {'mmamp', 'inputs'} <= set(meta)
-    return meta if is_ours else None
+    return _ours(content.get('meta') if isinstance(content, dict) else None)
 
 
 def _of_onnx(path: Path) -> Metadata | None:
-    import onnx
-
+    onnx = library('onnx')
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception:  # as above
         return None
-    found = {x.key: x.value for x in model.metadata_props}
-    if 'mmamp' not in found:
-        return None
-    return {key: json.loads(value) for key, value in found.items()}
+    return _ours({x.key: _value(x.value) for x in model.metadata_props})

@@ -51,13 +51,12 @@ def network_of(
     """Return a network of a model, not compiled, and if it is an average.
 
     Args:
-        model (BaseGAN): The model; its averages get statistics of their own.
+        model (BaseGAN): The model.
         name (str): Of the network in it.
         use_average (bool): Whether its average is meant, if there is one.
     """
     average = getattr(model, f'{name}_ema')
     if use_average and average is not None:
-        model.estimate_statistics()
         return original_of(average.module), True
     return original_of(unwrap(getattr(model, name))), False
 

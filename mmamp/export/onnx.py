@@ -1,6 +1,5 @@
 """ONNX: for onnxruntime, TensorRT, OpenVINO and others."""
 
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, BinaryIO
 
@@ -12,12 +11,12 @@ from mmamp.errors import UsageError
 
 from .format import Export, Format
 from .inputs import Runner
+from .libraries import library
 from .metadata import Metadata, as_text
 from .torch_export import program_of
 
 OPSET = 18
 """The version of ONNX's operators: what torch's converter is written for."""
-INSTALL = "`pip install 'mmamp[export]'`"
 
 
 class ONNX(Format):
@@ -37,7 +36,7 @@ class ONNX(Format):
                 'is installed; torchscript and torch_export do without'
             )
         for name in ('onnx', 'onnxscript'):
-            _library(name)
+            library(name)
         inputs = export.inputs
         program = program_of(export)
         with sizes_of_one():
@@ -62,7 +61,7 @@ class ONNX(Format):
         """Return what onnxruntime makes of the file, if it is installed."""
         if find_spec('onnxruntime') is None:
             return None
-        runtime = _library('onnxruntime')
+        runtime = library('onnxruntime')
         options = runtime.SessionOptions()
         options.log_severity_level = 3  # errors
         session = runtime.InferenceSession(
@@ -79,16 +78,6 @@ class ONNX(Format):
             return torch.from_numpy(result)
 
         return run
-
-
-def _library(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise UsageError(
-            f'--format onnx needs {name}, which cannot be imported '
-            f'({error}): {INSTALL}'
-        ) from None
 
 
 def _name_sides(graph: Any, metadata: Metadata) -> None:

@@ -9,7 +9,7 @@ from mmamp.errors import UsageError
 from mmamp.models.gans.image_gan import ImageGAN
 from mmamp.models.gans.image_translation import ImageTranslationGAN
 from mmamp.registry import DATASETS
-from mmamp.utils.protocols import TakesAnySize, TruncatesItself
+from mmamp.utils.protocols import TakesAnySize
 
 from .inputs import Inputs, Latents, Pictures
 from .metadata import limits_of
@@ -44,9 +44,12 @@ def inputs_of(
                 f'--size: {type(network).__name__} makes images of noise, '
                 'which have one size; leave it out'
             )
-        psi, bound = _truncation_of(model, network)
         return Latents(
-            model.noise_size, model.num_classes, psi, bound, is_dynamic
+            model.noise_size,
+            model.num_classes,
+            model.psi,
+            model.threshold,
+            is_dynamic,
         )
     if not isinstance(model, ImageTranslationGAN):
         raise UsageError(
@@ -68,15 +71,6 @@ def inputs_of(
     return Pictures(
         _channels(network), size, multiple, limits_of(model), is_dynamic
     )
-
-
-def _truncation_of(
-    model: ImageGAN, network: nn.Module
-) -> tuple[float | None, float | None]:
-    """Return psi, and the threshold of the noise; one or both are None."""
-    if isinstance(network, TruncatesItself) and network.truncates_itself:
-        return model.truncation, None
-    return None, model.truncation
 
 
 def _channels(network: nn.Module) -> int:

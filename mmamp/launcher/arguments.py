@@ -141,8 +141,9 @@ def build_export_parser(formats: Sequence[str]) -> argparse.ArgumentParser:
         formats (Sequence[str]): Names of the kinds of files.
     """
     parser = argparse.ArgumentParser(
+        prog='mmamp.export',  # not __main__.py
         description='Write a trained generator, or its average, to a file '
-        'that runs without mmamp, and compare it with the model'
+        'that runs without mmamp, and compare it with the model',
     )
     parser.add_argument('config', help='path of the config file')
     _add_checkpoint(parser)

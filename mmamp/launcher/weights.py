@@ -51,13 +51,29 @@ def training_seed(path: str, storage: Storage = DISK) -> int:
         path (str): Of the file.
         storage (Storage): Where it is; see :func:`find_checkpoint`.
     """
-    checkpoint = read_checkpoint(path, storage, keys=())
-    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
-    seed = meta.get('seed') if isinstance(meta, dict) else None
-    return seed if isinstance(seed, int) else 0
+    meta = _meta_of(read_checkpoint(path, storage, keys=()))
+    return number_in(meta, 'seed') or 0
 
 
-def load_weights(model: nn.Module, path: str, storage: Storage = DISK) -> None:
+def _meta_of(checkpoint: Any) -> dict[str, Any]:
+    found = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def number_in(meta: dict[str, Any], key: str) -> int | None:
+    """Return a number of a checkpoint's ``meta``; None if it has none.
+
+    Args:
+        meta (dict): As :func:`load_weights` returns it.
+        key (str): Such as ``'iter'``.
+    """
+    found = meta.get(key)
+    return found if isinstance(found, int) else None
+
+
+def load_weights(
+    model: nn.Module, path: str, storage: Storage = DISK
+) -> dict[str, Any]:
     """Load a model's weights, all of them or none.
 
     MMEngine would log what does not fit, and go on.
@@ -66,6 +82,10 @@ def load_weights(model: nn.Module, path: str, storage: Storage = DISK) -> None:
         model (nn.Module): Changed in place.
         path (str): Of a checkpoint, or of a bare state dict.
         storage (Storage): Where it is; see :func:`find_checkpoint`.
+
+    Returns:
+        dict: What the checkpoint says of its run, its ``meta``; empty if it
+        says nothing.
 
     Raises:
         UsageError: If it does not hold all of the model's weights.
@@ -86,3 +106,4 @@ def load_weights(model: nn.Module, path: str, storage: Storage = DISK) -> None:
         )
     # MMEngine's own, which knows of model wrappers in the model.
     load_state_dict(model, given)
+    return _meta_of(checkpoint)

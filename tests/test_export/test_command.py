@@ -1,6 +1,7 @@
 """The command: what it writes, says and refuses."""
 
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from has_fsdp2 import HAS_FSDP2, WHY
 
 from mmamp.checkpoint.parts import write_parts
 from mmamp.compat.torch import HAS_ONNX
+from mmamp.errors import UsageError
 from mmamp.export import baked, main, read_metadata
 from mmamp.models.archs import DCGANGenerator
+from mmamp.models.base.base_gan import BaseGAN
 from mmamp.registry import MODELS
 
 needs_onnx = pytest.mark.skipif(
@@ -314,6 +317,87 @@ def test_without_onnx(export, dcgan, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'onnxscript', None)
     assert export(dcgan, '--format', 'onnx').code == 2
     assert "pip install 'mmamp[export]'" in capsys.readouterr().err
+
+
+def test_without_onnx_another_file_is_not_known(
+    export, dcgan, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / 'out.onnx').write_bytes(b'another')
+    monkeypatch.setitem(sys.modules, 'onnx', None)
+    with pytest.raises(UsageError, match=r"pip install 'mmamp\[export\]'"):
+        read_metadata(tmp_path / 'out.onnx')
+    assert export(dcgan, 'out.onnx', '--format', 'onnx').code == 2
+    assert "pip install 'mmamp[export]'" in capsys.readouterr().err
+    assert (tmp_path / 'out.onnx').read_bytes() == b'another'
+
+
+def test_what_is_built_and_read_once(export, dcgan, monkeypatch):
+    """No statistics of fresh networks; one reading of the checkpoint."""
+    estimated, read = [], []
+
+    def estimate(model):
+        estimated.append(model)
+
+    def load(file, *args, **kwargs):
+        read.append(file)
+        return torch_load(file, *args, **kwargs)
+
+    torch_load = torch.load
+    monkeypatch.setattr(BaseGAN, 'estimate_statistics', estimate)
+    monkeypatch.setattr(torch, 'load', load)
+    assert export(dcgan, '--format', 'state_dict').code == 0
+    assert len(estimated) == 1
+    assert read.count('iter_7.pth') == 1
+
+
+@pytest.mark.parametrize('text', ['not json', '[1]', '{"mmamp": "1.0"}'])
+def test_a_foreign_file_of_that_name_is_kept(export, dcgan, text, capsys):
+    with zipfile.ZipFile('out.pt', 'w') as file:
+        file.writestr('model/extra/mmamp.json', text)
+    kept = Path('out.pt').read_bytes()
+    assert read_metadata('out.pt') is None
+    assert export(dcgan, 'out.pt', '--format', 'torchscript').code == 2
+    assert 'mmamp.export has not written it' in capsys.readouterr().err
+    assert Path('out.pt').read_bytes() == kept
+
+
+def test_no_file_on_a_store(export, dcgan, tmp_path, capsys):
+    out = 's3://bucket/out.pth'
+    assert export(dcgan, out, '--format', 'state_dict').code == 2
+    said = capsys.readouterr().err
+    assert f'{out!r} is no path on a disk' in said
+    assert not (tmp_path / 's3:').exists()
+
+
+@pytest.mark.parametrize('is_raw', [False, True])
+def test_statistics_are_of_the_noise(export, dcgan, is_raw):
+    """The checkpoint's, but for an average whose noise has a threshold."""
+    raw = ['--raw'] if is_raw else []
+    form = ['--format', 'state_dict', *raw]
+    plain = export(dcgan, 'plain.pth', *form)
+    near = export(dcgan, 'near.pth', *form, '--truncation', '0.5')
+    assert (plain.code, near.code) == (0, 0)
+    prefix = 'generator.' if is_raw else 'generator_ema.module.'
+
+    def statistics(model):
+        return {
+            name.removeprefix(prefix): x.clone()
+            for name, x in model.state_dict().items()
+            if name.startswith(prefix) and 'running_' in name
+        }
+
+    kept = statistics(plain.model)
+    near.model.truncation = 0.5
+    near.model.estimate_statistics()
+    of_noise = statistics(near.model)
+    found, found_near = (
+        torch.load(f'{name}.pth', weights_only=True)['state_dict']
+        for name in ('plain', 'near')
+    )
+    for name, x in kept.items():
+        assert torch.equal(found[name], x)
+        assert torch.equal(found_near[name], of_noise[name])
+        assert torch.equal(of_noise[name], x) is is_raw
 
 
 def test_a_work_dir(export, dcgan, tmp_path):

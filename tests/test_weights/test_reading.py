@@ -4,6 +4,7 @@ import pytest
 import torch
 from other_weights import NAMES, other
 
+from benchmarks.weights.running import INPUT, gradients, own_call
 from mmamp.errors import UsageError
 from mmamp.weights.formats import FORMATS
 from mmamp.weights.layouts import split
@@ -37,8 +38,13 @@ def test_it_computes_what_theirs_does(name):
     model.load_state_dict(reading.state)
     model.eval()
     for network, figures in given.figures.items():
-        with torch.no_grad():
-            output = getattr(model, network)(*given.inputs[network]).double()
+        first, *labels = given.inputs[network]
+        ours = getattr(model, network)
+        call = own_call(model, network)
+        made = call(ours, (first.requires_grad_(), *labels))
+        gradient = gradients(ours, made, first)[INPUT].norm().item()
+        assert gradient == pytest.approx(figures['gradient'], rel=5e-3)
+        output = made.detach().double()
         assert list(output.shape) == figures['shape']
         wanted = torch.tensor(figures['values'], dtype=torch.float64)
         step = max(output.numel() // 6, 1)

@@ -1,14 +1,15 @@
 """Draw the rooms of the package, from its own imports.
 
 ``python tools/dev/architecture.py`` writes ``docs/architecture.png``: a box a
-folder with its lines of code, a row a step of :data:`ORDER`, and an arrow for
-every room that another imports of.
+folder with its lines of code and the folders in it, a row a step of
+:data:`ORDER`, and an arrow for every room that another imports of.
 """
 
 import ast
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
+from textwrap import wrap
 
 import matplotlib
 
@@ -34,6 +35,10 @@ ORDER = (
     ('__init__',),
 )
 """What a folder or file of ``mmamp/`` imports stands above it, or beside."""
+WIDTH, PITCH = 14, 1.8
+"""Of the picture, and from row to row; a box is 2 wide."""
+LETTERS = 26
+"""Of a line of small print in a box."""
 LEFT_OUT = ('version', 'sharding', '__init__')
 """Of the drawing: a number and names of others."""
 
@@ -94,21 +99,24 @@ def imports_of(path: Path) -> list[tuple[str, str | None]]:
 def main() -> None:
     """Write the picture."""
     lines: Counter[str] = Counter()
+    inner: defaultdict[str, set[str]] = defaultdict(set)
     arrows: Counter[tuple[str, str]] = Counter()
     for module, path in files('mmamp').items():
         room = room_of(module)
         lines[room] += path.read_text().count('\n')
+        parts = path.relative_to(ROOT / 'mmamp').parts
+        inner[room] |= set(parts[1:2]) - set(parts[-1:])
         for other in {x for x, _ in imports_of(path) if x[:6] == 'mmamp.'}:
             if room_of(other) != room:
                 arrows[room, room_of(other)] += 1
     rows = [[x for x in row if x not in LEFT_OUT] for row in ORDER]
     rows = [row for row in rows if row]
     places = {
-        room: ((i + 0.5) * 10 / len(row), -1.6 * y)
+        room: ((i + 0.5) * WIDTH / len(row), -PITCH * y)
         for y, row in enumerate(rows)
         for i, room in enumerate(row)
     }
-    _, axes = plt.subplots(figsize=(9, 13))
+    _, axes = plt.subplots(figsize=(12, 16))
     for (room, other), count in arrows.items():
         if room in places and other in places:
             axes.annotate(
@@ -128,28 +136,29 @@ def main() -> None:
     for room, (x, y) in places.items():
         axes.add_patch(
             FancyBboxPatch(
-                (x - 1.0, y - 0.36),
+                (x - 1.0, y - 0.65),
                 2.0,
-                0.72,
+                1.2,
                 boxstyle='round,pad=0.06',
                 facecolor='#eef3fa',
                 edgecolor='#33517d',
                 zorder=3,
             )
         )
-        axes.text(x, y + 0.1, room, ha='center', va='center', zorder=4)
+        axes.text(x, y + 0.38, room, ha='center', va='center', zorder=4)
+        folders = wrap(', '.join(sorted(inner[room])), LETTERS)
         axes.text(
             x,
-            y - 0.2,
-            f'{lines[room]:,} lines',
+            y + 0.22,
+            '\n'.join([f'{lines[room]:,} lines', *folders]),
             ha='center',
-            va='center',
-            fontsize=8,
+            va='top',
+            fontsize=7,
             color='#556677',
             zorder=4,
         )
-    axes.set_xlim(0, 10)
-    axes.set_ylim(-1.6 * (len(rows) - 1) - 0.7, 0.7)
+    axes.set_xlim(0, WIDTH)
+    axes.set_ylim(-PITCH * (len(rows) - 1) - 0.8, 0.7)
     axes.axis('off')
     plt.savefig(PICTURE, dpi=90, bbox_inches='tight')
 

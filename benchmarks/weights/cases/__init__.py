@@ -1,14 +1,22 @@
 """What is compared: networks of others, and the configs that take them."""
 
 from .biggan import biggan
-from .case import COMMITS, Case, Inputs, Network, plainly
+from .case import COMMITS, Call, Case, Inputs, Network, plainly
 from .sagan import sagan
 from .stylegan2 import stylegan2
 from .super_resolution import super_resolution
 from .translation import translation
 from .unconditional import unconditional
 
-__all__ = ['COMMITS', 'Case', 'Inputs', 'Network', 'all_cases', 'plainly']
+__all__ = [
+    'COMMITS',
+    'Call',
+    'Case',
+    'Inputs',
+    'Network',
+    'all_cases',
+    'plainly',
+]
 
 
 def all_cases() -> list[Case]:

@@ -23,9 +23,9 @@ Build = Callable[[], nn.Module]
 Call = Callable[[Any, tuple[Tensor, ...]], Tensor]
 
 
-def plainly(network: Any, inputs: tuple[Tensor, ...]) -> Tensor:
+def plainly(network: Any, inputs: tuple[Tensor, ...], **kwargs: Any) -> Tensor:
     """Call a network with its inputs."""
-    result: Tensor = network(*inputs)
+    result: Tensor = network(*inputs, **kwargs)
     return result
 
 

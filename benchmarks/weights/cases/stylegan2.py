@@ -1,5 +1,6 @@
 """StyleGAN2."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,8 +17,10 @@ from .case import (
     noise_of,
 )
 
+PSI = 0.7
 
-def _of_ada(network: Any, inputs: tuple[Tensor, ...]) -> Tensor:
+
+def _of_ada(network: Any, inputs: tuple[Tensor, ...], **kwargs: Any) -> Tensor:
     """Call ADA's G or D, whose labels are one-hot, with constant noise."""
     first, *labels = inputs
     c = torch.zeros(len(first), network.c_dim)
@@ -28,7 +31,8 @@ def _of_ada(network: Any, inputs: tuple[Tensor, ...]) -> Tensor:
         return result
     # Their branch for evaluation multiplies the weights of each sample, ours
     # and that of training the features.
-    image: Tensor = network(first, c, noise_mode='const', fused_modconv=False)
+    kwargs |= dict(noise_mode='const', fused_modconv=False)
+    image: Tensor = network(first, c, **kwargs)
     return image
 
 
@@ -112,7 +116,70 @@ def stylegan2() -> list[Case]:
                 is_large,
             )
         )
-    return cases + _stylegan2_of_openmmlab()
+    return cases + _truncated() + _stylegan2_of_openmmlab()
+
+
+def _truncated() -> list[Case]:
+    """Return tiny ones whose model truncates, in all layers or in some."""
+    size, image, classes = 8, 16, 3
+    channels = dict(channel_base=128, channel_max=16)
+    shape = dict(c_dim=classes, img_resolution=image, img_channels=3)
+    cases = []
+    for name, layers in (('psi', None), ('psi in 2 layers', 2)):
+        ours = dict(
+            type='StyleGAN2',
+            noise_size=size,
+            num_classes=classes,
+            truncation=PSI,
+            generator=dict(
+                type='StyleGAN2Generator',
+                image_size=image,
+                noise_size=size,
+                style_size=size,
+                num_mapping_layers=2,
+                num_classes=classes,
+                truncation_layers=layers,
+                **channels,
+            ),
+            discriminator=dict(
+                type='StyleGAN2Discriminator',
+                image_size=image,
+                num_classes=classes,
+                **channels,
+            ),
+        )
+        networks = dict(
+            generator=Network(
+                class_of(
+                    'training.networks',
+                    'Generator',
+                    z_dim=size,
+                    w_dim=size,
+                    mapping_kwargs=dict(num_layers=2),
+                    synthesis_kwargs=channels,
+                    **shape,
+                ),
+                labelled(noise_of(4, size), classes),
+                partial(_of_ada, truncation_psi=PSI, truncation_cutoff=layers),
+            ),
+            discriminator=Network(
+                class_of(
+                    'training.networks', 'Discriminator', **shape, **channels
+                ),
+                labelled(images_of(4, 3, image, image), classes),
+                _of_ada,
+            ),
+        )
+        cases.append(
+            Case(
+                f'StyleGAN2 with classes, {name}, small',
+                'stylegan2-ada-pytorch',
+                'stylegan2-ada',
+                ours,
+                networks,
+            )
+        )
+    return cases
 
 
 def _stylegan2_of_openmmlab() -> list[Case]:

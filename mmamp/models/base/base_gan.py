@@ -409,7 +409,7 @@ class BaseGAN(BaseModel):
         return found
 
     @property
-    def noise_bound(self) -> float | None:
+    def threshold(self) -> float | None:
         """float or None: Where the noise of :meth:`standing_inputs` ends."""
         return None
 
@@ -422,7 +422,7 @@ class BaseGAN(BaseModel):
         of the average alone, the same on all ranks, and touches neither
         training nor random numbers. It is made once an update, by whatever
         evaluates the average first, or saves it; a checkpoint's are kept, if
-        they are its own and of noise of the same :attr:`noise_bound`.
+        they are its own and of noise of the same :attr:`threshold`.
         """
         for name, standing in self._standing.items():
             standing.estimate(getattr(self, name), self)

@@ -95,7 +95,7 @@ class StandingStatistics:
 
     Args:
         average (nn.Module): The averaged network.
-        model (nn.Module): Has ``standing_inputs`` and ``noise_bound``.
+        model (nn.Module): Has ``standing_inputs`` and ``threshold``.
         num (int): Batches.
         size (int): Of each.
 
@@ -152,9 +152,9 @@ class StandingStatistics:
         Args:
             average (nn.Module): The averaged network, maybe in what averages
                 it.
-            model (nn.Module): Has ``standing_inputs`` and ``noise_bound``.
+            model (nn.Module): Has ``standing_inputs`` and ``threshold``.
         """
-        mark = mark_of(model.noise_bound)
+        mark = mark_of(model.threshold)
         if self.is_left_alone or all(x == mark for x in _marks(average)):
             return
         self._is_busy = True
@@ -166,7 +166,7 @@ class StandingStatistics:
             )
         finally:
             self._is_busy = False
-        mark_own(average, model.noise_bound)
+        mark_own(average, model.threshold)
 
 
 def mark_own(network: nn.Module, bound: float | None = None) -> None:

@@ -163,8 +163,13 @@ class ImageGAN(BaseGAN):
         )
 
     @property
-    def noise_bound(self) -> float | None:
-        """float or None: The threshold, where the noise is truncated."""
+    def psi(self) -> float | None:
+        """float or None: What the generator truncates by, if it does so."""
+        return self.truncation if self._truncates_itself else None
+
+    @property
+    def threshold(self) -> float | None:
+        """float or None: Where the noise is truncated, if it is."""
         return None if self._truncates_itself else self.truncation
 
     @property
@@ -354,7 +359,7 @@ class ImageGAN(BaseGAN):
         self, random: SampleRandom
     ) -> tuple[Tensor, Tensor | None]:
         """Draw latents of an evaluation, or of samples."""
-        bound = self.noise_bound
+        bound = self.threshold
         if bound is None:
             return self.draw_latents(random)
         return self.draw_latents(random, bound)
@@ -420,8 +425,7 @@ class ImageGAN(BaseGAN):
         Returns:
             Tensor: uint8 images of shape (N, C, H, W).
         """
-        psi = self.truncation if self._truncates_itself else None
-        kwargs = {} if psi is None else dict(truncation=psi)
+        kwargs = {} if self.psi is None else dict(truncation=self.psi)
         with in_evaluation(self, 'generator', use_ema) as network:
             images = self._call(network, noise, labels, **kwargs)
         pixels: Tensor = self.data_preprocessor.to_uint8(images)

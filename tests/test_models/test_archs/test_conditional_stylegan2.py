@@ -1,41 +1,17 @@
-"""Classes in StyleGAN2's networks, beside the original's figures.
+"""Classes in StyleGAN2's networks.
 
-``tests/data/stylegan2_ada.json`` says how they were made.
+``tests/test_weights/test_reading.py`` has them beside the original's figures.
 """
-
-import json
-from pathlib import Path
 
 import pytest
 import torch
-from stylegan2_parity import inputs, kinds, networks, results
+from other_weights import other
 
 from mmamp.models.archs import StyleGAN2Discriminator, StyleGAN2Generator
+from mmamp.weights.layouts import split
+from mmamp.weights.reading import read
 
-FIGURES = json.loads(
-    (Path(__file__).parents[2] / 'data' / 'stylegan2_ada.json').read_text()
-)
-CASES = [
-    (name, *kind)
-    for name in ('generator', 'discriminator')
-    for kind in kinds(name)
-]
 SMALL = dict(image_size=8, channel_base=64, channel_max=8)
-
-
-@pytest.mark.parametrize(('name', 'kind', 'layers', 'kwargs', '_'), CASES)
-def test_outputs_and_gradients_are_the_originals(
-    name, kind, layers, kwargs, _
-):
-    with torch.no_grad():
-        network = networks()[name]
-    network.truncation_layers = layers
-    found = results(network, name, False, **kwargs)
-    expected = FIGURES[f'{name}, {kind}']
-    first = found['output'].flatten()[:8].tolist()
-    assert first == pytest.approx(expected['first'], rel=1e-4)
-    norms = {k: float(found[k].double().norm()) for k in expected['norms']}
-    assert norms == pytest.approx(expected['norms'], rel=1e-4)
 
 
 def make_generator(**kwargs):
@@ -57,8 +33,8 @@ class TestClasses:
         told = make_discriminator()(images.expand(3, -1, -1, -1), labels)
         assert told.shape == (3, 1)
         for out in (made, told):
-            for other in (1, 2):
-                distance = (out[0] - out[other]).abs().max()
+            for label in (1, 2):
+                distance = (out[0] - out[label]).abs().max()
                 assert distance > 1e-3 * out.abs().max()
 
     def test_are_of_both_latents_of_an_image(self):
@@ -81,12 +57,15 @@ class TestClasses:
 
     @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
     def test_in_low_precision(self, dtype):
-        given = inputs()
-        for name, network in networks().items():
-            x = given['noise' if name == 'generator' else 'images']
-            true = network(x, given['labels'])
+        given = other('stylegan2_ada_pytorch_stylegan2_with_classes')
+        model = given.build()
+        parts = split(given.checkpoint())
+        model.load_state_dict(read(model, given.model, parts).state)
+        for name, inputs in given.inputs.items():
+            network = getattr(model.eval(), name)
+            true = network(*inputs)
             with torch.autocast('cpu', dtype=dtype):
-                out = network(x, given['labels'])
+                out = network(*inputs)
             assert out.dtype is torch.float32
             error = (out - true).square().mean().sqrt()
             assert error < 0.05 * true.square().mean().sqrt()

@@ -152,7 +152,8 @@ class TestColors:
 
 
 class TestBesideTheOriginal:
-    """The same numbers drawn; figures of ``tests/originals/augment.py``."""
+    """The same numbers drawn; figures of
+    ``benchmarks/originals/augment.py``."""
 
     @pytest.fixture(params=range(4), ids=['bgc', 'grey', 'geometry', 'colors'])
     def case(self, request):

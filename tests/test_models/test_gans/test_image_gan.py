@@ -419,6 +419,14 @@ class TestTruncation:
         assert near.abs().max() <= 0.5
         assert torch.equal(near.sign(), plain.sign())
 
+    def test_is_a_threshold(self):
+        gan = make_gan(truncation=0.5)
+        assert (gan.threshold, gan.psi) == (0.5, None)
+        assert gan.threshold is not None
+        gan.truncation = None
+        assert (gan.threshold, gan.psi) == (None, None)
+        assert gan.threshold is None
+
     def test_none_in_training(self):
         for role in ('discriminator', 'generator'):
             logs = []

@@ -352,6 +352,8 @@ class TestTruncation:
 
     def test_of_0_is_one_image(self):
         gan = make_gan(truncation=0)
+        assert (gan.psi, gan.threshold) == (0, None)
+        assert gan.threshold is None
         images = gan.sample(4)
         assert torch.equal(images, images[:1].expand(4, -1, -1, -1))
 

@@ -3,7 +3,7 @@
 Of NVlabs/stylegan2-ada-pytorch at d72cc7d and
 mit-han-lab/data-efficient-gans at 0b63395, on torch 2.13.0+cpu:
 
-    python tests/originals/augment.py STYLEGAN2_ADA DATA_EFFICIENT_GANS
+    python -m benchmarks.originals.augment STYLEGAN2_ADA DATA_EFFICIENT_GANS
 
 with the folders that the two were cloned to. Their random numbers are written
 too, in the order in which ``ADA`` and ``DiffAugment`` draw them.
@@ -11,20 +11,26 @@ too, in the order in which ``ADA`` and ``DiffAugment`` draw them.
 
 import argparse
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import torch
+from torch import Tensor
 
-OUT = Path(__file__).parents[1] / 'data/originals/augment.pth'
+OUT = Path('tests/data/originals/augment.pth')
 NUM = 6
+Figures = dict[str, Any]
 BGC = (
     *('xflip', 'rotate90', 'xint', 'scale', 'rotate', 'aniso', 'xfrac'),
     *('brightness', 'contrast', 'lumaflip', 'hue', 'saturation'),
 )
 
 
-def pictures(channels, height, width):
+def pictures(channels: int, height: int, width: int) -> Tensor:
     """Return blurred noise within [-1, 1]."""
     noise = torch.rand(NUM, channels, height + 4, width + 4)
     blurred = torch.nn.functional.avg_pool2d(noise, 5, 1)
@@ -34,24 +40,30 @@ def pictures(channels, height, width):
 class Recorder:
     """Keeps what a function of random numbers returned, by its calls."""
 
-    def __init__(self, function):
-        self.function, self.calls = function, []
+    def __init__(self, function: Callable[..., Tensor]) -> None:
+        self.function = function
+        self.calls: list[Tensor] = []
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Call it."""
         found = self.function(*args, **kwargs)
         self.calls.append(found.float().reshape(NUM, -1))
         return found
 
 
-def record(function, images, **names):
+def record(
+    function: Callable[[Tensor], Tensor], images: Tensor, names: Sequence[str]
+) -> tuple[Figures, dict[str, list[Tensor]]]:
     """Call a function; return its result, a gradient, and what it drew."""
     recorders = {name: Recorder(getattr(torch, name)) for name in names}
     images = images.clone().requires_grad_()
-    with mock.patch.multiple(torch, **recorders):
+    with ExitStack() as stack:
+        for name, recorder in recorders.items():
+            stack.enter_context(mock.patch.object(torch, name, recorder))
         out = function(images)
     weights = torch.randn_like(out)
     (gradient,) = torch.autograd.grad((out * weights).sum(), images)
-    figures = dict(
+    figures: Figures = dict(
         images=images.detach(),
         out=out.detach(),
         weights=weights,
@@ -60,7 +72,7 @@ def record(function, images, **names):
     return figures, {name: x.calls for name, x in recorders.items()}
 
 
-def ada(folder):
+def ada(folder: Path) -> Iterator[Figures]:
     """Yield figures of the pipeline ``bgc`` at p = 0.6, and of parts of it."""
     sys.path.insert(0, str(folder))
     from training.augment import AugmentPipe
@@ -79,12 +91,12 @@ def ada(folder):
         multipliers = {x: 1.0 if x in names else 1e-9 for x in BGC}
         pipe = AugmentPipe(**multipliers)
         pipe.p.fill_(p)
-        figures, drawn = record(pipe, pictures(*shape), rand=0, randn=0)
+        figures, drawn = record(pipe, pictures(*shape), ('rand', 'randn'))
         figures.update(_ada_draws(drawn, is_grey=shape[0] == 1))
         yield dict(figures, transforms=names, p=p)
 
 
-def _ada_draws(drawn, is_grey):
+def _ada_draws(drawn: dict[str, list[Tensor]], is_grey: bool) -> Figures:
     """Order them as ADA does: gates and values, of shape (N, ...)."""
     nothing = torch.zeros(NUM, 1)
     uniform, normal = iter(drawn['rand']), iter(drawn['randn'])
@@ -116,7 +128,7 @@ def _ada_draws(drawn, is_grey):
     return dict(uniform=torch.cat(uniforms, 1), normal=torch.cat(normals, 1))
 
 
-def diff_augment(folder):
+def diff_augment(folder: Path) -> Iterator[Figures]:
     """Yield figures of each policy."""
     sys.path.insert(0, str(folder))
     from DiffAugment_pytorch import DiffAugment
@@ -129,10 +141,9 @@ def diff_augment(folder):
     ):
         torch.manual_seed(len(policy))
         figures, drawn = record(
-            lambda x, policy=policy: DiffAugment(x, policy),
+            partial(DiffAugment, policy=policy),
             pictures(*shape),
-            rand=0,
-            randint=0,
+            ('rand', 'randint'),
         )
         numbers = drawn['rand']
         # Whole numbers as the uniform ones that they would be made of.
@@ -155,7 +166,7 @@ def diff_augment(folder):
         yield dict(figures, policy=policy.split(','))
 
 
-def main():
+def main() -> None:
     """Write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('stylegan2_ada', type=Path)

@@ -1,0 +1,1 @@
+"""Figures of originals of single parts, for tests to compare with."""

@@ -10,6 +10,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from mmamp.compat.torch import forward_pre_hooks, original_of
 from mmamp.errors import UsageError
 from mmamp.models.base.base_gan import BaseGAN
+from mmamp.models.base.standing_statistics import StandingStatistics
 from mmamp.models.gans.image_translation import ImageTranslationGAN
 from mmamp.utils.modules import unwrap
 from mmamp.utils.suggest import did_you_mean
@@ -92,6 +93,9 @@ def baked(network: nn.Module) -> nn.Module:
             for name in list(names):
                 parametrize.remove_parametrizations(module, name)
         for hook in forward_pre_hooks(module):
+            if isinstance(hook, StandingStatistics):
+                # There is no model that it could ask.
+                hook.is_left_alone = True
             if isinstance(hook, SpectralNorm):
                 remove_spectral_norm(module, hook.name)
     plain.to(memory_format=torch.contiguous_format)

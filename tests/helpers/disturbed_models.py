@@ -4,6 +4,9 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.model import BaseAveragedModel
+
+from mmamp.models.base.standing_statistics import mark_own
 
 BASES = Path(__file__).parents[2] / 'configs/_base_/models'
 
@@ -20,6 +23,9 @@ def disturb(model):
             if name.endswith('running_var'):
                 shift = shift.abs()
             value.add_(shift, alpha=0.2)
+    for module in model.modules():
+        if isinstance(module, BaseAveragedModel):
+            mark_own(module)
 
 
 def small_config(base, **model):

@@ -27,8 +27,6 @@ def export(tmp_path, monkeypatch):
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
             model = MODELS.build(cfg.model)
         disturb(model)
-        # Averages keep the statistics that they were loaded with.
-        model.load_state_dict(model.state_dict())
         content = dict(meta=dict(iter=7), state_dict=model.state_dict())
         torch.save(content, 'iter_7.pth')
         before = set(Path().iterdir())

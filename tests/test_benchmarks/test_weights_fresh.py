@@ -20,8 +20,11 @@ def test_all_are_there():
     assert ROWS.keys() == NETWORKS.keys()
 
 
+# BigGAN's takes minutes, and is the script's alone.
 @pytest.mark.slow
-@pytest.mark.parametrize('key', NETWORKS, ids=' '.join)
+@pytest.mark.parametrize(
+    'key', [x for x in NETWORKS if 'BigGAN' not in x[0]], ids=' '.join
+)
 def test_outputs_and_gradients(key):
     """mmcv's initial weights were 150 times off, and 0.4 times."""
     case, network = NETWORKS[key]

@@ -140,6 +140,32 @@ def check_weight(name: str, value: Any) -> float:
     return value
 
 
+def check_within(name: str, value: Any, low: float, high: float) -> float:
+    """Refuse what is no number between two others.
+
+    Args:
+        name (str): What the user calls it.
+        value (Any): What was given; True and False are no numbers here.
+        low (float): The smallest valid value.
+        high (float): The largest.
+
+    Returns:
+        float: The value.
+
+    Raises:
+        ValueError: If it is not valid.
+    """
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not low <= value <= high
+    ):
+        raise ValueError(
+            f'{name} must be in [{low}, {high}], but got {value!r}'
+        )
+    return value
+
+
 def check_truncation(value: Any, is_psi: bool) -> float | None:
     """Refuse what no images can be truncated by.
 

@@ -1,6 +1,7 @@
 """Modules under the names that a config calls them by, and parameters."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from mmengine.model import BaseAveragedModel, is_model_wrapper
 from torch import nn
@@ -62,6 +63,23 @@ def all_in_mode(model: nn.Module, mode: bool) -> bool:
         for child in model.children()
         for module in quick_modules(child)
     )
+
+
+@contextmanager
+def in_eval_mode(network: nn.Module) -> Iterator[None]:
+    """Have a network in evaluation mode for a while, then as it was.
+
+    Args:
+        network (nn.Module): Each of its modules gets its own mode back.
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(modes[0][1])
+        for module, was_training in modes:
+            module.training = was_training  # of what was frozen, too
 
 
 def named_modules(

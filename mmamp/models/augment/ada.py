@@ -9,7 +9,12 @@ from torch import Tensor
 from mmamp.logging.scalars import AUGMENT_P, R_T
 from mmamp.randomness.samples import SampleRandom
 from mmamp.registry import MODELS
-from mmamp.utils.checks import check_int, check_names, check_weight
+from mmamp.utils.checks import (
+    check_int,
+    check_names,
+    check_weight,
+    check_within,
+)
 
 from .augmentation import Augmentation
 from .bgc import (
@@ -90,8 +95,8 @@ class ADA(Augmentation):
     ) -> None:
         super().__init__()
         if target is not None:
-            _check_within('target', target, -1, 1)
-        _check_within('p', p, 0, 1)
+            check_within('ADA: target', target, -1, 1)
+        check_within('ADA: p', p, 0, 1)
         if target is None and p == 0:
             raise ValueError(
                 'ADA: target=None and p=0 never transform anything: give a '
@@ -223,15 +228,4 @@ class ADA(Augmentation):
         return (
             f'target={self.target}, interval={self.interval}, '
             f'ada_kimg={self.ada_kimg}, transforms={self.transforms}'
-        )
-
-
-def _check_within(name: str, value: float, low: float, high: float) -> None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or not low <= value <= high
-    ):
-        raise ValueError(
-            f'ADA: {name} must be in [{low}, {high}], but got {value!r}'
         )

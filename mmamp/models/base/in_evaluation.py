@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from torch import nn
 
-from mmamp.utils.modules import unwrap
+from mmamp.utils.modules import in_eval_mode, unwrap
 
 from .base_gan import BaseGAN
 
@@ -27,14 +27,8 @@ def in_evaluation(
     if use_ema and average is not None:
         model.estimate_statistics()
         network = average
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
+    with in_eval_mode(network):
         yield network
-    finally:
-        network.train(modes[0][1])
-        for module, was_training in modes:
-            module.training = was_training  # of what was frozen, too
 
 
 def check_mode(mode: str) -> None:

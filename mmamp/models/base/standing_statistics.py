@@ -17,6 +17,7 @@ from mmamp.compat.torch import (
 )
 from mmamp.logging.once import LogOnce
 from mmamp.utils.checks import check_int
+from mmamp.utils.modules import in_eval_mode
 
 DEFAULT_BATCHES = 16
 """As many as BigGAN's authors accumulate."""
@@ -222,19 +223,13 @@ def estimate(
 @contextmanager
 def _in_passes(network: nn.Module) -> Iterator[None]:
     """Have batches be what statistics are the plain mean of."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    with ExitStack() as stack:
+    with in_eval_mode(network), ExitStack() as stack:
         for norm in _batch_norms(network):
             stack.enter_context(_accumulating(norm))
         for module in network.modules():
             if isinstance(module, ParametrizedSpectralNorm):
                 module.train()
-        try:
-            yield
-        finally:
-            for module, was_training in modes:
-                module.training = was_training
+        yield
 
 
 @contextmanager

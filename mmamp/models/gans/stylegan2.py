@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmamp.randomness.samples import SampleRandom
 from mmamp.registry import MODELS
+from mmamp.utils.checks import check_within
 
 from .image_gan import ImageGAN, arguments
 
@@ -65,14 +66,7 @@ class StyleGAN2(ImageGAN):
         mixing_prob: float = 0.9,
         **kwargs: Any,
     ) -> None:
-        if (
-            isinstance(mixing_prob, bool)
-            or not isinstance(mixing_prob, (int, float))
-            or not 0 <= mixing_prob <= 1
-        ):
-            raise ValueError(
-                f'mixing_prob must be in [0, 1], but got {mixing_prob!r}'
-            )
+        check_within('mixing_prob', mixing_prob, 0, 1)
         super().__init__(generator, discriminator, noise_size, **kwargs)
         self.mixing_prob = mixing_prob
         two_part: Any = self.generator

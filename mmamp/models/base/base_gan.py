@@ -33,17 +33,13 @@ from .alternation import (
     after_steps,
     check_wrappers,
 )
-from .averages import checked_average
+from .averages import AverageConfig, average_config
 from .compiled import check_compile
 from .data_preprocessor import check_memory_format
 from .kept_batches import KeptBatches
 from .loss_sum import JointLogs, sum_of
 from .sides import ROLES, Side
-from .standing_statistics import (
-    StandingStatistics,
-    has_batch_norm,
-    standing_config,
-)
+from .standing_statistics import StandingStatistics, has_batch_norm
 
 
 class BaseGAN(BaseModel):
@@ -172,16 +168,13 @@ class BaseGAN(BaseModel):
         self._sides['discriminator'].build(self, discriminator)
         if layout is not torch.contiguous_format:
             self.to(memory_format=layout)
-        ema_config = checked_average(ema_config)
-        self._ema_start = check_int(
-            'start_iter', (ema_config or {}).pop('start_iter', 0), low=0
-        )
-        standing = standing_config(
-            {} if ema_config is None else ema_config,
+        averages = average_config(
+            ema_config,
             type(self).standing_inputs is not BaseGAN.standing_inputs,
         )
-        self._sides['generator'].average(self, ema_config)
-        self._standing = self._estimators(*standing)
+        self._ema_start = averages.start_iter
+        self._sides['generator'].average(self, averages.average)
+        self._standing = self._estimators(averages)
         self._compile = check_compile(compile, self.networks)
         self._progress = Progress()
         self._alternation: Alternation | None = None
@@ -386,7 +379,7 @@ class BaseGAN(BaseModel):
     # ---- averages ----------------------------------------------------------
 
     def _estimators(
-        self, num: int, size: int
+        self, averages: AverageConfig
     ) -> dict[str, StandingStatistics]:
         """Return what estimates statistics of averages, by their names."""
         found = {}
@@ -394,9 +387,12 @@ class BaseGAN(BaseModel):
             average = getattr(self, f'{name}_ema')
             if average is None or not has_batch_norm(average):
                 continue
-            if num:
+            if averages.standing_batches:
                 found[f'{name}_ema'] = StandingStatistics(
-                    average.module, self, num, size
+                    average.module,
+                    self,
+                    averages.standing_batches,
+                    averages.standing_batch_size,
                 )
             elif not average.update_buffers:
                 print_log(

@@ -16,7 +16,6 @@ from mmamp.compat.torch import (
     ParametrizedSpectralNorm,
 )
 from mmamp.logging.once import LogOnce
-from mmamp.utils.checks import check_int
 from mmamp.utils.modules import in_eval_mode
 
 DEFAULT_BATCHES = 16
@@ -38,48 +37,6 @@ def mark_of(bound: float | None) -> int:
         bound (float, optional): Of the noise. None is :data:`OWN`.
     """
     return OWN if bound is None else OWN - 1 - round(bound * 1e6)
-
-
-def standing_config(
-    ema_config: dict[str, Any], possible: bool
-) -> tuple[int, int]:
-    """Take from a config how many batches statistics are estimated on.
-
-    Args:
-        ema_config (dict): ``standing_batches`` and ``standing_batch_size``
-            are taken out of it.
-        possible (bool): Whether the model has inputs for its generator.
-
-    Returns:
-        tuple[int, int]: How many, 0 if the model has none, and the size of
-        each.
-
-    Raises:
-        ValueError: If one is no int in its range, or they are given where
-            statistics are averaged or the model has no such inputs.
-    """
-    averaged = ema_config.get('update_buffers', False)
-    default = DEFAULT_BATCHES if possible and not averaged else 0
-    num = check_int(
-        'standing_batches', ema_config.pop('standing_batches', default), low=0
-    )
-    size = check_int(
-        'standing_batch_size',
-        ema_config.pop('standing_batch_size', DEFAULT_SIZE),
-        low=2,
-    )
-    if num and averaged:
-        raise ValueError(
-            f'standing_batches={num} and update_buffers=True: BatchNorm '
-            'statistics are either estimated or averaged; leave one out'
-        )
-    if num and not possible:
-        raise ValueError(
-            f'standing_batches={num}: only a model that makes images of '
-            'latents can estimate BatchNorm statistics; leave it out, or '
-            'give update_buffers=True, which averages them'
-        )
-    return num, size
 
 
 def has_batch_norm(network: nn.Module) -> bool:

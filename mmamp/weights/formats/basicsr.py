@@ -38,12 +38,26 @@ def rrdb(network: RRDBNet) -> Table:
 
 def msrresnet(network: MSRResNet) -> Table:
     """Return the rules of MSRResNet, whose names are theirs."""
+    return msrresnet_of('body', 'upconv{i+1}', acts=True)
+
+
+def msrresnet_of(trunk: str, upsample: str, acts: bool) -> Table:
+    """Return the rules of MSRResNet as somebody calls its parts.
+
+    Args:
+        trunk (str): The residual blocks.
+        upsample (str): The convolutions that enlarge, by ``i``.
+        acts (bool): Whether there are activations between these.
+    """
     return Table(
         (
             Rule('conv_first.weight', 'first.weight', colours=1),
             Rule('conv_first.bias', 'first.bias'),
-            Rule('body.{i}.conv{k+1}.{leaf}', 'blocks.{i}.layers.{k}.{leaf}'),
-            Rule('upconv{i+1}.{leaf}', 'upsample.{i}.{leaf}'),
+            Rule(
+                f'{trunk}.{{i}}.conv{{k+1}}.{{leaf}}',
+                'blocks.{i}.layers.{k}.{leaf}',
+            ),
+            Rule(f'{upsample}.{{leaf}}', 'upsample.{i}.{leaf}'),
             Rule('conv_hr.{leaf}', 'hr.{leaf}'),
             Rule('conv_last.{leaf}', 'last.{leaf}', colours=0),
         ),
@@ -51,8 +65,8 @@ def msrresnet(network: MSRResNet) -> Table:
             in_channels=size_of('conv_first.weight', 1),
             out_channels=size_of('conv_last.weight', 0),
             base_channels=size_of('conv_first.weight', 0),
-            num_blocks=count_of('body.{i}.conv1.weight'),
-            upsample_act=always(True),
+            num_blocks=count_of(f'{trunk}.{{i}}.conv1.weight'),
+            upsample_act=always(acts),
         ),
     )
 

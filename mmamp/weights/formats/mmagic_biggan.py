@@ -12,8 +12,10 @@ from mmamp.weights.arguments import size_of
 from mmamp.weights.format import Format
 from mmamp.weights.layouts import join_openmmlab
 from mmamp.weights.norms import OF_TORCH, OF_U
-from mmamp.weights.rules import OF_SCALAR, Leaves, Rule, Table
+from mmamp.weights.rules import Leaves, Rule, Table
 from mmamp.weights.templates import in_one_list
+
+from .residual_blocks import residual_rules
 
 
 def _places(
@@ -23,30 +25,6 @@ def _places(
     return in_one_list(
         (x, x if x in network.attention else None) for x in names
     )
-
-
-def _shared(norm: Leaves) -> list[Rule]:
-    """Return the rules of what blocks of both networks have."""
-    there, here = 'conv_blocks.{block}', 'blocks.{block}'
-    attention = 'conv_blocks.{attention}'
-    return [
-        Rule(f'{there}.conv{{j}}.conv', f'{here}.conv{{j}}', norm),
-        Rule(f'{there}.conv{{j}}.conv.bias', f'{here}.conv{{j}}.bias'),
-        Rule(f'{there}.shortcut.conv', f'{here}.shortcut', norm),
-        Rule(f'{there}.shortcut.conv.bias', f'{here}.shortcut.bias'),
-        *(
-            Rule(
-                f'{attention}.{theirs}.conv',
-                f'attention.{{attention}}.{ours}',
-                norm,
-            )
-            for theirs, ours in (
-                *(('theta', 'theta'), ('phi', 'phi'), ('g', 'g')),
-                ('o', 'out'),
-            )
-        ),
-        Rule(f'{attention}.gamma', 'attention.{attention}.gamma', OF_SCALAR),
-    ]
 
 
 def generator(norm: Leaves, network: BigGANGenerator) -> Table:
@@ -63,7 +41,7 @@ def generator(norm: Leaves, network: BigGANGenerator) -> Table:
                 f'{there}.bn{{j}}.bn.{{leaf}}',
                 f'{here}.norm{{j}}.norm.{{leaf}}',
             ),
-            *_shared(norm),
+            *residual_rules('conv{j}', 'blocks.{block}', norm),
             Rule('output_layer.bn.{leaf}', 'to_image.0.{leaf}'),
             Rule('output_layer.conv', 'to_image.2', norm, colours=0),
             Rule('output_layer.conv.bias', 'to_image.2.bias', colours=0),
@@ -85,7 +63,7 @@ def discriminator(norm: Leaves, network: BigGANDiscriminator) -> Table:
             Rule(
                 f'{there}.shortcut.conv', f'{here}.shortcut', norm, colours=1
             ),
-            *_shared(norm),
+            *residual_rules('conv{j}', 'blocks.{block}', norm),
             Rule('decision', 'linear', norm),
             Rule('decision.bias', 'linear.bias'),
             Rule('proj_y', 'embedding', norm),

@@ -11,8 +11,10 @@ from mmamp.weights.arguments import doubled_by, size_of
 from mmamp.weights.format import Format
 from mmamp.weights.layouts import join_openmmlab
 from mmamp.weights.norms import OF_TORCH
-from mmamp.weights.rules import OF_SCALAR, Leaves, Rule, Table
+from mmamp.weights.rules import Leaves, Rule, Table
 from mmamp.weights.templates import in_one_list
+
+from .residual_blocks import residual_rules
 
 _CENTRED = Leaves(
     ('weight',),
@@ -40,25 +42,7 @@ def _places(
 
 
 _THERE, _HERE = 'conv_blocks.{block}', '{block}'
-_ATTENTION = 'conv_blocks.{attention}'
-_SHARED = (
-    Rule(f'{_THERE}.conv_{{j}}.conv', f'{_HERE}.conv{{j}}', OF_TORCH),
-    Rule(f'{_THERE}.conv_{{j}}.conv.bias', f'{_HERE}.conv{{j}}.bias'),
-    Rule(f'{_THERE}.shortcut.conv', f'{_HERE}.shortcut', OF_TORCH),
-    Rule(f'{_THERE}.shortcut.conv.bias', f'{_HERE}.shortcut.bias'),
-    *(
-        Rule(
-            f'{_ATTENTION}.{theirs}.conv',
-            f'attention.{{attention}}.{ours}',
-            OF_TORCH,
-        )
-        for theirs, ours in (
-            *(('theta', 'theta'), ('phi', 'phi'), ('g', 'g')),
-            ('o', 'out'),
-        )
-    ),
-    Rule(f'{_ATTENTION}.gamma', 'attention.{attention}.gamma', OF_SCALAR),
-)
+_SHARED = residual_rules('conv_{j}', _HERE, OF_TORCH)
 
 
 def generator(network: SAGANGenerator) -> Table:

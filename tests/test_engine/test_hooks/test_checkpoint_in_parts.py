@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from differences import differences
+from digits_loader import digits_loader
 from has_fsdp2 import HAS_FSDP2, WHY
 from mmengine.config import Config
 from mmengine.registry import MODELS
@@ -87,15 +88,7 @@ def runner_of(
             generator=wrapper(),
             discriminator=wrapper(counts=4),
         ),
-        train_dataloader=dict(
-            batch_size=8 // world_size,
-            num_workers=0,
-            sampler=dict(type='InfiniteSampler', shuffle=True),
-            collate_fn=dict(type='default_collate'),
-            dataset=dict(
-                type='DigitsDataset', pipeline=[dict(type='PackImage')]
-            ),
-        ),
+        train_dataloader=digits_loader(8 // world_size),
         train_cfg=dict(by_epoch=False, max_iters=iters),
         custom_hooks=[dict(type='StateHook')],
         default_hooks=dict(checkpoint=hook),

@@ -4,6 +4,7 @@ import os
 
 import pytest
 import torch
+from digits_loader import digits_loader
 from has_fsdp2 import HAS_FSDP2, WHY
 from mmengine.config import Config
 from mmengine.dist import get_rank
@@ -118,15 +119,7 @@ def runner_of(cfg, work_dir, rank=0, world_size=1, iters=4, **strategy):
                 work_dir=str(work_dir),
                 launcher='pytorch' if world_size > 1 else 'none',
                 env_cfg=dict(),
-                train_dataloader=dict(
-                    batch_size=8 // world_size,
-                    num_workers=0,
-                    sampler=dict(type='InfiniteSampler', shuffle=True),
-                    collate_fn=dict(type='default_collate'),
-                    dataset=dict(
-                        type='DigitsDataset', pipeline=[dict(type='PackImage')]
-                    ),
-                ),
+                train_dataloader=digits_loader(8 // world_size),
                 train_cfg=dict(by_epoch=False, max_iters=iters),
                 strategy=dict(type='mmamp.FSDP2Strategy', **strategy),
                 custom_hooks=[dict(type='StateHook')],

@@ -185,24 +185,30 @@ class TestNoiseOfTheLayers:
         assert torch.equal(gan.sample(3), gan.sample(3))
 
 
+def check_a_few_steps(gan, make_batch, dtype):
+    """Penalties of both sides are due together; all is finite, and learns."""
+    optim_wrapper = wrappers(gan, AmpOptimWrapper, dtype=dtype)
+    before = copy.deepcopy(gan.state_dict())
+    for i in range(4):
+        MessageHub.get_current_instance().update_info('iter', i)
+        logs = gan.train_step(make_batch(seed=i), optim_wrapper)
+        assert ('loss_r1' in logs) == ('loss_pathlength' in logs)
+        assert ('loss_r1' in logs) == (i % 2 == 0)
+        assert all(v.isfinite().all() for v in logs.values())
+    for name, value in gan.state_dict().items():
+        assert value.isfinite().all(), name
+    for name, param in gan.named_parameters():
+        if not name.startswith('generator_ema'):
+            assert not torch.equal(param, before[name]), name
+
+
 class TestTraining:
     @pytest.mark.parametrize('dtype', ['float32', 'float16', 'bfloat16'])
     def test_a_few_steps(self, dtype):
         set_seed()
-        gan = regularised(ema_config=dict(momentum=0.1))
-        optim_wrapper = wrappers(gan, AmpOptimWrapper, dtype=dtype)
-        before = copy.deepcopy(gan.state_dict())
-        for i in range(4):
-            MessageHub.get_current_instance().update_info('iter', i)
-            logs = gan.train_step(batch(seed=i), optim_wrapper)
-            assert ('loss_r1' in logs) == ('loss_pathlength' in logs)
-            assert ('loss_r1' in logs) == (i % 2 == 0)
-            assert all(v.isfinite().all() for v in logs.values())
-        for name, value in gan.state_dict().items():
-            assert value.isfinite().all(), name
-        for name, param in gan.named_parameters():
-            if not name.startswith('generator_ema'):
-                assert not torch.equal(param, before[name]), name
+        check_a_few_steps(
+            regularised(ema_config=dict(momentum=0.1)), batch, dtype
+        )
 
     def test_a_resumed_run_is_the_same(self):
         set_seed()
@@ -265,18 +271,9 @@ class TestClasses:
     @pytest.mark.parametrize('dtype', ['float32', 'float16', 'bfloat16'])
     def test_a_few_steps(self, dtype):
         set_seed()
-        gan = conditional(ema_config=dict(momentum=0.1))
-        optim_wrapper = wrappers(gan, AmpOptimWrapper, dtype=dtype)
-        before = copy.deepcopy(gan.state_dict())
-        for i in range(4):
-            MessageHub.get_current_instance().update_info('iter', i)
-            logs = gan.train_step(labelled(seed=i), optim_wrapper)
-            assert ('loss_r1' in logs) == ('loss_pathlength' in logs)
-            assert all(v.isfinite().all() for v in logs.values())
-        for name, param in gan.named_parameters():
-            assert param.isfinite().all(), name
-            if not name.startswith('generator_ema'):
-                assert not torch.equal(param, before[name]), name
+        check_a_few_steps(
+            conditional(ema_config=dict(momentum=0.1)), labelled, dtype
+        )
 
     @pytest.mark.parametrize('prob', [0, 0.9])
     def test_reach_both_networks_in_training(self, prob):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from digits_loader import digits_loader
 from has_fsdp2 import HAS_FSDP2
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -60,15 +61,7 @@ def config(work_dir, world_size, strategy=None, iters=2):
                     for name in ('generator', 'discriminator')
                 },
             ),
-            train_dataloader=dict(
-                batch_size=8 // world_size,
-                num_workers=0,
-                sampler=dict(type='InfiniteSampler', shuffle=True),
-                collate_fn=dict(type='default_collate'),
-                dataset=dict(
-                    type='DigitsDataset', pipeline=[dict(type='PackImage')]
-                ),
-            ),
+            train_dataloader=digits_loader(8 // world_size),
             train_cfg=dict(by_epoch=False, max_iters=iters),
             default_hooks=dict(
                 checkpoint=dict(

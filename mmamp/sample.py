@@ -30,7 +30,7 @@ from mmamp.launcher.weights import find_checkpoint, load_weights
 from mmamp.precision.predictions import in_float32
 from mmamp.utils.protocols import Generates, Panels
 from mmamp.visualization import image_grid
-from mmamp.visualization.first_items import first_items
+from mmamp.visualization.shown_items import shown_items
 
 from .errors import UsageError
 from .registry import DATASETS, MODELS
@@ -238,13 +238,13 @@ def sample_pictures(model: Any, cfg: Config, args: argparse.Namespace) -> None:
     batches = []
     for start in range(0, num, BATCH):
         part = Subset(dataset, range(start, min(start + BATCH, num)))
-        panels = in_float32(model.panels(first_items(part, len(part))))
+        panels = in_float32(model.panels(shown_items(part, len(part))))
         batches.append({name: x.cpu() for name, x in panels.items()})
     panels = {
         name: torch.cat([batch[name] for batch in batches])
         for name in batches[0]
     }
-    made = 'generator' if args.raw or 'EMA' not in panels else 'EMA'
+    made = 'output' if args.raw or 'average' not in panels else 'average'
     out = Path(args.out)
     _write(panels[made], out)
     columns = math.ceil(math.sqrt(num))

@@ -6,7 +6,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 
 from mmamp.registry import DATASETS
-from mmamp.utils.checks import check_choice, check_int
+from mmamp.utils.checks import check_choice, check_int, check_weight
 
 SPLITS = ('train', 'val')
 
@@ -26,12 +26,16 @@ class PhotosDataset(BaseDataset):
         stride (int, optional): Pixels from one patch to the next, down and
             across. Defaults to None: ``patch_size``, so that patches do not
             overlap.
+        min_detail (float): Patches whose neighbouring pixels differ by less
+            on average, in grey levels of 0 to 255, are left out: of an empty
+            sky there is nothing to learn or to see. Defaults to 0: none.
         **kwargs: Arguments of MMEngine's ``BaseDataset``, above all
             ``pipeline``.
 
     Raises:
         ValueError: If ``split`` is another, ``patch_size`` is not within 1 to
-            160, or ``stride`` is < 1.
+            160, ``stride`` is < 1, ``min_detail`` is negative, or no patch
+            has so much.
 
     Examples:
         >>> dataset = dict(
@@ -52,6 +56,7 @@ class PhotosDataset(BaseDataset):
         split: str,
         patch_size: int = 96,
         stride: int | None = None,
+        min_detail: float = 0.0,
         **kwargs: Any,
     ) -> None:
         self._split = check_choice('split', split, SPLITS)
@@ -60,6 +65,7 @@ class PhotosDataset(BaseDataset):
         )
         stride = patch_size if stride is None else stride
         self._stride = check_int('stride', stride)
+        self._min_detail = check_weight('min_detail', min_detail)
         super().__init__(**kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -70,11 +76,23 @@ class PhotosDataset(BaseDataset):
         # Here, since a user of other data need not wait for it.
         from sklearn.datasets import load_sample_images
 
-        return [
-            dict(img=patch)
+        patches = [
+            patch
             for photo in load_sample_images().images
             for patch in self._patches(self._part(photo[:, :, ::-1]))
         ]
+        details = [_detail(patch) for patch in patches]
+        kept = [
+            dict(img=patch)
+            for patch, detail in zip(patches, details, strict=True)
+            if detail >= self._min_detail
+        ]
+        if not kept:
+            raise ValueError(
+                f'min_detail={self._min_detail} leaves no patch: the most '
+                f'that one has is {max(details):.1f}'
+            )
+        return kept
 
     def _part(self, photo: np.ndarray) -> np.ndarray:
         border = photo.shape[1] - self._VAL_COLUMNS
@@ -91,3 +109,10 @@ class PhotosDataset(BaseDataset):
             for row in range(0, part.shape[0] - size + 1, stride)
             for column in range(0, part.shape[1] - size + 1, stride)
         ]
+
+
+def _detail(patch: np.ndarray) -> float:
+    """Return the mean difference of neighbouring pixels, down and across."""
+    grey = patch.astype(np.float32).mean(2)
+    down, across = (np.abs(np.diff(grey, axis=axis)).mean() for axis in (0, 1))
+    return float(down + across) / 2

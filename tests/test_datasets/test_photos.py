@@ -36,6 +36,17 @@ def test_validation_patches_are_of_the_right(photos):
     np.testing.assert_array_equal(given, wanted)
 
 
+def test_empty_patches_can_be_left_out():
+    every = patches('val')
+    kept = patches('val', min_detail=4)
+    spread = [np.abs(np.diff(p.mean(2), axis=1)).mean() for p in every]
+    assert 0 < len(kept) < len(every)
+    busiest = every[int(np.argmax(spread))]
+    emptiest = every[int(np.argmin(spread))]
+    assert any((patch == busiest).all() for patch in kept)
+    assert not any((patch == emptiest).all() for patch in kept)
+
+
 @pytest.mark.parametrize(
     ('split', 'size', 'stride', 'number'),
     [
@@ -57,6 +68,8 @@ def test_stride(split, size, stride, number):
         (dict(split='test'), "split='test'.*'train', 'val'"),
         (dict(split='val', patch_size=161), 'from 1 to 160.*161'),
         (dict(split='val', patch_size=0), 'from 1 to 160.*0'),
+        (dict(split='val', min_detail=-1), 'min_detail must be .* got -1'),
+        (dict(split='val', min_detail=99), 'leaves no patch: the most .* 33'),
         (dict(split='val', stride=0), 'stride must be an int >= 1.*0'),
     ],
 )

@@ -24,7 +24,7 @@ def test_grids_stand_beside_each_other():
 
 
 def test_each_has_its_name_above_it():
-    picture = panels_image(dict(real=images(16), EMA=images(16)), 8)
+    picture = panels_image(dict(real=images(16), average=images(16)), 8)
     left, right = picture[:16, :82], picture[:16, 90:]
     assert left.max() > 128
     assert right.max() > 128

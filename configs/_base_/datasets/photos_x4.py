@@ -1,5 +1,5 @@
 # 96x96 patches of scikit-learn's two photographs (`gt_img`) and their
-# reductions to 24x24 (`inputs`).
+# reductions to 24x24 (`inputs`), without those of sky and blur.
 # One stacked tensor a batch; MMEngine's default gives a list of images.
 collate_fn = dict(type='mmamp.default_collate')
 train_dataloader = dict(
@@ -13,6 +13,7 @@ train_dataloader = dict(
         split='train',
         patch_size=96,
         stride=24,
+        min_detail=4,
         pipeline=[
             dict(type='RandomFlip', prob=0.5),
             dict(type='MakeLowResolution', scale=4),
@@ -30,6 +31,7 @@ val_dataloader = dict(
         split='val',
         patch_size=96,
         stride=32,
+        min_detail=4,
         pipeline=[
             dict(type='MakeLowResolution', scale=4),
             dict(type='PackImage'),

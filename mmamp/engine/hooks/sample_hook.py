@@ -14,7 +14,7 @@ from mmamp.utils.checks import check_int
 from mmamp.utils.modules import unwrap
 from mmamp.utils.protocols import Panels, Samples
 from mmamp.visualization import panels_image
-from mmamp.visualization.first_items import first_items
+from mmamp.visualization.shown_items import shown_items
 
 from .settled_model import settled_model
 
@@ -25,8 +25,8 @@ class SampleHook(Hook):
 
     A :class:`~mmamp.models.BaseGAN` shows real pictures beside those of the
     generator and of its average (EMA); one that makes pictures of pictures
-    shows its sources and, if it has them, what was wanted. They are the first
-    of the validation data, or else of the training data. Another
+    shows its sources and, if it has them, what was wanted. They are spread
+    evenly over the validation data, or else the training data. Another
     model needs a method ``sample(num, labels)``; of one without, nothing is
     drawn, and that is said.
 
@@ -67,7 +67,7 @@ class SampleHook(Hook):
             loop = runner.val_loop or runner.train_loop
             dataset = loop.dataloader.dataset
             self.num_samples = min(self.num_samples, len(dataset))
-            self._data = first_items(
+            self._data = shown_items(
                 dataset, self.num_samples, self._labels(model)
             )
         elif not isinstance(model, Samples):

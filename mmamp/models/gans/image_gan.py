@@ -449,7 +449,8 @@ class ImageGAN(BaseGAN):
         panels = dict(real=real, generator=self.sample(len(real), labels))
         if self.generator_ema is not None:
             raw = self.sample(len(real), labels, use_ema=False)
-            panels = dict(real=real, generator=raw, EMA=panels['generator'])
+            average = panels['generator']
+            panels = dict(real=real, generator=raw, average=average)
         return panels
 
     def train(self, mode: bool = True) -> 'ImageGAN':

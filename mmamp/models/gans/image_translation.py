@@ -73,9 +73,9 @@ class ImageTranslationGAN(BaseGAN):
         """
         images = self.data_preprocessor(data)['inputs']
         raw = self.translate(images, use_ema=False)
-        panels = dict(source=data['inputs'], generator=raw)
+        panels = dict(source=data['inputs'], output=raw)
         if getattr(self, f'{self.translator}_ema') is not None:
-            panels['EMA'] = self.translate(images)
+            panels['average'] = self.translate(images)
         names = dict(gt_img='target', target_img='real B')
         samples = data.get('data_samples') or {}
         return panels | {

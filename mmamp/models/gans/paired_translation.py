@@ -66,6 +66,24 @@ class PairedTranslationGAN(ImageTranslationGAN):
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
         """Return losses for passing as real, and for being as wanted."""
+        real, fake = self._pair(inputs, data_samples)
+        return dict(
+            loss_gen=self._pass(inputs, real, fake),
+            **self._resemble(real, fake),
+        )
+
+    def _pair(
+        self, inputs: Tensor, data_samples: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Return wanted images and the generator's, with its graph.
+
+        Args:
+            inputs (Tensor): Sources of shape (N, C, h, w), normalised.
+            data_samples (dict): With ``gt_img``.
+
+        Raises:
+            ValueError: If there is no ``gt_img``, or of another size.
+        """
         real = self.images_of(data_samples, 'gt_img')
         fake = self.generator(inputs)
         if fake.shape != real.shape:
@@ -74,10 +92,7 @@ class PairedTranslationGAN(ImageTranslationGAN):
                 f"data_samples['gt_img'] is of {tuple(real.shape)}: the "
                 "generator's scale is not that of the data"
             )
-        return dict(
-            loss_gen=self._pass(inputs, real, fake),
-            **self._resemble(real, fake),
-        )
+        return real, fake
 
     def _tell(
         self, source: Tensor, real: Tensor, fake: Tensor

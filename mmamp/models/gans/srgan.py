@@ -2,10 +2,14 @@
 
 from typing import Any
 
+from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from mmamp.compat.mmengine import accumulative_counts
 from mmamp.models.losses import PerceptualLoss
 from mmamp.registry import MODELS, built
+from mmamp.utils.checks import check_int
 
 from .paired_translation import PairedTranslationGAN
 
@@ -34,11 +38,17 @@ class SRGAN(PairedTranslationGAN):
         perceptual_loss (dict or nn.Module, optional): Such as
             :class:`~mmamp.models.losses.perceptual_loss.PerceptualLoss`.
             Defaults to None.
+        pixel_updates (int): For so many of its first updates the generator
+            learns from the pixel loss alone, before the other losses join
+            in: the first stage of the paper's training (section 3.2), as part
+            of the same run. The discriminator learns from the beginning.
+            Defaults to 0: all losses at once.
         **kwargs: Arguments of :class:`~mmamp.models.base.base_gan.BaseGAN`.
 
     Raises:
-        ValueError: If ``pixel_loss`` is unknown, a weight is negative, or
-            results are not of the size of the wanted images.
+        ValueError: If ``pixel_loss`` is unknown, a weight is negative,
+            ``pixel_updates`` is no int from 0 on or there is no pixel loss
+            for them, or results are not of the size of the wanted images.
 
     Examples:
         >>> model = dict(
@@ -56,6 +66,7 @@ class SRGAN(PairedTranslationGAN):
         pixel_loss: str = 'mse',
         pixel_weight: float = 1.0,
         perceptual_loss: dict[str, Any] | nn.Module | None = None,
+        pixel_updates: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -66,6 +77,13 @@ class SRGAN(PairedTranslationGAN):
             pixel_weight,
             **kwargs,
         )
+        self.pixel_updates = check_int('pixel_updates', pixel_updates, low=0)
+        if pixel_updates and not pixel_weight:
+            raise ValueError(
+                f'pixel_updates={pixel_updates}, but pixel_weight=0: the '
+                'generator would learn from nothing. Give the pixel loss a '
+                'weight, or leave pixel_updates out'
+            )
         self.perceptual_loss: nn.Module | None = None
         if perceptual_loss is not None:
             self.perceptual_loss = built('perceptual_loss', perceptual_loss)
@@ -80,8 +98,52 @@ class SRGAN(PairedTranslationGAN):
         """
         return dict(type='mmamp.GANLoss', gan_type='vanilla', loss_weight=1e-3)
 
+    def gen_loss(
+        self,
+        inputs: Tensor,
+        data_samples: Any,
+        optimizer_wrapper: OptimWrapper,
+    ) -> dict[str, Tensor]:
+        """Return the pixel loss alone in the first updates, then all."""
+        if self.pixel_updates:
+            counts = accumulative_counts(optimizer_wrapper)
+            if optimizer_wrapper.inner_count // counts < self.pixel_updates:
+                real, fake = self._pair(inputs, data_samples)
+                return super()._resemble(real, fake)
+        return super().gen_loss(inputs, data_samples, optimizer_wrapper)
+
+    def panels(self, data: dict[str, Any]) -> dict[str, Tensor]:
+        """Return pictures to look at, bicubic enlargements among them.
+
+        Args:
+            data (dict): A batch, as the data loader gives it.
+
+        Returns:
+            dict[str, Tensor]: uint8 images of shape (N, C, H, W): sources,
+            what bicubic interpolation makes of them, results, those of the
+            average if there is one, and what was wanted.
+        """
+        panels = super().panels(data)
+        source = panels.pop('source')
+        size = panels['output'].shape[-2:]
+        return dict(source=source, bicubic=enlarged(source, size), **panels)
+
     def _resemble(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         losses = super()._resemble(real, fake)
         if self.perceptual_loss is not None:
             losses['loss_perceptual'] = self.perceptual_loss(fake, real)
         return losses
+
+
+def enlarged(images: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Enlarge images by bicubic interpolation, what others are held against.
+
+    Args:
+        images (Tensor): uint8 of shape (N, C, h, w).
+        size (tuple[int, ...]): Height and width wanted.
+
+    Returns:
+        Tensor: uint8 of shape (N, C, H, W).
+    """
+    large = F.interpolate(images.float(), size, mode='bicubic')
+    return large.round().clamp(0, 255).byte()

@@ -46,13 +46,15 @@ def test_what_a_gan_shows(build_runner):
     runner.model.panels = look
     runner.train()
     (last,) = seen
-    assert list(last) == ['real', 'generator', 'EMA']
-    real = [runner.train_dataloader.dataset[i]['inputs'] for i in range(3)]
+    assert list(last) == ['real', 'generator', 'average']
+    dataset = runner.train_dataloader.dataset
+    spread = [i * len(dataset) // 3 for i in range(3)]
+    real = [dataset[i]['inputs'] for i in spread]
     assert torch.equal(last['real'], torch.stack(real))
-    for name, use_ema in (('generator', False), ('EMA', True)):
+    for name, use_ema in (('generator', False), ('average', True)):
         made = runner.model.sample(3, use_ema=use_ema)
         assert torch.equal(last[name], made)
-    assert not torch.equal(last['generator'], last['EMA'])
+    assert not torch.equal(last['generator'], last['average'])
     assert runner.model.generator.training
 
 

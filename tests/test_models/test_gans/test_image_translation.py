@@ -46,20 +46,20 @@ class TestPanels:
         gan = make()
         gan.generator.shift.data += 10 / 127.5
         panels = gan.panels(batch(gt_img=7))
-        assert list(panels) == ['source', 'generator', 'target']
-        assert values(panels) == dict(source=100, generator=110, target=7)
+        assert list(panels) == ['source', 'output', 'target']
+        assert values(panels) == dict(source=100, output=110, target=7)
         assert gan.generator.training
 
     def test_the_average(self):
         gan = make(ema_config=dict(momentum=0.1))
         gan.generator.shift.data += 10 / 127.5
         panels = gan.panels(batch(target_img=9))
-        expected = {'source': 100, 'generator': 110, 'EMA': 100, 'real B': 9}
+        expected = {'source': 100, 'output': 110, 'average': 100, 'real B': 9}
         assert values(panels) == expected
 
     def test_without_anything_beside(self):
         panels = make().panels(dict(inputs=batch()['inputs']))
-        assert list(panels) == ['source', 'generator']
+        assert list(panels) == ['source', 'output']
 
 
 def test_prediction_is_by_the_average_in_evaluation_mode():

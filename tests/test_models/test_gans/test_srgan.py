@@ -1,13 +1,16 @@
+import cv2
 import pytest
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import VGG
 from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from sklearn.datasets import load_sample_image
 from torch import nn
 
 from mmamp import AmpOptimWrapper, SeparateDistributedDataParallel
 from mmamp.models import ESRGAN, SRGAN
+from mmamp.models.gans.srgan import enlarged
 
 GENERATORS = {
     SRGAN: dict(type='mmamp.SRResNet', base_channels=4, num_blocks=1, scale=2),
@@ -139,6 +142,22 @@ class TestLosses:
         assert losses['loss_perceptual'] > 0
         assert set(gan.state_dict()) == set(make_gan().state_dict())
 
+    @pytest.mark.parametrize('cls', [SRGAN, ESRGAN])
+    @pytest.mark.parametrize('counts', [1, 2])
+    def test_pixels_alone_in_the_first_updates(self, cls, counts, perceptual):
+        gan = make_gan(cls, pixel_updates=2, perceptual_loss=perceptual)
+        optim_wrapper = wrappers(gan, accumulative_counts=counts)
+        logs = [gan.train_step(batch(), optim_wrapper) for _ in range(6)]
+        alone = {'loss_pixel'}
+        later = {'loss_pixel', 'loss_gen', 'loss_perceptual'}
+        turns = [set(log) & later for log in logs if set(log) & later]
+        assert turns == [alone] * 2 + [later] * (6 // counts - 2)
+        assert all(any('disc' in name for name in log) for log in logs)
+
+    def test_pixels_alone_without_a_pixel_loss(self):
+        with pytest.raises(ValueError, match='pixel_updates=3, but pixel_we'):
+            make_gan(pixel_updates=3, pixel_weight=0.0)
+
     def test_unknown_pixel_loss(self):
         with pytest.raises(ValueError, match="pixel_loss='l2' is unknown"):
             make_gan(pixel_loss='l2')
@@ -182,6 +201,18 @@ def test_prediction_is_larger():
     for cls in (SRGAN, ESRGAN):
         results = make_gan(cls).test_step(batch())
         assert [r['fake_img'].shape for r in results] == [(3, 32, 32)] * 4
+
+
+def test_panels_have_bicubic_beside_the_results():
+    data = batch(num=2)
+    panels = make_gan(ema_config=dict(momentum=0.1)).panels(data)
+    names = ['source', 'bicubic', 'output', 'average', 'target']
+    assert list(panels) == names
+    photo = load_sample_image('flower.jpg')[100:132, 200:232]
+    wanted = cv2.resize(photo, (64, 64), interpolation=cv2.INTER_CUBIC)
+    found = enlarged(torch.tensor(photo).permute(2, 0, 1)[None], (64, 64))
+    difference = found[0].permute(1, 2, 0).int() - torch.tensor(wanted).int()
+    assert difference.abs().max() <= 1
 
 
 def wrapped_children(rank, world_size, perceptual):

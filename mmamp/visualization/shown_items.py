@@ -11,16 +11,17 @@ from mmamp.randomness.watch import preserved
 from mmamp.utils.protocols import TellsInfo
 
 
-def first_items(
+def shown_items(
     dataset: Any, num: int, labels: Sequence[int] | None = None
 ) -> dict[str, Any]:
-    """Load and stack the first items of a dataset.
+    """Load and stack items that are spread evenly over a dataset.
 
-    Random transforms are seeded, and no generator is moved.
+    Neighbours are often alike, such as patches of one photograph. Random
+    transforms are seeded, and no generator is moved.
 
     Args:
         dataset (Dataset): With items of one size.
-        num (int): How many; from the beginning again if it has fewer.
+        num (int): How many; some twice or more if it has fewer.
         labels (Sequence[int], optional): Classes that they shall be of, if
             the dataset knows its items' ``gt_label``. Defaults to None: any.
 
@@ -30,7 +31,7 @@ def first_items(
     Raises:
         ValueError: If the items are of several sizes.
     """
-    indices = [i % len(dataset) for i in range(num)]
+    indices = [i * len(dataset) // num for i in range(num)]
     if labels is not None:
         indices = _of_classes(dataset, indices, labels)
     with preserved():
@@ -41,7 +42,7 @@ def first_items(
     sizes = sorted({tuple(item['inputs'].shape) for item in items})
     if len(sizes) > 1:
         raise ValueError(
-            f'the first {num} items of {type(dataset).__name__} are of '
+            f'{num} items of {type(dataset).__name__} are of '
             f'several sizes ({", ".join(map(str, sizes[:3]))}), and cannot be '
             'shown beside each other: let its pipeline resize or crop them, '
             'or ask for a single one'

@@ -60,7 +60,10 @@ def build_parser() -> argparse.ArgumentParser:
         'tried again (default: %(default)s)',
     )
     parser.add_argument(
-        '--again', action='store_true', help='try what is there, too'
+        '--resume',
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help='try only what is not kept (default), or all anew',
     )
     parser.add_argument(
         '--jobs', type=int, default=1, help='runs at a time (default: 1)'
@@ -156,7 +159,7 @@ def _try(
         entry: [
             dtype
             for dtype in args.dtypes
-            if args.again
+            if not args.resume
             or records.get((entry.path, dtype), entry.version) is None
         ]
         for entry in entries

@@ -40,6 +40,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         '--work-dir', type=Path, default=Path('work_dirs/results')
     )
     parser.add_argument(
+        '--resume',
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help='go on from what the work dir has of these runs (default), or '
+        'train all anew',
+    )
+    parser.add_argument(
         '--train-only',
         action='store_true',
         help='leave timing and writing to a later call',
@@ -72,7 +79,9 @@ def main(argv: list[str] | None = None) -> int:
     runs = [run for config in args.configs for run in _runs(config, args)]
     with ThreadPoolExecutor(args.jobs) as pool:
         try:
-            found = list(pool.map(lambda run: train(run, root, []), runs))
+            found = list(
+                pool.map(lambda run: train(run, root, [], args.resume), runs)
+            )
         except RuntimeError as error:
             print(f'benchmarks.results: error: {error}', file=sys.stderr)
             return 1
@@ -80,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     of_run = dict(zip(runs, found, strict=True))
     for config in args.configs:
-        times = time_precisions(config, root)
+        times = time_precisions(config, root, args.resume)
         results = {r: v for r, v in of_run.items() if r.config == config}
         command = f'python tools/results.py {config} --seeds '
         command += ' '.join(map(str, args.seeds))

@@ -65,8 +65,17 @@ class Run:
         ]
 
 
-def train(run: Run, root: Path, options: list[str]) -> dict[str, float]:
-    """Train, unless that was done before.
+def train(
+    run: Run, root: Path, options: list[str], resume: bool = True
+) -> dict[str, float]:
+    """Train, unless that was done before; go on with what was cut off.
+
+    Args:
+        run (Run): What to train.
+        root (Path): Where runs go.
+        options (list[str]): For ``--cfg-options``, beside the run's own.
+        resume (bool): Whether what is there of the run is heeded. Defaults to
+            True.
 
     Returns:
         dict[str, float]: The metrics of the last validation, and
@@ -77,18 +86,23 @@ def train(run: Run, root: Path, options: list[str]) -> dict[str, float]:
     """
     folder = run.work_dir(root)
     record = folder / 'result.json'
+    begun = folder / 'begun.json'
     made_by = _made_by(run, root, options)
-    if record.is_file():
+    if resume and record.is_file():
         result: dict[str, Any] = json.loads(record.read_text())
         if result.pop('made_by') == made_by:
             return result
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    command = made_by['command']
+    is_cut_off = begun.is_file() and not record.is_file()
+    if resume and is_cut_off and json.loads(begun.read_text()) == made_by:
+        command = [*command, '--resume']
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        begun.write_text(json.dumps(made_by))
     print(f'{run.config.stem}: {run.name}', flush=True)
-    with open(folder / 'output.txt', 'w') as output:
-        process = subprocess.Popen(
-            made_by['command'], stdout=output, stderr=output
-        )
+    with open(folder / 'output.txt', 'a') as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
         _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise RuntimeError(f'{folder / "output.txt"} says why a run failed')
@@ -109,8 +123,13 @@ def _made_by(run: Run, root: Path, options: list[str]) -> dict[str, Any]:
 
 def _lines(folder: Path) -> list[dict[str, Any]]:
     """Read what a run has logged."""
-    (file,) = folder.glob('*/vis_data/scalars.json')
-    return [json.loads(line) for line in file.read_text().splitlines()]
+    # One more for each time that the run was resumed.
+    files = sorted(folder.glob('*/vis_data/scalars.json'))
+    return [
+        json.loads(line)
+        for file in files
+        for line in file.read_text().splitlines()
+    ]
 
 
 def _last_metrics(folder: Path) -> dict[str, float]:
@@ -129,12 +148,15 @@ def _peak_memory(folder: Path, usage: resource.struct_rusage) -> float:
     return max(device) * 2**20 if device else usage.ru_maxrss * 2**10
 
 
-def time_precisions(config: Path, root: Path) -> dict[str, list[float]]:
+def time_precisions(
+    config: Path, root: Path, resume: bool = True
+) -> dict[str, list[float]]:
     """Measure seconds of an iteration, the precisions taking turns.
 
     Args:
         config (Path): Of the config file.
         root (Path): Where runs go.
+        resume (bool): Whether what is there is heeded. Defaults to True.
 
     Returns:
         dict[str, list[float]]: The median of each round.
@@ -150,7 +172,7 @@ def time_precisions(config: Path, root: Path) -> dict[str, list[float]]:
         for precision in PRECISIONS:
             name = f'time-{precision}-{i}'
             run = Run(config, precision, 0, TIMED, name)
-            train(run, root, options)
+            train(run, root, options, resume)
             lines = _lines(run.work_dir(root))
             # Each is the mean over ten iterations, the first a warm-up.
             seconds = [line['time'] for line in lines if 'iter' in line]

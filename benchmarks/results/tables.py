@@ -6,7 +6,11 @@ from pathlib import Path
 
 from mmamp.precision.devices import machine
 
+from .bicubic import of_bicubic
 from .runs import PRECISIONS, Run
+
+NONE = '–'
+"""In a cell, of what has not been trained."""
 
 BEGIN, END = '<!-- results of {}: begin -->', '<!-- results of {}: end -->'
 
@@ -19,22 +23,39 @@ def _cell(values: list[float]) -> str:
     return f'{mean} ± {statistics.stdev(values):.2g}'
 
 
+def _metrics(found: dict[str, float]) -> list[str]:
+    """Choose what to show: no spreads, and of several levels their mean."""
+    means = [key[:-3] for key in found if key.endswith('/avg')]
+    return [
+        key
+        for key in found
+        if key != 'peak_memory'
+        and not key.endswith('_std')
+        and (key.endswith('/avg') or not key.startswith(tuple(means)))
+    ]
+
+
 def table(
-    results: dict[Run, dict[str, float]], times: dict[str, list[float]]
+    results: dict[Run, dict[str, float]],
+    times: dict[str, list[float]],
+    bicubic: dict[str, float] | None = None,
 ) -> str:
     """Make the table of a config, in Markdown.
 
     Args:
         results (dict): What :func:`train` said of each run.
         times (dict): What :func:`time_precisions` said.
+        bicubic (dict, optional): The metrics of bicubic enlargements.
+            Defaults to None: no row of them.
     """
     first = next(iter(results.values()))
-    metrics = [
-        key for key in first if key != 'peak_memory' and key[-4:] != '_std'
-    ]
+    metrics = _metrics(first)
     head = ['precision', 'seeds', *metrics, 'ms an iteration']
     head += ['time / float32', 'peak memory, MiB']
     rows = [head, ['---'] * len(head)]
+    if bicubic is not None:
+        values = (_cell([bicubic[key]]) for key in metrics)
+        rows.append(['bicubic', NONE, *values, *[NONE] * 3])
     for precision in PRECISIONS:
         runs = [run for run in results if run.precision == precision]
         found = [results[run] for run in runs]
@@ -100,7 +121,7 @@ def report(
     rounds = len(times['float32'])
     return (
         f'## Results of {config.name}\n\n'
-        f'{table(results, times)}\n\n'
+        f'{table(results, times, of_bicubic(config))}\n\n'
         'The last validation of each run: mean and standard deviation over '
         f'seeds. Times of {rounds} rounds in which precisions take turns. '
         'Memory is that of the accelerator, on a CPU of the whole process. '

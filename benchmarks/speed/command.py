@@ -113,9 +113,11 @@ def build_parser() -> argparse.ArgumentParser:
         'off goes on (default: %(default)s)',
     )
     parser.add_argument(
-        '--again',
-        action='store_true',
-        help='drop what is there of what is asked for, and measure it anew',
+        '--resume',
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help='go on from what is kept of what is asked for (default), or '
+        'measure it anew',
     )
     parser.add_argument(
         '--write',
@@ -209,13 +211,13 @@ class _Measuring:
         setting = Setting(
             tuple(variants), rounds or args.rounds, iterations, args.threads
         )
-        if args.again:
+        if not args.resume:
             self._records.forget(setting)
         starts = starts or args.starts
         if kept := len(self._records.find(setting, starts)):
             print(
                 f'{name}: {kept} of {starts} starts are kept in '
-                f'{args.results}; --again measures them anew',
+                f'{args.results}; --no-resume measures them anew',
                 file=sys.stderr,
             )
         return measure(setting, starts, self._records, self.folder / name)

@@ -19,7 +19,8 @@ class DigitShare(BaseMetric):
 
     :class:`~mmamp.evaluation.digit_classifier.DigitClassifier` takes an image
     for a digit, with confidence, or does not. Reported as ``digits/share`` in
-    percent, and ``digits/kinds``: how many of the ten digits occur.
+    percent of all images, ``digits/rarest``: that of the digit that is made
+    least often, and ``digits/kinds``: how many of the ten digits occur.
 
     Args:
         **kwargs: Arguments of MMEngine's ``BaseMetric``.
@@ -47,11 +48,12 @@ class DigitShare(BaseMetric):
         self.results += _classifier().labels(images).tolist()
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
-        """Return the share of digits in percent, and the number of kinds."""
-        found = np.array(results)
-        digits = found[found != NOT_A_DIGIT]
+        """Return shares in percent, and the number of kinds."""
+        counts = np.bincount(results, minlength=NOT_A_DIGIT + 1)[:NOT_A_DIGIT]
         return dict(
-            share=100 * len(digits) / len(found), kinds=len(np.unique(digits))
+            share=100 * counts.sum() / len(results),
+            rarest=100 * counts.min() / len(results),
+            kinds=np.count_nonzero(counts),
         )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.results import main, runs
-from benchmarks.results.runs import Run
+from benchmarks.results.runs import Run, train
 from benchmarks.results.tables import table, write
 
 CONFIG = """
@@ -73,6 +73,49 @@ def test_table():
     cells = '| bfloat16 | 0 | 2 | 200 | 0.75 (0.50 to 1.00) | 1 |'
     assert lines[3] == cells
     assert lines[4].startswith('| float16 (50 iterations) | 0 | 12.35 |')
+
+
+def test_table_has_the_mean_of_several_levels():
+    found = {
+        run(p, 0): {
+            'PSNR': 21.5,
+            'SWD/avg': 3.0,
+            'SWD/96': 4.0,
+            'SWD/48': 2.0,
+            'peak_memory': 2**20,
+        }
+        for p in runs.PRECISIONS
+    }
+    times = dict.fromkeys(runs.PRECISIONS, [0.1])
+    lines = table(found, times, {'PSNR': 20.0, 'SWD/avg': 7.0}).splitlines()
+    head = '| precision | seeds | PSNR | SWD/avg | ms an iteration | '
+    assert lines[0].startswith(head)
+    assert lines[2] == '| bicubic | – | 20 | 7 | – | – | – |'
+    assert lines[3].startswith('| float32 | 0 | 21.5 | 3 | 100 |')
+
+
+@pytest.mark.slow
+def test_what_was_cut_off_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path('tiny.py').write_text(CONFIG.replace('TYPE', 'OptimWrapper'))
+    tiny = Run(Path('tiny.py'), 'bfloat16', 0, None, 'bfloat16-0')
+    steps = ['default_hooks.checkpoint.interval=2', 'model.noise_size=4']
+    whole = train(tiny, Path('whole'), steps)
+    train(tiny, Path('cut'), steps)
+    folder = tiny.work_dir(Path('cut'))
+    # As if it had been killed after the first checkpoint.
+    (folder / 'result.json').unlink()
+    (folder / 'iter_4.pth').unlink()
+    (folder / 'last_checkpoint').write_text(str(folder / 'iter_2.pth'))
+    found = train(tiny, Path('cut'), steps)
+    output = (folder / 'output.txt').read_text()
+    assert 'resumed epoch' in output
+    assert found['SWD/avg'] == whole['SWD/avg']
+    # Settings that differ, or the wish, begin anew.
+    for options, resume in ((['model.noise_size=4'], True), (steps, False)):
+        train(tiny, Path('cut'), options, resume)
+        output = (folder / 'output.txt').read_text()
+        assert 'resumed epoch' not in output
 
 
 class TestWrite:

@@ -38,8 +38,9 @@ from .visualization import panels_image
 
 COMMAND = 'mmamp.sample'
 BATCH = 64
-FRAMES = 16
-"""Frames of the interpolation from one picture to the next."""
+FRAMES, LEGS = 16, 3
+"""Of the interpolation: frames from one latent to the next, and how many of
+them a picture goes through before it is back at its own."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -122,7 +123,7 @@ def sample_latents(model: Any, args: argparse.Namespace) -> None:
     grid.save(out / 'grid.png')
     print(f'{args.num} pictures and grid.png are in {out}')
     if args.interpolate:
-        _interpolate(model, noise, labels, args)
+        _interpolate(model, noise, labels, columns, args)
 
 
 def _classes(model: Any, wanted: list[int] | None) -> list[int] | None:
@@ -165,23 +166,28 @@ def _interpolate(
     model: Any,
     noise: Tensor,
     labels: Tensor | None,
+    columns: int,
     args: argparse.Namespace,
 ) -> None:
-    """Write a round trip over all latents, along great circles.
+    """Write a grid whose pictures all go round, along great circles.
 
     Noise of many dimensions lies on a sphere; a straight line would lead
-    through its inside, where the generator has never been. A class holds from
-    one picture to the next.
+    through its inside, where the generator has never been. A picture keeps its
+    class.
     """
     steps = torch.linspace(0, 1, FRAMES + 1, device=noise.device)[:-1, None]
-    ends = noise.roll(-1, 0)
-    path = torch.cat(
-        [_slerp(a, b, steps) for a, b in zip(noise, ends, strict=True)]
-    )
+    ends = [noise.roll(-i, 0) for i in range(min(LEGS, len(noise)))]
+    legs = [
+        torch.stack([_slerp(a, b, steps) for a, b in zip(*leg, strict=True)])
+        for leg in zip(ends, ends[1:] + ends[:1], strict=True)
+    ]
+    # Of shape (frames, pictures, size).
+    path = torch.cat(legs, 1).transpose(0, 1)
     if labels is not None:
-        labels = labels.repeat_interleave(FRAMES)
-    frames = _generate(model, path, labels, args)
-    pictures = [_picture(image) for image in frames]
+        labels = labels.repeat(len(path))
+    images = _generate(model, path.flatten(0, 1), labels, args)
+    frames = images.unflatten(0, path.shape[:2]).numpy()
+    pictures = [Image.fromarray(image_grid(x, columns)) for x in frames]
     file = Path(args.out) / 'interpolation.gif'
     pictures[0].save(
         file,

@@ -9,9 +9,6 @@ from mmamp.precision.devices import machine
 from .bicubic import of_bicubic
 from .runs import PRECISIONS, Run
 
-NONE = '–'
-"""In a cell, of what has not been trained."""
-
 BEGIN, END = '<!-- results of {}: begin -->', '<!-- results of {}: end -->'
 
 
@@ -55,7 +52,7 @@ def table(
     rows = [head, ['---'] * len(head)]
     if bicubic is not None:
         values = (_cell([bicubic[key]]) for key in metrics)
-        rows.append(['bicubic', NONE, *values, *[NONE] * 3])
+        rows.append(['bicubic', '', *values, '', '', ''])
     for precision in PRECISIONS:
         runs = [run for run in results if run.precision == precision]
         found = [results[run] for run in runs]

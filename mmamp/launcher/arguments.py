@@ -122,8 +122,8 @@ def build_sample_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--interpolate',
         action='store_true',
-        help='also write interpolation.gif: from each picture to the next, '
-        'and back to the first',
+        help='also write interpolation.gif: the grid, whose pictures go to '
+        'others and back',
     )
     parser.add_argument(
         '--raw',

@@ -47,6 +47,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         'train all anew',
     )
     parser.add_argument(
+        '--gif',
+        action='store_true',
+        help='also put an interpolation beside the config, of a model that '
+        'makes images of latents',
+    )
+    parser.add_argument(
         '--train-only',
         action='store_true',
         help='leave timing and writing to a later call',
@@ -96,7 +102,9 @@ def main(argv: list[str] | None = None) -> int:
         for name in ('iters', 'float16_iters'):
             if (value := getattr(args, name)) is not None:
                 command += f' --{name.replace("_", "-")} {value}'
-        text = report(config, results, times, root, command)
+        if args.gif:
+            command += ' --gif'
+        text = report(config, results, times, root, command, args.gif)
         print(f'Written: {write(config, text)}')
         print(f'Written: {write_metafile(config.parent)}')
     return 0

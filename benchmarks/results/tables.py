@@ -5,6 +5,7 @@ import statistics
 from pathlib import Path
 
 from mmamp.precision.devices import machine
+from mmamp.sample import main as sample
 
 from .bicubic import of_bicubic
 from .runs import PRECISIONS, Run
@@ -113,8 +114,19 @@ def report(
     times: dict[str, list[float]],
     root: Path,
     command: str,
+    gif: bool = False,
 ) -> str:
-    """Make the report on a config, in Markdown, and its picture beside it."""
+    """Make the report on a config, in Markdown, and its picture beside it.
+
+    Args:
+        config (Path): Of the config file.
+        results (dict): What :func:`train` said of each run.
+        times (dict): What :func:`time_precisions` said.
+        root (Path): Where runs are.
+        command (str): What made them.
+        gif (bool): Whether an interpolation is wanted, too. Defaults to
+            False.
+    """
     rounds = len(times['float32'])
     return (
         f'## Results of {config.name}\n\n'
@@ -124,6 +136,29 @@ def report(
         'Memory is that of the accelerator, on a CPU of the whole process. '
         f'On {machine()}. Made by\n\n```bash\n{command}\n```'
         f'{_picture(config, results, root)}'
+        f'{_interpolation(config, results, root) if gif else ""}'
+    )
+
+
+def _shown(results: dict[Run, dict[str, float]]) -> Run:
+    """Choose the run whose pictures are shown: the first in bfloat16."""
+    return next(run for run in results if run.precision == 'bfloat16')
+
+
+def _interpolation(
+    config: Path, results: dict[Run, dict[str, float]], root: Path
+) -> str:
+    """Put an interpolation beside the config."""
+    folder = _shown(results).work_dir(root)
+    out = folder / 'interpolation'
+    arguments = [str(config), str(folder), '--num', '20', '--interpolate']
+    if sample([*arguments, '--out', str(out)]):
+        raise RuntimeError(f'nothing could be sampled of {str(folder)!r}')
+    picture = config.with_suffix('.gif')
+    shutil.copyfile(out / 'interpolation.gif', picture)
+    return (
+        '\n\nFrom latents to others and back, its average:\n\n'
+        f'![interpolation of {config.stem}]({picture.name})'
     )
 
 
@@ -131,7 +166,7 @@ def _picture(
     config: Path, results: dict[Run, dict[str, float]], root: Path
 ) -> str:
     """Put the last picture in bfloat16 beside the config, if there is one."""
-    run = next(run for run in results if run.precision == 'bfloat16')
+    run = _shown(results)
     pictures = run.work_dir(root).glob('*/vis_data/vis_image/samples_*.png')
     last = max(pictures, key=lambda path: path.stat().st_mtime, default=None)
     if last is None:

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from benchmarks.results import main, runs
 from benchmarks.results.runs import Run, train
@@ -149,7 +150,7 @@ def test_a_whole_run(tmp_path, monkeypatch, kind):
     config = Path('tiny.py')
     config.write_text(CONFIG.replace('TYPE', kind))
     Path('README.md').write_text('# Tiny\n')
-    arguments = [str(config), '--seeds', '0', '--float16-iters', '2']
+    arguments = [str(config), '--seeds', '0', '--float16-iters', '2', '--gif']
     assert main(arguments) == 0
     text = Path('README.md').read_text()
     for row in ('float32 |', 'bfloat16 |', 'float16 (2 iterations) |'):
@@ -157,6 +158,8 @@ def test_a_whole_run(tmp_path, monkeypatch, kind):
     assert 'SWD/avg' in text
     assert '![samples of tiny](tiny.png)' in text
     assert Path('tiny.png').is_file()
+    assert '![interpolation of tiny](tiny.gif)' in text
+    assert Image.open('tiny.gif').n_frames > 1
     root = Path('work_dirs/results/tiny')
     log = next((root / 'float32-0').glob('2*/*.log')).read_text()
     assert 'float32' in log

@@ -45,7 +45,7 @@ def metafile(readme: Path) -> str:
         _model(name, folder, found['config'], data, row)
         for found in _RESULTS.finditer(text)
         for row in _rows(found['table'])
-        if row['precision'] != 'bicubic'
+        if row['ms an iteration']
     ]
     metafile: str = yaml.safe_dump(
         dict(Collections=[collection], Models=models),

@@ -18,6 +18,7 @@ from mmamp.config.amp import mixed_optimizers
 from mmamp.precision.names import COMPARED
 
 PRECISIONS = COMPARED
+STAGE = 'pixel_stage'
 TIMED, ROUNDS = 30, 3
 """Iterations of a timed run, and how often each precision has its turn."""
 
@@ -67,7 +68,7 @@ class Run:
 
 def train(
     run: Run, root: Path, options: list[str], resume: bool = True
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Train, unless that was done before; go on with what was cut off.
 
     Args:
@@ -78,8 +79,9 @@ def train(
             True.
 
     Returns:
-        dict[str, float]: The metrics of the last validation, and
-        ``peak_memory`` in bytes.
+        dict: The metrics of the last validation, ``peak_memory`` in bytes
+        and, of super-resolution that begins with pixels alone, the metrics
+        after that as ``pixel_stage``.
 
     Raises:
         RuntimeError: If the run fails.
@@ -107,6 +109,8 @@ def train(
     if status:
         raise RuntimeError(f'{folder / "output.txt"} says why a run failed')
     result = _last_metrics(folder)
+    if stage := Config.fromfile(run.config).model.get('pixel_updates'):
+        result[STAGE] = _last_metrics(folder, stage)
     result['peak_memory'] = _peak_memory(folder, usage)
     record.write_text(json.dumps({**result, 'made_by': made_by}, indent=1))
     return result
@@ -132,11 +136,17 @@ def _lines(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _last_metrics(folder: Path) -> dict[str, float]:
-    """Return the metrics of the last validation, if there was one."""
-    found: dict[str, float] = {}
+def _last_metrics(folder: Path, stage: int | None = None) -> dict[str, Any]:
+    """Return the metrics of the last validation, if there was one.
+
+    Args:
+        folder (Path): Of the run.
+        stage (int, optional): Iterations until that validation. Defaults to
+            None: all.
+    """
+    found: dict[str, Any] = {}
     for line in _lines(folder):
-        if 'iter' not in line:
+        if 'iter' not in line and stage in (None, line['step']):
             found = line
     left_out = ('data_time', 'time', 'step')
     return {k: v for k, v in found.items() if k not in left_out}

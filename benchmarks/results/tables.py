@@ -3,12 +3,13 @@
 import shutil
 import statistics
 from pathlib import Path
+from typing import Any
 
 from mmamp.precision.devices import machine
 from mmamp.sample import main as sample
 
 from .bicubic import of_bicubic
-from .runs import PRECISIONS, Run
+from .runs import PRECISIONS, STAGE, Run
 
 BEGIN, END = '<!-- results of {}: begin -->', '<!-- results of {}: end -->'
 
@@ -21,20 +22,20 @@ def _cell(values: list[float]) -> str:
     return f'{mean} ± {statistics.stdev(values):.2g}'
 
 
-def _metrics(found: dict[str, float]) -> list[str]:
+def _metrics(found: dict[str, Any]) -> list[str]:
     """Choose what to show: no spreads, and of several levels their mean."""
     means = [key[:-3] for key in found if key.endswith('/avg')]
     return [
         key
         for key in found
-        if key != 'peak_memory'
+        if key not in ('peak_memory', STAGE)
         and not key.endswith('_std')
         and (key.endswith('/avg') or not key.startswith(tuple(means)))
     ]
 
 
 def table(
-    results: dict[Run, dict[str, float]],
+    results: dict[Run, dict[str, Any]],
     times: dict[str, list[float]],
     bicubic: dict[str, float] | None = None,
 ) -> str:
@@ -62,10 +63,15 @@ def table(
             t / f
             for t, f in zip(times[precision], times['float32'], strict=True)
         ]
+        seeds = ', '.join(str(run.seed) for run in runs)
+        if stages := [r[STAGE] for r in found if r.get(STAGE)]:
+            values = (_cell([s[key] for s in stages]) for key in metrics)
+            name = f'{precision}, pixels alone'
+            rows.append([name, seeds, *values, '', '', ''])
         rows.append(
             [
                 precision + (f' ({iters} iterations)' if iters else ''),
-                ', '.join(str(run.seed) for run in runs),
+                seeds,
                 *(_cell([r[key] for r in found]) for key in metrics),
                 f'{statistics.median(times[precision]) * 1000:.0f}',
                 f'{statistics.median(ratios):.2f} '
@@ -110,7 +116,7 @@ def put_between(page: Path, begin: str, end: str, text: str) -> None:
 
 def report(
     config: Path,
-    results: dict[Run, dict[str, float]],
+    results: dict[Run, dict[str, Any]],
     times: dict[str, list[float]],
     root: Path,
     command: str,
@@ -140,13 +146,13 @@ def report(
     )
 
 
-def _shown(results: dict[Run, dict[str, float]]) -> Run:
+def _shown(results: dict[Run, dict[str, Any]]) -> Run:
     """Choose the run whose pictures are shown: the first in bfloat16."""
     return next(run for run in results if run.precision == 'bfloat16')
 
 
 def _interpolation(
-    config: Path, results: dict[Run, dict[str, float]], root: Path
+    config: Path, results: dict[Run, dict[str, Any]], root: Path
 ) -> str:
     """Put an interpolation beside the config."""
     folder = _shown(results).work_dir(root)
@@ -163,7 +169,7 @@ def _interpolation(
 
 
 def _picture(
-    config: Path, results: dict[Run, dict[str, float]], root: Path
+    config: Path, results: dict[Run, dict[str, Any]], root: Path
 ) -> str:
     """Put the last picture in bfloat16 beside the config, if there is one."""
     run = _shown(results)

@@ -7,20 +7,39 @@ _base_ = [
     '../_base_/models/esrgan_x4.py',
 ]
 
-train_cfg = dict(by_epoch=False, max_iters=1_000, val_interval=500)
+# The pixel loss alone, and then all of them: the two stages of the paper, with
+# a validation at the end of each.
+train_cfg = dict(by_epoch=False, max_iters=2_000, val_interval=1_000)
 # Down to almost nothing, without which an image is noisier than bicubic.
-param_scheduler = dict(
-    type='CosineAnnealingLR', T_max=1_000, eta_min=1e-6, by_epoch=False
-)
-default_hooks = dict(checkpoint=dict(save_best='PSNR', rule='greater'))
-train_dataloader = dict(batch_size=4)
+param_scheduler = [
+    dict(
+        type='CosineAnnealingLR',
+        begin=0,
+        end=1_000,
+        T_max=1_000,
+        eta_min=1e-4,
+        by_epoch=False,
+    ),
+    dict(
+        type='CosineAnnealingLR',
+        begin=1_000,
+        end=2_000,
+        T_max=1_000,
+        eta_min=1e-6,
+        by_epoch=False,
+    ),
+]
+default_hooks = dict(checkpoint=dict(save_best='SWD/avg', rule='less'))
+train_dataloader = dict(batch_size=8)
 # Much smaller than in the paper. Without a perceptual loss the pixel loss has
-# to do its work, and weighs more.
+# to do its work, and the adversarial one weighs more beside it.
 model = dict(
-    generator=dict(base_channels=16, num_blocks=2, growth_channels=8),
+    generator=dict(base_channels=32, num_blocks=2, growth_channels=16),
     discriminator=dict(base_channels=8, hidden_channels=64),
+    gan_loss=dict(loss_weight=0.05),
     pixel_weight=1.0,
-    ema_config=dict(momentum=0.01),
+    pixel_updates=1_000,
+    ema_config=dict(momentum=0.02),
 )
 optim_wrapper = dict(
     constructor='OptimWrapperConstructor',
@@ -32,5 +51,5 @@ optim_wrapper = dict(
 custom_hooks = [
     dict(type='AmpMonitorHook'),
     dict(type='StateHook'),
-    dict(type='SampleHook', interval=500, num_samples=8, columns=4),
+    dict(type='SampleHook', interval=500, num_samples=4, columns=1),
 ]

@@ -84,6 +84,7 @@ def test_table_has_the_mean_of_several_levels():
             'SWD/96': 4.0,
             'SWD/48': 2.0,
             'peak_memory': 2**20,
+            'pixel_stage': {'PSNR': 22.0, 'SWD/avg': 5.0},
         }
         for p in runs.PRECISIONS
     }
@@ -92,7 +93,8 @@ def test_table_has_the_mean_of_several_levels():
     head = '| precision | seeds | PSNR | SWD/avg | ms an iteration | '
     assert lines[0].startswith(head)
     assert lines[2] == '| bicubic |  | 20 | 7 |  |  |  |'
-    assert lines[3].startswith('| float32 | 0 | 21.5 | 3 | 100 |')
+    assert lines[3] == '| float32, pixels alone | 0 | 22 | 5 |  |  |  |'
+    assert lines[4].startswith('| float32 | 0 | 21.5 | 3 | 100 |')
 
 
 @pytest.mark.slow

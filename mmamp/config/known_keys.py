@@ -15,6 +15,7 @@ _BESIDE = (
     *('runner_type', 'model_wrapper_cfg', 'find_unused_parameters'),
     *('sync_bn', 'custom_imports', 'activation_checkpointing'),
     *('efficient_conv_bn_eval', 'tta_model', 'tta_pipeline'),
+    'init_weights_for_test_or_val',
 )
 _CLOSE = 0.85
 """How alike two keys are one of which is a mistake: ``difflib``'s ratio."""

@@ -14,6 +14,10 @@ from mmamp.utils.suggest import arguments_of, suggest_file
 from .known_keys import known_keys, warn_of_misspelt
 from .options import is_path_with_commas, split
 from .packages import config_file
+from .unread import keys_that_end_in, warn_of_unread
+
+_SHOWN = 3
+"""Keys that are suggested at most."""
 
 
 def load_config(path: str) -> Config:
@@ -71,7 +75,7 @@ def merge_options(cfg: Config, options: dict[str, Any]) -> None:
 
     A key that the config does not have yet is set, as everywhere in MMEngine,
     but with a warning that names those it may have been meant for, unless
-    every config may have it.
+    every config may have it. So is one that nothing reads.
 
     Args:
         cfg (Config): The config.
@@ -85,6 +89,7 @@ def merge_options(cfg: Config, options: dict[str, Any]) -> None:
         _warn_unknown(cfg, key)
         if isinstance(value, str) and is_path_with_commas(value):
             options[key] = _path_or_list(cfg, key, value)
+    warn_of_unread(cfg, options)
     try:
         cfg.merge_from_dict(options)
     except Exception as error:
@@ -118,10 +123,13 @@ def _warn_unknown(cfg: Config, key: str) -> None:
             above = '.'.join(parts[:i]) or 'the config'
             names = dict.fromkeys([*map(str, node.keys()), *known])
             close = difflib.get_close_matches(part, names)
+            if not i:
+                close = keys_that_end_in(cfg, key)[:_SHOWN] or close
             hint = f'; did you mean {" or ".join(close)}?' if close else ''
+            unread = ', and nothing reads it' if not i else ''
             print_log(
                 f'--cfg-options: {above} had no {part!r}, which is new '
-                f'now{hint}',
+                f'now{unread}{hint}',
                 logger='current',
                 level=logging.WARNING,
             )

@@ -35,10 +35,11 @@ def test_config_that_cannot_be_parsed(tmp_path, text):
 
 
 def test_merge_options(mm_log):
-    cfg = Config(dict(a=dict(b=[1, dict(c=2)]), hooks=[dict(x=1)]))
-    merge_options(cfg, {'a.b': [3], 'hooks.0.x': 5})
-    assert cfg.a.b == [3]
-    assert cfg.hooks[0].x == 5
+    model = dict(b=[1, dict(c=2)])
+    cfg = Config(dict(model=model, custom_hooks=[dict(x=1)]))
+    merge_options(cfg, {'model.b': [3], 'custom_hooks.0.x': 5})
+    assert cfg.model.b == [3]
+    assert cfg.custom_hooks[0].x == 5
     assert mm_log() == ''
 
 

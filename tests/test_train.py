@@ -379,6 +379,75 @@ class TestResume:
         assert 'starts from the beginning, with the weights of' in log
         assert f'Load checkpoint from {tmp_path}/a/iter_2.pth' in log
 
+    def test_other_settings_are_told_with_which_of_them_hold(self, tmp_path):
+        assert train(tmp_path, '--amp', iters=2) == 0
+        assert 'other settings' not in log_of(tmp_path)
+        options = [
+            *TINY_DCGAN,
+            'train_dataloader.batch_size=8',
+            'optim_wrapper.generator.optimizer.lr=0.1',
+            'optim_wrapper.generator.optimizer.weight_decay=0.1',
+            'optim_wrapper.discriminator.optimizer.type=AdamW',
+            'optim_wrapper.discriminator.accumulative_counts=2',
+        ]
+        resume = ('--amp', '--resume')
+        assert train(tmp_path, *resume, iters=4, options=options) == 0
+        log = log_of(tmp_path)
+        path = tmp_path / 'iter_2.pth'
+        for line in (
+            f'{path} was trained with other settings than the config has:',
+            'optim_wrapper.generator.optimizer.lr: stays 0.001, as in the '
+            'checkpoint; the config has 0.1',
+            'optim_wrapper.generator.optimizer.weight_decay: stays none, as '
+            'in the checkpoint; the config has 0.1',
+            "optim_wrapper.discriminator.optimizer.type: is 'AdamW' now, as "
+            "in the config; the checkpoint has 'Adam'",
+            'optim_wrapper.discriminator.accumulative_counts: is 2 now, as '
+            'in the config; the checkpoint has none',
+            'train_dataloader.batch_size: is 8 now, as in the config; the '
+            'checkpoint has 4',
+            'train_cfg.max_iters: is 4 now, as in the config; the checkpoint '
+            'has 2',
+            f'leave out --resume and give --cfg-options load_from={path}',
+            'To go on as before, give --cfg-options '
+            "optim_wrapper.discriminator.optimizer.type='Adam' "
+            'train_dataloader.batch_size=4\n',
+        ):
+            assert line in log
+        # It is as it says.
+        states = torch.load(tmp_path / 'iter_4.pth', weights_only=True)
+        (group,) = states['optimizer']['generator']['param_groups']
+        assert (group['lr'], group['weight_decay']) == (0.001, 0)
+
+    def test_other_schedules_are_refused_or_told(self, tmp_path, capsys):
+        config = tmp_path / 'c.py'
+        work_dir = tmp_path / 'run'
+
+        def resumed(schedule, *args, iters):
+            config.write_text(
+                f'_base_ = {DCGAN!r}\nparam_scheduler = {schedule}\n'
+            )
+            capsys.readouterr()
+            code = train(work_dir, *args, iters=iters, config=str(config))
+            return code, capsys.readouterr().err
+
+        steps = "[dict(type='MultiStepLR', by_epoch=False, milestones=[%d])]"
+        assert resumed(steps % 1, iters=2)[0] == 0
+        assert resumed(steps % 3, '--resume', iters=4)[0] == 0
+        assert (
+            'param_scheduler.0.milestones: stays [1], as in the checkpoint; '
+            'the config has [3]'
+        ) in log_of(work_dir)
+        (group,) = torch.load(work_dir / 'iter_4.pth', weights_only=True)[
+            'optimizer'
+        ]['generator']['param_groups']
+        assert group['lr'] == pytest.approx(1e-4)
+        linear = "[dict(type='LinearLR', by_epoch=False, end=9)]"
+        for other in (linear, f'dict(generator={linear})'):
+            code, err = resumed(other, '--resume', iters=5)
+            assert code == 2
+            assert 'iter_4.pth is of another param_scheduler' in err
+
     def test_auto_without_a_checkpoint_starts_anew_and_says_so(self, tmp_path):
         assert train(tmp_path, '--resume', 'auto', iters=1) == 0
         assert 'starts from the beginning' in log_of(tmp_path)

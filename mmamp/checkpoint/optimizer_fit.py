@@ -1,6 +1,5 @@
 """Whether a saved optimizer state is of the optimizer that takes it."""
 
-import ast
 import inspect
 from contextlib import suppress
 from typing import Any
@@ -10,6 +9,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from mmamp.utils.modules import params_of
+
+from .settings import settings_of
 
 _KERNELS = ('fused', 'foreach', 'capturable')
 
@@ -88,26 +89,7 @@ def saved_type(meta: dict[str, Any], name: str) -> str | None:
         str or None: Such as ``'Adam'``; None if the config does not say.
     """
     keys = [name, 'optimizer', 'type'] if name else ['optimizer', 'type']
-    try:
-        # Read, not run: it comes with a file.
-        statements = ast.parse(str(meta.get('cfg', ''))).body
-    except SyntaxError:
-        return None
-    for statement in statements:
-        if isinstance(statement, ast.Assign) and (
-            ast.unparse(statement.targets[0]) == 'optim_wrapper'
-        ):
-            node: ast.expr | None = statement.value
-            for key in keys:
-                node = _argument(node, key)
-            value = getattr(node, 'value', None)
-            if isinstance(value, str):
-                return value.rpartition('.')[2]
-    return None
-
-
-def _argument(call: ast.expr | None, name: str) -> ast.expr | None:
-    for keyword in call.keywords if isinstance(call, ast.Call) else []:
-        if keyword.arg == name:
-            return keyword.value
-    return None
+    node: Any = settings_of(meta.get('cfg', '')).get('optim_wrapper')
+    for key in keys:
+        node = node.get(key) if isinstance(node, dict) else None
+    return node.rpartition('.')[2] if isinstance(node, str) else None

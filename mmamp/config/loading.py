@@ -141,7 +141,9 @@ def _takes(node: Any, name: str) -> bool:
     """Tell whether what a dict of a config builds has such an argument."""
     import mmengine.registry as registries  # which comes with torch
 
-    kind = node.get('type')
+    # MMEngine's default of a wrapper; mmamp's takes what that does, and more.
+    default = 'AmpOptimWrapper' if 'optimizer' in node else None
+    kind = node.get('type', default)
     found: Any = kind if isinstance(kind, type) else None
     for known in vars(registries).values():
         if isinstance(known, registries.Registry) and isinstance(kind, str):

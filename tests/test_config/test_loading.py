@@ -60,6 +60,14 @@ def test_an_argument_that_the_class_has_is_no_mistake(given, mm_log):
     assert ('had no' in mm_log()) == (given == 'save_fromat')
 
 
+@pytest.mark.parametrize('given', ['accumulative_counts', 'acumulative'])
+def test_an_argument_of_a_wrapper_without_a_type(given, mm_log):
+    adam = dict(optimizer=dict(type='Adam'))
+    cfg = Config(dict(optim_wrapper=dict(generator=adam)))
+    merge_options(cfg, {f'optim_wrapper.generator.{given}': 2})
+    assert ('had no' in mm_log()) == (given == 'acumulative')
+
+
 def test_a_key_that_leads_nowhere():
     with pytest.raises(UsageError, match='--cfg-options'):
         merge_options(Config(dict(a=[1])), {'a.7': 2})

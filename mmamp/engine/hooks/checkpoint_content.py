@@ -88,7 +88,7 @@ def content_of(
     content['message_hub'] = _copied(runner.message_hub.state_dict())
     content['meta'] = dict(
         meta,
-        cfg=_text_of(runner.cfg),
+        cfg=text_of(runner.cfg),
         seed=runner.seed,
         experiment_name=runner.experiment_name,
         time=time.strftime('%Y%m%d_%H%M%S'),
@@ -159,8 +159,12 @@ class _Own:
         return [x.state_dict() for x in schedulers]
 
 
-def _text_of(cfg: Config) -> str:
-    """Return what MMEngine saves of a config, formatted once as it is."""
+def text_of(cfg: Config) -> str:
+    """Return what MMEngine saves of a config, formatted once as it is.
+
+    Args:
+        cfg (Config): The config.
+    """
     now = repr(cfg)
     kept = _texts.get(cfg)
     if kept is None or kept[0] != now:

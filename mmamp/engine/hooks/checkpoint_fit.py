@@ -10,10 +10,17 @@ from torch import nn
 from mmamp.checkpoint.fit import misfits, such_as
 from mmamp.checkpoint.optimizer_fit import missing_of, saved_type
 from mmamp.checkpoint.primitives import without_wrapper
+from mmamp.checkpoint.settings import Difference, differences, settings_of
 from mmamp.compat.mmengine import loaded_from
 from mmamp.utils.modules import unwrap
 
-from .runner_access import named_wrappers
+from .checkpoint_content import text_of
+from .runner_access import named_wrappers, strategy_of
+
+KERNELS = ('fused', 'foreach')
+"""Settings of an optimizer that are this run's, whatever it loads."""
+LONGEST = 100
+"""Letters of a value in a message."""
 
 
 def tell_what_is_not_loaded(runner: Any, checkpoint: dict[str, Any]) -> None:
@@ -77,6 +84,35 @@ def check_resumed(runner: Any, checkpoint: dict[str, Any]) -> None:
         if 'param_groups' in state:
             type_ = saved_type(checkpoint.get('meta', {}), name)
             _check_optimizer(path, name, wrapper.optimizer, state, type_)
+    _check_schedulers(path, runner, checkpoint.get('param_schedulers'))
+
+
+def _check_schedulers(path: str, runner: Any, saved: Any) -> None:
+    """Refuse states of other schedules, which MMEngine would load."""
+    own = getattr(strategy_of(runner) or runner, 'param_schedulers', None)
+    if not saved or not own:
+        return
+    saved, own = _by_name(saved), _by_name(own)
+    for name, schedulers in own.items():
+        if name not in saved or not all(
+            map(_is_state_of, saved[name], schedulers)
+        ):
+            where = f'param_scheduler of {name}' if name else 'param_scheduler'
+            raise ValueError(
+                f'{path} is of another {where}, from whose state that of the '
+                'config cannot go on: resume with the one that it was '
+                f'trained with. {_weights_alone(path)}'
+            )
+
+
+def _by_name(schedulers: Any) -> dict[str, Any]:
+    return schedulers if isinstance(schedulers, dict) else {'': schedulers}
+
+
+def _is_state_of(state: dict[str, Any], scheduler: Any) -> bool:
+    """Tell by what it keeps, since a schedule's class is not saved."""
+    own = scheduler.state_dict()
+    return not {k for k in {*own} ^ {*state} if k[0] != '_'}
 
 
 def _check_optimizer(
@@ -98,6 +134,83 @@ def _check_optimizer(
             f'{", ".join(missing)}; resume with the optimizer that it was '
             f'trained with. {_weights_alone(path)}'
         )
+
+
+def tell_other_settings(runner: Any, checkpoint: dict[str, Any]) -> None:
+    """Warn of settings that are others than the checkpoint was trained with.
+
+    Those of an optimizer and of schedules come with its state.
+
+    Args:
+        runner (Runner): That resumes.
+        checkpoint (dict): That it resumes from.
+    """
+    saved = settings_of(checkpoint.get('meta', {}).get('cfg'))
+    if 'optim_wrapper' not in saved:
+        return  # nobody knows
+    found = [
+        one
+        for one in differences(saved, settings_of(text_of(runner.cfg)))
+        if not _is_of_precision(one.key)
+    ]
+    if not found:
+        return
+    path = _path(runner)
+    groups = _settings_in_groups(checkpoint.get('optimizer', {}))
+    stay = [one for one in found if _comes_with_state(one, groups)]
+    lines = [f'{path} was trained with other settings than the config has:']
+    lines += [
+        f'{one.key}: stays {_short(one.saved)}, as in the checkpoint; the '
+        f'config has {_short(one.own)}'
+        if one in stay
+        else f'{one.key}: is {_short(one.own)} now, as in the config; the '
+        f'checkpoint has {_short(one.saved)}'
+        for one in found
+    ]
+    if stay:
+        lines.append(f'What stays is of its state. {_weights_alone(path)}')
+    if back := [one for one in found if one not in stay and one.is_simple]:
+        given = ' '.join(f'{one.key}={one.saved}' for one in back)
+        lines.append(f'To go on as before, give --cfg-options {given}')
+    print_log('\n    '.join(lines), logger='current', level=logging.WARNING)
+
+
+def _is_of_precision(key: str) -> bool:
+    """Tell whether a setting is of a wrapper, whose precision is logged."""
+    *above, name = key.split('.')
+    is_of_wrapper = above[:1] == ['optim_wrapper'] and 'optimizer' not in above
+    return is_of_wrapper and name in ('type', 'dtype', 'constructor')
+
+
+def _comes_with_state(one: Difference, groups: set[str]) -> bool:
+    """Tell whether a setting is one that loading replaces."""
+    top, *rest = one.key.split('.')
+    if top in ('param_scheduler', 'auto_scale_lr'):
+        # Where there is but one, it is not loaded.
+        return 'none' not in (one.saved, one.own)
+    if top != 'optim_wrapper' or rest[-1] in (*KERNELS, 'type'):
+        return False
+    if {'paramwise_cfg', 'param_groups'} & {*rest}:
+        return True
+    return rest[-1] == 'init_scale' or (
+        'optimizer' in rest and rest[-1] in groups
+    )
+
+
+def _settings_in_groups(states: dict[str, Any]) -> set[str]:
+    """Name what optimizers keep of their settings."""
+    all_states = [states] if 'param_groups' in states else states.values()
+    return {
+        name
+        for state in all_states
+        if isinstance(state, dict)
+        for group in state.get('param_groups', ())
+        for name in group
+    }
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f'{text[:LONGEST]} ...'
 
 
 def _weights_alone(path: str) -> str:

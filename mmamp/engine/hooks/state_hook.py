@@ -29,7 +29,11 @@ from mmamp.randomness.state import part_ranks, rng_state, set_rng_state
 from mmamp.registry import HOOKS
 from mmamp.utils.protocols import Iterates, RankState
 
-from .checkpoint_fit import check_resumed, tell_what_is_not_loaded
+from .checkpoint_fit import (
+    check_resumed,
+    tell_other_settings,
+    tell_what_is_not_loaded,
+)
 from .foreign_draws import part_hooks
 from .runner_access import named_wrappers, training_rng_state
 from .settled_model import judge_checkpoint, settled_model, unify_models
@@ -223,6 +227,7 @@ class StateHook(Hook):
             scalars[name] = history_from(value)
         if is_resuming(runner):
             check_resumed(runner, checkpoint)
+            tell_other_settings(runner, checkpoint)
             self._take_rng(checkpoint.pop(RNG_STATES, None))
             self._position.load(checkpoint.pop(DATA_POSITION, None))
         else:

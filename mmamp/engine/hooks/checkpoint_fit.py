@@ -9,7 +9,7 @@ from torch import nn
 
 from mmamp.checkpoint.fit import misfits, such_as
 from mmamp.checkpoint.optimizer_fit import missing_of, saved_type
-from mmamp.checkpoint.primitives import without_wrapper
+from mmamp.checkpoint.primitives import to_primitives, without_wrapper
 from mmamp.checkpoint.settings import Difference, differences, settings_of
 from mmamp.compat.mmengine import loaded_from
 from mmamp.utils.modules import unwrap
@@ -112,7 +112,17 @@ def _by_name(schedulers: Any) -> dict[str, Any]:
 def _is_state_of(state: dict[str, Any], scheduler: Any) -> bool:
     """Tell by what it keeps, since a schedule's class is not saved."""
     own = scheduler.state_dict()
-    return not {k for k in {*own} ^ {*state} if k[0] != '_'}
+    names = {k for k in {*own} ^ {*state} if k[0] != '_'}
+    return not any(name in state or _is_saved(own[name]) for name in names)
+
+
+def _is_saved(value: Any) -> bool:
+    """Tell whether checkpoints hold a value, which may be a method."""
+    try:
+        to_primitives(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _check_optimizer(

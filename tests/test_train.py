@@ -524,6 +524,14 @@ class TestMistakes:
             ),
             (['--cfg-options', 'train_cfg.max_iters=-1'], 'but is -1'),
             (
+                ['--cfg-options', 'train_dataloader.batch_size=0'],
+                'error: train_dataloader.batch_size must be an int >= 1, but',
+            ),
+            (
+                ['--cfg-options', 'optim_wrapper.generator.optimizer.lr=nan'],
+                'error: optim_wrapper.generator.optimizer.lr must be a number',
+            ),
+            (
                 ['--cfg-options', 'runner_type=Runer'],
                 "runner_type: there is no 'Runer'; there are ",
             ),

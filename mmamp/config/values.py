@@ -1,5 +1,7 @@
 """Values of a config that nothing could run with."""
 
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mmengine.config import Config
@@ -62,6 +64,91 @@ def check_length(cfg: Config) -> None:
         raise UsageError(
             f'train_cfg.{key} must be an int >= 1, but is {value!r}'
         )
+
+
+def check_data(cfg: Config) -> None:
+    """Refuse batches and workers that there cannot be.
+
+    Args:
+        cfg (Config): The config.
+
+    Raises:
+        UsageError: If a data loader has such ones.
+    """
+    for mode in ('train', 'val', 'test'):
+        loader: Any = cfg.get(f'{mode}_dataloader')
+        if isinstance(loader, dict):
+            # Not what a dataset takes, which may have such names.
+            own = {k: v for k, v in loader.items() if k in _LOADERS}
+            _check(own, f'{mode}_dataloader', _LOADERS)
+
+
+def check_optimizer_settings(cfg: Config) -> None:
+    """Refuse settings that no optimizer can have, by their keys.
+
+    Args:
+        cfg (Config): The config.
+
+    Raises:
+        UsageError: If there is one.
+    """
+    _check(cfg.get('optim_wrapper'), 'optim_wrapper', _OPTIMIZERS)
+
+
+def _check(node: Any, at: str, rules: 'dict[str, _Rule]') -> None:
+    """Check the values of all dicts below a key."""
+    for key, name, value in _settings(node, at):
+        if name not in rules or value is None:
+            continue
+        is_valid, valid = rules[name]
+        if not is_valid(value):
+            raise UsageError(f'{key} must be {valid}, but is {value!r}')
+
+
+def _settings(node: Any, at: str) -> Iterator[tuple[str, str, Any]]:
+    """Yield the key, the name and the value of all that dicts hold."""
+    if isinstance(node, list | tuple):
+        for i, value in enumerate(node):
+            yield from _settings(value, f'{at}.{i}')
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            yield f'{at}.{name}', str(name), value
+            yield from _settings(value, f'{at}.{name}')
+
+
+def _is_rate(value: Any) -> bool:
+    """Tell whether a value may be a rate: a tensor or a function says more."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return math.isfinite(value) and value >= 0
+    return not isinstance(value, bool | str)
+
+
+def _are_betas(value: Any) -> bool:
+    if isinstance(value, str):
+        return False
+    items = value if isinstance(value, list | tuple) else [value]
+    return all(
+        0 <= x < 1
+        for x in items
+        if isinstance(x, int | float) and not isinstance(x, bool)
+    )
+
+
+def _is_from(low: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and value >= low
+
+
+_Rule = tuple[Callable[[Any], bool], str]
+_LOADERS: dict[str, _Rule] = {
+    'batch_size': (_is_from(1), 'an int >= 1'),
+    'num_workers': (_is_from(0), 'an int >= 0'),
+}
+_OPTIMIZERS: dict[str, _Rule] = {
+    'lr': (_is_rate, 'a number >= 0'),
+    'weight_decay': (_is_rate, 'a number >= 0'),
+    'betas': (_are_betas, 'numbers from 0 to below 1'),
+    'accumulative_counts': (_is_from(1), 'an int >= 1'),
+}
 
 
 def _is_whole(value: Any) -> bool:

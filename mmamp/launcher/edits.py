@@ -20,7 +20,12 @@ from mmamp.config.optimizers import (
     complete_schedulers,
     enable_auto_scale_lr,
 )
-from mmamp.config.values import check_length, check_seed
+from mmamp.config.values import (
+    check_data,
+    check_length,
+    check_optimizer_settings,
+    check_seed,
+)
 from mmamp.errors import UsageError
 
 from .model_wrapper import set_model_wrapper
@@ -93,6 +98,7 @@ COMMON: tuple[Edit, ...] = (
     set_launcher,
     set_work_dir,
     _always(check_seed),
+    _always(check_data),
     _always(check_constructor),
     _always(take_scopes_off),
     _put_in_amp,
@@ -102,6 +108,7 @@ TRAIN: tuple[Edit, ...] = (
     *COMMON,
     _always(check_stock_wrappers),
     _always(check_length),
+    _always(check_optimizer_settings),
     _always(check_optimizers),
     _always(set_constructor),
     _always(complete_schedulers),
@@ -133,7 +140,11 @@ EXPORT: tuple[Edit, ...] = ()
 """Of ``mmamp.export``, likewise."""
 CONVERT: tuple[Edit, ...] = ()
 """Of ``mmamp.convert_weights``, likewise."""
-REPORT: tuple[Edit, ...] = (_always(check_constructor),)
+REPORT: tuple[Edit, ...] = (
+    _always(check_data),
+    _always(check_optimizer_settings),
+    _always(check_constructor),
+)
 """Of ``mmamp.report``, whose trials make the rest."""
 TRIAL: tuple[Edit, ...] = (
     _always(set_constructor),

@@ -1,7 +1,12 @@
 import pytest
 from mmengine.config import Config
 
-from mmamp.config.values import check_length, check_seed
+from mmamp.config.values import (
+    check_data,
+    check_length,
+    check_optimizer_settings,
+    check_seed,
+)
 from mmamp.errors import UsageError
 
 
@@ -41,3 +46,59 @@ def test_lengths():
         dict(type='mmdet.EndlessLoop', max_iters=-1),
     ):
         check_length(Config(dict(train_cfg=train_cfg)))
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'valid'),
+    [
+        ('batch_size', 0, 'an int >= 1'),
+        ('batch_size', 'four', 'an int >= 1'),
+        ('batch_size', 1e2, 'an int >= 1'),  # of torch's
+        ('num_workers', -1, 'an int >= 0'),
+        ('num_workers', 0.5, 'an int >= 0'),
+    ],
+)
+@pytest.mark.parametrize('mode', ['train', 'val', 'test'])
+def test_data_that_there_cannot_be(mode, key, value, valid):
+    cfg = Config({f'{mode}_dataloader': {key: value}})
+    text = f'^{mode}_dataloader.{key} must be {valid}, but is {value!r}$'
+    with pytest.raises(UsageError, match=text):
+        check_data(cfg)
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'valid'),
+    [
+        ('optimizer.lr', -1, 'a number >= 0'),
+        ('optimizer.lr', float('nan'), 'a number >= 0'),
+        ('optimizer.lr', float('inf'), 'a number >= 0'),
+        ('optimizer.lr', 'abc', 'a number >= 0'),
+        ('optimizer.weight_decay', -0.1, 'a number >= 0'),
+        ('optimizer.betas', (0.5, 1), 'numbers from 0 to below 1'),
+        ('optimizer.betas', [-0.1, 0.9], 'numbers from 0 to below 1'),
+        ('optimizer.betas', (0.5, float('nan')), 'numbers from 0 to below 1'),
+        ('accumulative_counts', 0, 'an int >= 1'),
+        ('optimizer.base.lr', -1, 'a number >= 0'),
+    ],
+)
+@pytest.mark.parametrize('at', ['optim_wrapper', 'optim_wrapper.generator'])
+def test_settings_that_no_optimizer_has(at, key, value, valid):
+    cfg = Config({})
+    cfg.merge_from_dict({f'{at}.{key}': value})
+    with pytest.raises(UsageError) as error:
+        check_optimizer_settings(cfg)
+    assert str(error.value) == f'{at}.{key} must be {valid}, but is {value!r}'
+
+
+def test_settings_that_some_optimizer_has():
+    for optimizer in (
+        dict(type='Adam', lr=0, betas=(0, 0.999), weight_decay=0),
+        dict(type='Adafactor', lr=None, betas=(None, 0.9)),
+        dict(type='CAME', lr=1e-4, betas=[0.9, 0.999, 0.9999]),
+    ):
+        groups = [dict(params='a', lr=0.5)]
+        wrapper = dict(optimizer=optimizer, param_groups=groups)
+        check_optimizer_settings(Config(dict(optim_wrapper=wrapper)))
+    check_data(Config(dict(train_dataloader=None)))
+    dataset = dict(type='Cached', num_workers=-1)
+    check_data(Config(dict(train_dataloader=dict(dataset=dataset))))

@@ -26,6 +26,7 @@ from mmamp.errors import (
 )
 from mmamp.launcher.arguments import build_parser
 from mmamp.launcher.edits import TRAIN
+from mmamp.launcher.lock import WorkDirLock
 from mmamp.launcher.mistakes import MISTAKES, exit_code
 from mmamp.launcher.resume import (
     check_same_start,
@@ -56,7 +57,14 @@ def main(argv: list[str] | None = None) -> int:
         finite any more, 130 after Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else argv
-    begun = started(build_parser().parse_args(argv), TRAIN, COMMAND)
+    with WorkDirLock() as lock:
+        return _main(argv, lock)
+
+
+def _main(argv: list[str], lock: WorkDirLock) -> int:
+    """Train while the work dir is this run's."""
+    args = build_parser().parse_args(argv)
+    begun = started(args, TRAIN, COMMAND, lock.take)
     if begun is None:
         return USAGE
     cfg, early = begun

@@ -210,6 +210,18 @@ class TestOutput:
         assert 'Samples: ' in log
         assert 'Failed to search registry' not in log
 
+    def test_checkpoints_that_are_written_over(self, tmp_path):
+        assert train(tmp_path, iters=2) == 0
+        assert 'earlier run' not in log_of(tmp_path)
+        assert train(tmp_path, iters=2) == 0
+        log = log_of(tmp_path)
+        assert 'WARNING' in log
+        assert f'Work dir {str(tmp_path)!r} has checkpoints of an ear' in log
+        assert '(iter_2.pth)' in log
+        assert 'give --resume, to keep them another folder' in log
+        # Told of nothing else: the lock was let go of.
+        assert 'ended at once' not in log
+
     def test_default_work_dir(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         args = build_parser().parse_args([DCGAN])
@@ -621,6 +633,28 @@ class TestMistakes:
         file = tmp_path / 'f'
         file.touch()
         assert 'is a file' in refused([DCGAN, '--work-dir', file], capsys)
+
+    def test_a_work_dir_that_another_run_has(self, tmp_path, capsys):
+        hold = (
+            'import sys\n'
+            'from mmengine.config import Config\n'
+            'from mmamp.launcher.lock import WorkDirLock\n'
+            'with WorkDirLock() as lock:\n'
+            "    cfg = dict(work_dir=sys.argv[1], launcher='none')\n"
+            '    lock.take(Config(cfg))\n'
+            '    print(flush=True)\n'
+            '    sys.stdin.read()\n'
+        )
+        with subprocess.Popen(
+            [sys.executable, '-c', hold, tmp_path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as process:
+            process.stdout.readline()
+            line = refused([DCGAN, '--work-dir', tmp_path], capsys)
+            process.stdin.close()
+        assert f'is in use by process {process.pid} on ' in line
+        assert [x.name for x in tmp_path.iterdir()] == ['.run.lock']
 
     def test_amp_on_a_config_without_an_optimizer(self, tmp_path, capsys):
         config = tmp_path / 'test_only.py'

@@ -64,6 +64,15 @@ def _number(variable: str) -> int:
     return int(text) if text.isdecimal() else 0
 
 
+def rank_of_process(launcher: str) -> int:
+    """Return the rank of this process, before there is a process group.
+
+    Args:
+        launcher (str): What has started it, and has told it.
+    """
+    return _number(VARIABLES[launcher][0]) if launcher in VARIABLES else 0
+
+
 def prepare_launcher(
     launcher: str, local_rank: int = 0, is_given: bool = True
 ) -> None:

@@ -30,7 +30,7 @@ from mmamp.errors import UsageError
 
 from .model_wrapper import set_model_wrapper
 from .optimizers import check_optimizers, set_constructor
-from .resume import set_resume
+from .resume import set_resume, warn_of_used_work_dir
 from .run import check_amp_options, set_launcher, set_work_dir
 from .stock_amp import check_stock_wrappers
 from .storage import load_from_storage
@@ -114,6 +114,7 @@ TRAIN: tuple[Edit, ...] = (
     _always(complete_schedulers),
     _scale_lr,
     set_resume,
+    _always(warn_of_used_work_dir),
     _always(load_from_storage),
     _always(add_hooks),
     _always(evaluate_as_trained),

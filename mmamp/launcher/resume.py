@@ -13,11 +13,16 @@ from mmengine.dist import all_gather_object
 from mmengine.logging import print_log
 
 from mmamp.checkpoint.latest import check_checkpoint, latest_checkpoint
+from mmamp.checkpoint.safe_load import DISK
 from mmamp.checkpoint.storage import INDEX, is_in_parts, is_remote
 from mmamp.errors import UsageError
+from mmamp.utils.listing import listed
 
 from .storage import out_dir_of, storage_of
 from .weights import find_checkpoint
+
+SHOWN = 3
+"""Checkpoints that a message names."""
 
 
 def set_resume(cfg: Config, args: Namespace) -> None:
@@ -67,6 +72,34 @@ def set_resume(cfg: Config, args: Namespace) -> None:
             f'--resume: the seed is {seed}, as in {found[0]}',
             logger='current',
         )
+
+
+def warn_of_used_work_dir(cfg: Config) -> None:
+    """Warn of checkpoints of another run that are written over.
+
+    Args:
+        cfg (Config): With its ``work_dir``; it says where it goes on from.
+    """
+    # A store is not asked for it.
+    folders = [cfg.work_dir, out_dir_of(cfg) or cfg.work_dir]
+    folders = [x for x in dict.fromkeys(folders) if not is_remote(x)]
+    found = [x for folder in folders for x in DISK.checkpoints(folder)]
+    start = cfg.get('load_from') if cfg.get('resume') else None
+    goes_on = cfg.get('resume') and (
+        start is None
+        or any(Path(start).resolve() == Path(x).resolve() for x in found)
+    )
+    if not found or goes_on:
+        return
+    names = listed([Path(x).name for x in found], SHOWN)
+    print_log(
+        f'Work dir {cfg.work_dir!r} has checkpoints of an earlier run '
+        f'({names}): those that are saved under the same names take their '
+        'place, and --resume will go on from the new ones. To go on from '
+        'these give --resume, to keep them another folder with --work-dir',
+        logger='current',
+        level=logging.WARNING,
+    )
 
 
 def check_same_start(cfg: Config) -> None:

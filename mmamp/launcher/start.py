@@ -1,7 +1,7 @@
 """How a command begins: its config, or one line about what is wrong."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
@@ -17,7 +17,10 @@ from .mistakes import complain
 
 
 def started(
-    args: Namespace, edits: Sequence[Edit], command: str
+    args: Namespace,
+    edits: Sequence[Edit],
+    command: str,
+    take: Callable[[Config], None] = lambda cfg: None,
 ) -> tuple[Config, EarlyLog] | None:
     """Read the config of a command, before there is a process group or a log.
 
@@ -25,6 +28,8 @@ def started(
         args (argparse.Namespace): The command line.
         edits (Sequence[Callable]): The command's edits of its config.
         command (str): Its name.
+        take (Callable): Takes what the run with this config needs; what it
+            raises is a mistake too. Defaults to nothing.
 
     Returns:
         tuple[Config, EarlyLog] or None: The config, and what was logged
@@ -40,6 +45,7 @@ def started(
             # From here on it is known where ranks meet.
             prepare_launcher(args.launcher, args.local_rank, is_given)
             cfg = read_config(args, edits)
+            take(cfg)
     except Exception as mistake:
         error = mistake
     met = meeting(args.launcher)

@@ -1,3 +1,4 @@
+import logging
 import shutil
 import sys
 from argparse import Namespace
@@ -13,6 +14,7 @@ from mmamp.launcher.resume import (
     how_to_resume,
     resume_command,
     set_resume,
+    warn_of_used_work_dir,
 )
 
 
@@ -23,6 +25,49 @@ def save(path, **meta):
 
 def config(work_dir, **kwargs):
     return Config(dict(work_dir=str(work_dir), **kwargs))
+
+
+class TestUsedWorkDir:
+    @pytest.fixture
+    def told(self, tmp_path, mm_log):
+        save(tmp_path / 'run/iter_1.pth')
+
+        def told(**settings):
+            warn_of_used_work_dir(config(tmp_path / 'run', **settings))
+            return mm_log(logging.WARNING)
+
+        return told
+
+    def test_a_new_run(self, told):
+        assert 'iter_1.pth' in told()
+
+    def test_one_that_begins_with_its_weights(self, told, tmp_path):
+        assert 'iter_1.pth' in told(load_from=f'{tmp_path}/run/iter_1.pth')
+
+    def test_one_that_goes_on(self, told, tmp_path):
+        path = f'{tmp_path}/run/../run/iter_1.pth'
+        assert told(resume=True, load_from=path) == ''
+        assert told(resume=True) == ''
+
+    def test_one_that_goes_on_from_another(self, told, tmp_path):
+        save(tmp_path / 'other/iter_1.pth')
+        other = f'{tmp_path}/other/iter_1.pth'
+        assert 'iter_1.pth' in told(resume=True, load_from=other)
+
+    def test_where_checkpoints_go(self, tmp_path, mm_log):
+        hook = dict(out_dir=str(tmp_path / 'out'))
+        cfg = config(tmp_path / 'x', default_hooks=dict(checkpoint=hook))
+        warn_of_used_work_dir(cfg)
+        assert mm_log() == ''
+        save(tmp_path / 'out/x/iter_7.pth')
+        warn_of_used_work_dir(cfg)
+        assert 'iter_7.pth' in mm_log(logging.WARNING)
+
+    def test_a_store_is_not_asked(self, tmp_path, mm_log):
+        hook = dict(out_dir='nowhere://bucket')
+        cfg = config(tmp_path / 'x', default_hooks=dict(checkpoint=hook))
+        warn_of_used_work_dir(cfg)
+        assert mm_log() == ''
 
 
 class TestWhere:

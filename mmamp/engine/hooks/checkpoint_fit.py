@@ -12,6 +12,7 @@ from mmamp.checkpoint.optimizer_fit import missing_of, saved_type
 from mmamp.checkpoint.primitives import to_primitives, without_wrapper
 from mmamp.checkpoint.settings import Difference, differences, settings_of
 from mmamp.compat.mmengine import loaded_from
+from mmamp.utils.listing import listed
 from mmamp.utils.modules import unwrap
 
 from .checkpoint_content import text_of
@@ -19,6 +20,8 @@ from .runner_access import named_wrappers, strategy_of
 
 KERNELS = ('fused', 'foreach')
 """Settings of an optimizer that are this run's, whatever it loads."""
+SHOWN = 3
+"""Names of weights in a message."""
 LONGEST = 100
 """Letters of a value in a message."""
 
@@ -29,6 +32,9 @@ def tell_what_is_not_loaded(runner: Any, checkpoint: dict[str, Any]) -> None:
     Args:
         runner (Runner): That begins with them, and resumes nothing.
         checkpoint (dict): A checkpoint, or the weights alone.
+
+    Raises:
+        ValueError: If it would begin without any.
     """
     own = _own_state(runner)
     given = without_wrapper(checkpoint.get('state_dict', checkpoint))
@@ -37,15 +43,29 @@ def tell_what_is_not_loaded(runner: Any, checkpoint: dict[str, Any]) -> None:
         for one in misfits(own, given)
         if one.given or not one.name.endswith('num_batches_tracked')
     ]
-    if lost:
-        print_log(
-            f'load_from: {len(lost)} of {len(own)} weights of the model are '
-            f'not in {_path(runner)}, or in another shape, and stay as '
-            f'initialized: {such_as(lost)}'
-            + (', ...' if len(lost) > 3 else ''),
-            logger='current',
-            level=logging.WARNING,
+    if not lost:
+        return
+    names = {one.name for one in lost}
+    # A number, such as a count of steps, fits into any model's.
+    if names >= {k for k, v in own.items() if _numel(v) > 1}:
+        first = listed(list(given), SHOWN) or 'nothing'
+        raise ValueError(
+            f'load_from: {_path(runner)} is of another model: none of the '
+            f'{len(own)} weights is in it under the name and in the shape '
+            f'that the model has, such as {such_as(lost)}; it holds {first}. '
+            'Give a checkpoint of this model, or leave load_from out'
         )
+    print_log(
+        f'load_from: {len(lost)} of {len(own)} weights of the model are '
+        f'not in {_path(runner)}, or in another shape, and stay as '
+        f'initialized: {such_as(lost)}' + (', ...' if len(lost) > 3 else ''),
+        logger='current',
+        level=logging.WARNING,
+    )
+
+
+def _numel(value: Any) -> int:
+    return value.numel() if hasattr(value, 'numel') else 0
 
 
 def check_resumed(runner: Any, checkpoint: dict[str, Any]) -> None:

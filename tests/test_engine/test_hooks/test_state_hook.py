@@ -412,6 +412,25 @@ class TestCheckpointOfAnother:
         assert re.search(r'load_from: \d+ of \d+ weights', lines[0])
         assert 'generator.' in lines[0]
 
+    @pytest.mark.parametrize('flexible', [False, True])
+    def test_weights_of_which_none_fits(self, start, tmp_path, flexible):
+        def edit(cfg):
+            if flexible:
+                make_flexible(cfg)
+
+        path = tmp_path / 'foreign.pth'
+        state = {'backbone.conv.weight': torch.zeros(3), 'step': torch.ones(1)}
+        torch.save(dict(state_dict=state), path)
+        runner = start()(edit, resume=False, load_from=str(path))
+        with pytest.raises(ValueError, match='is of another model') as error:
+            runner.train()
+        assert runner.iter == 0
+        text = str(error.value)
+        assert re.search(r'none of the \d+ weights is in it', text)
+        assert str(path) in text
+        assert 'backbone.conv.weight, step' in text
+        assert 'generator.' in text
+
     def test_all_weights_are_not_told_of(self, start, capfd):
         start()(lambda cfg: None, resume=False).train()
         assert 'stay as initial' not in ''.join(capfd.readouterr())

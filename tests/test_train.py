@@ -484,6 +484,15 @@ class TestMistakes:
         config.write_text("_base_ = 'gone.py'\n")
         assert 'gone.py' in refused([config], capsys)
 
+    def test_an_empty_config_and_one_that_lacks_most(self, tmp_path, capsys):
+        config = tmp_path / 'c.py'
+        config.touch()
+        assert 'holds no settings' in refused([config], capsys)
+        config.write_text("model = dict(type='ImageGAN')\n")
+        args = [config, '--work-dir', tmp_path / 'run']
+        assert 'has no train_dataloader, no train_' in refused(args, capsys)
+        assert not (tmp_path / 'run').exists()
+
     def test_a_custom_import_that_fails(self, tmp_path, capsys, monkeypatch):
         monkeypatch.syspath_prepend(str(tmp_path))
         module = tmp_path / 'module_that_fails.py'
@@ -506,6 +515,7 @@ class TestMistakes:
         )
         (tmp_path / 'base.py').write_text(
             'from mmengine.optim import OptimWrapper\n'
+            'model = train_cfg = train_dataloader = dict(a=1)\n'
             'optim_wrapper = dict(type=OptimWrapper, optimizer=dict('
             "type='SGD', lr=0.1))\n"
         )

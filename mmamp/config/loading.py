@@ -1,8 +1,10 @@
 """Configs from their files, with the options of a command line."""
 
+import ast
 import difflib
 import logging
-from traceback import extract_tb
+from pathlib import Path
+from traceback import extract_tb, walk_tb
 from typing import Any
 
 from mmengine.config import Config
@@ -41,7 +43,8 @@ def load_config(path: str) -> Config:
         raise UsageError(f'config file {path!r} is a folder')
     if not file.is_file():
         raise UsageError(
-            f'config file {path!r} does not exist{suggest_file(file)}'
+            f'config file {path!r} does not exist'
+            f'{suggest_file(file, _is_config)}'
         )
     try:
         cfg = Config.fromfile(str(file))
@@ -49,11 +52,58 @@ def load_config(path: str) -> Config:
         # A config is a program: it can raise anything.
         raise UsageError(
             f'config file {path!r} cannot be read: '
-            f'{type(error).__name__}: {" ".join(str(error).split())}'
+            f'{type(error).__name__}: {_text(error)}{_place(error, file)}'
             f'{_cause(error)}'
         ) from error
+    if not len(cfg):
+        raise UsageError(f'config file {path!r} holds no settings')
     warn_of_misspelt(cfg, path)
     return cfg
+
+
+def _is_config(path: Path) -> bool:
+    """Tell whether a file of Python's is a config, by what it sets."""
+    try:
+        body = ast.parse(path.read_text()).body
+    except (SyntaxError, ValueError, OSError):
+        return False
+    names = {
+        name.id
+        for statement in body
+        for name in ast.walk(statement)
+        if isinstance(name, ast.Name)
+        and isinstance(statement, ast.Assign | ast.With)
+    }
+    return bool(names & {*known_keys(), '_base_', 'read_base'})
+
+
+def _text(error: Exception) -> str:
+    # That of a syntax error goes on with a file that has no name.
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return ' '.join(text.split())
+
+
+def _place(error: Exception, file: Path) -> str:
+    """Name the file and the line of a config that an error is about.
+
+    MMEngine parses a text, of which Python knows no name.
+    """
+    frames = list(walk_tb(error.__traceback__))
+    if isinstance(error, SyntaxError):
+        # A base may have it.
+        names = [
+            frame.f_locals['filename']
+            for frame, _ in frames
+            if frame.f_globals.get('__name__') == Config.__module__
+            and 'filename' in frame.f_locals
+        ]
+        name = names[-1] if names else file
+        line, code = error.lineno, (error.text or '').strip()
+        return f' ({name}, line {line}{f": {code}" if code else ""})'
+    for frame, line in reversed(frames):
+        if '__name__' not in frame.f_globals:  # which modules have
+            return f' ({frame.f_code.co_filename}, line {line})'
+    return ''
 
 
 def _cause(error: BaseException) -> str:
@@ -61,7 +111,7 @@ def _cause(error: BaseException) -> str:
     root = error
     while (behind := root.__cause__ or root.__context__) not in (None, root):
         root = behind
-    if root is error:
+    if root is error or isinstance(error, SyntaxError):
         return ''
     text = f'; the cause is {type(root).__name__}: {root}'
     for frame in reversed(extract_tb(root.__traceback__)):

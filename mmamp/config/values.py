@@ -6,9 +6,43 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmamp.compat.mmengine import raw
 from mmamp.errors import UsageError
 
+_TRAINING = ['model', 'train_dataloader', 'train_cfg', 'optim_wrapper']
 _LOOPS = ('IterBasedTrainLoop', 'EpochBasedTrainLoop')
+
+
+def check_model(cfg: Config) -> None:
+    """Refuse a config without a model.
+
+    Args:
+        cfg (Config): The config.
+
+    Raises:
+        UsageError: If it has none.
+    """
+    _check_parts(cfg, ['model'])
+
+
+def check_training(cfg: Config) -> None:
+    """Refuse a config without what MMEngine's runners train by.
+
+    Args:
+        cfg (Config): The config.
+
+    Raises:
+        UsageError: If something is missing.
+    """
+    if raw(cfg, 'runner_type') in (None, 'Runner', 'FlexibleRunner'):
+        _check_parts(cfg, _TRAINING)
+
+
+def _check_parts(cfg: Config, names: list[str]) -> None:
+    missing = [name for name in names if raw(cfg, name) is None]
+    if missing:
+        needed = f'; training needs {", ".join(names)}' if names[1:] else ''
+        raise UsageError(f'the config has no {", no ".join(missing)}{needed}')
 
 
 def check_seed(cfg: Config) -> None:

@@ -23,8 +23,10 @@ from mmamp.config.optimizers import (
 from mmamp.config.values import (
     check_data,
     check_length,
+    check_model,
     check_optimizer_settings,
     check_seed,
+    check_training,
 )
 from mmamp.errors import UsageError
 
@@ -106,6 +108,7 @@ COMMON: tuple[Edit, ...] = (
 """Of training and testing, first."""
 TRAIN: tuple[Edit, ...] = (
     *COMMON,
+    _always(check_training),
     _always(check_stock_wrappers),
     _always(check_length),
     _always(check_optimizer_settings),
@@ -125,6 +128,7 @@ TRAIN: tuple[Edit, ...] = (
 """Of ``mmamp.train``."""
 TEST: tuple[Edit, ...] = (
     *COMMON,
+    _always(check_model),
     set_weights,
     complete_test,
     seed_as_trained,
@@ -135,13 +139,14 @@ TEST: tuple[Edit, ...] = (
     _always(forget_filename),
 )
 """Of ``mmamp.test``."""
-SAMPLE: tuple[Edit, ...] = ()
+SAMPLE: tuple[Edit, ...] = (_always(check_model),)
 """Of ``mmamp.sample``, which builds a model alone."""
-EXPORT: tuple[Edit, ...] = ()
+EXPORT: tuple[Edit, ...] = (_always(check_model),)
 """Of ``mmamp.export``, likewise."""
-CONVERT: tuple[Edit, ...] = ()
+CONVERT: tuple[Edit, ...] = (_always(check_model),)
 """Of ``mmamp.convert_weights``, likewise."""
 REPORT: tuple[Edit, ...] = (
+    _always(check_training),
     _always(check_data),
     _always(check_optimizer_settings),
     _always(check_constructor),

@@ -2,10 +2,15 @@
 
 import difflib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+_CLOSE = 20
+"""Names of files that are looked at."""
+_SHOWN = 3
+"""Files that are named."""
 
 
 def did_you_mean(given: str, valid: Iterable[str]) -> str:
@@ -43,13 +48,17 @@ def arguments_of(cls: Any) -> list[str]:
     return list(found)
 
 
-def suggest_file(file: Path) -> str:
+def suggest_file(
+    file: Path, is_meant: Callable[[Path], bool] = lambda path: True
+) -> str:
     """Name the files that the user may have meant, for an error.
 
     Those of its own folder and up to two levels below.
 
     Args:
         file (Path): Which does not exist.
+        is_meant (Callable): Tells whether a file is of the kind that is
+            meant. Defaults to all of Python.
 
     Returns:
         str: ``'; did you mean ...?'``, or nothing.
@@ -70,6 +79,10 @@ def suggest_file(file: Path) -> str:
             for x in path.relative_to(folder).parts[:-1]
         )
     }
-    close = difflib.get_close_matches(file.stem, names.values(), n=3)
-    paths = [path for path, name in names.items() if name in close][:3]
-    return f'; did you mean {" or ".join(map(repr, paths))}?' if paths else ''
+    # Of files that are not meant there may be some that are closer.
+    close = difflib.get_close_matches(
+        file.stem, dict.fromkeys(names.values()), n=_CLOSE
+    )
+    paths = [p for stem in close for p, name in names.items() if name == stem]
+    near = [path for path in paths if is_meant(Path(path))][:_SHOWN]
+    return f'; did you mean {" or ".join(map(repr, near))}?' if near else ''

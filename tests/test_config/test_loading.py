@@ -1,4 +1,5 @@
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,56 @@ def test_load_config_reads_bases(tmp_path):
 
 
 def test_missing_config_suggests_what_is_near(tmp_path):
-    (tmp_path / 'dcgan_digits.py').touch()
+    (tmp_path / 'dcgan_digits.py').write_text("model = dict(type='A')\n")
     with pytest.raises(UsageError, match='did you mean .*dcgan_digits.py'):
         load_config(str(tmp_path / 'dcgan_digit.py'))
     with pytest.raises(UsageError, match='does not exist$'):
         load_config(str(tmp_path / 'quite-another.py'))
+
+
+def test_only_configs_are_suggested(tmp_path):
+    for name, text in {
+        'dcgan_train.py': 'import torch\nmodel_name = 3\ndef f(): model = 1\n',
+        'dcgan_broken.py': 'model = (',
+        'a/dcgan_trained.py': "_base_ = ['../b.py']\n",
+        'b/dcgan_trainer.py': 'with read_base():\n    from .c import *\n',
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError) as error:
+        load_config(str(tmp_path / 'dcgan_trai.py'))
+    found = str(error.value).partition('; did you mean ')[2]
+    assert set(re.findall(r"[^/]+/[^/]+(?=')", found)) == {
+        'a/dcgan_trained.py',
+        'b/dcgan_trainer.py',
+    }
+
+
+def test_where_the_mistake_is(tmp_path):
+    """Also one of a base; MMEngine says ``<unknown>``."""
+    base, child = tmp_path / 'base.py', tmp_path / 'c.py'
+    child.write_text("_base_ = './base.py'\n")
+    for text, place in (
+        ('a = 1\nmodel = dict(\n    b=2,\n', ', line 2: model = dict()'),
+        ('a = 1\n    b = 2\n', ', line 2: b = 2)'),
+        ('a = 1\nb = undefined\n', ', line 2)'),
+        ('def f():\n    return 1 / 0\nb = f()\n', ', line 2)'),
+    ):
+        base.write_text(text)
+        for file in (base, child):
+            with pytest.raises(UsageError) as error:
+                load_config(str(file))
+            told = str(error.value)
+            assert told.startswith(f'config file {str(file)!r} cannot be read')
+            assert told.endswith(f'base.py{place}')
+            assert '<unknown>' not in told
+
+
+def test_a_config_without_settings(tmp_path):
+    file = tmp_path / 'c.py'
+    file.write_text('# to be written\n')
+    with pytest.raises(UsageError, match=r"c.py' holds no settings$"):
+        load_config(str(file))
 
 
 @pytest.mark.parametrize('text', ['a = (', "_base_ = 'x.py'", '1 / 0'])

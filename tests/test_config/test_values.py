@@ -4,8 +4,10 @@ from mmengine.config import Config
 from mmamp.config.values import (
     check_data,
     check_length,
+    check_model,
     check_optimizer_settings,
     check_seed,
+    check_training,
 )
 from mmamp.errors import UsageError
 
@@ -102,3 +104,16 @@ def test_settings_that_some_optimizer_has():
     check_data(Config(dict(train_dataloader=None)))
     dataset = dict(type='Cached', num_workers=-1)
     check_data(Config(dict(train_dataloader=dict(dataset=dataset))))
+
+
+def test_what_training_needs():
+    cfg = Config(dict(model=dict(), train_cfg=dict(), optim_wrapper=None))
+    with pytest.raises(UsageError) as error:
+        check_training(cfg)
+    assert str(error.value) == (
+        'the config has no train_dataloader, no optim_wrapper; training needs '
+        'model, train_dataloader, train_cfg, optim_wrapper'
+    )
+    check_training(Config(dict(runner_type='mmx.OwnRunner')))
+    with pytest.raises(UsageError, match=r'^the config has no model$'):
+        check_model(Config(dict(train_cfg=dict())))

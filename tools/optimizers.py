@@ -7,6 +7,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 if __name__ == '__main__':
-    from benchmarks.optimizers import main
+    try:
+        # Here, since importing torch takes long enough for a Ctrl-C.
+        from benchmarks.optimizers import main
 
-    sys.exit(main())
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print('Interrupted.', file=sys.stderr)
+        sys.exit(130)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from mmamp.config.amp import mixed_optimizers
 from mmamp.config.loading import load_config
+from mmamp.errors import INTERRUPTED
 
 from .metafiles import write_metafile
-from .runs import PRECISIONS, Run, time_precisions, train
+from .runs import PRECISIONS, Run, end_running, time_precisions, train
 from .tables import report, write
 
 
@@ -78,9 +79,22 @@ def main(argv: list[str] | None = None) -> int:
             ``sys.argv``.
 
     Returns:
-        int: Exit code: 0, or 1 if a run failed.
+        int: Exit code: 0, 1 if a run failed, 130 after Ctrl-C.
     """
     args = parse_args(argv)
+    try:
+        return _main(args)
+    except KeyboardInterrupt:
+        end_running()
+        print(
+            'Interrupted. The same command goes on with the runs that are '
+            'left.',
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+
+
+def _main(args: argparse.Namespace) -> int:
     root = args.work_dir
     runs = [run for config in args.configs for run in _runs(config, args)]
     with ThreadPoolExecutor(args.jobs) as pool:
@@ -91,6 +105,10 @@ def main(argv: list[str] | None = None) -> int:
         except RuntimeError as error:
             print(f'benchmarks.results: error: {error}', file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            # Before the pool waits for them.
+            end_running()
+            raise
     if args.train_only:
         return 0
     of_run = dict(zip(runs, found, strict=True))

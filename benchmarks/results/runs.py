@@ -5,20 +5,25 @@ import json
 import os
 import resource
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
+from mmamp.checkpoint.atomic import AtomicLocalBackend
 from mmamp.config.amp import mixed_optimizers
 from mmamp.precision.names import COMPARED
 
 PRECISIONS = COMPARED
 STAGE = 'pixel_stage'
+_running: set[int] = set()
+"""Processes that train."""
 TIMED, ROUNDS = 30, 3
 """Iterations of a timed run, and how often each precision has its turn."""
 
@@ -66,6 +71,18 @@ class Run:
         ]
 
 
+def end_running() -> None:
+    """End the runs that train, as Ctrl-C in their terminal does."""
+    for pid in list(_running):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGINT)
+    for pid in list(_running):
+        # Else the thread that waits for it has it.
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+    _running.clear()
+
+
 def train(
     run: Run, root: Path, options: list[str], resume: bool = True
 ) -> dict[str, Any]:
@@ -101,18 +118,21 @@ def train(
     else:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        begun.write_text(json.dumps(made_by))
+        AtomicLocalBackend().put_text(json.dumps(made_by), str(begun))
     print(f'{run.config.stem}: {run.name}', flush=True)
     with open(folder / 'output.txt', 'a') as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
-        _, status, usage = os.wait4(process.pid, 0)
+    _running.add(process.pid)
+    _, status, usage = os.wait4(process.pid, 0)
+    _running.discard(process.pid)
     if status:
         raise RuntimeError(f'{folder / "output.txt"} says why a run failed')
     result = _last_metrics(folder)
     if stage := Config.fromfile(run.config).model.get('pixel_updates'):
         result[STAGE] = _last_metrics(folder, stage)
     result['peak_memory'] = _peak_memory(folder, usage)
-    record.write_text(json.dumps({**result, 'made_by': made_by}, indent=1))
+    text = json.dumps({**result, 'made_by': made_by}, indent=1)
+    AtomicLocalBackend().put_text(text, str(record))
     return result
 
 

@@ -38,7 +38,7 @@ def test_only_configs_are_suggested(tmp_path):
     with pytest.raises(UsageError) as error:
         load_config(str(tmp_path / 'dcgan_trai.py'))
     found = str(error.value).partition('; did you mean ')[2]
-    assert set(re.findall(r"[^/]+/[^/]+(?=')", found)) == {
+    assert set(re.findall(r'[^/]+/[^/]+?\.py', found)) == {
         'a/dcgan_trained.py',
         'b/dcgan_trainer.py',
     }

@@ -1,10 +1,13 @@
 """`tools/dataset_converters/`, on files like the published ones."""
 
+import os
 import pickle
 import re
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -412,3 +415,39 @@ class TestResizeMistakes:
         (tmp_path / 'in').write_text('')
         with pytest.raises(ValueError, match='zip'):
             resize_pictures(tmp_path / 'in', tmp_path / 'out', 8)
+
+
+def test_ctrl_c_leaves_whole_pictures(environment, tmp_path):
+    """To all processes, as a terminal sends it; then the command goes on."""
+    pixels = np.random.RandomState(0).randint(0, 256, (600, 600, 3), np.uint8)
+    (tmp_path / 'in').mkdir()
+    for i in range(300):
+        # Each takes a moment to write.
+        Image.fromarray(pixels).save(tmp_path / f'in/{i:03}.bmp')
+    command = [sys.executable, str(TOOLS / 'resize_folder.py'), 'in', 'out']
+    command += ['--size', '512', '--workers', '2']
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    out = tmp_path / 'out'
+    deadline = time.time() + 60
+    while len([*out.glob('*.png')]) < 10 and time.time() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err == (
+        'Interrupted. The pictures that are there are whole; the same command '
+        'goes on.\n'
+    )
+    written = [*out.glob('*.png')]
+    assert 10 <= len(written) < 300
+    assert [*out.glob('*.part')] == []
+    for path in written:
+        Image.open(path).load()

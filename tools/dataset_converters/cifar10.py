@@ -8,10 +8,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmamp.datasets.converters import convert_cifar10
-from mmamp.errors import USAGE
-from mmamp.launcher.mistakes import complain
-
 
 def main() -> int:
     """Convert, and print how many pictures there are.
@@ -28,6 +24,11 @@ def main() -> int:
         '--force', action='store_true', help='overwrite what is there'
     )
     args = parser.parse_args()
+    # Importing torch takes long enough for a Ctrl-C.
+    from mmamp.datasets.converters import convert_cifar10
+    from mmamp.errors import USAGE
+    from mmamp.launcher.mistakes import complain
+
     try:
         written = convert_cifar10(args.source, args.out, args.force)
     except (OSError, ValueError) as error:
@@ -38,4 +39,12 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print(
+            'Interrupted. The pictures that are there are whole; --force '
+            'begins anew.',
+            file=sys.stderr,
+        )
+        sys.exit(130)

@@ -9,10 +9,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmamp.datasets.converters import resize_pictures
-from mmamp.errors import USAGE
-from mmamp.launcher.mistakes import complain
-
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
@@ -44,6 +40,11 @@ def main() -> int:
         user's.
     """
     args = parse_args()
+    # Importing torch takes long enough for a Ctrl-C.
+    from mmamp.datasets.converters import resize_pictures
+    from mmamp.errors import USAGE
+    from mmamp.launcher.mistakes import complain
+
     try:
         result = resize_pictures(
             args.source,
@@ -68,4 +69,12 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print(
+            'Interrupted. The pictures that are there are whole; the same '
+            'command goes on.',
+            file=sys.stderr,
+        )
+        sys.exit(130)

@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import os
 import pickle
 import tarfile
 from pathlib import Path
@@ -82,7 +83,10 @@ def convert_cifar10(source: Path, out: Path, force: bool = False) -> int:
             enumerate(labels), description=part, total=len(labels)
         ):
             path = out / part / names[label] / f'{i:05}.png'
-            Image.fromarray(images[i]).save(path)
+            # Under another name until it is whole.
+            unfinished = path.with_suffix('.part')
+            Image.fromarray(images[i]).save(unfinished, 'PNG')
+            os.replace(unfinished, path)
         written += len(labels)
     return written
 

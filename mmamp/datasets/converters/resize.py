@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -167,6 +168,9 @@ def _open_in_worker(path: Path) -> None:
     # Neither a zip archive nor an lmdb may be shared by processes.
     global _source
     _source = open_source(path)
+    # Ctrl-C goes to all: the first process has the others end what they
+    # have begun.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _resize(

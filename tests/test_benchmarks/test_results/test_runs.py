@@ -189,7 +189,7 @@ def test_mistakes(tmp_path, monkeypatch, arguments, message, capsys):
     Path('a.py').touch()
     Path('b').mkdir()
     for name in ('b.py', 'README.md'):
-        Path('b', name).touch()
+        Path('b', name).write_text('a = 1\n')
     with pytest.raises(SystemExit) as error:
         main(arguments)
     assert error.value.code == 2

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from mmamp.errors import UsageError
 from mmamp.models.base.base_gan import BaseGAN
 from mmamp.models.base.in_evaluation import check_mode, in_evaluation
 
@@ -117,7 +118,7 @@ class ImageTranslationGAN(BaseGAN):
             Tensor: Of shape (N, C, H, W), normalised.
 
         Raises:
-            ValueError: If the batch has none.
+            UsageError: If the batch has none.
         """
         images: Tensor | None = (
             data_samples.get(key) if isinstance(data_samples, dict) else None
@@ -128,7 +129,7 @@ class ImageTranslationGAN(BaseGAN):
                 if isinstance(data_samples, dict)
                 else data_samples
             )
-            raise ValueError(
+            raise UsageError(
                 f"{type(self).__name__} needs data_samples['{key}'], but the "
                 f'batch has {has!r}: let the dataset or its pipeline give it'
             )

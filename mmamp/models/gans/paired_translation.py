@@ -7,6 +7,8 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmamp.errors import UsageError
+from mmamp.models.base.batch_fit import Passage, Shape
 from mmamp.registry import built
 from mmamp.utils.checks import check_choice, check_weight
 
@@ -47,6 +49,19 @@ class PairedTranslationGAN(ImageTranslationGAN):
         self.pixel_weight = check_weight('pixel_weight', pixel_weight)
         self.gan_loss = built('gan_loss', gan_loss)
 
+    def passages(self, inputs: Tensor, data_samples: Any) -> list[Passage]:
+        """Return that results are made of sources, and told from others."""
+        source = tuple(inputs.shape[1:])
+        wanted = tuple(self.images_of(data_samples, 'gt_img').shape[1:])
+        return [
+            Passage('generator', source, wanted),
+            Passage('discriminator', self._seen(source, wanted)),
+        ]
+
+    def _seen(self, source: Shape, wanted: Shape) -> Shape:
+        """Return the shape of what the discriminator sees."""
+        return wanted
+
     def disc_loss(
         self,
         inputs: Tensor,
@@ -57,6 +72,7 @@ class PairedTranslationGAN(ImageTranslationGAN):
         real = self.images_of(data_samples, 'gt_img')
         with torch.no_grad():
             fake = self.generator(inputs)
+        _check_result(fake, real)
         return self._tell(inputs, real, fake)
 
     def gen_loss(
@@ -68,12 +84,7 @@ class PairedTranslationGAN(ImageTranslationGAN):
         """Return losses for passing as real, and for being as wanted."""
         real = self.images_of(data_samples, 'gt_img')
         fake = self.generator(inputs)
-        if fake.shape != real.shape:
-            raise ValueError(
-                f'results are of shape {tuple(fake.shape)}, but '
-                f"data_samples['gt_img'] is of {tuple(real.shape)}: the "
-                "generator's scale is not that of the data"
-            )
+        _check_result(fake, real)
         return dict(
             loss_gen=self._pass(inputs, real, fake),
             **self._resemble(real, fake),
@@ -106,3 +117,13 @@ class PairedTranslationGAN(ImageTranslationGAN):
         """Run the discriminator on an image, whatever its source."""
         pred: Tensor = self.discriminator(image)
         return pred
+
+
+def _check_result(fake: Tensor, real: Tensor) -> None:
+    """Refuse results that are not of the size of what is wanted."""
+    if fake.shape != real.shape:
+        raise UsageError(
+            f'results are of shape {tuple(fake.shape)}, but '
+            f"data_samples['gt_img'] is of {tuple(real.shape)}: the "
+            "generator's scale is not that of the data"
+        )

@@ -1,8 +1,8 @@
 """The training loop of a GAN, as one ``train_step``."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from math import ceil
 from typing import Any, ClassVar
 
@@ -370,6 +370,28 @@ class BaseGAN(BaseModel):
         if text := misfit(found, self._made, images):
             raise UsageError(text)
 
+    def needs_classes(self, num: int) -> bool:
+        """Tell whether the classes of data with so many are looked at.
+
+        Args:
+            num (int): How many the data say that they have.
+        """
+        return False
+
+    def check_classes(
+        self, labels: Sequence[int], names: Sequence[str], trains: bool
+    ) -> None:
+        """Refuse data with other classes than the model's, if it has some.
+
+        Args:
+            labels (Sequence[int]): All that there are in the data, in order.
+            names (Sequence[str]): Of the classes.
+            trains (bool): Whether the model is trained on them.
+
+        Raises:
+            UsageError: If the model has too few.
+        """
+
     def _knows_passages(self) -> bool:
         """Tell whether the losses are of the class that says what they see."""
         losses = ('train_step', *(f'train_{role}' for role in ROLES))
@@ -497,6 +519,18 @@ class BaseGAN(BaseModel):
         """
         for name, standing in self._standing.items():
             standing.estimate(getattr(self, name), self)
+
+    @contextmanager
+    def statistics_left_alone(self) -> Iterator[None]:
+        """Have nobody estimate statistics of averages for a while."""
+        kept = [(x, x.is_left_alone) for x in self._standing.values()]
+        for standing, _ in kept:
+            standing.is_left_alone = True
+        try:
+            yield
+        finally:
+            for standing, was_left_alone in kept:
+                standing.is_left_alone = was_left_alone
 
     # ---- where in the run a sample is --------------------------------------
 

@@ -180,12 +180,19 @@ class ImageGAN(BaseGAN):
         if self.num_classes is not None:
             self._check_labels(self._labels(data_samples))
 
-    def check_classes(self, labels: Sequence[int], names: Any = None) -> None:
-        """Refuse data with other classes than the model's.
+    def needs_classes(self, num: int) -> bool:
+        """Tell whether the data have another number of classes."""
+        return self.num_classes not in (None, num)
+
+    def check_classes(
+        self, labels: Sequence[int], names: Sequence[str], trains: bool
+    ) -> None:
+        """Refuse data with more classes than the model's; warn of fewer.
 
         Args:
-            labels (Sequence[int]): All that there are in the data.
-            names (Sequence[str], optional): Of the classes. Defaults to None.
+            labels (Sequence[int]): All that there are in the data, in order.
+            names (Sequence[str]): Of the classes.
+            trains (bool): Whether the model is trained on them.
 
         Raises:
             UsageError: If the model has too few.
@@ -193,19 +200,17 @@ class ImageGAN(BaseGAN):
         num = self.num_classes
         if num is None or not labels:
             return
-        known = f' ({listed([*map(str, names)], 10)})' if names else ''
-        if max(labels) >= num:
-            raise UsageError(
-                f'model.num_classes={num}, but the data have '
-                f'{max(labels) + 1} classes{known}: set '
-                f'model.num_classes={max(labels) + 1}'
-            )
-        if len(labels) < num:
+        text = (
+            f'model.num_classes={num}, but the data have {len(names)} classes '
+            f'({listed([*map(str, names)], 10)})'
+        )
+        if labels[-1] >= num:
+            raise UsageError(f'{text}: set model.num_classes={len(names)}')
+        if trains and len(labels) < num:
             print_log(
-                f'model.num_classes={num}, but the training data have '
-                f'{len(labels)} classes{known}: pictures of the others are '
-                'made and never learnt. Set '
-                f'model.num_classes={max(labels) + 1}',
+                f'{text}, {len(labels)} of which are met: pictures of others '
+                'are made, and never learnt; set '
+                f'model.num_classes={labels[-1] + 1}',
                 logger='current',
                 level=logging.WARNING,
             )

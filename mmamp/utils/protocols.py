@@ -137,6 +137,18 @@ class Generates(Protocol):
 
 
 @runtime_checkable
+class Translates(Protocol):
+    """Makes pictures of pictures; asked by ``mmamp.sample``."""
+
+    data_preprocessor: Any
+
+    def translate(
+        self, images: Tensor, use_ema: bool = True, direction: str = 'a2b'
+    ) -> Tensor:
+        """Return one picture for each."""
+
+
+@runtime_checkable
 class TakesAnySize(Protocol):
     """A network whose images may be of any size; asked by ``mmamp.export``.
 

@@ -1,5 +1,5 @@
-# BigGAN (Brock et al., 2019) for classes of 64x64 images in colour, with a third
-# of the paper's channels. `num_classes` is that of both networks too.
+# BigGAN (Brock et al., 2019) for classes of 64x64 images in colour, with a
+# third of the paper's channels. `num_classes` is that of both networks too.
 model = dict(
     type='ImageGAN',
     noise_size=120,

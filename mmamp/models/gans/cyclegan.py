@@ -73,6 +73,7 @@ class CycleGAN(ImageTranslationGAN):
         generator=('generator_ab', 'generator_ba'),
     )
     translator = 'generator_ab'
+    directions = dict(a2b='generator_ab', b2a='generator_ba')
     generator_ab: nn.Module
     generator_ba: nn.Module
     discriminator_a: nn.Module

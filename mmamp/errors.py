@@ -13,10 +13,29 @@ FAILED = 1
 """Exit code of a failure that is not told by another."""
 INTERRUPTED = 130
 """Exit code of a process that Ctrl-C ended."""
+_OF_WORKER = '\nOriginal Traceback '
+"""In the text of an error that torch brings from a worker."""
 
 
 class UsageError(ValueError):
     """A mistake on the command line or in the config, told in one line."""
+
+
+class DataError(UsageError):
+    """An item of the data cannot be had, told in one line.
+
+    Of an error in a data worker torch makes another one, in whose text the
+    worker's traceback is: of that the last line is kept, so that it reads
+    the same for any number of workers.
+
+    Args:
+        text (str): What is wrong with which item.
+    """
+
+    def __init__(self, text: str) -> None:
+        if text.startswith('Caught ') and _OF_WORKER in text:
+            text = text.rstrip().rpartition('\n')[2].partition(': ')[2]
+        super().__init__(text)
 
 
 class StorageError(OSError):

@@ -7,6 +7,7 @@ makes images from latents has ``generate(noise, labels)`` besides.
 import argparse
 import math
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ from mmamp.checkpoint.safe_load import load_safely_only
 from mmamp.launcher.arguments import build_sample_parser
 from mmamp.launcher.edits import SAMPLE, read_config
 from mmamp.launcher.mistakes import exit_code
+from mmamp.launcher.new_pictures import batches_of
 from mmamp.launcher.storage import storage_of
 from mmamp.launcher.truncation import truncate
 from mmamp.launcher.weights import find_checkpoint, load_weights
 from mmamp.precision.predictions import in_float32
-from mmamp.utils.protocols import Generates, Panels
+from mmamp.utils.protocols import Generates, Panels, Translates
 from mmamp.visualization import image_grid
 from mmamp.visualization.shown_items import shown_items
 
@@ -37,6 +39,8 @@ from .registry import DATASETS, MODELS
 from .visualization import panels_image
 
 COMMAND = 'mmamp.sample'
+NUM = 16
+"""Pictures, unless it is said how many."""
 BATCH = 64
 FRAMES, LEGS = 16, 3
 """Of the interpolation: frames from one latent to the next, and how many of
@@ -58,11 +62,19 @@ def main(argv: list[str] | None = None) -> int:
     cfg = None
     try:
         cfg = read_config(args, SAMPLE)
-        _check_out(Path(args.out), args.num)
+        if args.input is None:
+            args.num = args.num or NUM
+            _check_out(Path(args.out), args.num)
+        else:
+            _check_apart(Path(args.input), Path(args.out))
         checkpoint = find_checkpoint(args.checkpoint, storage_of(cfg))
         model = build_model(cfg, checkpoint)
         torch.manual_seed(args.seed)
-        if isinstance(model, Generates):
+        if args.input is not None:
+            translate_folder(model, cfg, args)
+        elif args.direction is not None:
+            raise UsageError('--direction goes with --input DIR')
+        elif isinstance(model, Generates):
             sample_latents(model, args)
         else:
             sample_pictures(model, cfg, args)
@@ -82,6 +94,18 @@ def _check_out(out: Path, num: int) -> None:
             f'--out {str(out)!r} holds {len(older)} pictures of an earlier '
             f'call that would be left among these, such as {older[0]}.png: '
             'give another folder, or remove them'
+        )
+
+
+def _check_apart(folder: Path, out: Path) -> None:
+    """Refuse results among the pictures that they are made of."""
+    if out.is_file():
+        raise UsageError(f'--out {str(out)!r} is a file')
+    one, other = folder.resolve(), out.resolve()
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise UsageError(
+            f'--out {str(out)!r} and --input {str(folder)!r} are in each '
+            'other: choose another folder'
         )
 
 
@@ -211,18 +235,7 @@ def _slerp(a: Tensor, b: Tensor, steps: Tensor) -> Tensor:
 
 def sample_pictures(model: Any, cfg: Config, args: argparse.Namespace) -> None:
     """Write what a model makes of the first pictures of the test data."""
-    unused = dict(
-        label=args.label,
-        interpolate=args.interpolate,
-        seed=args.seed,
-        truncation=args.truncation is not None,
-    )
-    for name, is_given in unused.items():
-        if is_given:
-            raise UsageError(
-                f'--{name}: {type(model).__name__} makes pictures of '
-                'pictures, not of latents; leave it out'
-            )
+    _refuse_latents(model, args)
     if not isinstance(model, Panels):
         raise UsageError(
             f'{type(model).__name__} has neither generate(noise, labels) nor '
@@ -256,6 +269,56 @@ def sample_pictures(model: Any, cfg: Config, args: argparse.Namespace) -> None:
     columns = math.ceil(math.sqrt(num))
     Image.fromarray(panels_image(panels, columns)).save(out / 'grid.png')
     print(f'{num} pictures and grid.png are in {out}')
+
+
+def _refuse_latents(model: Any, args: argparse.Namespace) -> None:
+    """Refuse options of a model that makes pictures of latents."""
+    unused = dict(
+        label=args.label,
+        interpolate=args.interpolate,
+        seed=args.seed,
+        truncation=args.truncation is not None,
+    )
+    for name, is_given in unused.items():
+        if is_given:
+            raise UsageError(
+                f'--{name}: {type(model).__name__} makes pictures of '
+                'pictures, not of latents; leave it out'
+            )
+
+
+def translate_folder(
+    model: Any, cfg: Config, args: argparse.Namespace
+) -> None:
+    """Write what a model makes of the pictures of a folder, by their names."""
+    if not isinstance(model, Translates):
+        raise UsageError(
+            f'--input {args.input!r}: {type(model).__name__} makes no '
+            'pictures of pictures; leave it out'
+        )
+    _refuse_latents(model, args)
+    out, folder = Path(args.out), Path(args.input)
+    direction = args.direction or 'a2b'
+    written: dict[Path, Path] = {}
+    pictures = islice(batches_of(cfg, folder, direction), args.num)
+    for path, batch in track(
+        pictures, 'Sampling', disable=not sys.stdout.isatty()
+    ):
+        target = out / path.with_suffix('.png')
+        if target in written:
+            raise UsageError(
+                f'{str(written[target])!r} and {str(path)!r} would both '
+                f'become {str(target)!r}: give one of them another name'
+            )
+        written[target] = path
+        inputs = model.data_preprocessor(batch)['inputs']
+        try:
+            results = model.translate(inputs, not args.raw, direction)
+        except ValueError as error:
+            raise UsageError(f'{str(folder / path)!r}: {error}') from error
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _picture(in_float32(results).cpu()[0]).save(target)
+    print(f'{len(written)} pictures are in {out}')
 
 
 def _write(images: Tensor, out: Path) -> None:

@@ -18,6 +18,7 @@ from mmamp.errors import (
     FAILED,
     NOT_FINITE,
     USAGE,
+    DataError,
     NonFiniteTrainingError,
     PartedRanksError,
     Preempted,
@@ -79,7 +80,9 @@ def _main(argv: list[str], lock: WorkDirLock) -> int:
             ended = StorageError(f'{full}. {told}')
             ended.__cause__ = error
             return exit_code(ended, COMMAND)
-        if phase.trains and not isinstance(error, UsageError):
+        if phase.trains and (
+            isinstance(error, DataError) or not isinstance(error, UsageError)
+        ):
             _note(error, how_to_resume(cfg, argv, 'The run ended'))
         return exit_code(
             error,

@@ -47,6 +47,7 @@ def add_hooks(cfg: Config) -> None:
     if cfg.get('default_hooks') is None:
         cfg.default_hooks = dict()
     default_hooks = cfg.default_hooks
+    _add_sanity_check(default_hooks)
     for key, name, module in REPLACED:
         hook = default_hooks.get(key, dict(type=name))
         if _is_stock(hook, name, module, scope):
@@ -55,6 +56,21 @@ def add_hooks(cfg: Config) -> None:
                 f'default_hooks.{key}: {name} -> mmamp.{name}',
                 logger='current',
             )
+
+
+def _add_sanity_check(default_hooks: Any) -> None:
+    """Have validation be tried before training, unless the config says no.
+
+    Args:
+        default_hooks (dict): Of the config, changed in place. What leaves the
+            hook out stays there: the config that a run saves does so too.
+    """
+    given = default_hooks.get('sanity_check', {})
+    if given is None:
+        given = dict(num_val_batches=0)
+    if isinstance(given, dict):
+        given.setdefault('type', 'mmamp.SanityCheckHook')
+    default_hooks['sanity_check'] = given
 
 
 def evaluate_as_trained(cfg: Config) -> None:

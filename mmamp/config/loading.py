@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from mmamp.errors import UsageError
 from mmamp.utils.suggest import arguments_of, suggest_file
 
+from .data_root import follow_bases, moved
 from .known_keys import known_keys, warn_of_misspelt
 from .options import is_path_with_commas, split
 from .packages import config_file
@@ -48,6 +49,7 @@ def load_config(path: str) -> Config:
         )
     try:
         cfg = Config.fromfile(str(file))
+        follow_bases(cfg, file)
     except Exception as error:
         # A config is a program: it can raise anything.
         raise UsageError(
@@ -134,7 +136,7 @@ def merge_options(cfg: Config, options: dict[str, Any]) -> None:
     Raises:
         UsageError: If a key leads into something that has no keys.
     """
-    options = dict(options)
+    options = dict(moved(cfg, options))
     for key, value in options.items():
         _warn_unknown(cfg, key)
         if isinstance(value, str) and is_path_with_commas(value):

@@ -3,16 +3,17 @@
 from typing import Any
 
 import numpy as np
-from mmengine.dataset import BaseDataset
 
 from mmamp.registry import DATASETS
 from mmamp.utils.checks import check_choice
+
+from .pictures import PictureDataset
 
 SPLITS = ('all', 'train', 'val')
 
 
 @DATASETS.register_module()
-class DigitsDataset(BaseDataset):
+class DigitsDataset(PictureDataset):
     """The 1,797 handwritten digits that scikit-learn ships.
 
     Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI

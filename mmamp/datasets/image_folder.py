@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mmengine.dataset import BaseDataset
-
 from mmamp.registry import DATASETS
+
+from .pictures import FolderDataset
 
 EXTENSIONS = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 
@@ -48,7 +48,7 @@ def pictures_below(folder: Path) -> list[Path]:
 
 
 @DATASETS.register_module()
-class ImageFolderDataset(BaseDataset):
+class ImageFolderDataset(FolderDataset):
     """Every picture in a folder and the folders below it.
 
     Args:
@@ -56,8 +56,10 @@ class ImageFolderDataset(BaseDataset):
         with_labels (bool): Whether each picture's class is the first folder
             below ``data_root`` that it is in, numbered in alphabetical order.
             Defaults to False.
-        **kwargs: Arguments of MMEngine's ``BaseDataset``, above all
-            ``pipeline``.
+        **kwargs: ``on_error='skip'``, with which files that cannot be read
+            are left out at the start, counted and listed in the log, and not
+            met in training (``'raise'``, the default); arguments of
+            MMEngine's ``BaseDataset``, above all ``pipeline``.
 
     Raises:
         FileNotFoundError: If there is no such folder.

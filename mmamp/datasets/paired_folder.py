@@ -3,16 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from mmengine.dataset import BaseDataset
-
 from mmamp.registry import DATASETS
 from mmamp.utils.listing import listed
 
 from .image_folder import pictures_below
+from .pictures import FolderDataset
 
 
 @DATASETS.register_module()
-class PairedFolderDataset(BaseDataset):
+class PairedFolderDataset(FolderDataset):
     """Pairs of pictures: one in each of two folders, under the same name.
 
     Extensions may differ: ``labels/a/1.png`` goes with ``photos/a/1.jpg``.
@@ -23,8 +22,10 @@ class PairedFolderDataset(BaseDataset):
         data_root (str): Where the two folders are.
         source (str): The folder of inputs, below ``data_root``.
         target (str): The folder of wanted results, below ``data_root``.
-        **kwargs: Arguments of MMEngine's ``BaseDataset``, above all
-            ``pipeline``.
+        **kwargs: ``on_error='skip'``, with which files that cannot be read
+            are left out at the start, counted and listed in the log, and not
+            met in training (``'raise'``, the default); arguments of
+            MMEngine's ``BaseDataset``, above all ``pipeline``.
 
     Raises:
         FileNotFoundError: If there is no such folder.

@@ -3,16 +3,17 @@
 from typing import Any
 
 import numpy as np
-from mmengine.dataset import BaseDataset
 
 from mmamp.registry import DATASETS
 from mmamp.utils.checks import check_choice, check_int, check_weight
+
+from .pictures import PictureDataset
 
 SPLITS = ('train', 'val')
 
 
 @DATASETS.register_module()
-class PhotosDataset(BaseDataset):
+class PhotosDataset(PictureDataset):
     """Patches of the two photographs that scikit-learn ships.
 
     A temple and a flower, 427 rows and 640 columns each: enough to see

@@ -1,5 +1,6 @@
 """The ends of a pipeline; what lies between are mmcv's transforms and ours."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,35 @@ import torch
 from mmcv.transforms import BaseTransform, LoadImageFromFile
 from torch import Tensor
 
+from mmamp.errors import DataError
 from mmamp.registry import TRANSFORMS
+
+
+class PictureError(DataError):
+    """A file cannot be read as a picture.
+
+    Args:
+        path (str): Of the file; or, from a worker, torch's text.
+        error (Exception, optional): What reading it has raised. Defaults to
+            None.
+
+    Attributes:
+        path (str): Of the file.
+    """
+
+    def __init__(self, path: str, error: Exception | None = None) -> None:
+        self.path = path
+        if error is None:
+            super().__init__(path)
+            return
+        why = getattr(error, 'strerror', None) or 'no format that is known'
+        if os.path.isfile(path) and not os.path.getsize(path):
+            why = 'the file is empty'
+        super().__init__(
+            f'cannot read {path!r} as a picture ({why}): remove it, or have '
+            "such files left out by the dataset's on_error='skip', or in a "
+            'copy by tools/dataset_converters/resize_folder.py'
+        )
 
 
 @TRANSFORMS.register_module()
@@ -22,8 +51,8 @@ class LoadImage(LoadImageFromFile):
             (``'color'``, the default, or ``'grayscale'``).
 
     Raises:
-        ValueError: If the file cannot be read as a picture, or the dataset
-            gives no path for ``key``.
+        DataError: If the file cannot be read as a picture, or the dataset
+            gives no path for ``key``; one line.
 
     Examples:
         >>> pipeline = [
@@ -40,7 +69,7 @@ class LoadImage(LoadImageFromFile):
         """Read ``img_path`` into ``img``, channels in the order BGR."""
         path_key = f'{self.key}_path'
         if path_key not in results:
-            raise ValueError(
+            raise DataError(
                 f'LoadImage(key={self.key!r}) needs {path_key!r}, but the '
                 f'dataset gives {sorted(results)}'
             )
@@ -49,9 +78,7 @@ class LoadImage(LoadImageFromFile):
             loaded = super().transform(dict(img_path=path))
         except Exception as error:
             # cv2 and the file back ends raise whatever they like.
-            raise ValueError(
-                f'cannot read {path!r} as a picture: {error}'
-            ) from error
+            raise PictureError(path, error) from None
         if loaded is None:
             return None
         results[self.key] = loaded['img']

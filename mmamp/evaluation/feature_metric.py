@@ -105,6 +105,7 @@ class FeatureMetric(BaseMetric):
         self.kid_subset_size = check_int('kid_subset_size', kid_subset_size, 2)
         self.is_splits = check_int('is_splits', is_splits)
         self.seed = check_int('seed', seed, low=0)
+        self.min_samples = max(2, is_splits if 'IS' in metrics else 0)
         # Now, so that a run without it ends before it trains.
         library('torchmetrics', self)
         self.feature_network = built('feature_network', feature_network).eval()

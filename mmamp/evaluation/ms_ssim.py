@@ -56,6 +56,7 @@ class MSSSIM(BaseMetric):
 
     # Not None, for which MMEngine would warn.
     default_prefix = ''
+    min_samples = 2
 
     def __init__(
         self, num_pairs: int = 1000, seed: int = 0, **kwargs: Any

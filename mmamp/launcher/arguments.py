@@ -88,15 +88,26 @@ def build_sample_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description='Write pictures that a trained generator makes: from '
         'noise, or, where it makes pictures of pictures, from the first ones '
-        'of the test data'
+        'of the test data, or from those of --input'
     )
     parser.add_argument('config', help='path of the config file')
     _add_checkpoint(parser)
     parser.add_argument(
         '--num',
         type=_positive,
-        default=16,
-        help='how many pictures (default: 16)',
+        help='how many pictures (default: 16; of --input all)',
+    )
+    parser.add_argument(
+        '--input',
+        metavar='DIR',
+        help='pictures of yours, which one that makes pictures of pictures is '
+        'applied to; they keep their names',
+    )
+    parser.add_argument(
+        '--direction',
+        choices=['a2b', 'b2a'],
+        help='with --input: from the first domain to the other, or back, '
+        'which CycleGAN does (default: a2b)',
     )
     parser.add_argument(
         '--out',

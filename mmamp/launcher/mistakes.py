@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from traceback import extract_tb, format_exception
 from typing import Any
 
@@ -23,6 +24,7 @@ from mmamp.errors import (
 from .config_keys import keys_of, keys_of_paths, keys_of_type
 from .valid_names import unknown_type, valid_names, without_type
 
+_PACKAGE = Path(__file__).parents[1]
 SECONDS = 3.0
 """How long a rank waits with what the first one may say too."""
 MISTAKES = (
@@ -63,7 +65,7 @@ def exit_code(
     if isinstance(error, PackageExit):
         complain(error, command, cfg, has_log)
         return FAILED
-    if not isinstance(error, mistakes):
+    if not (isinstance(error, mistakes) or _is_told(error)):
         raise error
     if not is_main_process():
         # Where all have met the same, the first one tells it and torchrun
@@ -71,6 +73,18 @@ def exit_code(
         time.sleep(SECONDS)
     complain(error, command, cfg, has_log)
     return USAGE
+
+
+def _is_told(error: BaseException) -> bool:
+    """Tell whether mmamp has raised an error itself, with words for users."""
+    if not isinstance(error, (TypeError, ValueError)):
+        return False
+    (*_, last) = [None, *extract_tb(error.__traceback__)]
+    return (
+        last is not None
+        and Path(last.filename).is_relative_to(_PACKAGE)
+        and (last.line or '').startswith('raise ')
+    )
 
 
 def is_interrupt(error: BaseException | None) -> bool:
@@ -105,7 +119,10 @@ def complain(
     """
     said_by = '' if is_main_process() else who(get_rank())
     if isinstance(error, (UsageError, str)):
-        print(f'{command}: error: {said_by}{error}', file=sys.stderr)
+        behind = None if isinstance(error, str) else error.__cause__
+        where = '' if behind is None else _logged(error)
+        print(f'{command}: error: {said_by}{error}{where}', file=sys.stderr)
+        _tell_notes(error)
         return
     # A KeyError would put its text into quotes.
     text: Any = error.args[0] if isinstance(error, KeyError) else error
@@ -120,10 +137,7 @@ def complain(
         text += f'; the config names it in {", ".join(keys)}'
     if untyped := keys_of(cfg, without_type(error)):
         text += f'; the config has this as {" and ".join(untyped)}'
-    where = ''
-    for handler in MMLogger.get_current_instance().handlers:
-        if isinstance(handler, logging.FileHandler):
-            where = f' ({_write(error, handler.baseFilename)})'
+    where = _logged(error)
     # Of several ranks the first one tells where, if it has met it too.
     if has_log and not where and is_main_process():
         print(''.join(format_exception(error)), file=sys.stderr)
@@ -131,6 +145,12 @@ def complain(
         f'{command}: error: {said_by}{type(error).__name__}: {text}{where}',
         file=sys.stderr,
     )
+    _tell_notes(error)
+
+
+def _tell_notes(error: Any) -> None:
+    for note in getattr(error, '__notes__', ()):
+        print(note, file=sys.stderr)
 
 
 def _where(error: BaseException) -> str:
@@ -139,6 +159,15 @@ def _where(error: BaseException) -> str:
     if last is None:
         return 'no more is known'
     return f'{last.filename}:{last.lineno}: {last.line}'
+
+
+def _logged(error: Any) -> str:
+    """Write where an error was found out into the log, if there is one."""
+    where = ''
+    for handler in MMLogger.get_current_instance().handlers:
+        if isinstance(handler, logging.FileHandler):
+            where = f' ({_write(error, handler.baseFilename)})'
+    return where
 
 
 def _write(error: BaseException, log: str) -> str:

@@ -1,6 +1,7 @@
 """Lines of the log that come once."""
 
 import logging
+from typing import ClassVar
 
 from mmengine.logging import print_log
 
@@ -9,7 +10,13 @@ class LogOnce:
     """Logs each text, or each text of a kind, once.
 
     Owned by what says it: a hook or a module that lives as long as a run.
+
+    Attributes:
+        is_silent (bool): Whether nobody's text is said now, nor counts as
+            said.
     """
+
+    is_silent: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._said: set[str] = set()
@@ -26,7 +33,7 @@ class LogOnce:
                 first is logged. Defaults to None: the text itself.
         """
         key = text if key is None else key
-        if key not in self._said:
+        if key not in self._said and not self.is_silent:
             self._said.add(key)
             print_log(text, logger='current', level=level)
 

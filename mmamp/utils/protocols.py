@@ -4,7 +4,7 @@ Each is asked by ``isinstance``, of anybody's class: a method, or an attribute
 that costs nothing to look at.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
@@ -137,6 +137,18 @@ class Generates(Protocol):
 
 
 @runtime_checkable
+class Translates(Protocol):
+    """Makes pictures of pictures; asked by ``mmamp.sample``."""
+
+    data_preprocessor: Any
+
+    def translate(
+        self, images: Tensor, use_ema: bool = True, direction: str = 'a2b'
+    ) -> Tensor:
+        """Return one picture for each."""
+
+
+@runtime_checkable
 class TakesAnySize(Protocol):
     """A network whose images may be of any size; asked by ``mmamp.export``.
 
@@ -175,6 +187,27 @@ class HasOwnStatistics(Protocol):
     def estimate_statistics(self) -> None:
         """Give them those of their weights."""
 
+    def statistics_left_alone(self) -> AbstractContextManager[None]:
+        """Have them be what they are for a while."""
+
+
+@runtime_checkable
+class ChecksData(Protocol):
+    """Knows what its networks are made for; asked by SanityCheckHook."""
+
+    data_preprocessor: Any
+
+    def check_batch(self, inputs: Tensor, data_samples: Any) -> None:
+        """Refuse a batch that they are not made for."""
+
+    def needs_classes(self, num: int) -> bool:
+        """Tell whether those of data with so many are to be looked at."""
+
+    def check_classes(
+        self, labels: Sequence[int], names: Sequence[str], trains: bool
+    ) -> None:
+        """Refuse classes that they are not made for."""
+
 
 @runtime_checkable
 class HigherOrder(Protocol):
@@ -191,7 +224,7 @@ class NoSync(Protocol):
         """Return a context."""
 
 
-# ---- strategies, hooks, loops, samplers, datasets ---------------------------
+# ---- strategies, hooks, loops, samplers, datasets, metrics ------------------
 
 
 @runtime_checkable
@@ -276,6 +309,16 @@ class TellsInfo(Protocol):
 
     def get_data_info(self, index: int) -> dict[str, Any]:
         """Return what it knows."""
+
+
+@runtime_checkable
+class NeedsSamples(Protocol):
+    """A metric that cannot be had of fewer samples.
+
+    Asked by SanityCheckHook.
+    """
+
+    min_samples: int
 
 
 def was_skipped(wrapper: Any) -> bool | Tensor:

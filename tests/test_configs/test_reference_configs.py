@@ -109,6 +109,7 @@ def test_embedded_data(config, amp, tmp_path, capsys):
     assert all(image.std() > 0 for image in images)
 
 
+SIDES = ('generator', 'discriminator')
 # At 256x256 an iteration of CycleGAN takes a core a minute; to validate both
 # sides of it, or to make such a picture by ESRGAN, seconds.
 SMALLER = dict(
@@ -125,7 +126,31 @@ SMALLER = dict(
         'val_dataloader.dataset.pipeline.1.crop_size=96',
         'test_dataloader.dataset.pipeline.1.crop_size=96',
     ],
+    # Of noise, in the paper's widths.
+    **{
+        family: [f'model.{side}.base_channels=2' for side in SIDES]
+        + ['model.ema_config.standing_batches=1']
+        for family in ('dcgan', 'lsgan', 'wgan_gp', 'sagan', 'biggan')
+    },
+    stylegan2=[
+        option
+        for side in SIDES
+        for option in (
+            f'model.{side}.channel_base=64',
+            f'model.{side}.channel_max=4',
+        )
+    ],
 )
+# A folder with two classes.
+SMALLER['biggan'] += ['model.num_classes=2']
+SMALLER['sagan'] += [f'model.{side}.attention_size=None' for side in SIDES]
+SMALLER['biggan'] += [f'model.{side}.attention_size=None' for side in SIDES]
+FROM_NOISE = [
+    config
+    for config in FOLDERS
+    if config.parent.name
+    in ('dcgan', 'lsgan', 'wgan_gp', 'sagan', 'biggan', 'stylegan2')
+]
 
 
 @pytest.fixture(scope='module')
@@ -139,6 +164,7 @@ def folders(tmp_path_factory):
         *('unpaired/trainA', 'unpaired/trainB'),
         *('unpaired/testA', 'unpaired/testB'),
         *('sr/train', 'sr/val'),
+        *('images/cats', 'images/dogs'),
     ):
         path = root / 'data' / folder
         path.mkdir(parents=True)
@@ -161,6 +187,40 @@ def test_folders(config, amp, folders, tmp_path, monkeypatch, capsys):
     assert all(math.isfinite(value) for value in values)
     assert len(images) == 2
     assert all(image.std() > 0 for image in images)
+
+
+@pytest.mark.parametrize('config', FROM_NOISE, ids=lambda path: path.stem)
+def test_folder_from_noise(config, folders, tmp_path, capsys):
+    """One key says where the pictures are."""
+    cfg = Config.fromfile(config)
+    assert cfg.val_evaluator[0].type == 'SWD'
+    options = [
+        f'data_root={folders / "data/images"}',
+        'train_cfg.max_iters=2',
+        *small(cfg, 4, 2),
+        *SMALLER[config.parent.name],
+    ]
+    arguments = [str(config), '--work-dir', str(tmp_path), '--cfg-options']
+    assert train.main([*arguments, *options]) == 0
+    log = capsys.readouterr().out
+    assert 'SWD/avg: ' in log
+    assert (tmp_path / 'iter_2.pth').is_file()
+    # In colour.
+    (picture,) = tmp_path.glob('2*/vis_data/vis_image/samples_2.png')
+    assert cv2.imread(str(picture)).std(-1).max() > 0
+
+
+def test_a_wrong_number_of_classes(folders, tmp_path, capsys):
+    config = ROOT / 'configs/biggan/biggan_folder-64x64.py'
+    options = [*small(Config.fromfile(config), 4, 2), *SMALLER['biggan']]
+    options += [f'data_root={folders / "data/images"}', 'model.num_classes=1']
+    arguments = [str(config), '--work-dir', str(tmp_path), '--cfg-options']
+    assert train.main([*arguments, *options]) == 2
+    (line,) = [
+        x for x in capsys.readouterr().err.splitlines() if 'error:' in x
+    ]
+    assert 'the data have 2 classes (cats, dogs)' in line
+    assert 'set model.num_classes=2' in line
 
 
 def test_every_config_is_in_a_readme():

@@ -9,6 +9,7 @@ from .precision_hook import PrecisionHook
 from .preemption_hook import PreemptionHook
 from .runtime_info_hook import RuntimeInfoHook
 from .sample_hook import SampleHook
+from .sanity_check_hook import SanityCheckHook
 from .state_hook import StateHook
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     'PreemptionHook',
     'RuntimeInfoHook',
     'SampleHook',
+    'SanityCheckHook',
     'StateHook',
 ]

@@ -1,8 +1,8 @@
 """The training loop of a GAN, as one ``train_step``."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from math import ceil
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
 from mmamp.compat.mmengine import accumulative_counts
+from mmamp.errors import UsageError
 from mmamp.logging.once import LogOnce
 from mmamp.randomness.progress import Progress
 from mmamp.randomness.samples import (
@@ -34,6 +35,7 @@ from .alternation import (
     check_wrappers,
 )
 from .averages import AverageConfig, average_config
+from .batch_fit import Made, Passage, misfit, network_error
 from .compiled import check_compile
 from .data_preprocessor import check_memory_format
 from .kept_batches import KeptBatches
@@ -164,8 +166,15 @@ class BaseGAN(BaseModel):
         )
         self.generator_steps = check_int('generator_steps', generator_steps)
         self._sides = {role: Side(role, self.networks[role]) for role in ROLES}
-        self._sides['generator'].build(self, generator)
-        self._sides['discriminator'].build(self, discriminator)
+        self._made: dict[str, Made] = {}
+        for role, given in (
+            ('generator', generator),
+            ('discriminator', discriminator),
+        ):
+            self._sides[role].build(self, given)
+            for name in self.networks[role]:
+                network = getattr(self, name)
+                self._made[name] = Made.of(role, given, network)
         if layout is not torch.contiguous_format:
             self.to(memory_format=layout)
         averages = average_config(
@@ -318,6 +327,94 @@ class BaseGAN(BaseModel):
             f'num={num})'
         )
 
+    def passages(self, inputs: Tensor, data_samples: Any) -> list[Passage]:
+        """Say which images of a batch go through which network.
+
+        With it the first batch is compared with what the networks are made
+        for, by their arguments ``in_channels``, ``out_channels``,
+        ``image_size`` and ``scale``, before anything is trained. It holds for
+        the losses of the class that says it, and is not asked where a
+        subclass has others.
+
+        Args:
+            inputs (Tensor): Of shape (N, C, H, W), normalised.
+            data_samples (Any): What the data preprocessor returned with them.
+
+        Returns:
+            list[Passage]: None here, where nothing is known of the losses.
+        """
+        return []
+
+    def check_batch(self, inputs: Tensor, data_samples: Any) -> None:
+        """Refuse a batch that the networks are not made for.
+
+        Called with the first batch that is trained on.
+
+        Args:
+            inputs (Tensor): Of shape (N, C, H, W), normalised.
+            data_samples (Any): What the data preprocessor returned with them.
+
+        Raises:
+            UsageError: If they are made for others; one line.
+        """
+        if not self._knows_passages():
+            return
+        found = self.passages(inputs, data_samples)
+        images = dict(inputs=tuple(inputs.shape[1:]))
+        if isinstance(data_samples, dict):
+            images |= {
+                key: tuple(value.shape[1:])
+                for key, value in data_samples.items()
+                if key.endswith('_img')
+            }
+        if text := misfit(found, self._made, images):
+            raise UsageError(text)
+
+    def needs_classes(self, num: int) -> bool:
+        """Tell whether the classes of data with so many are looked at.
+
+        Args:
+            num (int): How many the data say that they have.
+        """
+        return False
+
+    def check_classes(
+        self, labels: Sequence[int], names: Sequence[str], trains: bool
+    ) -> None:
+        """Refuse data with other classes than the model's, if it has some.
+
+        Args:
+            labels (Sequence[int]): All that there are in the data, in order.
+            names (Sequence[str]): Of the classes.
+            trains (bool): Whether the model is trained on them.
+
+        Raises:
+            UsageError: If the model has too few.
+        """
+
+    def _knows_passages(self) -> bool:
+        """Tell whether the losses are of the class that says what they see."""
+        losses = ('train_step', *(f'train_{role}' for role in ROLES))
+        for cls in type(self).__mro__:
+            if 'passages' in vars(cls):
+                return True
+            if vars(cls).keys() & {*losses, 'disc_loss', 'gen_loss'}:
+                return False
+        return False
+
+    def _explain(self, error: Exception, data: dict[str, Any]) -> str | None:
+        """Say in one line what is wrong with a batch, if it is that.
+
+        Args:
+            error (Exception): What training on it has raised.
+            data (dict): The batch, as the data loader gave it.
+
+        Returns:
+            str or None: None if the error is about something else.
+        """
+        networks = {name: getattr(self, name) for name in self._made}
+        return network_error(error, networks)
+
     def after_update(
         self, network: str, updates: int, skipped: bool | Tensor
     ) -> None:
@@ -423,6 +520,18 @@ class BaseGAN(BaseModel):
         for name, standing in self._standing.items():
             standing.estimate(getattr(self, name), self)
 
+    @contextmanager
+    def statistics_left_alone(self) -> Iterator[None]:
+        """Have nobody estimate statistics of averages for a while."""
+        kept = [(x, x.is_left_alone) for x in self._standing.values()]
+        for standing, _ in kept:
+            standing.is_left_alone = True
+        try:
+            yield
+        finally:
+            for standing, was_left_alone in kept:
+                standing.is_left_alone = was_left_alone
+
     # ---- where in the run a sample is --------------------------------------
 
     def position(
@@ -493,17 +602,24 @@ class BaseGAN(BaseModel):
         Raises:
             TypeError: If there is one optimizer for both networks.
             ValueError: If one of the two is missing.
+            UsageError: If the networks are not made for the batch.
         """
         alternation = self._alternation
+        batch = self.data_preprocessor(data, True)
         if alternation is None or not alternation.is_of(optim_wrapper):
+            self.check_batch(batch['inputs'], batch.get('data_samples'))
             alternation = self._alternation = self._begin(optim_wrapper)
         else:
             self._progress.advance()
-        batch = self.data_preprocessor(data, True)
         logs: dict[str, list[Losses]] = {role: [] for role in ROLES}
-        for turn in alternation.turns(self._progress.iteration, batch):
-            with turn.alone(), self._followed(turn):
-                logs[turn.role] += self._train(turn)
+        try:
+            for turn in alternation.turns(self._progress.iteration, batch):
+                with turn.alone(), self._followed(turn):
+                    logs[turn.role] += self._train(turn)
+        except Exception as error:
+            if text := self._explain(error, data):
+                raise UsageError(text) from error
+            raise
         return self._logs.joined(logs)
 
     def _train(self, turn: Turn) -> Iterator[Losses]:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmamp.models.base.batch_fit import Passage
 from mmamp.registry import MODELS, built
 from mmamp.utils.checks import check_weight
 
@@ -72,6 +73,7 @@ class CycleGAN(ImageTranslationGAN):
         generator=('generator_ab', 'generator_ba'),
     )
     translator = 'generator_ab'
+    directions = dict(a2b='generator_ab', b2a='generator_ba')
     generator_ab: nn.Module
     generator_ba: nn.Module
     discriminator_a: nn.Module
@@ -96,6 +98,17 @@ class CycleGAN(ImageTranslationGAN):
         self.identity_weight = check_weight('identity_weight', identity_weight)
         self.pool_a = ImagePool(pool_size)
         self.pool_b = ImagePool(pool_size)
+
+    def passages(self, inputs: Tensor, data_samples: Any) -> list[Passage]:
+        """Return that images of each domain become such of the other."""
+        a = tuple(inputs.shape[1:])
+        b = tuple(self.images_of(data_samples, 'target_img').shape[1:])
+        return [
+            Passage('generator_ab', a, (b[0], *a[1:])),
+            Passage('generator_ba', b, (a[0], *b[1:])),
+            Passage('discriminator_a', a),
+            Passage('discriminator_b', b),
+        ]
 
     def disc_loss(
         self,

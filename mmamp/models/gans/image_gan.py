@@ -1,26 +1,32 @@
 """Noise, and maybe a label, to an image."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from mmengine.dist import get_world_size
+from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmamp.errors import UsageError
 from mmamp.models.augment.augmentation import (
     AugmentedDiscriminator,
     built_augmentation,
 )
 from mmamp.models.base.base_gan import BaseGAN
+from mmamp.models.base.batch_fit import Passage
 from mmamp.models.base.compiled import eager
 from mmamp.models.base.in_evaluation import check_mode, in_evaluation
 from mmamp.precision.penalty_names import named_penalty
 from mmamp.randomness.samples import SampleRandom
 from mmamp.registry import MODELS, built
 from mmamp.utils.checks import check_truncation
+from mmamp.utils.listing import listed
 from mmamp.utils.modules import unwrap
 from mmamp.utils.protocols import TruncatesItself
+from mmamp.utils.suggest import arguments_of
 
 from .terms import (
     build_regularizers,
@@ -54,7 +60,8 @@ class ImageGAN(BaseGAN):
         discriminator (dict or nn.Module): The discriminator.
         noise_size (int): Length of the latent vector.
         num_classes (int, optional): Number of classes; real labels are then
-            read from ``data_samples['gt_label']``. Defaults to None:
+            read from ``data_samples['gt_label']``. Networks that have such an
+            argument, and are not given it, get it. Defaults to None:
             unconditional.
         gan_loss (dict or nn.Module, optional): Defaults to None: the
             vanilla :class:`~mmamp.models.losses.gan_loss.GANLoss`.
@@ -86,6 +93,8 @@ class ImageGAN(BaseGAN):
     Raises:
         ValueError: If the generator has not what its regularizers need, or
             ``truncation`` is not what it can be.
+        UsageError: If the networks are not made for the images or labels of
+            the data.
 
     Examples:
         >>> model = dict(
@@ -110,7 +119,11 @@ class ImageGAN(BaseGAN):
         augment: dict[str, Any] | nn.Module | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(generator, discriminator, **kwargs)
+        super().__init__(
+            _with_classes(generator, num_classes),
+            _with_classes(discriminator, num_classes),
+            **kwargs,
+        )
         self.noise_size = noise_size
         self.num_classes = num_classes
         self.truncation = truncation
@@ -142,8 +155,90 @@ class ImageGAN(BaseGAN):
                 raise ValueError(
                     f'num_classes={self.num_classes}, but {name} '
                     f'({type(network).__name__}) has num_classes={known}: '
-                    'give all three the same'
+                    'say it of the model alone, or the same of all three'
                 )
+
+    def passages(self, inputs: Tensor, data_samples: Any) -> list[Passage]:
+        """Return that images are made of noise, and told from those."""
+        shape = tuple(inputs.shape[1:])
+        return [
+            Passage('generator', result=shape),
+            Passage('discriminator', source=shape),
+        ]
+
+    def check_batch(self, inputs: Tensor, data_samples: Any) -> None:
+        """Refuse a batch that the networks are not made for.
+
+        Args:
+            inputs (Tensor): Of shape (N, C, H, W), normalised.
+            data_samples (Any): With ``gt_label``, where there are classes.
+
+        Raises:
+            UsageError: If they are made for others; one line.
+        """
+        super().check_batch(inputs, data_samples)
+        if self.num_classes is not None:
+            self._check_labels(self._labels(data_samples))
+
+    def needs_classes(self, num: int) -> bool:
+        """Tell whether the data have another number of classes."""
+        return self.num_classes not in (None, num)
+
+    def check_classes(
+        self, labels: Sequence[int], names: Sequence[str], trains: bool
+    ) -> None:
+        """Refuse data with more classes than the model's; warn of fewer.
+
+        Args:
+            labels (Sequence[int]): All that there are in the data, in order.
+            names (Sequence[str]): Of the classes.
+            trains (bool): Whether the model is trained on them.
+
+        Raises:
+            UsageError: If the model has too few.
+        """
+        num = self.num_classes
+        if num is None or not labels:
+            return
+        text = (
+            f'model.num_classes={num}, but the data have {len(names)} classes '
+            f'({listed([*map(str, names)], 10)})'
+        )
+        if labels[-1] >= num:
+            raise UsageError(f'{text}: set model.num_classes={len(names)}')
+        if trains and len(labels) < num:
+            print_log(
+                f'{text}, {len(labels)} of which are met: pictures of others '
+                'are made, and never learnt; set '
+                f'model.num_classes={labels[-1] + 1}',
+                logger='current',
+                level=logging.WARNING,
+            )
+
+    def _check_labels(self, labels: Tensor | None) -> None:
+        """Refuse labels that are no classes of the model."""
+        if labels is None or self.num_classes is None or not len(labels):
+            return
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= self.num_classes:
+            wrong = low if low < 0 else high
+            raise UsageError(
+                f'there is a label {wrong}, but model.num_classes='
+                f'{self.num_classes} has the classes 0 to '
+                f'{self.num_classes - 1}: set model.num_classes to the number '
+                'of classes in the data'
+            )
+
+    def _explain(self, error: Exception, data: dict[str, Any]) -> str | None:
+        """Say in one line what is wrong with a batch; labels above all."""
+        samples = data.get('data_samples') if isinstance(data, dict) else None
+        labels = samples.get('gt_label') if isinstance(samples, dict) else None
+        if isinstance(labels, Tensor):
+            try:
+                self._check_labels(labels)
+            except UsageError as found:
+                return str(found)
+        return super()._explain(error, data)
 
     @property
     def truncation(self) -> float | None:
@@ -194,6 +289,13 @@ class ImageGAN(BaseGAN):
         with torch.no_grad():
             fake, fake_labels = self._generate(
                 self.random(num, DISCRIMINATOR, position)
+            )
+        if fake.shape != inputs.shape:
+            raise UsageError(
+                f'the generator ({type(unwrap(self.generator)).__name__}) '
+                f'makes images of shape {tuple(fake.shape[1:])}, but those of '
+                f'the data are of {tuple(inputs.shape[1:])}: change the '
+                'generator, or what the pipelines of the data make'
             )
         pred_fake = self._discriminate(
             fake, fake_labels, FAKE_AUGMENT, position
@@ -318,10 +420,11 @@ class ImageGAN(BaseGAN):
             else None
         )
         if labels is None:
-            raise ValueError(
+            raise UsageError(
                 f'num_classes={self.num_classes}, but the batch has no '
-                "data_samples['gt_label']: let the dataset give labels, or "
-                'leave num_classes out'
+                "data_samples['gt_label']: let the dataset give labels "
+                "(dict(type='ImageFolderDataset', with_labels=True) takes "
+                'folders for classes), or leave num_classes out'
             )
         return labels
 
@@ -424,7 +527,11 @@ class ImageGAN(BaseGAN):
 
         Returns:
             Tensor: uint8 images of shape (N, C, H, W).
+
+        Raises:
+            UsageError: If a label is no class of the model.
         """
+        self._check_labels(labels)
         kwargs = {} if self.psi is None else dict(truncation=self.psi)
         with in_evaluation(self, 'generator', use_ema) as network:
             images = self._call(network, noise, labels, **kwargs)
@@ -492,6 +599,23 @@ class ImageGAN(BaseGAN):
         if mode == 'tensor':
             return images
         return [dict(fake_img=image) for image in images]
+
+
+def _with_classes(
+    network: dict[str, Any] | nn.Module, num_classes: int | None
+) -> dict[str, Any] | nn.Module:
+    """Hand the number of classes on to a network that is not told it."""
+    if (
+        num_classes is None
+        or not isinstance(network, dict)
+        or 'num_classes' in network
+    ):
+        return network
+    kind = network.get('type')
+    found = kind if isinstance(kind, type) else MODELS.get(str(kind))
+    if not isinstance(found, type) or 'num_classes' not in arguments_of(found):
+        return network
+    return dict(network, num_classes=num_classes)
 
 
 def arguments(x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:

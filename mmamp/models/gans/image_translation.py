@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from mmamp.errors import UsageError
 from mmamp.models.base.base_gan import BaseGAN
 from mmamp.models.base.in_evaluation import check_mode, in_evaluation
 
@@ -18,6 +19,9 @@ class ImageTranslationGAN(BaseGAN):
 
     Attributes:
         translator (str): Which network makes the results.
+        directions (dict[str, str]): The networks by the direction that they
+            translate in, ``'a2b'`` from ``inputs`` and ``'b2a'`` back; empty
+            where there is only the translator.
 
     Examples:
         >>> from mmamp.registry import MODELS
@@ -41,21 +45,35 @@ class ImageTranslationGAN(BaseGAN):
     """
 
     translator: ClassVar[str] = 'generator'
+    directions: ClassVar[dict[str, str]] = {}
     generator_sees_data = True
 
     @torch.no_grad()
-    def translate(self, images: Tensor, use_ema: bool = True) -> Tensor:
+    def translate(
+        self, images: Tensor, use_ema: bool = True, direction: str = 'a2b'
+    ) -> Tensor:
         """Make results in evaluation mode.
 
         Args:
             images (Tensor): Source images of shape (N, C, H, W), normalised.
             use_ema (bool): Whether the averaged generator is used, if there
                 is one. Defaults to True.
+            direction (str): ``'a2b'``, or another that the model has.
+                Defaults to ``'a2b'``.
 
         Returns:
             Tensor: uint8 images of shape (N, C, H, W).
+
+        Raises:
+            UsageError: If the model has no such direction.
         """
-        with in_evaluation(self, self.translator, use_ema) as network:
+        networks = self.directions or dict(a2b=self.translator)
+        if direction not in networks:
+            raise UsageError(
+                f'there is no direction {direction!r}: {type(self).__name__} '
+                f'has {", ".join(networks)}'
+            )
+        with in_evaluation(self, networks[direction], use_ema) as network:
             results = network(images)
         pixels: Tensor = self.data_preprocessor.to_uint8(results)
         return pixels
@@ -117,7 +135,7 @@ class ImageTranslationGAN(BaseGAN):
             Tensor: Of shape (N, C, H, W), normalised.
 
         Raises:
-            ValueError: If the batch has none.
+            UsageError: If the batch has none.
         """
         images: Tensor | None = (
             data_samples.get(key) if isinstance(data_samples, dict) else None
@@ -128,7 +146,7 @@ class ImageTranslationGAN(BaseGAN):
                 if isinstance(data_samples, dict)
                 else data_samples
             )
-            raise ValueError(
+            raise UsageError(
                 f"{type(self).__name__} needs data_samples['{key}'], but the "
                 f'batch has {has!r}: let the dataset or its pipeline give it'
             )

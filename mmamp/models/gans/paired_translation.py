@@ -7,6 +7,8 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmamp.errors import UsageError
+from mmamp.models.base.batch_fit import Passage, Shape
 from mmamp.registry import built
 from mmamp.utils.checks import check_choice, check_weight
 
@@ -47,6 +49,19 @@ class PairedTranslationGAN(ImageTranslationGAN):
         self.pixel_weight = check_weight('pixel_weight', pixel_weight)
         self.gan_loss = built('gan_loss', gan_loss)
 
+    def passages(self, inputs: Tensor, data_samples: Any) -> list[Passage]:
+        """Return that results are made of sources, and told from others."""
+        source = tuple(inputs.shape[1:])
+        wanted = tuple(self.images_of(data_samples, 'gt_img').shape[1:])
+        return [
+            Passage('generator', source, wanted),
+            Passage('discriminator', self._seen(source, wanted)),
+        ]
+
+    def _seen(self, source: Shape, wanted: Shape) -> Shape:
+        """Return the shape of what the discriminator sees."""
+        return wanted
+
     def disc_loss(
         self,
         inputs: Tensor,
@@ -57,6 +72,7 @@ class PairedTranslationGAN(ImageTranslationGAN):
         real = self.images_of(data_samples, 'gt_img')
         with torch.no_grad():
             fake = self.generator(inputs)
+        _check_result(fake, real)
         return self._tell(inputs, real, fake)
 
     def gen_loss(
@@ -66,33 +82,19 @@ class PairedTranslationGAN(ImageTranslationGAN):
         optimizer_wrapper: OptimWrapper,
     ) -> dict[str, Tensor]:
         """Return losses for passing as real, and for being as wanted."""
-        real, fake = self._pair(inputs, data_samples)
+        real = self.images_of(data_samples, 'gt_img')
+        fake = self.generator(inputs)
+        _check_result(fake, real)
+        if self._is_pixel_stage(optimizer_wrapper):
+            return self._pixel_losses(real, fake)
         return dict(
             loss_gen=self._pass(inputs, real, fake),
             **self._resemble(real, fake),
         )
 
-    def _pair(
-        self, inputs: Tensor, data_samples: Any
-    ) -> tuple[Tensor, Tensor]:
-        """Return wanted images and the generator's, with its graph.
-
-        Args:
-            inputs (Tensor): Sources of shape (N, C, h, w), normalised.
-            data_samples (dict): With ``gt_img``.
-
-        Raises:
-            ValueError: If there is no ``gt_img``, or of another size.
-        """
-        real = self.images_of(data_samples, 'gt_img')
-        fake = self.generator(inputs)
-        if fake.shape != real.shape:
-            raise ValueError(
-                f'results are of shape {tuple(fake.shape)}, but '
-                f"data_samples['gt_img'] is of {tuple(real.shape)}: the "
-                "generator's scale is not that of the data"
-            )
-        return real, fake
+    def _is_pixel_stage(self, optimizer_wrapper: OptimWrapper) -> bool:
+        """Tell whether the generator learns from pixels alone as yet."""
+        return False
 
     def _tell(
         self, source: Tensor, real: Tensor, fake: Tensor
@@ -112,6 +114,9 @@ class PairedTranslationGAN(ImageTranslationGAN):
 
     def _resemble(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """Return the generator's losses of not being what is wanted."""
+        return self._pixel_losses(real, fake)
+
+    def _pixel_losses(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         if self.pixel_weight == 0:
             return {}
         pixel = _PIXEL_LOSSES[self.pixel_loss](fake.float(), real)
@@ -121,3 +126,13 @@ class PairedTranslationGAN(ImageTranslationGAN):
         """Run the discriminator on an image, whatever its source."""
         pred: Tensor = self.discriminator(image)
         return pred
+
+
+def _check_result(fake: Tensor, real: Tensor) -> None:
+    """Refuse results that are not of the size of what is wanted."""
+    if fake.shape != real.shape:
+        raise UsageError(
+            f'results are of shape {tuple(fake.shape)}, but '
+            f"data_samples['gt_img'] is of {tuple(real.shape)}: the "
+            "generator's scale is not that of the data"
+        )

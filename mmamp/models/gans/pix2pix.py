@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmamp.models.base.batch_fit import Shape
 from mmamp.registry import MODELS
 
 from .paired_translation import PairedTranslationGAN
@@ -59,6 +60,9 @@ class Pix2Pix(PairedTranslationGAN):
             pixel_weight,
             **kwargs,
         )
+
+    def _seen(self, source: Shape, wanted: Shape) -> Shape:
+        return (source[0] + wanted[0], *wanted[1:])
 
     def _tell(
         self, source: Tensor, real: Tensor, fake: Tensor

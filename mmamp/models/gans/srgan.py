@@ -98,19 +98,12 @@ class SRGAN(PairedTranslationGAN):
         """
         return dict(type='mmamp.GANLoss', gan_type='vanilla', loss_weight=1e-3)
 
-    def gen_loss(
-        self,
-        inputs: Tensor,
-        data_samples: Any,
-        optimizer_wrapper: OptimWrapper,
-    ) -> dict[str, Tensor]:
-        """Return the pixel loss alone in the first updates, then all."""
-        if self.pixel_updates:
-            counts = accumulative_counts(optimizer_wrapper)
-            if optimizer_wrapper.inner_count // counts < self.pixel_updates:
-                real, fake = self._pair(inputs, data_samples)
-                return super()._resemble(real, fake)
-        return super().gen_loss(inputs, data_samples, optimizer_wrapper)
+    def _is_pixel_stage(self, optimizer_wrapper: OptimWrapper) -> bool:
+        if not self.pixel_updates:
+            return False
+        counts = accumulative_counts(optimizer_wrapper)
+        update: int = optimizer_wrapper.inner_count // counts
+        return update < self.pixel_updates
 
     def panels(self, data: dict[str, Any]) -> dict[str, Tensor]:
         """Return pictures to look at, bicubic enlargements among them.

@@ -1,0 +1,98 @@
+"""Where the data are, said once: ``data_root`` at the top of a config."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from .packages import config_file
+
+KEY = 'data_root'
+
+
+def moved(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
+    """Return options that have all paths follow another ``data_root``.
+
+    MMEngine has read the paths of a config with the ``data_root`` of its
+    file; one that is set later would change nothing.
+
+    Args:
+        cfg (Config): The config, without the options.
+        options (dict): Dotted keys and their values.
+
+    Returns:
+        dict: The options and, before them, the keys of paths that are the
+        config's ``data_root``, or below it, in the other one.
+    """
+    new = options.get(KEY)
+    if not isinstance(new, str):
+        return options
+    return {**_in(cfg, cfg.get(KEY), new), **options}
+
+
+def follow_bases(cfg: Config, file: Path) -> None:
+    """Have paths of bases follow the ``data_root`` that a config file sets.
+
+    Args:
+        cfg (Config): As the file reads, changed in place.
+        file (Path): Of the config.
+    """
+    new = cfg.get(KEY)
+    if not isinstance(new, str) or file.suffix != '.py':
+        return
+    for base in _bases(file):
+        old = Config.fromfile(str(base)).get(KEY)
+        if old != new:
+            cfg.merge_from_dict(_in(cfg, old, new))
+
+
+def _bases(file: Path) -> Iterator[Path]:
+    """Yield the bases of a file that sets ``data_root``."""
+    values = {
+        target.id: node.value
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    if KEY not in values or '_base_' not in values:
+        return
+    try:
+        bases = ast.literal_eval(values['_base_'])
+    except ValueError:
+        return  # of variables
+    for base in [bases] if isinstance(bases, str) else bases:
+        yield file.parent / config_file(base)
+
+
+def _in(cfg: Config, old: Any, new: str) -> dict[str, str]:
+    """Return the paths in a folder as paths in another one, by their keys."""
+    if not isinstance(old, str) or not old.strip('./'):
+        return {}
+    found = {}
+    for key, path in _texts(cfg):
+        rest = Path(path)
+        if '.' in key and rest.is_relative_to(old):
+            below = rest.relative_to(old)
+            found[key] = str(Path(new, below)) if below.parts else new
+    if found:
+        print_log(
+            f'{KEY}={new!r}, not {old!r}, in {", ".join(found)}',
+            logger='current',
+        )
+    return found
+
+
+def _texts(node: Any, at: str = '') -> Iterator[tuple[str, str]]:
+    """Yield all texts below, with their dotted keys."""
+    if isinstance(node, str):
+        yield at, node
+    elif isinstance(node, (list, tuple)):
+        for number, value in enumerate(node):
+            yield from _texts(value, f'{at}.{number}')
+    elif hasattr(node, 'items'):
+        for name, value in node.items():
+            yield from _texts(value, f'{at}.{name}'.lstrip('.'))

@@ -8,7 +8,10 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from mmamp.compat.mmengine import raw
+
 from .packages import config_file
+from .unread import values
 
 KEY = 'data_root'
 
@@ -73,10 +76,11 @@ def _in(cfg: Config, old: Any, new: str) -> dict[str, str]:
     if not isinstance(old, str) or not old.strip('./'):
         return {}
     found = {}
-    for key, path in _texts(cfg):
-        rest = Path(path)
-        if '.' in key and rest.is_relative_to(old):
-            below = rest.relative_to(old)
+    for key, path in values({name: raw(cfg, name) for name in cfg}):
+        if '.' not in key or not isinstance(path, str):
+            continue
+        if Path(path).is_relative_to(old):
+            below = Path(path).relative_to(old)
             found[key] = str(Path(new, below)) if below.parts else new
     if found:
         print_log(
@@ -84,15 +88,3 @@ def _in(cfg: Config, old: Any, new: str) -> dict[str, str]:
             logger='current',
         )
     return found
-
-
-def _texts(node: Any, at: str = '') -> Iterator[tuple[str, str]]:
-    """Yield all texts below, with their dotted keys."""
-    if isinstance(node, str):
-        yield at, node
-    elif isinstance(node, (list, tuple)):
-        for number, value in enumerate(node):
-            yield from _texts(value, f'{at}.{number}')
-    elif hasattr(node, 'items'):
-        for name, value in node.items():
-            yield from _texts(value, f'{at}.{name}'.lstrip('.'))

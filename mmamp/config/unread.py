@@ -25,7 +25,7 @@ def keys_that_end_in(cfg: Config, name: str) -> list[str]:
     """
     return [
         key
-        for key, _ in _values(_read(cfg))
+        for key, _ in values(_read(cfg))
         if '.' in key and key.rpartition('.')[2] == name
     ]
 
@@ -75,7 +75,7 @@ def _places(cfg: Config, key: str, new: Any) -> dict[str, tuple[Any, Any]]:
     others = _read(cfg)
     at = ''
     while rest and isinstance(part, dict | list | tuple):
-        found = [k for k, v in _values(others) if v == part] if part else []
+        found = [k for k, v in values(others) if v == part] if part else []
         part, at = _child(part, rest[0]), '.'.join(rest)
         if found:
             old = _below(part, rest[1:])
@@ -86,7 +86,7 @@ def _places(cfg: Config, key: str, new: Any) -> dict[str, tuple[Any, Any]]:
     name = key.rpartition('.')[2]
     return {
         k: (v, _replaced(v, part, new))
-        for k, v in _values(others)
+        for k, v in values(others)
         if _is_of(v, part, k.rpartition('.')[2] == name)
     }
 
@@ -120,8 +120,16 @@ def _replaced(value: Any, old: Any, new: Any) -> Any:
     return str(PurePath(str(new)) / PurePath(value).relative_to(old))
 
 
-def _values(node: Any, at: str = '') -> Iterator[tuple[str, Any]]:
-    """All values below a node, each with its key, as they are stored."""
+def values(node: Any, at: str = '') -> Iterator[tuple[str, Any]]:
+    """Yield all values below a node, as they are stored: imports stay lazy.
+
+    Args:
+        node (Any): A config or a part of it.
+        at (str): Its key. Defaults to ''.
+
+    Yields:
+        tuple: The dotted key, and the value.
+    """
     if isinstance(node, dict):
         children = [(str(key), dict.get(node, key)) for key in node]
     elif isinstance(node, list | tuple):
@@ -131,7 +139,7 @@ def _values(node: Any, at: str = '') -> Iterator[tuple[str, Any]]:
     for name, value in children:
         key = f'{at}.{name}'.lstrip('.')
         yield key, value
-        yield from _values(value, key)
+        yield from values(value, key)
 
 
 def _child(node: Any, name: str) -> Any:

@@ -3,9 +3,32 @@
 import re
 
 import pytest
-from doc_blocks import blocks, headings, pages, without_comments
+from doc_blocks import ROOT, blocks, headings, pages, without_comments
 
 EN, ZH = pages('en'), pages('zh_cn')
+# One word for one thing: that of the field, and what stood in its place.
+GLOSSARY = {
+    '微批次': ['小批次', '小批量', '微批量'],  # micro-batch
+    '批大小': ['批量大小', '批次大小', '批尺寸'],
+    '判别器': ['鉴别器', '辨别器'],
+    '损失缩放': ['损失放缩', '损失比例', '损失标度'],
+    '梯度累积': ['梯度累计', '梯度积累'],
+    '滑动平均': ['移动平均'],
+    '隐变量': ['潜变量', '潜在变量'],
+    '谱归一化': ['光谱归一化', '频谱归一化'],
+    '评测': ['评估'],
+    '检查点': ['存档点', '快照文件'],
+    '钩子': ['挂钩'],
+    '注册器': ['注册表'],
+    '算法库': ['工具箱'],
+    'traceback': ['回溯'],
+    '你': ['您'],
+}
+CHINESE = [
+    *ZH.values(),
+    *ROOT.glob('configs/*/README_zh-CN.md'),
+    *ROOT.glob('demo/*_zh-CN.ipynb'),
+]
 
 
 def test_the_same_pages():
@@ -38,3 +61,15 @@ def test_each_is_in_its_language(page):
     # Links to the other language name it.
     assert en <= 4
     assert zh >= 2
+
+
+@pytest.mark.parametrize('path', CHINESE, ids=str)
+def test_one_word_for_one_thing(path):
+    text = path.read_text(encoding='utf-8')
+    found = {
+        other: word
+        for word, others in GLOSSARY.items()
+        for other in others
+        if other in text
+    }
+    assert not found

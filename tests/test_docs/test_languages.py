@@ -3,9 +3,20 @@
 import re
 
 import pytest
-from doc_blocks import ROOT, blocks, headings, pages, without_comments
+from doc_blocks import (
+    LANGUAGES,
+    ROOT,
+    blocks,
+    config_readmes,
+    headings,
+    pages,
+    tables,
+    without_comments,
+)
 
-EN, ZH = pages('en'), pages('zh_cn')
+from benchmarks.results.chinese import in_chinese
+
+EN, ZH = ({**pages(x), **config_readmes(x)} for x in LANGUAGES)
 # One word for one thing: that of the field, and what stood in its place.
 GLOSSARY = {
     '微批次': ['小批次', '小批量', '微批量'],  # micro-batch
@@ -26,7 +37,6 @@ GLOSSARY = {
 }
 CHINESE = [
     *ZH.values(),
-    *ROOT.glob('configs/*/README_zh-CN.md'),
     *ROOT.glob('demo/*_zh-CN.ipynb'),
 ]
 
@@ -49,6 +59,36 @@ def test_the_same_blocks(page):
     ]
     for mine, theirs in zip(en, zh, strict=True):
         assert without_comments(mine) == without_comments(theirs)
+
+
+@pytest.mark.parametrize('page', EN)
+def test_the_same_tables(page):
+    """Of as many rows and columns."""
+    en, zh = (tables(x[page]) for x in (EN, ZH))
+    shapes = [[[len(row) for row in table] for table in x] for x in (en, zh)]
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize('page', config_readmes('en'))
+def test_the_same_results(page):
+    """`tools/results.py` writes them; what each says in English is known."""
+    sections = [
+        re.findall(
+            r'(<!-- results of \S+: begin -->)\n\n(.*?)\n\n(<!-- .*: end -->)',
+            x[page].read_text(),
+            re.S,
+        )
+        for x in (EN, ZH)
+    ]
+    translated = [(a, in_chinese(text), b) for a, text, b in sections[0]]
+    assert translated == sections[1]
+
+
+@pytest.mark.parametrize('page', config_readmes('en'))
+def test_each_names_the_other(page):
+    line = '[English](README.md) | [简体中文](README_zh-CN.md)'
+    for x in (EN, ZH):
+        assert x[page].read_text().splitlines()[2] == line
 
 
 @pytest.mark.parametrize('page', EN)

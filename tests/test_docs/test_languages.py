@@ -29,6 +29,7 @@ GLOSSARY = {
     '谱归一化': ['光谱归一化', '频谱归一化'],
     '评测': ['评估'],
     '检查点': ['存档点', '快照文件'],
+    '封装': ['包装器'],  # wrapper
     '钩子': ['挂钩'],
     '注册器': ['注册表'],
     '算法库': ['工具箱'],
@@ -106,6 +107,8 @@ def test_each_is_in_its_language(page):
 @pytest.mark.parametrize('path', CHINESE, ids=str)
 def test_one_word_for_one_thing(path):
     text = path.read_text(encoding='utf-8')
+    # A word may be wrapped.
+    text = re.sub(r'(?<=[\u4e00-\u9fff])\n\s*(?=[\u4e00-\u9fff])', '', text)
     found = {
         other: word
         for word, others in GLOSSARY.items()

@@ -66,6 +66,8 @@ setup(
         # Of tools/export.py --format onnx.
         'export': requirements('export'),
         'docs': requirements('docs'),
+        # Notebooks of demo/.
+        'demo': requirements('demo'),
         # What tools/optimizers.py trains with.
         'optimizers': requirements('optimizers'),
         # What tools/benchmark.py --peers compares with.
@@ -75,6 +77,7 @@ setup(
             *requirements('migration'),
             *requirements('docs'),
             *requirements('export'),
+            *requirements('demo'),
             *requirements('tests'),
         ],
         'all': [

@@ -263,9 +263,8 @@ def sample_pictures(model: Any, cfg: Config, args: argparse.Namespace) -> None:
         name: torch.cat([batch[name] for batch in batches])
         for name in batches[0]
     }
-    made = 'output' if args.raw or 'average' not in panels else 'average'
     out = Path(args.out)
-    _write(panels[made], out)
+    _write(panels[_made(panels, model, args.raw)], out)
     columns = math.ceil(math.sqrt(num))
     Image.fromarray(panels_image(panels, columns)).save(out / 'grid.png')
     print(f'{num} pictures and grid.png are in {out}')
@@ -319,6 +318,19 @@ def translate_folder(
         target.parent.mkdir(parents=True, exist_ok=True)
         _picture(in_float32(results).cpu()[0]).save(target)
     print(f'{len(written)} pictures are in {out}')
+
+
+def _made(panels: dict[str, Tensor], model: Any, raw: bool) -> str:
+    """Return which of the panels is what the model makes."""
+    wanted = ('output',) if raw else ('average', 'output')
+    made = next((name for name in wanted if name in panels), None)
+    if made is None:
+        found = ', '.join(map(repr, panels))
+        raise UsageError(
+            f'{type(model).__name__}.panels(data) has {found}: what is '
+            f'written is its {", or ".join(map(repr, wanted[::-1]))}'
+        )
+    return made
 
 
 def _write(images: Tensor, out: Path) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.model import BaseModel
 from PIL import Image
 
+from mmamp.registry import MODELS
 from mmamp.sample import FRAMES, _slerp, main
 from mmamp.visualization import image_grid
 
@@ -130,6 +132,48 @@ def test_slerp():
 def test_mistakes(sample, arguments, message, capsys):
     assert sample(*arguments) == 2
     assert message in capsys.readouterr().err
+
+
+@MODELS.register_module()
+class OwnPanels(BaseModel):
+    """A user's, which makes pictures of pictures."""
+
+    def __init__(self, names):
+        super().__init__()
+        self.names = names
+
+    def forward(self, inputs):
+        return inputs
+
+    def panels(self, data):
+        return dict.fromkeys(self.names, data['inputs'])
+
+
+OWN = """
+default_scope = 'mmamp'
+model = dict(type='OwnPanels', names=['source', 'NAME'])
+test_dataloader = dict(dataset=dict(
+    type='DigitsDataset', pipeline=[dict(type='PackImage')]))
+"""
+
+
+@pytest.mark.parametrize('name', ['output', 'average'])
+def test_panels_of_a_model_of_ones_own(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path('own.py').write_text(OWN.replace('NAME', name))
+    torch.save(dict(state_dict={}), 'own.pth')
+    assert main(['own.py', 'own.pth', '--num', '2']) == 0
+    assert pictures().shape[0] == 2
+
+
+def test_panels_without_what_is_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path('own.py').write_text(OWN.replace('NAME', 'generator'))
+    torch.save(dict(state_dict={}), 'own.pth')
+    assert main(['own.py', 'own.pth']) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert "OwnPanels.panels(data) has 'source', 'generator'" in error
+    assert "'output', or 'average'" in error
 
 
 @pytest.mark.parametrize('num', ['0', '-1', 'x', '1.5'])

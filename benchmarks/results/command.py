@@ -123,8 +123,8 @@ def _main(args: argparse.Namespace) -> int:
         if args.gif:
             command += ' --gif'
         text = report(config, results, times, root, command, args.gif)
-        print(f'Written: {write(config, text)}')
-        print(f'Written: {write_metafile(config.parent)}')
+        for path in (*write(config, text), write_metafile(config.parent)):
+            print(f'Written: {path}')
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Results as Markdown, in the README beside a config."""
+"""Results as Markdown, in the READMEs beside a config."""
 
 import shutil
 import statistics
@@ -9,6 +9,7 @@ from mmamp.precision.devices import machine
 from mmamp.sample import main as sample
 
 from .bicubic import of_bicubic
+from .chinese import in_chinese
 from .runs import PRECISIONS, STAGE, Run
 
 BEGIN, END = '<!-- results of {}: begin -->', '<!-- results of {}: end -->'
@@ -82,20 +83,25 @@ def table(
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
 
 
-def write(config: Path, text: str) -> Path:
-    """Put the results into the README beside a config, in place of older ones.
+def write(config: Path, text: str) -> list[Path]:
+    """Put results into the READMEs beside a config, in place of older ones.
 
     Args:
         config (Path): Of the config file.
-        text (str): Markdown.
+        text (str): Markdown, in English; a README in Chinese gets it in
+            Chinese.
 
     Returns:
-        Path: Of the README.
+        list[Path]: Of the READMEs.
     """
+    texts = {config.parent / 'README.md': text}
+    chinese = config.parent / 'README_zh-CN.md'
+    if chinese.is_file():
+        texts[chinese] = in_chinese(text)
     begin, end = BEGIN.format(config.stem), END.format(config.stem)
-    readme = config.parent / 'README.md'
-    put_between(readme, begin, end, text)
-    return readme
+    for readme, section in texts.items():
+        put_between(readme, begin, end, section)
+    return list(texts)
 
 
 def put_between(page: Path, begin: str, end: str, text: str) -> None:

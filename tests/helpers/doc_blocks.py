@@ -64,6 +64,15 @@ def pages(language: str) -> dict[str, Path]:
     return {'README.md': READMES[language], **dict(sorted(found.items()))}
 
 
+def config_readmes(language: str) -> dict[str, Path]:
+    """READMEs beside the configs in a language, by their names in English."""
+    name = READMES[language].name
+    return {
+        f'{path.parent.relative_to(ROOT)}/README.md': path
+        for path in sorted(ROOT.glob(f'configs/*/{name}'))
+    }
+
+
 def blocks(path: Path) -> list[Block]:
     """The fenced blocks of a page."""
     found = []
@@ -110,6 +119,15 @@ def without_comments(block: Block) -> str:
     if block.language == '{toctree}':
         return re.sub('^:caption:.*$', '', block.text, flags=re.M)
     return block.text
+
+
+def tables(path: Path) -> list[list[list[str]]]:
+    """Rows of cells of each table of a page."""
+    text = re.sub(r'^ *```.*?^ *```$', '', path.read_text(), flags=re.M | re.S)
+    return [
+        [re.split(r'(?<!\\)\|', row)[1:-1] for row in found.splitlines()]
+        for found in re.findall(r'(?:^\|.*\n?)+', text, re.M)
+    ]
 
 
 def headings(path: Path) -> list[tuple[int, str]]:

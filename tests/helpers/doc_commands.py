@@ -40,6 +40,8 @@ MAINS = {
     'tools/sample.py': 'mmamp.sample',
     'tools/migrate.py': 'mmamp.migration.cli',
 }
+# What `python -m` calls them.
+TOOLS = {f'mmamp.{x}': f'tools/{x}.py' for x in ('train', 'test', 'sample')}
 # Scripts whose last words are those of tools/train.py.
 STARTERS = {'tools/dist_train.sh': 2, 'tools/slurm_train.sh': 4}
 VARIABLE = re.compile(r'[A-Z_]+=\S+')
@@ -52,7 +54,7 @@ def check(words: list[str], files: Path) -> None:
         words (list[str]): The command.
         files (Path): Where the files of the page are.
     """
-    words = [x for x in words if not VARIABLE.fullmatch(x)]
+    words = _as_tool(words)
     program, *rest = words
     program = program.removeprefix('.venv/bin/')
     if program == 'pip':
@@ -61,22 +63,29 @@ def check(words: list[str], files: Path) -> None:
         _check_script(rest)
     elif program == 'python' and rest[0] == '-m':
         _check_module(rest[1], rest[2:], files)
-    elif program == 'python' and (ROOT / rest[0]).is_file():
-        if rest[0] in PARSERS:
-            args = PARSERS[rest[0]]().parse_args(rest[1:])
-            _check_config(getattr(args, 'config', None), files)
-        else:
-            options = {x for x in rest[1:] if x.startswith('--')}
-            assert all(x in help_of(rest[0]) for x in options)
+    elif program == 'python' and rest[0] in PARSERS:
+        args = PARSERS[rest[0]]().parse_args(rest[1:])
+        _check_config(getattr(args, 'config', None), files)
+    elif program == 'python' and (files / rest[0]).is_file():
+        options = {x for x in rest[1:] if x.startswith('--')}
+        assert all(x in help_of(rest[0], files) for x in options)
     else:
         raise AssertionError(f'what is {shlex.join(words)}?')
 
 
+def _as_tool(words: list[str]) -> list[str]:
+    """A command without variables, and of `python -m` its script."""
+    words = [x for x in words if not VARIABLE.fullmatch(x)]
+    if words[1:2] == ['-m'] and words[2] in TOOLS:
+        return [words[0], TOOLS[words[2]], *words[3:]]
+    return words
+
+
 @functools.cache
-def help_of(script: str) -> str:
+def help_of(script: str, files: Path) -> str:
     """What a script says of its options."""
     command = [sys.executable, script, '--help']
-    return subprocess.check_output(command, cwd=ROOT, text=True)
+    return subprocess.check_output(command, cwd=files, text=True)
 
 
 def _check_extra(words: list[str]) -> None:
@@ -116,7 +125,7 @@ def run(words: list[str], number: int) -> None:
         words (list[str]): The command, whose folder is the working directory.
         number (int): How many the page had before.
     """
-    words = [x for x in words if not VARIABLE.fullmatch(x)]
+    words = _as_tool(words)
     script, args = words[1], words[2:]
     if words[0] == 'bash' and script in STARTERS:
         subprocess.run(

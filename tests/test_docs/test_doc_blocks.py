@@ -1,7 +1,7 @@
 """What the tests of the pages rely on finds what it should."""
 
 import pytest
-from doc_blocks import blocks, headings, without_comments
+from doc_blocks import ROOT, blocks, headings, without_comments
 from doc_commands import check
 
 PAGE = """\
@@ -71,8 +71,30 @@ def test_comments_are_left_out(found):
         'bash tools/dist_train.sh configs/dcgan/dcgan_digits-32x32.py 2 --emp',
         'python tools/results.py CONFIG --sedes 0',
         'pip install mmamp',
+        'python -m mmamp.train nothing.py',
+        'python -m mmamp.train own.py --emp',
+        'python own_train.py --emp',
+        'python nothing.py',
     ],
 )
 def test_a_command_that_cannot_be_run(command, tmp_path):
+    own_files(tmp_path)
     with pytest.raises((AssertionError, SystemExit)):
         check(command.split(), tmp_path)
+
+
+def own_files(folder):
+    """What a checkout has, and files of a page."""
+    for name in ('configs', 'tools'):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / 'own.py').write_text('')
+    (folder / 'own_train.py').write_text("print('--resume')")
+
+
+@pytest.mark.parametrize(
+    'command',
+    ['python -m mmamp.train own.py --amp', 'python own_train.py --resume'],
+)
+def test_a_command_of_a_page_of_its_own_files(command, tmp_path):
+    own_files(tmp_path)
+    check(command.split(), tmp_path)

@@ -3,10 +3,14 @@
 import re
 
 import pytest
-from doc_blocks import headings, pages
+from doc_blocks import LANGUAGES, config_readmes, headings, pages
 
 LINK = re.compile(r'\]\(([^)#\s]*)(?:#([^)]*))?\)')
-PATHS = [path for x in ('en', 'zh_cn') for path in pages(x).values()]
+PATHS = [
+    path
+    for x in LANGUAGES
+    for path in (*pages(x).values(), *config_readmes(x).values())
+]
 
 
 @pytest.mark.parametrize('path', PATHS, ids=str)

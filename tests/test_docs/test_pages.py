@@ -83,7 +83,7 @@ def test_page(page, folder):
         assert block.language in LANGUAGES, where
         forget()
         if block.file:
-            Path(block.file).write_text(block.text)
+            write(block)
         elif block.language == 'python' and block.marker != 'migrate':
             take_python(block, names, where)
         elif block.language == 'bash':
@@ -92,6 +92,11 @@ def test_page(page, folder):
                 if not block.marker:
                     forget()
                     run(words, next(numbers))
+
+
+def write(block):
+    Path(block.file).parent.mkdir(exist_ok=True)
+    Path(block.file).write_text(block.text)
 
 
 def take_python(block, names, where):
@@ -148,7 +153,7 @@ def test_slow_commands(page, folder):
     numbers = count()
     for block in blocks(PAGES[page]):
         if block.file:
-            Path(block.file).write_text(block.text)
+            write(block)
         elif block.marker == 'slow':
             for words in block.commands():
                 forget()

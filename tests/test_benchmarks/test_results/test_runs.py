@@ -8,7 +8,7 @@ from PIL import Image
 
 from benchmarks.results import main, runs
 from benchmarks.results.runs import Run, train
-from benchmarks.results.tables import table, write
+from benchmarks.results.tables import report, table, write
 
 CONFIG = """
 default_scope = 'mmamp'
@@ -44,6 +44,7 @@ optim_wrapper = dict(
     constructor='OptimWrapperConstructor',
     generator=optimizer, discriminator=optimizer)
 """
+READMES = ('README.md', 'README_zh-CN.md')
 
 
 def run(precision, seed, iters=None):
@@ -142,6 +143,37 @@ class TestWrite:
         write(tmp_path / 'a.py', 'one')
         assert readme.read_text() == found
 
+    def test_in_both_languages(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        for name in ('README.md', 'README_zh-CN.md'):
+            Path(name).write_text('# A\n')
+        found = {
+            run(p, 0): dict(FID=2.0, peak_memory=2**20)
+            for p in runs.PRECISIONS
+        }
+        folder = run('bfloat16', 0).work_dir(Path('runs'))
+        pictures = folder / 'time/vis_data/vis_image'
+        pictures.mkdir(parents=True)
+        (pictures / 'samples_9.png').touch()
+        times = {key: [0.1] for key in runs.PRECISIONS}
+        config = Path('a.py')
+        config.write_text(CONFIG.replace('TYPE', 'OptimWrapper'))
+        text = report(config, found, times, Path('runs'), 'python x.py')
+        assert write(config, text) == [Path(name) for name in READMES]
+        en, zh = (Path(name).read_text() for name in READMES)
+        assert text in en
+        for kept in (table(found, times), '\npython x.py\n', '](a.png)'):
+            assert kept in zh
+        assert '## a.py 的结果' in zh
+        assert 'Times of' not in zh
+
+    def test_what_has_no_chinese_is_an_error(self, tmp_path):
+        for name in READMES:
+            (tmp_path / name).write_text('# A\n')
+        with pytest.raises(ValueError, match="'new words'"):
+            write(tmp_path / 'a.py', 'new words')
+        assert (tmp_path / 'README.md').read_text() == '# A\n'
+
 
 @pytest.mark.parametrize('kind', ['OptimWrapper', 'AmpOptimWrapper'])
 @pytest.mark.slow
@@ -151,7 +183,8 @@ def test_a_whole_run(tmp_path, monkeypatch, kind):
     monkeypatch.chdir(tmp_path)
     config = Path('tiny.py')
     config.write_text(CONFIG.replace('TYPE', kind))
-    Path('README.md').write_text('# Tiny\n')
+    for name in READMES:
+        Path(name).write_text('# Tiny\n')
     arguments = [str(config), '--seeds', '0', '--float16-iters', '2', '--gif']
     assert main(arguments) == 0
     text = Path('README.md').read_text()
@@ -162,6 +195,7 @@ def test_a_whole_run(tmp_path, monkeypatch, kind):
     assert Path('tiny.png').is_file()
     assert '![interpolation of tiny](tiny.gif)' in text
     assert Image.open('tiny.gif').n_frames > 1
+    assert '![tiny 的插值](tiny.gif)' in Path('README_zh-CN.md').read_text()
     root = Path('work_dirs/results/tiny')
     log = next((root / 'float32-0').glob('2*/*.log')).read_text()
     assert 'float32' in log

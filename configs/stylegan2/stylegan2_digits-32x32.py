@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/models/stylegan2_32x32.py',
 ]
 
-train_cfg = dict(by_epoch=False, max_iters=2000, val_interval=1000)
+train_cfg = dict(by_epoch=False, max_iters=5000, val_interval=1000)
 default_hooks = dict(checkpoint=dict(save_best='FID', rule='less'))
 
 train_dataloader = dict(batch_size=32)

@@ -5,7 +5,7 @@
 model = dict(
     type='StyleGAN2',
     noise_size=64,
-    mixing_prob=0.9,
+    mixing_prob=0.5,
     data_preprocessor=dict(type='GANDataPreprocessor'),
     generator=dict(
         type='StyleGAN2Generator',
@@ -27,9 +27,9 @@ model = dict(
         conv_clamp=256.0,
     ),
     gan_loss=dict(type='GANLoss', gan_type='logistic'),
-    disc_regularizers=[dict(type='R1', weight=3.0, interval=16)],
+    disc_regularizers=[dict(type='R1', weight=1.0, interval=16)],
     gen_regularizers=[
-        dict(type='PathLength', weight=1.0, interval=4, batch_shrink=2)
+        dict(type='PathLength', weight=0.5, interval=8, batch_shrink=2)
     ],
     ema_config=dict(momentum=0.01),
     memory_format='channels_last',

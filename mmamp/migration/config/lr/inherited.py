@@ -5,12 +5,18 @@ A child of such a base says only what differs from it, in words of 0.x.
 
 from mmamp.migration.config.values import Value, literal, mapping
 
-_WARMUPS = {'LinearLR': 'linear', 'ConstantLR': 'constant'}
+_WARMUPS = {
+    'LinearLR': 'linear',
+    'mmamp.LinearLrToEnd': 'linear',
+    'ConstantLR': 'constant',
+    'mmamp.ConstantLrToEnd': 'constant',
+}
 _POLICIES = {
     'MultiStepLR': ('Step', dict(milestones='step')),
     'StepLR': ('Step', dict(step_size='step')),
     'ExponentialLR': ('Exp', {}),
     'PolyLR': ('Poly', dict(eta_min='min_lr')),
+    'mmamp.PolyLrToEnd': ('Poly', dict(eta_min='min_lr')),
     'CosineAnnealingLR': (
         'CosineAnnealing',
         dict(eta_min='min_lr', eta_min_ratio='min_lr_ratio'),
@@ -48,8 +54,8 @@ def lr_config_of(
         return None
     first, *rest = schedulers.elements
     found = _warmup(first, ends_by_hand)
-    if not found and len(schedulers.elements) == 1:
-        rest = [first]
+    if not found:
+        rest = schedulers.elements
     if len(rest) > 1 or (rest and _policy_name(rest[0]) is None):
         return None
     if not rest:
@@ -57,6 +63,8 @@ def lr_config_of(
     scheduler = rest[0]
     policy, names = _POLICIES[scheduler.get('type')]
     config = scheduler.renamed(**names).without(*_OF_SCHEDULERS)
+    if scheduler.get('convert_to_iter_based'):
+        config = config.with_items(by_epoch=literal(False))
     return config.with_items(policy=literal(policy), **found)
 
 
@@ -68,6 +76,9 @@ def _policy_name(scheduler: Value) -> str | None:
 def _warmup(scheduler: Value, ends_by_hand: bool) -> dict[str, Value]:
     kind = _WARMUPS.get(scheduler.get('type'))
     if kind is None or scheduler.get('begin', 0) != 0:
+        return {}
+    if 'end_factor' in scheduler:
+        # Not all the way: part of an exponential warm-up.
         return {}
     is_by_epoch = bool(scheduler.get('convert_to_iter_based'))
     end = scheduler.get('end')

@@ -3,7 +3,8 @@
 The learning rate is the same in each iteration. MMEngine's ``LinearLR``,
 ``ConstantLR`` and ``PolyLR`` are at their goal in the last step before
 ``end``, MMCV's formulas one step later, so that ``end`` is one more than what
-MMCV has; but where it counts epochs that the Runner makes iterations of.
+MMCV has. Where it counts epochs that the Runner makes iterations of, mmamp's
+schedulers take their place, which are at their goal at ``end``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mmamp.migration.config.values import UNKNOWN, Value, literal, mapping
+from mmamp.migration.config.values import (
+    UNKNOWN,
+    Value,
+    is_known,
+    literal,
+    mapping,
+)
 
 from .policy import NoCounterpart, Policy, one_more
 
@@ -40,20 +47,16 @@ def _exp(policy: Policy) -> list[Value]:
 
 
 def _poly(policy: Policy) -> list[Value]:
+    total = policy.total()
     return [
         policy.over_the_run(
             'Poly',
             **policy.own(power='power'),
             **policy.goal(),
             begin=literal(0),
-            end=_end_of_run(policy),
+            end=total if policy.is_scaled else policy.end(total),
         )
     ]
-
-
-def _end_of_run(policy: Policy) -> Value:
-    total = policy.total()
-    return total if policy.is_scaled else policy.end(total)
 
 
 def _cosine(policy: Policy) -> list[Value]:
@@ -261,6 +264,124 @@ def _reduce(policy: Policy) -> list[Value]:
     ]
 
 
+def _linear_annealing(policy: Policy) -> list[Value]:
+    goal = policy.goal()
+    ratio = goal.get('eta_min_ratio')
+    if ratio is None:
+        plain = goal['eta_min'].plain if goal else UNKNOWN
+        rates = set(policy.rates) if policy.parameter == 'LR' else set()
+        if plain == 0:
+            ratio = goal['eta_min']
+        elif len(rates) == 1 and isinstance(plain, (int, float)):
+            ratio = literal(plain / rates.pop())
+        else:
+            raise NoCounterpart(
+                'LinearLR takes its goal as a factor, which is not known here '
+                'or not the same for all optimizers'
+            )
+    total = policy.total()
+    return [
+        policy.over_the_run(
+            'Linear',
+            start_factor=literal(1.0),
+            end_factor=ratio,
+            begin=literal(0),
+            end=total if policy.is_scaled else policy.end(total),
+        )
+    ]
+
+
+def _yolox(policy: Policy) -> list[Value]:
+    total = policy.total().plain
+    config = policy.config
+    last, warm = config.get('num_last_epochs'), config.get('warmup_iters')
+    is_whole = all(isinstance(x, int) for x in (total, last, warm))
+    by_epoch = config.get('warmup_by_epoch')
+    is_usual = policy.is_scaled and by_epoch and config.get('warmup') == 'exp'
+    if not (is_whole and is_usual) or config.get('warmup_ratio', 0.1) != 1:
+        raise NoCounterpart(
+            'known is the one by iterations of a run of epochs, with '
+            "warmup='exp', warmup_by_epoch=True and warmup_ratio=1"
+        )
+    in_iterations = dict(
+        by_epoch=literal(True), convert_to_iter_based=literal(True)
+    )
+    return [
+        mapping(
+            type=literal('mmdet.QuadraticWarmupLR'),
+            begin=literal(0),
+            end=config['warmup_iters'],
+            **in_iterations,
+        ),
+        # What it ends at is what the last epochs have.
+        mapping(
+            type=literal('CosineAnnealingLR'),
+            T_max=literal(total - last - warm),
+            **policy.goal(),
+            begin=config['warmup_iters'],
+            end=literal(total - last),
+            **in_iterations,
+        ),
+    ]
+
+
+SIAMESE = [
+    dict(type='step', start_lr_factor=0.2, end_lr_factor=1.0, end_epoch=5),
+    dict(type='log', start_lr_factor=1.0, end_lr_factor=0.1, end_epoch=20),
+]
+"""What MMTracking has where a config does not say it."""
+
+
+def _siamese_rpn(policy: Policy) -> list[Value]:
+    parts = policy.config.get('lr_configs', SIAMESE)
+    if not is_known(parts):
+        raise NoCounterpart('lr_configs cannot be read here')
+    start = parts[0]['start_lr_factor']
+    # Multiplied once; a ConstantLR takes it back in its last step.
+    found = [
+        policy.scheduler(
+            'Linear',
+            start_factor=literal(start),
+            end_factor=literal(start),
+            begin=literal(0),
+            end=literal(1),
+        )
+    ]
+    begin = 0
+    for part in parts:
+        end = part['end_epoch']
+        if part['start_lr_factor'] != start:
+            raise NoCounterpart('lr_configs do not go on where they ended')
+        # Of 'log' the last epoch is at the goal, of 'step' the one after.
+        steps = end - begin - (part['type'] == 'log')
+        ratio, start = part['end_lr_factor'] / start, part['end_lr_factor']
+        found.append(
+            policy.scheduler(
+                'Exponential',
+                gamma=literal(ratio ** (1 / steps)),
+                begin=literal(begin),
+                end=literal(begin + steps + 1),
+            )
+        )
+        begin = end
+    return found
+
+
+def _multi_stage(policy: Policy) -> list[Value]:
+    return [
+        mapping(
+            type=literal('mmflow.MultiStageLR'),
+            by_epoch=policy.by_epoch,
+            **policy.own(
+                milestone_params='milestone_lrs',
+                milestone_iters='milestone_iters',
+                steps='steps',
+                gammas='gammas',
+            ),
+        )
+    ]
+
+
 def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
@@ -273,6 +394,8 @@ class Form:
     arguments: str = ''
     is_by_iteration: bool = False
     """Whether it counts iterations whatever the runner does."""
+    has_warmup: bool = True
+    """Whether its warm-up is that of all policies."""
 
 
 _GOAL = 'min_lr min_lr_ratio min_momentum min_momentum_ratio'
@@ -287,6 +410,7 @@ POLICIES = {
         _cosine_cooldown, f'{_GOAL} cool_down_time cool_down_ratio'
     ),
     'CosineRestart': Form(_cosine_restart, f'{_GOAL} periods restart_weights'),
+    'LinearAnnealing': Form(_linear_annealing, _GOAL),
     'Cyclic': Form(
         _cyclic,
         'target_ratio cyclic_times step_ratio_up gamma anneal_strategy',
@@ -304,5 +428,20 @@ POLICIES = {
         'val_metric mode factor patience threshold threshold_mode cooldown '
         'min_lr eps verbose epoch_base_valid',
     ),
+    'YOLOX': Form(
+        _yolox, 'min_lr min_lr_ratio num_last_epochs', has_warmup=False
+    ),
+    'SiameseRPN': Form(_siamese_rpn, 'lr_configs'),
+    'MultiStage': Form(
+        _multi_stage, 'milestone_lrs milestone_iters steps gammas'
+    ),
 }
-"""By MMCV's names; the last two are MMGeneration's and MMEditing's."""
+"""By MMCV's names, and then MMGeneration's, MMEditing's, MMDetection's,
+MMTracking's and MMFlow's."""
+NEAR = {
+    'StepFixCosineAnnealing': 'its warm-up multiplies another cosine; near it '
+    'are a LinearLR, and a CosineAnnealingLR that begins where that ends, as '
+    'MMPretrain 1.2 has them for MAE',
+    'Inv': 'a scheduler of your own may follow it',
+}
+"""What may take the place of a policy that has no counterpart."""

@@ -85,16 +85,34 @@ class Policy:
     def scheduler(self, name: str, **arguments: Value) -> Value:
         """Make a scheduler that counts as the policy does."""
         return mapping(
-            type=literal(name + self.parameter),
+            type=literal(self._kind(name)),
             by_epoch=self.by_epoch,
             **arguments,
         )
 
+    def to_end(self, name: str) -> str:
+        """Return the type of a scheduler whose goal is at its ``end``.
+
+        Raises:
+            NoCounterpart: If there is none.
+        """
+        if self.ends_by_hand:
+            return self._kind(name)
+        if self.parameter != 'LR':
+            raise NoCounterpart(f'MMCV has no {name} of the momentum')
+        return f'mmamp.{name}LrToEnd'
+
+    def _kind(self, name: str) -> str:
+        return name + self.parameter
+
     def over_the_run(self, name: str, **arguments: Value) -> Value:
         """Make a scheduler that has its goal at the end of the run."""
         if self.is_scaled:
+            kind = self._kind(name)
+            if name in ('Poly', 'Linear'):
+                kind = self.to_end(name)
             return mapping(
-                type=literal(name + self.parameter),
+                type=literal(kind),
                 by_epoch=literal(True),
                 convert_to_iter_based=literal(True),
                 **arguments,

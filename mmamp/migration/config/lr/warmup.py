@@ -15,7 +15,7 @@ def warmup(policy: Policy) -> list[Value]:
     """Make the schedulers that multiply the rate during the warm-up.
 
     Like MMCV's, MMEngine's warm-up works on top of the policy, which goes its
-    way from the first iteration on. One of epochs is over an iteration early.
+    way from the first iteration on.
 
     Raises:
         NoCounterpart: If MMEngine has none like it.
@@ -41,18 +41,27 @@ def warmup(policy: Policy) -> list[Value]:
     if kind == 'exp':
         return _exponential(ratio, steps, is_by_epoch)
     name, factor = {
-        'constant': ('ConstantLR', 'factor'),
-        'linear': ('LinearLR', 'start_factor'),
+        'constant': ('Constant', 'factor'),
+        'linear': ('Linear', 'start_factor'),
     }[kind]
-    scale = {'convert_to_iter_based': literal(True)} if is_by_epoch else {}
+    if is_by_epoch:
+        return [
+            mapping(
+                type=literal(policy.to_end(name)),
+                **{factor: ratio},
+                by_epoch=literal(True),
+                begin=literal(0),
+                end=steps,
+                convert_to_iter_based=literal(True),
+            )
+        ]
     return [
         mapping(
-            type=literal(name),
+            type=literal(f'{name}LR'),
             **{factor: ratio},
-            by_epoch=literal(is_by_epoch),
+            by_epoch=literal(False),
             begin=literal(0),
-            end=steps if is_by_epoch else policy.end(steps),
-            **scale,
+            end=policy.end(steps),
         )
     ]
 

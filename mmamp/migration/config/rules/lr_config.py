@@ -6,7 +6,7 @@ it was a dict of them, one per network.
 
 from mmamp.migration.config.context import Context
 from mmamp.migration.config.lr.inherited import lr_config_of
-from mmamp.migration.config.lr.policies import POLICIES
+from mmamp.migration.config.lr.policies import NEAR, POLICIES
 from mmamp.migration.config.lr.policy import WARMUP, NoCounterpart, Policy
 from mmamp.migration.config.lr.warmup import warmup
 from mmamp.migration.config.run_length import LEFT, RunLength, run_length
@@ -106,10 +106,8 @@ def _schedulers(
         return mapping(**{k: _as_list(v) for k, v in lists.items() if v})
     name = _policy_name(config)
     if name not in POLICIES:
-        raise NoCounterpart(
-            f'MMEngine has no policy like {name}; known here are '
-            f'{", ".join(POLICIES)}'
-        )
+        rest = NEAR.get(name, f'known here are {", ".join(POLICIES)}')
+        raise NoCounterpart(f'MMEngine has no policy like {name}; {rest}')
     form = POLICIES[name]
     is_none = [k for k in config.items or {} if config.get(k) is None]
     config = config.without('policy', 'type', *is_none)
@@ -126,7 +124,8 @@ def _schedulers(
         return None
     by_hand = context.project.ends_by_hand
     policy = Policy(config, run, parameter, _rates(context), by_hand)
-    found = [*warmup(policy), *form.convert(policy)]
+    warm = warmup(policy) if form.has_warmup else []
+    found = [*warm, *form.convert(policy)]
     for warning in policy.warnings:
         context.warned(config, warning)
     return listing(*found) if found else literal(None)

@@ -271,13 +271,14 @@ def test_a_warm_up_in_epochs(check):
         train_cfg = dict(by_epoch=True, max_epochs=9)
         param_scheduler = [
             dict(
-                type='ConstantLR',
+                type='mmamp.ConstantLrToEnd',
                 factor=0.1,
                 by_epoch=True,
                 begin=0,
                 end=3,
                 convert_to_iter_based=True),
             dict(type='StepLR', by_epoch=True, step_size=2, gamma=0.1)]
+        custom_imports = dict(imports=['mmamp'], allow_failed_imports=False)
         """,
     )
 
@@ -301,8 +302,17 @@ def test_a_warm_up_from_the_whole_rate_is_none(check):
 @pytest.mark.parametrize(
     ('config', 'reason'),
     [
-        ("policy='inv', gamma=1", 'no policy like Inv; known here are Fixed'),
-        ("policy='YOLOX', num_last_epochs=1", 'no policy like YOLOX'),
+        (
+            "policy='Mine', gamma=1",
+            'no policy like Mine; known here are Fixed',
+        ),
+        ("policy='inv', gamma=1", 'no policy like Inv; a scheduler of your'),
+        (
+            "policy='StepFixCosineAnnealing', min_lr=0",
+            'near it are a LinearLR',
+        ),
+        ("policy='YOLOX', num_last_epochs=1", 'of a run of epochs'),
+        ("policy='LinearAnnealing', min_lr=0.1", 'its goal as a factor'),
         ("policy='step', step=[1], min_lr=1e-5", 'no min_lr for steps'),
         ("policy='step'", 'at which steps'),
         ("policy='step', step=[1], lr=3", 'lr: not a setting'),
@@ -346,3 +356,91 @@ def test_a_part_is_left_for_those_that_have_the_rest(migrated, text):
 def test_a_config_of_1x_stays(migrated):
     assert migrated.after(NEW) == NEW.lstrip()
     assert not migrated.result.findings
+
+
+def test_the_rate_of_yolox(check):
+    check(
+        """
+        train_cfg = dict(by_epoch=True, max_epochs=300)
+        lr_config = dict(
+            policy='YOLOX', warmup='exp', by_epoch=False, warmup_ratio=1,
+            warmup_by_epoch=True, warmup_iters=5, num_last_epochs=15,
+            min_lr_ratio=0.05)
+        """,
+        """
+        train_cfg = dict(by_epoch=True, max_epochs=300)
+        param_scheduler = [
+            dict(
+                type='mmdet.QuadraticWarmupLR',
+                begin=0,
+                end=5,
+                by_epoch=True,
+                convert_to_iter_based=True),
+            dict(
+                type='CosineAnnealingLR',
+                T_max=280,
+                eta_min_ratio=0.05,
+                begin=5,
+                end=285,
+                by_epoch=True,
+                convert_to_iter_based=True)]
+        """,
+    )
+
+
+def test_stages_of_mmflow(check):
+    check(
+        """
+        train_cfg = dict(by_epoch=False, max_iters=40)
+        lr_config = dict(
+            policy='MultiStage', by_epoch=False, gammas=[0.5, 0.5],
+            milestone_lrs=[3e-5, 2e-5], milestone_iters=[0, 20],
+            steps=[[10], [30]])
+        """,
+        """
+        train_cfg = dict(by_epoch=False, max_iters=40)
+        param_scheduler = [
+            dict(
+                type='mmflow.MultiStageLR',
+                by_epoch=False,
+                milestone_params=[3e-5, 2e-5],
+                milestone_iters=[0, 20],
+                steps=[[10], [30]],
+                gammas=[0.5, 0.5])]
+        """,
+    )
+
+
+@pytest.mark.parametrize(
+    ('policy', 'said'),
+    [
+        ("policy='CosineAnnealing', by_epoch=False, min_lr=0", 'min_lr=1e-5'),
+        ("policy='poly', by_epoch=False, power=0.9", 'min_lr=1e-5'),
+        (
+            "policy='step', step=[3], warmup='linear', warmup_iters=2, "
+            'warmup_by_epoch=True',
+            'step=[5]',
+        ),
+    ],
+)
+def test_a_child_of_what_goes_by_iterations(migrated, policy, said):
+    """Whether the base was migrated before or not."""
+    old = f"""
+    runner = dict(type='EpochBasedRunner', max_epochs=9)
+    lr_config = dict({policy})
+    """
+    new = migrated.after(old)
+    child = f"_base_ = './base.py'\nlr_config = dict({said})\n"
+    after = migrated.after(child, base=old)
+    assert 'convert_to_iter_based=True' in after
+    assert migrated.after(child, base=new) == after
+
+
+def test_a_cycle_is_no_cosine_for_a_child(migrated):
+    base = migrated.after(
+        "runner = dict(type='EpochBasedRunner', max_epochs=9)\n"
+        "lr_config = dict(policy='cyclic')\n"
+    )
+    child = "_base_ = './base.py'\nlr_config = dict(min_lr=1e-5)\n"
+    assert migrated.after(child, base=base) == child
+    assert 'inherit' in migrated.said('outside')[0]

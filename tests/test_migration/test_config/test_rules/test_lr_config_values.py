@@ -45,6 +45,12 @@ def _one_cycle(i, n):
     return _cos(high, high / 25 / 1e4, (i - top) / (n - 1 - top))
 
 
+def _siamese(i):
+    if i < 5:
+        return 0.2 * 5 ** (i / 5)
+    return 0.1 ** ((i - 5) / 14)
+
+
 def _linear(i, n, target, start, interval):
     stairs = max(0, i - start) // interval
     return BASE + (target - BASE) * stairs / ((n - start) // interval)
@@ -62,6 +68,19 @@ POLICIES = {
     ),
     "policy='CosineAnnealing', min_lr=0.01": lambda i, n: _cos(
         BASE, 0.01, i / n
+    ),
+    "policy='LinearAnnealing', min_lr_ratio=0": lambda i, n: (
+        BASE * (1 - i / n)
+    ),
+    "policy='LinearAnnealing', min_lr=0.05": lambda i, n: (
+        BASE + (0.05 - BASE) * i / n
+    ),
+    "policy='SiameseRPN'": lambda i, n: BASE * _siamese(i),
+    "policy='SiameseRPN', lr_configs=["
+    "dict(type='log', start_lr_factor=0.5, end_lr_factor=0.1, end_epoch=8), "
+    "dict(type='step', start_lr_factor=0.1, end_lr_factor=0.4, end_epoch=20)"
+    ']': lambda i, n: (
+        BASE * (0.5 * 0.2 ** (i / 7) if i < 8 else 0.1 * 4 ** ((i - 8) / 12))
     ),
     "policy='CosineAnnealing', min_lr_ratio=0.1": lambda i, n: _cos(
         BASE, BASE * 0.1, i / n
@@ -134,6 +153,7 @@ def _rates(schedulers, by_epoch, base=BASE):
 @pytest.mark.parametrize(
     ('config', 'formula'),
     [
+        ("policy='LinearAnnealing', min_lr=0", lambda i: 1 - i / (TOTAL - 1)),
         ("policy='poly', power=0.9", lambda i: (1 - i / (TOTAL - 1)) ** 0.9),
         (
             "policy='Fixed', warmup='linear', warmup_iters=5",
@@ -241,18 +261,52 @@ def test_with_a_warm_up(migrated, policy, run, warmup):
     assert _rates(schedulers, by_epoch) == pytest.approx(wanted, abs=1e-9)
 
 
-def test_a_warm_up_of_epochs_ends_one_iteration_early(migrated):
+OF_EPOCHS = {
+    'linear': lambda part: 0.2 + 0.8 * min(part, 1),
+    'constant': lambda part: 0.2 if part < 1 else 1,
+}
+
+
+@pytest.mark.parametrize('kind', OF_EPOCHS)
+@pytest.mark.parametrize('run', [RUN, EPOCHS])
+@pytest.mark.parametrize('epochs', [1, 4])
+def test_a_warm_up_of_epochs(migrated, kind, run, epochs):
     policy = (
-        "policy='step', step=[8], warmup='linear', warmup_iters=4, "
-        'warmup_by_epoch=True'
+        f"policy='step', step=[8], warmup='{kind}', warmup_iters={epochs}, "
+        'warmup_ratio=0.2, warmup_by_epoch=True'
     )
-    schedulers = _schedulers(migrated, policy, EPOCHS)
-    length = 4 * EPOCH - 1
+    schedulers = _schedulers(migrated, policy, run)
+    by_epoch = run is EPOCHS
+    unit = EPOCH if by_epoch else 1
     wanted = [
-        (0.1 + 0.9 * min(i, length) / length)
-        * (BASE if i // EPOCH < 8 else BASE * 0.1)
-        for i in range(TOTAL * EPOCH)
+        OF_EPOCHS[kind](i / (epochs * EPOCH))
+        * (BASE if i // unit < 8 else BASE * 0.1)
+        for i in range(TOTAL * unit)
     ]
+    assert _rates(schedulers, by_epoch) == pytest.approx(wanted, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ('policy', 'formula'),
+    [
+        (
+            "policy='poly', by_epoch=False, power=0.9, min_lr=0.01",
+            lambda part: 0.01 + (BASE - 0.01) * (1 - part) ** 0.9,
+        ),
+        (
+            "policy='poly', by_epoch=False",
+            lambda part: BASE * (1 - part),
+        ),
+        (
+            "policy='LinearAnnealing', by_epoch=False, min_lr_ratio=0.1",
+            lambda part: BASE * (1 - 0.9 * part),
+        ),
+    ],
+)
+def test_iterations_of_epochs_to_the_end(migrated, policy, formula):
+    schedulers = _schedulers(migrated, policy, EPOCHS)
+    iters = TOTAL * EPOCH
+    wanted = [formula(i / iters) for i in range(iters)]
     assert _rates(schedulers, True) == pytest.approx(wanted, abs=1e-9)
 
 

@@ -7,7 +7,9 @@ from mmamp.migration.config import migrate_config
 from mmamp.migration.findings import Outcome
 from mmamp.migration.project import Project
 from mmamp.migration.toolboxes import (
+    BUILT_ON,
     CONSTRUCTORS,
+    GONE,
     HOOKS,
     PACKAGES,
     listed,
@@ -32,6 +34,20 @@ def migrated(tmp_path):
     return migrate
 
 
+@pytest.fixture
+def hooked(tmp_path):
+    def migrate(hook, target='', classes=()):
+        path = tmp_path / 'config.py'
+        path.write_text(
+            f"optimizer = dict(type='SGD', lr=1)\n"
+            f'custom_hooks = [dict({hook})]\n'
+        )
+        known = dict.fromkeys(classes, ())
+        return migrate_config(path, Project(target, classes=known))
+
+    return migrate
+
+
 @pytest.mark.parametrize(
     ('old', 'target', 'new'),
     [
@@ -44,7 +60,8 @@ def migrated(tmp_path):
         ('TSMOptimizerConstructor', 'mmaction2', 'TSMOptimWrapperConstructor'),
         (f'mmdet.{STAGE}', 'mmdet', f'mmdet.{STAGE}'),
         ('MyOptimizerConstructor', 'mmdet', 'MyOptimizerConstructor'),
-        (STAGE, 'mmrotate', STAGE),
+        (STAGE, 'mmrotate', f'mmdet.{STAGE}'),
+        (STAGE, 'mmdet3d', f'mmdet.{STAGE}'),
         (STAGE, 'mmamp', STAGE),
         (STAGE, '', STAGE),
         ('MyOptimizerConstructor', '', 'MyOptimizerConstructor'),
@@ -107,11 +124,55 @@ def test_modules_take_the_registries_of_the_target(tmp_path, target):
     assert package == 'mmamp' or 'mmamp' not in result.after
 
 
+@pytest.mark.parametrize(
+    ('old', 'target', 'new'),
+    [
+        ('NumClassCheckHook', 'mmdet', 'NumClassCheckHook'),
+        ('NumClassCheckHook', 'mmrotate', 'mmdet.NumClassCheckHook'),
+        ('mmdet.SetEpochInfoHook', 'mmdet3d', 'mmdet.SetEpochInfoHook'),
+        ('CheckInvalidLossHook', '', 'CheckInvalidLossHook'),
+        ('YOLOXModeSwitchHook', 'mmtrack', 'YOLOXModeSwitchHook'),
+        ('EMAHook', 'mmrotate', 'EMAHook'),
+        ('LiteFlowNetStageLoadHook', 'mmflow', 'LiteFlowNetStageLoadHook'),
+    ],
+)
+def test_hooks(hooked, old, target, new):
+    result = hooked(f"type='{old}', interval=7", target)
+    assert f"dict(type='{new}', interval=7)" in result.after
+    assert not result.of(Outcome.TODO)
+    assert bool(result.of(Outcome.OUTSIDE)) == (not target)
+
+
+def test_arguments_that_a_hook_takes_no_more(hooked):
+    result = hooked("type='SyncNormHook', num_last_epochs=15", 'mmrotate')
+    assert "dict(type='mmdet.SyncNormHook')" in result.after
+    (said,) = result.of(Outcome.WARNED)
+    assert 'num_last_epochs' in said.reason
+
+
+@pytest.mark.parametrize('old', GONE)
+def test_hooks_that_are_gone(hooked, old):
+    result = hooked(f"type='{old}', interval=7", 'mmdet')
+    (said,) = result.of(Outcome.TODO)
+    assert said.reason == f'{old}: {GONE[old]}'
+    assert f"dict(type='{old}', interval=7)" in result.after
+
+
+@pytest.mark.parametrize('old', ['SyncRandomSizeHook', 'SyncNormHook'])
+def test_a_hook_of_the_project(hooked, old):
+    hook = f"type='{old}', num_last_epochs=15"
+    result = hooked(hook, 'mmdet', classes=[old])
+    assert f'dict({hook})' in result.after
+    assert not result.of(Outcome.TODO) + result.of(Outcome.WARNED)
+
+
 def test_every_row_is_said_once():
     for rows in (CONSTRUCTORS, HOOKS):
         pairs = [(x.toolbox, x.old) for x in rows]
         assert len(pairs) == len(set(pairs))
         assert all(x.version and x.new for x in rows)
+    assert {*BUILT_ON, *BUILT_ON.values()} <= {*PACKAGES}
+    assert not {*GONE} & {x.old for x in HOOKS}
     assert listed(named(HOOKS, 'SyncNormHook')) == (
         'SyncNormHook in mmdet 3.3, SyncNormHook in mmpose 1.3'
     )

@@ -12,7 +12,14 @@ from mmamp.migration.config.ema import (
 from mmamp.migration.config.values import Value, listing, literal, mapping
 from mmamp.migration.findings import Outcome
 from mmamp.migration.rule import Rule
-from mmamp.migration.toolboxes import HOOKS, PACKAGES, Name, listed, named
+from mmamp.migration.toolboxes import (
+    GONE,
+    HOOKS,
+    PACKAGES,
+    Name,
+    listed,
+    named,
+)
 
 NAME = 'custom_hooks'
 VISUAL_CONFIG = 'visual_config'
@@ -72,14 +79,16 @@ def _convert(context: Context, hook: Value) -> Value | None:
         return _samples(context, hook)
     if kind == 'ExpMomentumEMAHook':
         return _exponential(context, hook)
+    if kind in context.project.classes:
+        return hook
     if homes := named(HOOKS, kind, context.target):
-        return _same(context, hook, homes)
+        return _named(context, hook, homes)
     if kind == 'LinearMomentumEMAHook':
         raise NotConverted(
             'MMEngine has no average like it; MomentumAnnealingEMA is near'
         )
-    if kind in context.project.classes:
-        return hook
+    if kind in GONE:
+        raise NotConverted(GONE[kind])
     if context.origins and 'type' in hook:
         context.say(hook, Outcome.OUTSIDE, f'{kind}: {NOT_KNOWN}')
     return hook
@@ -141,13 +150,18 @@ def _exponential(context: Context, hook: Value) -> Value:
     )
 
 
-def _same(context: Context, hook: Value, homes: list[Name]) -> Value:
+def _named(context: Context, hook: Value, homes: list[Name]) -> Value:
+    """Return a hook under the name that it has, with what it still takes."""
     kind = homes[0].old
     gone = [x for x in NO_LONGER.get(kind, ()) if x in hook]
     if gone:
         context.warned(hook, f'{kind} takes no {", ".join(gone)} any more')
-        return hook.without(*gone)
-    if homes[0].toolbox in PACKAGES and context.origins:
+        hook = hook.without(*gone)
+    news = {x.new for x in homes}
+    if context.target and news != {kind} and hook.get('type') == kind:
+        return hook.with_items(type=literal(homes[0].new))
+    is_of_toolbox = homes[0].toolbox in PACKAGES
+    if is_of_toolbox and not context.target and context.origins and not gone:
         context.say(
             hook, Outcome.OUTSIDE, f'a hook of this name is {listed(homes)}'
         )

@@ -1,7 +1,14 @@
 """``optimizer_config``: clipping, accumulation, and precision by its hook."""
 
 from mmamp.migration.config.context import Context
-from mmamp.migration.config.values import UNKNOWN, Value, literal, same
+from mmamp.migration.config.values import (
+    UNKNOWN,
+    Value,
+    listing,
+    literal,
+    mapping,
+    same,
+)
 from mmamp.migration.config.wrappers import (
     HEIRS,
     for_each,
@@ -21,10 +28,15 @@ HOOKS = (
     'GradientCumulativeFp16OptimizerHook',
     'GradAccumFp16OptimizerHook',
     'ApexOptimizerHook',
+    'SiameseRPNOptimizerHook',
+    'SiameseRPNFp16OptimizerHook',
 )
+UNFREEZING = ('backbone_start_train_epoch', 'backbone_train_layers')
+"""What MMTracking's hooks did besides."""
 KNOWN = (
     *('_delete_', 'type', 'grad_clip', 'cumulative_iters', 'update_interval'),
     *('loss_scale', 'use_fp16', 'detect_anomalous_params', *NO_EFFECT),
+    *UNFREEZING,
 )
 
 
@@ -102,7 +114,23 @@ def _convert(context: Context, old: Value) -> None:
             'detect_anomalous_params is dropped: a parameter without a '
             'gradient is logged by mmamp.AmpOptimWrapper',
         )
+    _unfreeze(context, old)
     context.take('optimizer_config', 'optim_wrapper')
+
+
+def _unfreeze(context: Context, old: Value) -> None:
+    """Have the backbone trained from some epoch on, by a hook of its own."""
+    settings = {key: old[key] for key in UNFREEZING if key in old}
+    if not settings:
+        return
+    there = context.get('custom_hooks')
+    hook = mapping(
+        type=literal('mmtrack.SiamRPNBackboneUnfreezeHook'), **settings
+    )
+    hooks = [] if there is None else there.elements or []
+    context.replace('custom_hooks', listing(*hooks, hook))
+    context.origin('custom_hooks', 'optimizer_config')
+    context.changed(old, 'SiamRPNBackboneUnfreezeHook of mmtrack 1.0rc')
 
 
 def _scale(old: Value) -> Value:

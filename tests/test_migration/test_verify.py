@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from mmamp.migration.config import migrate_configs
 from mmamp.migration.config.rules import RULES
 from mmamp.migration.config.values import listing, literal
+from mmamp.migration.project import Project
 from mmamp.migration.rule import Rule
 from mmamp.migration.verification import Verifier, verify
 from mmamp.migration.verification.comparison import Row, sample_points
-from mmamp.migration.verification.old_schedule import old_schedule
+from mmamp.migration.verification.old_schedule import (
+    old_momentum,
+    old_schedule,
+)
 from mmamp.migration.verification.settings import EPOCH, Run
 
 TOOL = Path(__file__).parents[2] / 'tools/migrate.py'
@@ -367,6 +372,56 @@ SCHEDULES = {
     ),
     'poly': (dict(policy='poly', power=2, min_lr=0), {0: 1, 500: 0.25}),
     'exp': (dict(policy='exp', gamma=0.5), {0: 1, 2: 0.25}),
+    'inv': (dict(policy='inv', gamma=1, power=2), {0: 1, 1: 0.25, 2: 1 / 9}),
+    'straight': (
+        dict(policy='LinearAnnealing', min_lr_ratio=0.5),
+        {0: 1, 500: 0.75, 1000: 0.5},
+    ),
+    'flat cosine': (
+        dict(policy='FlatCosineAnnealing', min_lr=0, start_percent=0.5),
+        {0: 1, 500: 1, 750: 0.5},
+    ),
+    'cool-down': (
+        dict(
+            policy='CosineAnnealingCooldown',
+            min_lr=0.2,
+            cool_down_time=500,
+            cool_down_ratio=0.1,
+        ),
+        {0: 1, 250: 0.6, 500: 0.2, 501: 0.02},
+    ),
+    'restart at half the height': (
+        dict(
+            policy='CosineRestart',
+            periods=[500, 500],
+            restart_weights=[1, 0.5],
+            min_lr=0.2,
+        ),
+        {0: 1, 500: 0.6, 750: 0.4},
+    ),
+    'a cycle': (
+        dict(policy='cyclic'),
+        {0: 1, 200: 5.5, 400: 10, 700: 5.00005, 1000: 1},
+    ),
+    'by a hook': (
+        dict(type='CyclicLrUpdaterHook', target_ratio=(3, 0.5)),
+        {200: 2, 400: 3, 700: 1.75},
+    ),
+    'lower cycles': (
+        dict(
+            policy='cyclic',
+            cyclic_times=2,
+            target_ratio=(9, 0),
+            step_ratio_up=0.5,
+            gamma=0.5,
+            anneal_strategy='linear',
+        ),
+        {0: 1, 125: 5, 250: 9, 375: 4.5, 500: 1, 625: 3, 750: 5, 875: 2.5},
+    ),
+    'one cycle': (
+        dict(policy='OneCycle', max_lr=5, pct_start=0.5),
+        {0: 0.2, 499: 5, 999: 0.2 / 1e4},
+    ),
     'linear warm-up': (
         dict(
             policy='step',
@@ -406,7 +461,134 @@ def test_old_schedule_by_epoch():
     assert schedule.at(25) == pytest.approx(0.55)
     assert schedule.at(8 * EPOCH - 1) == 1
     assert schedule.at(8 * EPOCH) == pytest.approx(0.1)
-    assert 8 * EPOCH in sample_points(schedule, run.iterations)
+    assert 8 * EPOCH in sample_points([schedule], run.iterations)
+
+
+def test_a_cycle_of_a_run_of_epochs_goes_by_iterations():
+    run = Run(length=10, by_epoch=True)
+    schedule = old_schedule(dict(policy='cyclic'), 1.0, run)
+    assert schedule.at(2 * EPOCH) == pytest.approx(5.5)
+    assert schedule.at(4 * EPOCH) == pytest.approx(10)
+
+
+@pytest.mark.parametrize(
+    ('config', 'expected'),
+    [
+        (None, {0: 0.9, 999: 0.9}),
+        (dict(policy='step', step=[500]), {499: 0.9, 500: 0.45}),
+        (
+            dict(policy='CosineAnnealing', min_momentum=0.5),
+            {0: 0.9, 500: 0.7},
+        ),
+        (
+            dict(policy='LinearAnnealing', min_momentum_ratio=0.5),
+            {500: 0.675},
+        ),
+        (
+            dict(policy='cyclic', target_ratio=(0.5, 1)),
+            {0: 0.9, 400: 0.45, 700: 0.675},
+        ),
+        (dict(policy='cyclic'), {400: 0.9 * 0.85 / 0.95}),
+    ],
+)
+def test_old_momenta(config, expected):
+    momentum = old_momentum(config, 0.9, Run(length=1000))
+    assert {i: momentum.at(i) for i in expected} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    'config',
+    [
+        dict(policy='OneCycle'),
+        dict(policy='step', step=[5], warmup='linear', warmup_iters=2),
+    ],
+)
+def test_momenta_that_are_not_followed(config):
+    assert old_momentum(config, 0.9, Run(length=1000)).at is None
+
+
+CYCLE = """\
+model = dict(type='Net')
+optimizer = dict(type='AdamW', lr=0.001, betas=(0.95, 0.99))
+lr_config = dict(policy='cyclic', target_ratio=(10, 1e-4), step_ratio_up=0.4)
+momentum_config = dict(
+    policy='cyclic', target_ratio=(0.85 / 0.95, 1), step_ratio_up=0.4)
+runner = dict(type='EpochBasedRunner', max_epochs=20)
+"""
+
+
+def test_a_cycle_of_both(config):
+    found = verify(config(CYCLE))
+
+    rows = settings(found)
+    assert found.is_good
+    rates = '0.001, 0.00722208, 0.00933013, 0.00370597, 1.00171e-07'
+    name = 'CosineAnnealingLR, CosineAnnealingLR'
+    assert rows['', 'schedule'].before == f'cyclic: {rates}'
+    assert rows['', 'schedule'].after == f'{name}: {rates}'
+    row = rows['', 'schedule of the momentum']
+    momenta = '0.95, 0.880866, 0.856699, 0.912941, 0.95'
+    assert row.before == f'cyclic: {momenta}'
+    assert row.after == f'{name.replace("LR", "Momentum")}: {momenta}'
+
+
+@pytest.mark.parametrize('lost', ['LR', 'Momentum'])
+@pytest.mark.parametrize('change', [dict(eta_min_ratio=0.5), None])
+def test_a_wrong_cycle(config, monkeypatch, lost, change):
+    def rule(context):
+        both = context['param_scheduler'].elements
+        new = {k: literal(v) for k, v in (change or {}).items()}
+        context.replace(
+            'param_scheduler',
+            listing(
+                *(
+                    x.with_items(**new) if x.get('type').endswith(lost) else x
+                    for x in both
+                    if change or not x.get('type').endswith(lost)
+                )
+            ),
+        )
+
+    plant(monkeypatch, rule)
+    rows = settings(verify(config(CYCLE)))
+
+    wrong = [x for (_, x), row in rows.items() if row.differs]
+    rate = lost == 'LR'
+    assert wrong == ['schedule' if rate else 'schedule of the momentum']
+
+
+EARLY = """\
+model = dict(type='Net')
+optimizer = dict(type='SGD', lr=0.1)
+lr_config = dict(
+    policy='poly', power=0.9, {units}, warmup='linear', warmup_iters={steps},
+    warmup_ratio=0.001)
+runner = dict(type='EpochBasedRunner', max_epochs=10)
+"""
+UNITS = {
+    'by_epoch=True': 50,
+    'by_epoch=False, warmup_by_epoch=True': 2,
+    'by_epoch=False': 50,
+}
+
+
+@pytest.mark.parametrize('units', UNITS)
+def test_a_step_early_is_not_the_same(config, monkeypatch, units):
+    text = EARLY.format(units=units, steps=UNITS[units])
+    exact = verify(config(text))
+    assert exact.is_good
+    assert (
+        exact.rows[-1].before.partition(': ')[2]
+        == (exact.rows[-1].after.partition(': ')[2])
+    )
+    path = config(text)
+    by_hand = Project(ends_by_hand=True)
+    early = Verifier(project=by_hand).verify(path)
+    assert early.is_good
+
+    results = migrate_configs([path.resolve()], by_hand)
+    found = Verifier(results).verify(path)
+    assert settings(found)['', 'schedule'].differs
 
 
 def test_unknown_schedules_are_told():

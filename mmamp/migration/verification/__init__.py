@@ -19,6 +19,7 @@ from mmengine.registry import DefaultScope
 
 from mmamp.migration.config import migrate_configs, with_bases
 from mmamp.migration.findings import Result
+from mmamp.migration.project import Project
 
 from .after import Rates, new_run
 from .before import old_optimizers, old_run
@@ -36,14 +37,19 @@ class Verifier:
     Args:
         results (Iterable[Result]): Of the run, whose text is looked at.
             Defaults to none: each config is converted with its bases.
+        project (Project, optional): What was known beside the files.
+            Defaults to None: nothing.
 
     Attributes:
-        rates (dict[str, dict[int, float]]): Learning rates by what leads to
-            them: the configs of a folder have much the same schedules, and a
-            long run takes seconds.
+        rates (dict[str, dict[int, tuple]]): Learning rates and momenta by
+            what leads to them: the configs of a folder have much the same
+            schedules, and a long run takes seconds.
     """
 
-    def __init__(self, results: Iterable[Result] = ()) -> None:
+    def __init__(
+        self, results: Iterable[Result] = (), project: Project | None = None
+    ) -> None:
+        self.project = project or Project()
         self.rates: Rates = {}
         self.results = {x.path.resolve(): x for x in results}
 
@@ -86,7 +92,7 @@ class Verifier:
         """Return what a config and its bases have become."""
         if all(x in self.results for x in paths):
             return [replace(self.results[x], path=x) for x in paths]
-        return migrate_configs(paths)
+        return migrate_configs(paths, self.project)
 
     def _compared(self, old: dict[str, Any], new: dict[str, Any]) -> list[Row]:
         optimizers = old_optimizers(old)
@@ -94,7 +100,9 @@ class Verifier:
         probes = {x: getattr(model, x) if x else model for x in optimizers}
         before = old_run(old, probes)
         points = {
-            name: sample_points(settings.schedule, before.iterations)
+            name: sample_points(
+                (settings.schedule, settings.momentum), before.iterations
+            )
             for name, settings in before.networks.items()
         }
         logger = MMLogger.get_current_instance()
@@ -107,7 +115,7 @@ class Verifier:
                 after = new_run(new, model, points, self.rates)
         finally:
             logger.setLevel(level)
-        return compare(before, after, points)
+        return compare(before, after, points, self.project.ends_by_hand)
 
 
 def verify(path: Path) -> Verification:

@@ -11,10 +11,18 @@ from mmengine.registry import OPTIMIZERS, PARAM_SCHEDULERS
 from torch import nn
 
 from .before import alternating, parameters, role
-from .settings import CONSTANT, EPOCH, Run, Schedule, Settings, dynamic
+from .settings import (
+    CONSTANT,
+    EPOCH,
+    Run,
+    Schedule,
+    Settings,
+    dynamic,
+    momentum_of,
+)
 
-Rates = dict[str, dict[int, float]]
-"""Learning rates at iterations, by what leads to them."""
+Rates = dict[str, dict[int, tuple[float, float]]]
+"""Learning rate and momentum at iterations, by what leads to them."""
 
 
 def new_run(
@@ -30,7 +38,7 @@ def new_run(
         model (nn.Module): A stub with the networks.
         turns (dict[str, list[int]]): Iterations at which a network's learning
             rate is asked for.
-        rates (dict[str, dict[int, float]]): What is known of schedules, to
+        rates (dict[str, dict[int, tuple]]): What is known of schedules, to
             which those of this config are added.
     """
     run = Run()
@@ -55,7 +63,7 @@ def new_run(
         scheduler = cfg.get('param_scheduler')
         if isinstance(scheduler, dict) and 'type' not in scheduler:
             scheduler = scheduler[name]
-        settings.schedule = _schedule(
+        settings.schedule, settings.momentum = _schedules(
             scheduler, wrapper, run, turns.get(name, []), rates
         )
         run.networks[name] = settings
@@ -102,6 +110,7 @@ def _settings(
         clip=clip,
         scale=_scale(entry),
         schedule=Schedule('', None),
+        momentum=Schedule('', None),
     )
 
 
@@ -141,30 +150,55 @@ def _updates(
     return Fraction(model.get('generator_steps', 1), cycle)
 
 
-def _schedule(
+def _schedules(
     config: Any,
     wrapper: OptimWrapper,
     run: Run,
     turns: Iterable[int],
     rates: Rates,
-) -> Schedule:
-    """Run the schedulers, and look at the learning rate on the way."""
-    if not config:
-        lr = _main_group(wrapper)['lr']
-        return Schedule(CONSTANT, lambda i: lr)
+) -> tuple[Schedule, Schedule]:
+    """Run the schedulers; look at learning rate and momentum on the way."""
     configs = config if isinstance(config, (list, tuple)) else [config]
-    name = ', '.join(str(x['type']).rpartition('.')[2] for x in configs)
+    before = _values(_main_group(wrapper))
     with warnings.catch_warnings():
         # Nobody trains: no step comes before that of a scheduler.
         warnings.simplefilter('ignore')
-        schedulers = [_build(x, wrapper, run) for x in configs]
-        if any('Reduce' in type(x).__name__ for x in schedulers):
-            return Schedule(name, None)
-        lr = _main_group(wrapper)['lr']
-        key = repr((configs, run.length, run.by_epoch, lr, turns))
+        schedulers = [_build(x, wrapper, run) for x in configs if x]
+        key = repr((configs, run.length, run.by_epoch, before, turns))
         if key not in rates:
-            rates[key] = _simulate(schedulers, wrapper, set(turns))
-    return Schedule(name, rates[key].__getitem__)
+            foreseen = [x for x in schedulers if not _is_of_metric(x)]
+            rates[key] = _simulate(foreseen, wrapper, set(turns))
+    lr, momentum = (
+        _followed(
+            [x for x in schedulers if x.param_name == name],
+            {i: values[k] for i, values in rates[key].items()},
+            before[k],
+        )
+        for k, name in enumerate(('lr', 'momentum'))
+    )
+    return lr, momentum
+
+
+def _followed(
+    schedulers: list[Any], seen: dict[int, float], begin: float
+) -> Schedule:
+    """Return what schedulers of one parameter do to it."""
+    if not schedulers:
+        return Schedule(CONSTANT, lambda i: begin)
+    name = ', '.join(type(x).__name__ for x in schedulers)
+    if any(map(_is_of_metric, schedulers)):
+        return Schedule(name, None)
+    return Schedule(name, seen.__getitem__)
+
+
+def _is_of_metric(scheduler: Any) -> bool:
+    """Tell whether a scheduler goes by what a validation finds."""
+    return 'Reduce' in type(scheduler).__name__
+
+
+def _values(group: dict[str, Any]) -> tuple[float, float]:
+    """Return learning rate and momentum of a parameter group."""
+    return group['lr'], momentum_of(group)
 
 
 def _main_group(wrapper: OptimWrapper) -> dict[str, Any]:
@@ -190,12 +224,12 @@ def _build(config: dict[str, Any], wrapper: OptimWrapper, run: Run) -> Any:
 
 def _simulate(
     schedulers: list[Any], wrapper: OptimWrapper, turns: set[int]
-) -> dict[int, float]:
+) -> dict[int, tuple[float, float]]:
     group = _main_group(wrapper)
     seen = {}
     for i in range(max(turns, default=-1) + 1):
         if i in turns:
-            seen[i] = group['lr']
+            seen[i] = _values(group)
         for scheduler in schedulers:
             if scheduler.by_epoch:
                 if (i + 1) % EPOCH == 0:

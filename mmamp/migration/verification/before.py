@@ -11,8 +11,8 @@ import torch
 from mmengine.registry import OPTIMIZERS
 from torch import nn
 
-from .old_schedule import old_schedule
-from .settings import Run, Settings, dynamic
+from .old_schedule import old_momentum, old_schedule
+from .settings import Run, Settings, dynamic, momentum_of
 
 ADAM = dict(type='Adam', betas=(0.5, 0.999))
 """What SinGAN's code builds for each of its scales."""
@@ -110,6 +110,9 @@ def _settings(
         clip=dict(dict(norm_type=2), **clip) if clip else None,
         scale=_scale(cfg),
         schedule=old_schedule(lr_config, options.get('lr', 0.0), run),
+        momentum=old_momentum(
+            cfg.get('momentum_config'), momentum_of(options), run
+        ),
     )
 
 

@@ -1,5 +1,6 @@
 """Settings of before and after, side by side."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,20 +31,25 @@ class Row:
     differs: bool
 
 
-def sample_points(schedule: Schedule, total: int | None) -> list[int]:
-    """Choose the iterations at which to look at a learning rate.
+def sample_points(
+    schedules: Iterable[Schedule], total: int | None
+) -> list[int]:
+    """Choose the iterations at which to look at what is scheduled.
 
     Args:
-        schedule (Schedule): The old one.
+        schedules (Iterable[Schedule]): The old ones of an optimizer.
         total (int, optional): Iterations in the run.
     """
-    if schedule.at is None:
-        return []
-    if total is None:
-        total = max((x + 2 for x in schedule.turns), default=1)
-    points = {*quarters(total)}
-    points |= {x + d for x in schedule.turns for d in (-1, 0, 1)}
-    return sorted(x for x in points if 0 <= x < total)
+    points: set[int] = set()
+    for schedule in schedules:
+        if schedule.at is None:
+            continue
+        ends = [x + 2 for x in schedule.turns]
+        length = max(ends, default=1) if total is None else total
+        near = {x + d for x in schedule.turns for d in (-1, 0, 1)}
+        points |= {x for x in near if 0 <= x < length}
+        points |= {*quarters(length)}
+    return sorted(points)
 
 
 def quarters(total: int) -> list[int]:
@@ -52,7 +58,10 @@ def quarters(total: int) -> list[int]:
 
 
 def compare(
-    before: Run, after: Run, points: dict[str, list[int]]
+    before: Run,
+    after: Run,
+    points: dict[str, list[int]],
+    ends_by_hand: bool = False,
 ) -> list[Row]:
     """Compare all settings of all networks.
 
@@ -61,6 +70,8 @@ def compare(
         after (Run): What the 1.x config does.
         points (dict[str, list[int]]): Iterations at which both runs' learning
             rates are known, by network.
+        ends_by_hand (bool): Whether schedules may end a step early. Defaults
+            to False.
     """
     rows = []
     for name in {**before.networks, **after.networks}:
@@ -74,8 +85,20 @@ def compare(
             Row(name, setting, str(x), str(y), x != y)
             for setting, x, y in _pairs(old, new, before, after)
         ]
-        rows.append(_schedule_row(name, old, new, points[name]))
+        rows += [
+            _schedule_row(name, *both, points[name], ends_by_hand)
+            for both in _schedules(old, new)
+        ]
     return rows
+
+
+def _schedules(
+    old: Settings, new: Settings
+) -> Iterator[tuple[str, Schedule, Schedule]]:
+    """Yield what is scheduled; momentum only where it is."""
+    yield 'schedule', old.schedule, new.schedule
+    if {old.momentum.name, new.momentum.name} != {CONSTANT}:
+        yield 'schedule of the momentum', old.momentum, new.momentum
 
 
 def _kind(settings: Settings | None) -> str:
@@ -165,25 +188,30 @@ def _scale(settings: Settings) -> str:
 
 
 def _schedule_row(
-    name: str, old: Settings, new: Settings, points: list[int]
+    network: str,
+    setting: str,
+    old: Schedule,
+    new: Schedule,
+    points: list[int],
+    ends_by_hand: bool,
 ) -> Row:
-    one, other = old.schedule, new.schedule
-    if one.at is None or other.at is None:
+    if old.at is None or new.at is None:
         # Whatever one is that cannot be told, it is not constant.
-        differs = CONSTANT in (one.name, other.name)
-        return Row(name, 'schedule', _told(one), _told(other), differs)
+        differs = CONSTANT in (old.name, new.name)
+        return Row(network, setting, _told(old), _told(new), differs)
+    around = {0}
+    if ends_by_hand:
+        around |= {-1, 1, -old.step, old.step}
     for i in points:
-        if not _is_near(one, other.at(i), i):
-            where = f' at iteration {i}'
-            texts = [_number(x.at(i)) + where for x in (one, other) if x.at]
-            pair = [f'{x.name}: ' for x in (one, other)]
-            return Row(
-                name, 'schedule', pair[0] + texts[0], pair[1] + texts[1], True
+        if not _is_near(old, new.at(i), i, around):
+            before, after = (
+                f'{x.name}: {_number(x.at(i))} at iteration {i}'
+                for x in (old, new)
+                if x.at
             )
+            return Row(network, setting, before, after, True)
     shown = quarters(points[-1] + 1)
-    return Row(
-        name, 'schedule', _along(one, shown), _along(other, shown), False
-    )
+    return Row(network, setting, _along(old, shown), _along(new, shown), False)
 
 
 def _told(schedule: Schedule) -> str:
@@ -198,9 +226,13 @@ def _along(schedule: Schedule, points: list[int]) -> str:
     return f'{schedule.name}: {", ".join(values)}'
 
 
-def _is_near(old: Schedule, value: float, i: int) -> bool:
-    """Tell whether a learning rate is right, or a step early or late."""
+MARGIN = 1e-3
+"""What a value may be off by: MMEngine's minimum is not warmed up."""
+
+
+def _is_near(old: Schedule, value: float, i: int, around: set[int]) -> bool:
+    """Tell whether a value is right; around says how early or late."""
     assert old.at is not None
-    around = [old.at(max(i + d, 0)) for d in (-old.slack, 0, old.slack)]
-    margin = 0.01 * max(around) + 1e-12
-    return min(around) - margin <= value <= max(around) + margin
+    values = [old.at(max(i + d, 0)) for d in around]
+    margin = MARGIN * max(map(abs, values)) + 1e-12
+    return min(values) - margin <= value <= max(values) + margin

@@ -1,7 +1,7 @@
-"""What ``lr_config`` does to a learning rate in 0.x."""
+"""What ``lr_config`` and ``momentum_config`` do in 0.x."""
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
@@ -19,30 +19,68 @@ def old_schedule(
         lr (float): The optimizer's learning rate.
         run (Run): Of which the length counts.
     """
-    policy = str((config or {}).get('policy', 'fixed')).lower()
-    if config is None or policy == 'fixed':
-        schedule = Schedule(CONSTANT, lambda i: lr)
-    elif policy not in _POLICIES:
-        return Schedule(config['policy'], None)
-    else:
-        by_epoch = config.get('by_epoch', run.by_epoch)
-        unit = EPOCH if by_epoch else 1
-        total = None if run.iterations is None else run.iterations // unit
-        made = _POLICIES[policy](config, lr, total)
-        if made is None:
-            return Schedule(config['policy'], None)
-        at, turns = made
-        schedule = Schedule(
-            config['policy'],
-            lambda i: at(i // unit),
-            tuple(x * unit for x in turns),
-            slack=unit * config.get('interval', 1)
-            if policy == 'linear'
-            else 1,
-        )
+    schedule = _scheduled(config, lr, run)
     if (config or {}).get('warmup') is None:
         return schedule
     return _warmed_up(config or {}, schedule)
+
+
+def old_momentum(
+    config: dict[str, Any] | None, momentum: float, run: Run
+) -> Schedule:
+    """Compute the momentum that MMCV's hooks set.
+
+    Args:
+        config (dict, optional): ``momentum_config``.
+        momentum (float): The optimizer's.
+        run (Run): Of which the length counts.
+    """
+    if config is None:
+        return _scheduled(None, momentum, run)
+    words = {'min_momentum': 'min_lr', 'min_momentum_ratio': 'min_lr_ratio'}
+    renamed = {words.get(key, key): value for key, value in config.items()}
+    defaults = _OF_MOMENTUM.get(_policy(config), {})
+    schedule = _scheduled({**defaults, **renamed}, momentum, run)
+    if config.get('warmup') is None:
+        return schedule
+    return Schedule(f'{schedule.name} with a warm-up', None)
+
+
+_OF_MOMENTUM: dict[str, dict[str, Any]] = {
+    'step': dict(gamma=0.5),
+    'cyclic': dict(target_ratio=(0.85 / 0.95, 1)),
+    'onecycle': dict(max_lr=None),
+}
+"""In what the hooks of the momentum differ."""
+
+
+def _policy(config: dict[str, Any]) -> str:
+    """Return the name of a policy, whether it is said as a hook or not."""
+    name = str(config.get('policy') or config.get('type', 'fixed'))
+    name = name.rpartition('.')[2].removesuffix('UpdaterHook')
+    return name.removesuffix('Lr').removesuffix('Momentum').lower()
+
+
+def _scheduled(
+    config: dict[str, Any] | None, value: float, run: Run
+) -> Schedule:
+    """Follow a policy, from the value that the optimizer has."""
+    if config is None or _policy(config) == 'fixed':
+        return Schedule(CONSTANT, lambda i: value)
+    policy = _policy(config)
+    name = str(config.get('policy') or config.get('type'))
+    if policy not in _POLICIES:
+        return Schedule(name, None)
+    by_default = run.by_epoch and policy not in _OF_ITERATIONS
+    unit = EPOCH if config.get('by_epoch', by_default) else 1
+    total = None if run.iterations is None else run.iterations // unit
+    made = _POLICIES[policy](config, value, total)
+    if made is None:
+        return Schedule(name, None)
+    at, turns = made
+    return Schedule(
+        name, lambda i: at(i // unit), tuple(x * unit for x in turns), unit
+    )
 
 
 _Made = tuple[Callable[[int], float], list[int]] | None
@@ -69,12 +107,58 @@ def _cosine(begin: float, end: float, part: float) -> float:
     return end + (begin - end) * (math.cos(math.pi * part) + 1) / 2
 
 
+def _straight(begin: float, end: float, part: float) -> float:
+    return begin + (end - begin) * part
+
+
+_STRATEGIES = {'cos': _cosine, 'linear': _straight}
+
+
 def _cosine_annealing(
     config: dict[str, Any], lr: float, total: int | None
 ) -> _Made:
     if total is None:
         return None
     return lambda i: _cosine(lr, _target(config, lr), i / total), []
+
+
+def _linear_annealing(
+    config: dict[str, Any], lr: float, total: int | None
+) -> _Made:
+    if total is None:
+        return None
+    return lambda i: _straight(lr, _target(config, lr), i / total), []
+
+
+def _flat_cosine(
+    config: dict[str, Any], lr: float, total: int | None
+) -> _Made:
+    if total is None:
+        return None
+    start = round(total * config.get('start_percent', 0.75))
+    target = _target(config, lr)
+
+    def at(i: int) -> float:
+        return _cosine(lr, target, max(0, i - start) / (total - start))
+
+    return at, [start]
+
+
+def _cosine_cooldown(
+    config: dict[str, Any], lr: float, total: int | None
+) -> _Made:
+    if total is None:
+        return None
+    last = total - config.get('cool_down_time', 10)
+    target = _target(config, lr)
+    ratio: float = config.get('cool_down_ratio', 0.1)
+
+    def at(i: int) -> float:
+        if i > last:
+            return target * ratio
+        return _cosine(lr, target, i / last)
+
+    return at, [last, last + 1]
 
 
 def _cosine_restart(
@@ -88,9 +172,56 @@ def _cosine_restart(
     def at(i: int) -> float:
         k = min(bisect_right(ends, i), len(ends) - 1)
         part = (i - ends[k] + periods[k]) / periods[k]
-        return _cosine(lr * weights[k], target, min(part, 1.0))
+        return _cosine(
+            target + weights[k] * (lr - target), target, min(part, 1.0)
+        )
 
     return at, ends
+
+
+def _cyclic(config: dict[str, Any], lr: float, total: int | None) -> _Made:
+    if total is None:
+        return None
+    ratios = config.get('target_ratio', (10, 1e-4))
+    first, *others = ratios if isinstance(ratios, (list, tuple)) else [ratios]
+    last = others[0] if others else first / 1e5
+    length = total // config.get('cyclic_times', 1)
+    top = int(config.get('step_ratio_up', 0.4) * length)
+    anneal = _STRATEGIES[config.get('anneal_strategy', 'cos')]
+
+    def at(i: int) -> float:
+        cycle, step = divmod(i, length)
+        # Later cycles may be lower.
+        high = 1 + (first - 1) * config.get('gamma', 1) ** cycle
+        if step < top:
+            return anneal(lr, lr * high, step / top)
+        part = (step - top) / (length - top)
+        return anneal(lr * high, lr * last, part)
+
+    turns = [x + y for x in range(0, total, length) for y in (0, top)]
+    return at, turns
+
+
+def _one_cycle(config: dict[str, Any], lr: float, total: int | None) -> _Made:
+    high = config.get('max_lr')
+    if total is None or not isinstance(high, (int, float)):
+        return None
+    steps = config.get('total_steps') or total
+    low = high / config.get('div_factor', 25)
+    least = low / config.get('final_div_factor', 1e4)
+    part = config.get('pct_start', 0.3) * steps
+    values, ends = [low, high, least], [0.0, part - 1, steps - 1]
+    if config.get('three_phase'):
+        values, ends = [low, high, low, least], [*ends[:2], 2 * part - 2]
+        ends.append(steps - 1)
+    anneal = _STRATEGIES[config.get('anneal_strategy', 'cos')]
+
+    def at(i: int) -> float:
+        k = min(max(bisect_left(ends, i), 1), len(ends) - 1)
+        along = (i - ends[k - 1]) / (ends[k] - ends[k - 1])
+        return anneal(values[k - 1], values[k], along)
+
+    return at, [int(x) for x in ends[1:]]
 
 
 def _linear(config: dict[str, Any], lr: float, total: int | None) -> _Made:
@@ -98,7 +229,7 @@ def _linear(config: dict[str, Any], lr: float, total: int | None) -> _Made:
         return None
     start: int = config.get('start', 0)
     interval: int = config.get('interval', 1)
-    target: float = config['target_lr']
+    target: float = config.get('target_lr', 0)
     stairs = (total - start) // interval
     if not stairs:
         return lambda i: lr, []
@@ -120,14 +251,27 @@ def _exp(config: dict[str, Any], lr: float, total: int | None) -> _Made:
     return lambda i: lr * config['gamma'] ** i, []
 
 
+def _inv(config: dict[str, Any], lr: float, total: int | None) -> _Made:
+    gamma, power = config['gamma'], config.get('power', 1.0)
+    return lambda i: lr * (1 + gamma * i) ** -power, []
+
+
 _POLICIES: dict[str, Callable[[dict[str, Any], float, int | None], _Made]] = {
     'step': _step,
     'cosineannealing': _cosine_annealing,
+    'linearannealing': _linear_annealing,
+    'flatcosineannealing': _flat_cosine,
+    'cosineannealingcooldown': _cosine_cooldown,
     'cosinerestart': _cosine_restart,
+    'cyclic': _cyclic,
+    'onecycle': _one_cycle,
     'linear': _linear,
     'poly': _poly,
     'exp': _exp,
+    'inv': _inv,
 }
+_OF_ITERATIONS = ('cyclic', 'onecycle')
+"""Policies that count iterations, whatever the run does."""
 
 
 def _warmed_up(config: dict[str, Any], schedule: Schedule) -> Schedule:
@@ -150,4 +294,4 @@ def _warmed_up(config: dict[str, Any], schedule: Schedule) -> Schedule:
         return regular(i) * (factors[kind](i) if i < length else 1.0)
 
     turns = (*schedule.turns, length // 2, length)
-    return Schedule(name, at, turns, schedule.slack)
+    return Schedule(name, at, turns, schedule.step)

@@ -20,20 +20,20 @@ SCALER = dict(
 
 @dataclass(frozen=True)
 class Schedule:
-    """A learning rate along a run.
+    """A learning rate, or a momentum, along a run.
 
     Args:
         name (str): Of the policy or the schedulers.
-        at (Callable, optional): The learning rate at an iteration; None where
-            it cannot be told beforehand.
+        at (Callable, optional): The value at an iteration; None where it
+            cannot be told beforehand.
         turns (tuple[int, ...]): Iterations at which it changes its course.
-        slack (int): By how many iterations a change may come early or late.
+        step (int): Iterations in which it does not change.
     """
 
     name: str
     at: Callable[[int], float] | None
     turns: tuple[int, ...] = ()
-    slack: int = 1
+    step: int = 1
 
 
 @dataclass
@@ -51,6 +51,7 @@ class Settings:
         scale (float or dict, optional): A static loss scale, or the arguments
             of a dynamic one. None: no loss scale.
         schedule (Schedule): Of its learning rate.
+        momentum (Schedule): Of its momentum, or of the first of its betas.
     """
 
     optimizer: str
@@ -61,6 +62,7 @@ class Settings:
     clip: dict[str, Any] | None
     scale: float | dict[str, Any] | None
     schedule: Schedule
+    momentum: Schedule
 
 
 @dataclass
@@ -85,6 +87,13 @@ class Run:
         if self.length is None:
             return None
         return self.length * (EPOCH if self.by_epoch else 1)
+
+
+def momentum_of(options: dict[str, Any]) -> float:
+    """Return the momentum among an optimizer's options; 0 if it has none."""
+    betas = options.get('betas') or (0.0,)
+    momentum: float = options.get('momentum', betas[0])
+    return momentum
 
 
 def dynamic(options: dict[str, Any]) -> dict[str, Any]:

@@ -61,12 +61,12 @@ def run(args: argparse.Namespace) -> int:
     readable = [x.path for x in results if not x.unreadable]
     verified = []
     if verification:
-        verifier = verification.Verifier(results)
+        verifier = verification.Verifier(results, project)
         verified = [verifier.verify(x) for x in _track(readable, 'verifying')]
     _write(results, targets)
 
     if args.json:
-        print(as_json(results))
+        print(as_json(results, verified))
         return _exit_code(results, verified)
     prints = args.output is None and not args.in_place
     shows = prints and (is_single or args.diff)

@@ -11,6 +11,8 @@ Statement = TypeVar('Statement')
 
 MARK = 'TODO(mmamp migrate)'
 """What a comment begins with that marks something left to do."""
+COMMENTS = 'comments'
+"""Of which rule a finding is that tells a comment which is in no file now."""
 
 
 class Outcome(Enum):

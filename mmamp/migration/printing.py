@@ -3,14 +3,16 @@
 import difflib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from io import BytesIO
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .findings import Outcome, Result
+from .findings import COMMENTS, Finding, Outcome, Result
 from .sources import encode_source
 
 COLOURS = {
@@ -19,8 +21,8 @@ COLOURS = {
     Outcome.TODO: 'red',
     Outcome.OUTSIDE: 'blue',
 }
-GROUPED = (Outcome.OUTSIDE, Outcome.WARNED, Outcome.TODO)
-"""What is said of many files: what was converted is in them."""
+GROUPED = (Outcome.OUTSIDE, Outcome.CHANGED, Outcome.WARNED, Outcome.TODO)
+"""What is said of many files, in this order."""
 
 
 def new_table(console: Console) -> Table:
@@ -95,7 +97,7 @@ def print_groups(console: Console, results: list[Result]) -> None:
     for outcome in GROUPED:
         groups: dict[tuple[str, str], list[str]] = {}
         for result in results:
-            for x in result.of(outcome):
+            for x in filter(_is_for_many, result.of(outcome)):
                 line = f'{result.path}:{x.line}' if x.line else result.path
                 groups.setdefault((x.reason, x.rule), []).append(str(line))
         for (reason, rule), places in groups.items():
@@ -108,17 +110,27 @@ def print_groups(console: Console, results: list[Result]) -> None:
                     print_line(console, f'{place}: {outcome.value}: the same')
 
 
-def as_json(results: list[Result]) -> str:
+def _is_for_many(finding: Finding) -> bool:
+    """Tell whether it is in no file: what was converted is in them."""
+    return finding.outcome is not Outcome.CHANGED or finding.rule == COMMENTS
+
+
+def as_json(results: list[Result], verified: Iterable[Any] = ()) -> str:
     """Write all that there is to say, for other programs.
 
     Args:
         results (list[Result]): Of the files.
+        verified (Iterable[Verification]): What came of ``--verify``. Defaults
+            to none.
 
     Returns:
         str: A JSON list with a dict a file: ``path``, ``is_changed``,
-        ``unreadable``, ``rules``, and ``findings`` with ``line``, ``rule``,
-        ``outcome`` and ``reason``.
+        ``unreadable``, ``rules``, ``findings`` with ``line``, ``rule``,
+        ``outcome`` and ``reason``, and ``verification``, which is null or has
+        ``is_good``, ``problem``, ``notes``, and ``rows`` with ``network``,
+        ``setting``, ``before``, ``after`` and ``differs``.
     """
+    comparisons = {x.path: x for x in verified}
     return json.dumps(
         [
             {
@@ -130,11 +142,24 @@ def as_json(results: list[Result]) -> str:
                     {**asdict(y), 'outcome': y.outcome.value}
                     for y in x.findings
                 ],
+                'verification': _comparison(comparisons.get(x.path)),
             }
             for x in results
         ],
         indent=1,
     )
+
+
+def _comparison(found: Any) -> dict[str, Any] | None:
+    """Return what came of a comparison, for JSON."""
+    if found is None:
+        return None
+    return {
+        'is_good': found.is_good,
+        'problem': found.problem,
+        'notes': found.notes,
+        'rows': [asdict(x) for x in found.rows],
+    }
 
 
 def print_rules(console: Console, results: list[Result]) -> None:

@@ -84,6 +84,58 @@ def test_json_has_all(many, run):
             set(y) == {'line', 'rule', 'outcome', 'reason'}
             for y in x['findings']
         )
+        assert x['verification'] is None
+
+
+def test_json_has_what_was_verified(tmp_path, run):
+    folder = tmp_path / 'configs'
+    folder.mkdir()
+    good = (
+        "optimizer = dict(type='SGD', lr=0.1)\n"
+        "runner = dict(type='IterBasedRunner', max_iters=10)\n"
+    )
+    lost = "momentum_config = dict(policy='OneCycle')\n"
+    (folder / 'good.py').write_text(good)
+    (folder / 'lost.py').write_text(good + lost)
+    (folder / 'no.py').write_text("_base_ = './none.py'\n")
+    done = run('config', folder, '--json', '--verify')
+    assert done.returncode == 1
+    found = {
+        Path(x['path']).stem: x['verification']
+        for x in json.loads(done.stdout)
+    }
+    assert all(
+        set(x) == {'is_good', 'problem', 'notes', 'rows'}
+        for x in found.values()
+    )
+    assert found['good']['is_good']
+    assert not found['lost']['is_good']
+    assert 'FileNotFoundError' in found['no']['problem']
+    (row,) = [x for x in found['lost']['rows'] if x['differs']]
+    assert row == {
+        'network': '',
+        'setting': 'schedule of the momentum',
+        'before': 'OneCycle (not compared)',
+        'after': 'constant',
+        'differs': True,
+    }
+
+
+def test_comments_of_removed_statements_are_in_the_report(tmp_path, run):
+    folder = tmp_path / 'configs'
+    folder.mkdir()
+    for i in range(3):
+        comment = 'none of it' if i else 'only here'
+        text = f"x = 1\n\n# {comment}\nworkflow = [('train', 1)]\n\ny = 1\n"
+        (folder / f'{i}.py').write_text(text)
+    lines = run('config', folder).stdout.splitlines()
+    told = [x for x in lines if x.endswith('[comments] (2 places)')]
+    assert told == [
+        f'{folder}/1.py:4: changed: workflow is gone with its comment: '
+        '# none of it [comments] (2 places)'
+    ]
+    assert sum('# only here' in x for x in lines) == 1
+    assert len([x for x in lines if ': changed: ' in x]) == 2
 
 
 def test_json_of_one_file(many, run):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mmamp.migration.config.rules.runner import is_loop
 from mmamp.migration.findings import (
+    COMMENTS,
     MARK,
     Finding,
     Outcome,
@@ -329,7 +330,7 @@ def _written(
     for name, comments in removed.items():
         line = source.values[name].line if name in source.values else 1
         reason = f'{name} is gone with its comment: {" ".join(comments)}'
-        finding = Finding(line, 'writing', Outcome.CHANGED, reason)
+        finding = Finding(line, COMMENTS, Outcome.CHANGED, reason)
         result.findings.append(finding)
     try:
         check_source(source.path, after)

@@ -507,6 +507,11 @@ def test_momenta_that_are_not_followed(config):
     assert old_momentum(config, 0.9, Run(length=1000)).at is None
 
 
+HALF = """\
+model = dict(type='Net')
+optimizer = dict(type='SGD', lr=0.1)
+runner = dict(type='EpochBasedRunner', max_epochs=10)
+"""
 CYCLE = """\
 model = dict(type='Net')
 optimizer = dict(type='AdamW', lr=0.001, betas=(0.95, 0.99))
@@ -555,6 +560,20 @@ def test_a_wrong_cycle(config, monkeypatch, lost, change):
     wrong = [x for (_, x), row in rows.items() if row.differs]
     rate = lost == 'LR'
     assert wrong == ['schedule' if rate else 'schedule of the momentum']
+
+
+def test_a_schedule_of_a_project_that_is_not_here(config):
+    text = HALF + (
+        "lr_config = dict(policy='MultiStage', by_epoch=False, gammas=[0.5],"
+        ' milestone_lrs=[3e-5], milestone_iters=[0], steps=[[10]])\n'
+    )
+    found = verify(config(text))
+    assert found.is_good
+    row = settings(found)['', 'schedule']
+    assert pair(row) == (
+        'MultiStage (not compared)',
+        'mmflow.MultiStageLR (not compared)',
+    )
 
 
 EARLY = """\
@@ -644,13 +663,6 @@ def test_a_schedule_is_run_once_by_one_verifier(config):
     assert all(verifier.rates[key] is seen[key] for key in verifier.rates)
     assert second.rows == first.rows
     assert not Verifier().rates
-
-
-HALF = """\
-model = dict(type='Net')
-optimizer = dict(type='SGD', lr=0.1)
-runner = dict(type='EpochBasedRunner', max_epochs=10)
-"""
 
 
 @pytest.mark.parametrize(

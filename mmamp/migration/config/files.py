@@ -28,6 +28,7 @@ from .own_settings import (
     has_early_imports,
     keep_what_cannot_be_written,
     name_lost_references,
+    name_taken_variables,
     what_to_say,
 )
 from .reading import BASE, Source, read
@@ -145,6 +146,7 @@ class Files:
         changed, gone = what_to_say(own, whole.old, context, base)
         keep_what_cannot_be_written(source, context, changed, gone)
         name_lost_references(source, whole.old_base, base, context)
+        name_taken_variables(source, context)
         new_base = base_to_write(source, context)
         if new_base is not None:
             changed = {BASE: new_base, **changed}

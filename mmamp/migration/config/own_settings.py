@@ -78,6 +78,23 @@ def name_lost_references(
             context.mark(name, reason)
 
 
+def name_taken_variables(source: Source, context: Context) -> None:
+    """Say what refers to settings of the model whose name the loops have."""
+    context.rule = 'references'
+    for name in ('train_cfg', 'test_cfg'):
+        if name not in context.origins.get('model', ()):
+            continue
+        for other, value in source.values.items():
+            is_its_own = other in (name, 'model') or name not in value.names
+            if is_its_own or name not in source.values:
+                continue
+            context.todo(
+                other,
+                f'{name}, which it refers to, is that of a loop in 1.x: take '
+                f'a variable of another name, or model.{name}',
+            )
+
+
 def base_to_write(source: Source, context: Context) -> Value | None:
     """Return ``_base_`` as MMEngine reads it; None: it does already.
 

@@ -206,7 +206,8 @@ class _Reader:
         found = self._value(node, same)
         found.source = node
         found.line = same.lineno
-        if found.written is None or not found.children:
+        if all(x.source is None for x in found.children):
+            # Not written out here, though it may be known.
             found.names = read_names(same)
         else:
             found.names = frozenset().union(*(x.names for x in found.children))

@@ -159,11 +159,14 @@ def _schedules(
 ) -> tuple[Schedule, Schedule]:
     """Run the schedulers; look at learning rate and momentum on the way."""
     configs = config if isinstance(config, (list, tuple)) else [config]
+    configs = [x for x in configs if x]
+    known = [x for x in configs if PARAM_SCHEDULERS.get(x['type'])]
+    others = [x['type'] for x in configs if x not in known]
     before = _values(_main_group(wrapper))
     with warnings.catch_warnings():
         # Nobody trains: no step comes before that of a scheduler.
         warnings.simplefilter('ignore')
-        schedulers = [_build(x, wrapper, run) for x in configs if x]
+        schedulers = [_build(x, wrapper, run) for x in known]
         key = repr((configs, run.length, run.by_epoch, before, turns))
         if key not in rates:
             foreseen = [x for x in schedulers if not _is_of_metric(x)]
@@ -171,6 +174,7 @@ def _schedules(
     lr, momentum = (
         _followed(
             [x for x in schedulers if x.param_name == name],
+            [x for x in others if x.endswith('Momentum') == (k == 1)],
             {i: values[k] for i, values in rates[key].items()},
             before[k],
         )
@@ -180,13 +184,23 @@ def _schedules(
 
 
 def _followed(
-    schedulers: list[Any], seen: dict[int, float], begin: float
+    schedulers: list[Any],
+    others: list[str],
+    seen: dict[int, float],
+    begin: float,
 ) -> Schedule:
-    """Return what schedulers of one parameter do to it."""
-    if not schedulers:
+    """Return what schedulers of one parameter do to it.
+
+    Args:
+        schedulers (list): That have been run.
+        others (list[str]): Types that are of a project which is not here.
+        seen (dict[int, float]): Values at iterations.
+        begin (float): The value before there were schedulers.
+    """
+    if not schedulers and not others:
         return Schedule(CONSTANT, lambda i: begin)
-    name = ', '.join(type(x).__name__ for x in schedulers)
-    if any(map(_is_of_metric, schedulers)):
+    name = ', '.join([*(type(x).__name__ for x in schedulers), *others])
+    if others or any(map(_is_of_metric, schedulers)):
         return Schedule(name, None)
     return Schedule(name, seen.__getitem__)
 

@@ -57,3 +57,31 @@ def test_what_is_named_anew_is_written(check):
         resume = True
         """,
     )
+
+
+def test_settings_of_the_model_that_others_refer_to(migrated):
+    """The loops have their names: what refers to them is left to do."""
+    after = migrated.after(
+        """
+        train_cfg = dict(neg=1)
+        test_cfg = dict(nms=2)
+        model = dict(type='SSN', train_cfg=train_cfg, test_cfg=test_cfg)
+        data = dict(train=dict(cfg=train_cfg), test=[dict(cfg=test_cfg)])
+        """
+    )
+    namespace = {}
+    exec(after, namespace)
+    assert namespace['data']['test'] == [dict(cfg=dict(nms=2))]
+    assert namespace['model']['train_cfg'] == dict(neg=1)
+    said = migrated.said('todo')
+    assert [x.partition(',')[0] for x in said] == ['train_cfg', 'test_cfg']
+
+
+def test_settings_that_only_the_model_refers_to_are_gone(migrated):
+    after = migrated.after(
+        """
+        test_cfg = dict(nms=2)
+        model = dict(type='SSN', test_cfg=test_cfg)
+        """
+    )
+    assert after == "model = dict(type='SSN', test_cfg=dict(nms=2))\n"

@@ -17,6 +17,12 @@ CONSTRUCTOR = 'mmamp.OptimWrapperConstructor'
 BESIDE = ('constructor', 'paramwise_cfg')
 """What stood among an optimizer's arguments and stands beside it now."""
 
+OF_PATTERNS = (
+    "paramwise_options are patterns for a constructor of MMSelfSup's; "
+    'paramwise_cfg has custom_keys, which are parts of names, with lr_mult '
+    'and decay_mult'
+)
+
 
 def apply(context: Context) -> None:
     """Apply the rule."""
@@ -51,12 +57,17 @@ def is_single(optimizer: Value) -> bool:
 
 def single(context: Context, name: str, optimizer: Value) -> Value | None:
     """Make the entry of one optimizer; None if that is left to do."""
+    if options := optimizer.child('paramwise_options'):
+        context.todo(name, OF_PATTERNS, options)
+        return None
     outer = {key: optimizer[key] for key in BESIDE if key in optimizer}
     if 'constructor' in optimizer:
         constructor = _constructor(context, optimizer['constructor'])
         del outer['constructor']
         if constructor is not None:
             outer['constructor'] = constructor
+    if 'paramwise_cfg' in outer and 'constructor' not in outer:
+        outer['paramwise_cfg'] = _paramwise(context, outer['paramwise_cfg'])
     inner = _with_float_betas(optimizer.without(*BESIDE))
     kind = {'type': literal('OptimWrapper')} if 'type' in optimizer else {}
     return mapping(**kind, optimizer=inner, **outer)
@@ -89,6 +100,32 @@ def _constructor(context: Context, old: Value) -> Value | None:
         return old
     context.outside(old, reason)
     return old
+
+
+def _paramwise(context: Context, old: Value) -> Value:
+    """Have norms and depth-wise convolutions decay as they did.
+
+    A norm's bias was a norm's parameter for MMCV; for MMEngine it is a bias
+    unless norms have a setting of their own.
+    """
+    bias = old.get('bias_decay_mult')
+    if bias in (None, 1):
+        return old
+    if old.get('dwconv_decay_mult', 1) != bias:
+        context.warned(
+            old,
+            'biases of depth-wise convolutions decayed by dwconv_decay_mult, '
+            'and decay by bias_decay_mult now; where a model has them, '
+            'custom_keys can name them',
+        )
+    if 'norm_decay_mult' in old:
+        return old
+    context.changed(
+        old,
+        'norm_decay_mult=1.0: without it bias_decay_mult would be for the '
+        'biases of norms too',
+    )
+    return old.with_items(norm_decay_mult=literal(1.0))
 
 
 def _with_float_betas(optimizer: Value) -> Value:

@@ -1,5 +1,7 @@
 """``optimizer`` and ``optimizers``."""
 
+import pytest
+
 
 def test_one(check):
     check(
@@ -233,3 +235,66 @@ def test_betas_that_torch_takes(check):
             optimizer=dict(type='Adam', lr=1, betas=(0., 0.99**ratio)))
         """,
     )
+
+
+def test_a_bias_of_a_norm_decays_as_it_did(check):
+    told = check(
+        """
+        optimizer = dict(
+            type='SGD',
+            lr=0.01,
+            weight_decay=0.0001,
+            paramwise_cfg=dict(bias_lr_mult=2., bias_decay_mult=0.))
+        """,
+        """
+        optim_wrapper = dict(
+            type='OptimWrapper',
+            optimizer=dict(type='SGD', lr=0.01, weight_decay=0.0001),
+            paramwise_cfg=dict(
+                bias_lr_mult=2.,
+                bias_decay_mult=0.,
+                norm_decay_mult=1.0))
+        """,
+    )
+    assert 'depth-wise' in told.said('warned')[0]
+
+
+@pytest.mark.parametrize(
+    'cfg',
+    [
+        'bias_decay_mult=1.',
+        'bias_lr_mult=2.',
+        'bias_decay_mult=0., norm_decay_mult=0., dwconv_decay_mult=0.',
+    ],
+)
+def test_what_decays_alike_stays(migrated, cfg):
+    after = migrated.after(
+        f"optimizer = dict(type='SGD', lr=1, paramwise_cfg=dict({cfg}))\n"
+    )
+    assert f'paramwise_cfg=dict({cfg}))' in after
+    assert not migrated.said('warned')
+
+
+def test_a_child_says_what_norms_do(migrated):
+    base = """
+    optimizer = dict(
+        type='SGD', lr=1, weight_decay=0.1,
+        paramwise_cfg=dict(bias_decay_mult=0.))
+    """
+    child = """
+    _base_ = './base.py'
+    optimizer = dict(paramwise_cfg=dict(norm_decay_mult=0.5))
+    """
+    after = migrated.after(child, base=base)
+    assert 'paramwise_cfg=dict(norm_decay_mult=0.5)' in after
+
+
+def test_patterns_of_mmselfsup_are_left(migrated):
+    text = (
+        "optimizer = dict(type='LARS', lr=0.3, paramwise_options={"
+        "'(bn|gn)': dict(weight_decay=0., lars_exclude=True)})\n"
+    )
+    after = migrated.after(text)
+    assert after.endswith(text)
+    (said,) = migrated.said('todo')
+    assert 'custom_keys' in said

@@ -11,6 +11,10 @@ from mmamp.migration.rule import Rule
 
 NAME = 'log_config'
 TEXT = ('TextLoggerHook', 'IterTextLoggerHook')
+OF_TEXT = (
+    'the hook of MMEngine logs in its place; what it did besides, a '
+    'LogProcessor of your own may do'
+)
 OF_LOGGER = (
     *('interval', 'ignore_last', 'interval_exp_name', 'out_dir'),
     *('out_suffix', 'keep_local', 'file_client_args'),
@@ -55,8 +59,10 @@ def apply(context: Context) -> None:
     backends = []
     for hook in hooks.elements:
         kind = str(hook.get('type')).split('.')[-1]
-        if kind in TEXT:
+        if kind.endswith('TextLoggerHook'):
             text = hook
+            if kind not in TEXT:
+                context.warned(hook, f'{kind}: {OF_TEXT}')
         elif kind in BACKENDS:
             backends.append(_backend(context, hook, *BACKENDS[kind]))
         elif kind == 'PaviLoggerHook':

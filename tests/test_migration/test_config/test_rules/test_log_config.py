@@ -105,3 +105,13 @@ def test_a_config_of_1x_stays(migrated):
     before = "default_hooks = dict(logger=dict(type='LoggerHook'))\n"
     assert migrated.after(before) == before
     assert not migrated.result.findings
+
+
+def test_a_text_logger_of_the_project(migrated):
+    after = migrated.after(
+        "log_config = dict(interval=7, hooks=[dict(type='MyTextLoggerHook')])"
+    )
+    assert "logger=dict(type='LoggerHook', interval=7)" in after
+    (said,) = migrated.said('warned')
+    assert 'MyTextLoggerHook' in said and 'LogProcessor' in said
+    assert not migrated.said('todo')

@@ -78,7 +78,8 @@ class PolyLrToEnd(PolyLR):
 
         (lr - eta_min) * (1 - (i - begin) / (end - begin)) ** power + eta_min
 
-    This is what ``policy='poly'`` was in MMCV.
+    This is what ``policy='poly'`` was in MMCV. It works on top of other
+    schedulers: a warm-up scales ``eta_min`` too.
 
     Args:
         optimizer (OptimWrapper or Optimizer): Given by the runner.
@@ -97,3 +98,24 @@ class PolyLrToEnd(PolyLR):
         self, optimizer: Any, *args: Any, end: int = FOREVER, **kwargs: Any
     ) -> None:
         super().__init__(optimizer, *args, end=end + 1, **kwargs)
+
+    def _get_value(self) -> list[float]:
+        """Return the current values, times what this step changes."""
+        return [
+            group[self.param_name] * self._change(base)
+            for group, base in zip(
+                self.optimizer.param_groups, self.base_values, strict=True
+            )
+        ]
+
+    def _change(self, base: float) -> float:
+        if self.last_step == 0:
+            return 1.0
+        before = self._at(base, self.last_step - 1)
+        # Down at zero it stays there.
+        return self._at(base, self.last_step) / before if before else 1.0
+
+    def _at(self, base: float, step: int) -> float:
+        minimum: float = self.eta_min
+        left: float = (1 - step / self.total_iters) ** self.power
+        return (base - minimum) * left + minimum

@@ -199,11 +199,12 @@ def _schedule_row(
         # Whatever one is that cannot be told, it is not constant.
         differs = CONSTANT in (old.name, new.name)
         return Row(network, setting, _told(old), _told(new), differs)
-    around = {0}
+    around, margin = {0}, MARGIN
     if ends_by_hand:
         around |= {-1, 1, -old.step, old.step}
+        margin = MARGIN_BY_HAND
     for i in points:
-        if not _is_near(old, new.at(i), i, around):
+        if not _is_near(old, new.at(i), i, around, margin):
             before, after = (
                 f'{x.name}: {_number(x.at(i))} at iteration {i}'
                 for x in (old, new)
@@ -226,13 +227,17 @@ def _along(schedule: Schedule, points: list[int]) -> str:
     return f'{schedule.name}: {", ".join(values)}'
 
 
-MARGIN = 1e-3
-"""What a value may be off by: MMEngine's minimum is not warmed up."""
+MARGIN = 1e-6
+"""What a value may be off by, as a share of it, for its last digits."""
+MARGIN_BY_HAND = 1e-3
+"""And where a warm-up and a policy are both a step early."""
 
 
-def _is_near(old: Schedule, value: float, i: int, around: set[int]) -> bool:
+def _is_near(
+    old: Schedule, value: float, i: int, around: set[int], margin: float
+) -> bool:
     """Tell whether a value is right; around says how early or late."""
     assert old.at is not None
     values = [old.at(max(i + d, 0)) for d in around]
-    margin = MARGIN * max(map(abs, values)) + 1e-12
+    margin = margin * max(map(abs, values)) + old.blur + 1e-12
     return min(values) - margin <= value <= max(values) + margin

@@ -3,6 +3,7 @@
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
@@ -20,9 +21,14 @@ def old_schedule(
         run (Run): Of which the length counts.
     """
     schedule = _scheduled(config, lr, run)
-    if (config or {}).get('warmup') is None:
+    if config is None or config.get('warmup') is None:
         return schedule
-    return _warmed_up(config or {}, schedule)
+    warm = _warmed_up(config, schedule)
+    if not _policy(config).startswith('cosine') or not run.iterations:
+        return warm
+    epochs = EPOCH if config.get('warmup_by_epoch') else 1
+    share = config.get('warmup_iters', 0) * epochs / run.iterations
+    return replace(warm, blur=_target(config, lr) * min(share, 1))
 
 
 def old_momentum(

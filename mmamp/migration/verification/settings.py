@@ -28,12 +28,15 @@ class Schedule:
             cannot be told beforehand.
         turns (tuple[int, ...]): Iterations at which it changes its course.
         step (int): Iterations in which it does not change.
+        blur (float): What MMEngine's may be off by, of whose minimum a
+            warm-up does not take its part.
     """
 
     name: str
     at: Callable[[int], float] | None
     turns: tuple[int, ...] = ()
     step: int = 1
+    blur: float = 0.0
 
 
 @dataclass

@@ -82,3 +82,33 @@ def test_goes_on_from_a_checkpoint(name):
     again.load_state_dict(optimizer.state_dict())
     resumed.load_state_dict(scheduler.state_dict())
     assert _rates(again, resumed, 5) == whole[5:]
+
+
+def test_a_warm_up_scales_the_minimum_of_a_poly():
+    arguments = dict(begin=0, end=10, by_epoch=False)
+    optimizer, poly = _build('Poly', **arguments)
+    warm = PARAM_SCHEDULERS.build(
+        dict(
+            type='mmamp.LinearLrToEnd',
+            start_factor=0.1,
+            begin=0,
+            end=5,
+            by_epoch=False,
+        ),
+        default_args=dict(optimizer=optimizer),
+    )
+    for i in range(10):
+        factor = 0.1 + 0.9 * min(i / 5, 1)
+        wanted = [_wanted('Poly', lr, i / 10) * factor for lr in RATES]
+        found = [group['lr'] for group in optimizer.param_groups]
+        assert found == pytest.approx(wanted, abs=1e-12)
+        optimizer.step()
+        warm.step()
+        poly.step()
+
+
+def test_a_poly_stays_at_zero():
+    optimizer, poly = _build('Poly', begin=0, end=3, by_epoch=False)
+    poly.eta_min = 0
+    rates = _rates(optimizer, poly, 6)
+    assert rates[3:] == [[0.0, 0.0]] * 3

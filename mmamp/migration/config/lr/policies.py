@@ -47,16 +47,14 @@ def _exp(policy: Policy) -> list[Value]:
 
 
 def _poly(policy: Policy) -> list[Value]:
-    total = policy.total()
-    return [
-        policy.over_the_run(
-            'Poly',
-            **policy.own(power='power'),
-            **policy.goal(),
-            begin=literal(0),
-            end=total if policy.is_scaled else policy.end(total),
-        )
-    ]
+    total, goal = policy.total(), policy.goal()
+    arguments = {**policy.own(power='power'), **goal, 'begin': literal(0)}
+    is_minimum = any(x.plain != 0 for x in goal.values())
+    if is_minimum and 'warmup' in policy.config and not policy.ends_by_hand:
+        # MMEngine's has a minimum that no warm-up scales.
+        return [policy.ours_over_the_run('Poly', **arguments, end=total)]
+    end = total if policy.is_scaled else policy.end(total)
+    return [policy.over_the_run('Poly', **arguments, end=end)]
 
 
 def _cosine(policy: Policy) -> list[Value]:

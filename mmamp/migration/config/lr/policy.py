@@ -107,17 +107,20 @@ class Policy:
 
     def over_the_run(self, name: str, **arguments: Value) -> Value:
         """Make a scheduler that has its goal at the end of the run."""
+        if self.is_scaled and name in ('Poly', 'Linear'):
+            return self.ours_over_the_run(name, **arguments)
+        return self._over_the_run(self._kind(name), arguments)
+
+    def ours_over_the_run(self, name: str, **arguments: Value) -> Value:
+        """Make one of mmamp's schedulers, which ends at the end of the run."""
+        return self._over_the_run(self.to_end(name), arguments)
+
+    def _over_the_run(self, kind: str, arguments: dict[str, Value]) -> Value:
+        by_epoch = {'by_epoch': self.by_epoch}
         if self.is_scaled:
-            kind = self._kind(name)
-            if name in ('Poly', 'Linear'):
-                kind = self.to_end(name)
-            return mapping(
-                type=literal(kind),
-                by_epoch=literal(True),
-                convert_to_iter_based=literal(True),
-                **arguments,
-            )
-        return self.scheduler(name, **arguments)
+            scale = literal(True)
+            by_epoch = {'by_epoch': scale, 'convert_to_iter_based': scale}
+        return mapping(type=literal(kind), **by_epoch, **arguments)
 
     def own(self, **names: str) -> dict[str, Value]:
         """Return the arguments that are there, by the names they get."""

@@ -113,5 +113,6 @@ def test_a_text_logger_of_the_project(migrated):
     )
     assert "logger=dict(type='LoggerHook', interval=7)" in after
     (said,) = migrated.said('warned')
-    assert 'MyTextLoggerHook' in said and 'LogProcessor' in said
+    assert 'MyTextLoggerHook' in said
+    assert 'LogProcessor' in said
     assert not migrated.said('todo')

@@ -261,6 +261,27 @@ def test_with_a_warm_up(migrated, policy, run, warmup):
     assert _rates(schedulers, by_epoch) == pytest.approx(wanted, abs=1e-9)
 
 
+@pytest.mark.parametrize('run', [RUN, EPOCHS])
+@pytest.mark.parametrize('units', ['True', 'False'])
+def test_a_poly_with_a_minimum_and_a_warm_up(migrated, run, units):
+    by_epoch = run is EPOCHS
+    if not by_epoch and units == 'True':
+        pytest.skip('a run of iterations has no epochs')
+    policy = (
+        f"policy='poly', power=0.9, min_lr=0.02, by_epoch={units}, "
+        "warmup='linear', warmup_iters=5, warmup_ratio=0.1"
+    )
+    schedulers = _schedulers(migrated, policy, run)
+    iters = TOTAL * (EPOCH if by_epoch else 1)
+    step = EPOCH if units == 'True' else 1
+    wanted = [
+        (0.1 + 0.9 * min(i, 5) / 5)
+        * (0.02 + (BASE - 0.02) * (1 - i // step * step / iters) ** 0.9)
+        for i in range(iters)
+    ]
+    assert _rates(schedulers, by_epoch) == pytest.approx(wanted, abs=1e-9)
+
+
 OF_EPOCHS = {
     'linear': lambda part: 0.2 + 0.8 * min(part, 1),
     'constant': lambda part: 0.2 if part < 1 else 1,

@@ -200,11 +200,13 @@ def _schedule_row(
         differs = CONSTANT in (old.name, new.name)
         return Row(network, setting, _told(old), _told(new), differs)
     around, margin = {0}, MARGIN
+    # What is left of a cosine near zero is of few digits.
+    floor = FLOOR * max(map(abs, map(old.at, points))) + old.blur
     if ends_by_hand:
         around |= {-1, 1, -old.step, old.step}
         margin = MARGIN_BY_HAND
     for i in points:
-        if not _is_near(old, new.at(i), i, around, margin):
+        if not _is_near(old, new.at(i), i, around, margin, floor):
             before, after = (
                 f'{x.name}: {_number(x.at(i))} at iteration {i}'
                 for x in (old, new)
@@ -229,15 +231,31 @@ def _along(schedule: Schedule, points: list[int]) -> str:
 
 MARGIN = 1e-6
 """What a value may be off by, as a share of it, for its last digits."""
+FLOOR = 1e-9
+"""And at any rate, as a share of the highest value."""
 MARGIN_BY_HAND = 1e-3
-"""And where a warm-up and a policy are both a step early."""
+"""As MARGIN, where a warm-up and a policy are both a step early."""
 
 
 def _is_near(
-    old: Schedule, value: float, i: int, around: set[int], margin: float
+    old: Schedule,
+    value: float,
+    i: int,
+    around: set[int],
+    margin: float,
+    floor: float,
 ) -> bool:
-    """Tell whether a value is right; around says how early or late."""
+    """Tell whether a value is right.
+
+    Args:
+        old (Schedule): The old values.
+        value (float): The new one.
+        i (int): The iteration.
+        around (set[int]): How many iterations it may be early or late.
+        margin (float): By what share of it the value may be off.
+        floor (float): And by how much at any rate.
+    """
     assert old.at is not None
     values = [old.at(max(i + d, 0)) for d in around]
-    margin = margin * max(map(abs, values)) + old.blur + 1e-12
-    return min(values) - margin <= value <= max(values) + margin
+    slack = margin * max(map(abs, values)) + floor
+    return min(values) - slack <= value <= max(values) + slack

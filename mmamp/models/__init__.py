@@ -1,6 +1,7 @@
 """GANs: the training loop, the networks, the losses."""
 
 from mmamp.models.base.base_gan import BaseGAN
+from mmamp.models.base.batch_fit import Passage
 from mmamp.models.base.data_preprocessor import GANDataPreprocessor
 from mmamp.models.wrappers.separate_distributed import (
     SeparateDistributedDataParallel,
@@ -15,6 +16,7 @@ from .losses import *  # noqa: F403
 __all__ = [
     'BaseGAN',
     'GANDataPreprocessor',
+    'Passage',
     'SeparateDistributedDataParallel',
 ]
 __all__ += gans.__all__

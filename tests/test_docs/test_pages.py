@@ -58,6 +58,11 @@ def folder(tmp_path, monkeypatch):
         path = Path('data', name, '0.png')
         path.parent.mkdir(parents=True)
         cv2.imwrite(str(path), np.zeros((300, 300, 3), np.uint8))
+    Path('photos').mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(4):
+        photo = rng.integers(0, 256, (90, 120, 3), np.uint8)
+        cv2.imwrite(f'photos/{i}.jpg', photo)
     kept = registry.MODELS.module_dict.copy()
     yield tmp_path
     registry.MODELS.module_dict.clear()

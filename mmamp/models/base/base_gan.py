@@ -375,6 +375,9 @@ class BaseGAN(BaseModel):
 
         Args:
             num (int): How many the data say that they have.
+
+        Returns:
+            bool: False here, where there are no classes.
         """
         return False
 

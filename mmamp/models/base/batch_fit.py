@@ -42,6 +42,9 @@ class Passage:
 
         Of a network that makes images of images its scale is known, and not
         what its ``image_size`` would be.
+
+        Returns:
+            dict[str, Any]: Values by name.
         """
         found: dict[str, Any] = {}
         if self.source is not None:

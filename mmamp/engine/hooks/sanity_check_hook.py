@@ -1,12 +1,15 @@
 """Mistakes of data and evaluation, found before anything is trained."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from math import ceil
 from typing import Any
 
 import torch
 from mmengine.dist import get_dist_info
+from mmengine.evaluator import DumpResults
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook, Hook
 from mmengine.logging import print_log
 from mmengine.runner import ValLoop
@@ -27,6 +30,10 @@ from mmamp.utils.protocols import (
 KEY = 'default_hooks.sanity_check.num_val_batches'
 """Where a config says how much is checked."""
 _OWN = ('mmengine', 'mmamp')
+_OF_CODE = (AttributeError, ImportError, NameError, TypeError)
+"""What code raises that no number of samples mends."""
+_Failure = tuple[Any, Exception]
+"""A metric, and what computing it has raised."""
 _BEGIN = ('before_val', 'before_val_epoch')
 
 
@@ -43,8 +50,9 @@ class SanityCheckHook(Hook):
     and samplers are as they were, and nothing is scored, logged or saved. Of
     other hooks those take part that prepare a validation (``before_val``,
     ``before_val_epoch``), and put it back. Metrics that say how many samples
-    they need (``min_samples``) get as many. Loops with a ``run`` of their own
-    are left out, which the log says.
+    they need (``min_samples``) get as many; one of another package that cannot
+    be computed from few, or does not report what is waited for, is a warning.
+    Loops with a ``run`` of their own are left out, which the log says.
 
     Args:
         num_val_batches (int): Batches of validation, at least; 0 leaves it
@@ -81,30 +89,42 @@ class SanityCheckHook(Hook):
 
     def _check_validation(self, runner: Any) -> None:
         loop = runner.val_loop
-        if not isinstance(loop, ValLoop) or type(loop).run is not ValLoop.run:
+        if not (
+            isinstance(loop, ValLoop)
+            and type(loop).run is ValLoop.run
+            and hasattr(loop.dataloader.dataset, '__getitem__')
+        ):
             print_log(
                 f'Sanity check: {type(loop).__name__} validates in a way of '
                 'its own, which is not tried before training',
                 logger='current',
             )
             return
+        failures: list[_Failure] = []
         try:
-            metrics = self._validate(runner, loop)
+            metrics = self._validate(runner, loop, failures)
         except UsageError:
             raise
         except Exception as error:
-            text = ' '.join(str(error).split())
-            raise UsageError(
-                'validation, which is tried with a batch before training, '
-                f'fails: {type(error).__name__}: {text} ({KEY}=0 leaves this '
-                'out)'
-            ) from error
+            raise _refusal(error) from error
+        for metric, failure in failures:
+            if _is_own(metric) or isinstance(failure, _OF_CODE):
+                raise _refusal(failure) from failure
+            _warn(
+                f'{type(metric).__name__} cannot be computed from the few '
+                f'samples of the sanity check: {_in_words(failure)}. Where '
+                'that is not for their number, the first validation fails'
+            )
         for what, key in _wanted(runner):
             if key not in metrics:
-                raise UsageError(
+                text = (
                     f'{what}={key!r}, but validation reports '
                     f'{", ".join(metrics) or "nothing"}'
                 )
+                if not all(map(_is_own, loop.evaluator.metrics)):
+                    _warn(f'{text}, as far as few samples tell')
+                    continue
+                raise UsageError(text)
         print_log(
             f'Sanity check: validation and its metrics ('
             f'{", ".join(metrics) or "none"}) can be had; {KEY}=0 leaves this '
@@ -112,7 +132,9 @@ class SanityCheckHook(Hook):
             logger='current',
         )
 
-    def _validate(self, runner: Any, loop: ValLoop) -> dict[str, Any]:
+    def _validate(
+        self, runner: Any, loop: ValLoop, failures: list[_Failure]
+    ) -> dict[str, Any]:
         """Return the metrics of as little as they can be had of."""
         needed = max(
             (
@@ -132,10 +154,61 @@ class SanityCheckHook(Hook):
                 with _without_hooks(runner):
                     loop.run_iter(number, batch[1])
                 taken += batch[0] * world_size
-            with quiet():
+            with quiet(), _noted(loop.evaluator.metrics, failures):
                 metrics.update(loop.evaluator.evaluate(taken))
         loop.val_loss.clear()
         return metrics
+
+
+def _refusal(error: Exception) -> UsageError:
+    return UsageError(
+        'validation, which is tried with a batch before training, fails: '
+        f'{_in_words(error)} ({KEY}=0 leaves this out)'
+    )
+
+
+def _in_words(error: Exception) -> str:
+    return f'{type(error).__name__}: {" ".join(str(error).split())}'
+
+
+def _warn(text: str) -> None:
+    print_log(text, logger='current', level=logging.WARNING)
+
+
+def _is_own(metric: Any) -> bool:
+    """Tell whether a metric is mmamp's, of which it is known what it needs."""
+    return type(metric).__module__.partition('.')[0] == 'mmamp'
+
+
+@contextmanager
+def _noted(metrics: Any, failures: list[_Failure]) -> Iterator[None]:
+    """Have metrics that cannot be computed report nothing, on all ranks.
+
+    Those of other packages may need more samples than there are.
+    """
+    for metric in metrics:
+        given = metric.compute_metrics
+        metric.compute_metrics = partial(_computed, metric, given, failures)
+    try:
+        yield
+    finally:
+        for metric in metrics:
+            del metric.compute_metrics
+
+
+def _computed(
+    metric: Any,
+    given: Callable[[list[Any]], dict[str, Any]],
+    failures: list[_Failure],
+    results: list[Any],
+) -> dict[str, Any]:
+    if isinstance(metric, DumpResults):
+        return {}  # it would write them to its file
+    try:
+        return given(results)
+    except Exception as error:
+        failures.append((metric, error))
+        return {}
 
 
 @contextmanager

@@ -161,17 +161,22 @@ def gan_runner(build_runner, options=None, **check):
 class Counting(BaseMetric):
     """How many samples it was given."""
 
-    def __init__(self, min_samples=1, wrong=False):
+    def __init__(self, min_samples=1, wrong=None, where='compute'):
         super().__init__()
-        self.min_samples, self.wrong, self.seen = min_samples, wrong, []
+        self.min_samples, self.seen = min_samples, []
+        self.wrong, self.where = wrong, where
 
     def process(self, data_batch, data_samples):
         self.results += [0] * len(data_samples)
+        if self.wrong and self.where == 'process':
+            raise RuntimeError('not\nto be computed')
 
     def compute_metrics(self, results):
         self.seen.append(len(results))
         if self.wrong:
-            raise RuntimeError('not\nto be computed')
+            raise dict(value=ValueError, name=NameError)[self.wrong](
+                'not\nto be computed'
+            )
         print('a table of nonsense')
         return dict(count=len(results))
 
@@ -230,13 +235,33 @@ class TestHowMuch:
 
 
 class TestMistakes:
-    def test_what_fails_is_told_with_the_way_out(self, build_runner):
-        options = {'val_evaluator': dict(type='Counting', wrong=True)}
+    @pytest.mark.parametrize(
+        ('metric', 'name'),
+        [
+            (dict(wrong='value', where='process'), 'RuntimeError'),
+            (dict(wrong='name'), 'NameError'),
+        ],
+    )
+    def test_what_fails_is_told_with_the_way_out(
+        self, build_runner, metric, name
+    ):
+        options = {'val_evaluator': dict(type='Counting', **metric)}
         with pytest.raises(UsageError) as error:
             gan_runner(build_runner, options).train()
         text = str(error.value)
-        assert 'RuntimeError: not to be computed' in text
+        assert f'{name}: not to be computed' in text
         assert f'{KEY}=0' in text
+
+    def test_what_more_samples_may_mend_is_a_warning(
+        self, build_runner, capfd
+    ):
+        """Of metrics whose needs nobody knows."""
+        metric = dict(type='Counting', wrong='value')
+        runner = gan_runner(build_runner, {'val_evaluator': metric})
+        runner.train()
+        log = ''.join(capfd.readouterr())
+        assert 'Counting cannot be computed from the few samples' in log
+        assert 'ValueError: not to be computed' in log
 
     def test_a_metric_of_another_kind(self, tmp_path, capsys):
         line = refused(capsys, tmp_path, metric="dict(type='PSNR')")
@@ -251,13 +276,14 @@ class TestMistakes:
         line = refused(capsys, tmp_path, best)
         assert "save_best='FOD', but validation reports SWD/avg" in line
 
-    def test_a_score_that_a_schedule_waits_for(self, build_runner):
+    def test_a_score_that_a_schedule_waits_for(self, build_runner, capfd):
         plateau = dict(type='ReduceOnPlateauLR', monitor='loss')
         options = {
             'param_scheduler': dict(generator=[plateau], discriminator=[])
         }
-        with pytest.raises(UsageError, match="monitor='loss', but valid.*cou"):
-            gan_runner(build_runner, options).train()
+        gan_runner(build_runner, options).train()
+        log = ''.join(capfd.readouterr())
+        assert "ReduceOnPlateauLR: monitor='loss', but validation rep" in log
 
     def test_colour_for_grey_networks(self, tmp_path, capsys):
         """Before a metric says what it does not understand."""

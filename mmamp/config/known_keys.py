@@ -17,6 +17,11 @@ _BESIDE = (
     *('efficient_conv_bn_eval', 'tta_model', 'tta_pipeline'),
     'init_weights_for_test_or_val',
 )
+DEFAULT_HOOKS = (
+    *('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler'),
+    *('checkpoint', 'sanity_check'),
+)
+"""Keys of ``default_hooks`` that are there where a config has none."""
 _CLOSE = 0.85
 """How alike two keys are one of which is a mistake: ``difflib``'s ratio."""
 

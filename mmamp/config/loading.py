@@ -14,7 +14,7 @@ from mmamp.errors import UsageError
 from mmamp.utils.suggest import arguments_of, suggest_file
 
 from .data_root import follow_bases, moved
-from .known_keys import known_keys, warn_of_misspelt
+from .known_keys import DEFAULT_HOOKS, known_keys, warn_of_misspelt
 from .options import is_path_with_commas, split
 from .packages import config_file
 from .unread import keys_that_end_in, warn_of_unread
@@ -170,6 +170,8 @@ def _warn_unknown(cfg: Config, key: str) -> None:
             return
         if part not in node:
             known = ('_delete_',) if i else known_keys()
+            if parts[:i] == ['default_hooks']:
+                known += DEFAULT_HOOKS
             if part in known or _takes(node, part):
                 return
             above = '.'.join(parts[:i]) or 'the config'

@@ -134,10 +134,11 @@ def test_pictures_that_nothing_makes_of_one_size(pictures, capsys):
         'train_dataloader = data\nval_dataloader = data\n'
         "custom_hooks = [dict(type='StateHook')]\n"
     )
-    keys = [
+    line = refused(
+        capsys,
+        config,
         'model.generator.out_channels=3',
-        'default_hooks.sanity_check=None',
-    ]
-    keys += ['model.discriminator.in_channels=3']
-    line = refused(capsys, config, *keys)
-    assert 'the pictures of a batch are of several shapes' in line
+        'model.discriminator.in_channels=3',
+    )
+    assert 'of 3 channels and 70x90 pixels' in line
+    assert "dict(type='Resize', scale=(32, 32))" in line

@@ -216,7 +216,7 @@ class TestHowMuch:
         log = capsys.readouterr().out
         assert 'Sanity check' not in log
         # The key is one that everybody knows.
-        assert 'is new now' not in log
+        assert "had no 'sanity_check'" not in log
 
     def test_nothing_where_the_run_is_over(self, tmp_path, capsys):
         assert train(tmp_path, iters=1) == 0

@@ -7,24 +7,23 @@ _base_ = [
     '../_base_/models/srgan_x4.py',
 ]
 
-# The pixel loss alone, and then all of them: the two stages of the paper, with
-# a validation at the end of each.
-train_cfg = dict(by_epoch=False, max_iters=2_000, val_interval=1_000)
+# The pixel loss alone, and then all of them: the two stages of the paper.
+train_cfg = dict(by_epoch=False, max_iters=2_000, val_interval=500)
 # Down to almost nothing, without which an image is noisier than bicubic.
 param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         begin=0,
-        end=1_000,
-        T_max=1_000,
+        end=1_500,
+        T_max=1_500,
         eta_min=1e-4,
         by_epoch=False,
     ),
     dict(
         type='CosineAnnealingLR',
-        begin=1_000,
+        begin=1_500,
         end=2_000,
-        T_max=1_000,
+        T_max=500,
         eta_min=1e-6,
         by_epoch=False,
     ),
@@ -38,7 +37,7 @@ model = dict(
     discriminator=dict(base_channels=8, hidden_channels=64),
     gan_loss=dict(loss_weight=0.05),
     pixel_loss='l1',
-    pixel_updates=1_000,
+    pixel_updates=1_500,
     ema_config=dict(momentum=0.02),
 )
 optim_wrapper = dict(

@@ -300,9 +300,7 @@ def translate_folder(
     direction = args.direction or 'a2b'
     written: dict[Path, Path] = {}
     pictures = islice(batches_of(cfg, folder, direction), args.num)
-    for path, batch in track(
-        pictures, 'Sampling', disable=not sys.stdout.isatty()
-    ):
+    for path, batch in tracked(pictures, 'Sampling'):
         target = out / path.with_suffix('.png')
         if target in written:
             raise UsageError(

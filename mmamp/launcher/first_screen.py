@@ -39,7 +39,7 @@ def tell_what_is_trained(runner: Any, quiet: QuietConsole) -> None:
 
 def _networks(model: nn.Module) -> str:
     sizes = {
-        name: (type(module).__name__, _size(module))
+        name: (type(unwrap(module)).__name__, _size(module))
         for name, module in model.named_children()
     }
     texts = [
@@ -75,7 +75,8 @@ def _data(loader: Any) -> str:
         size = ''  # an endless one
     sampler = getattr(loader, 'batch_sampler', None)
     batch = getattr(sampler, 'batch_size', None) or loader.batch_size
-    return f'{type(dataset).__name__}{size}, {batch} in a batch'
+    each = ' of each process' if get_world_size() > 1 else ''
+    return f'{type(dataset).__name__}{size}, {batch} in a batch{each}'
 
 
 def _precisions(runner: Any, quiet: QuietConsole) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -73,7 +74,11 @@ class QuietConsole(logging.Filter):
 
     @contextmanager
     def on_new_loggers(self) -> Iterator[None]:
-        """Filter the consoles of loggers that MMEngine makes meanwhile."""
+        """Filter the consoles of loggers that MMEngine makes meanwhile.
+
+        And leave out Python's warning that its DDP gives torch an argument
+        by an old name.
+        """
         made = MMLogger.__init__
 
         def make(logger: MMLogger, *args: Any, **kwargs: Any) -> None:
@@ -84,7 +89,11 @@ class QuietConsole(logging.Filter):
 
         MMLogger.__init__ = make
         try:
-            yield
+            with warnings.catch_warnings():
+                warnings.filterwarnings(
+                    'ignore', '`broadcast_buffers` is deprecated'
+                )
+                yield
         finally:
             MMLogger.__init__ = made
 

@@ -14,6 +14,7 @@ IN_FILE = re.compile(
     r'Distributed training is not used, all SyncBatchNorm|Exp name: |'
     r'Checkpoints will be saved to |'
     # Nobody but MMEngine can change these.
+    r'Failed to search registry with scope |'
     r'"(FileClient|HardDiskBackend)" (is|will be) |'
     r'`resume_param_scheduler` is True but `self.param_schedulers` is None|'
     r'Advance dataloader \d+ steps to skip data)'

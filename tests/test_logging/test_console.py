@@ -13,6 +13,7 @@ HIDDEN = [
     (logging.INFO, 'Hooks will be executed in the following order:\nbefore'),
     (logging.WARNING, '"FileClient" will be deprecated in future. Please'),
     (logging.WARNING, '"HardDiskBackend" is the alias of "LocalBackend"'),
+    (logging.WARNING, 'Failed to search registry with scope "a" in the "b"'),
     (logging.WARNING, 'Advance dataloader 2 steps to skip data that has'),
 ]
 SHOWN = [

@@ -16,7 +16,6 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from PIL import Image
-from rich.progress import track
 from torch import Tensor
 from torch.utils.data import Subset
 
@@ -30,6 +29,7 @@ from mmamp.launcher.storage import storage_of
 from mmamp.launcher.truncation import truncate
 from mmamp.launcher.weights import find_checkpoint, load_weights
 from mmamp.precision.predictions import in_float32
+from mmamp.utils.consoles import tracked
 from mmamp.utils.protocols import Generates, Panels, Translates
 from mmamp.visualization import image_grid
 from mmamp.visualization.shown_items import shown_items
@@ -177,7 +177,7 @@ def _generate(
     """Images of latents, in batches, on the CPU."""
     parts = []
     starts = range(0, len(noise), BATCH)
-    for i in track(starts, 'Sampling', disable=not sys.stdout.isatty()):
+    for i in tracked(starts, 'Sampling'):
         part = None if labels is None else labels[i : i + BATCH]
         images = model.generate(
             noise[i : i + BATCH], part, use_ema=not args.raw
@@ -255,7 +255,7 @@ def sample_pictures(model: Any, cfg: Config, args: argparse.Namespace) -> None:
     if num < args.num:
         print(f'The test data have {num} pictures, which are all made')
     batches = []
-    for start in range(0, num, BATCH):
+    for start in tracked(range(0, num, BATCH), 'Sampling'):
         part = Subset(dataset, range(start, min(start + BATCH, num)))
         panels = in_float32(model.panels(shown_items(part, len(part))))
         batches.append({name: x.cpu() for name, x in panels.items()})
@@ -300,9 +300,7 @@ def translate_folder(
     direction = args.direction or 'a2b'
     written: dict[Path, Path] = {}
     pictures = islice(batches_of(cfg, folder, direction), args.num)
-    for path, batch in track(
-        pictures, 'Sampling', disable=not sys.stdout.isatty()
-    ):
+    for path, batch in tracked(pictures, 'Sampling'):
         target = out / path.with_suffix('.png')
         if target in written:
             raise UsageError(
@@ -336,7 +334,7 @@ def _made(panels: dict[str, Tensor], model: Any, raw: bool) -> str:
 def _write(images: Tensor, out: Path) -> None:
     """One PNG each: 00000.png and so on."""
     out.mkdir(parents=True, exist_ok=True)
-    for i, image in enumerate(images):
+    for i, image in enumerate(tracked(images, 'Writing')):
         _picture(image).save(out / f'{i:05d}.png')
 
 

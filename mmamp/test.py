@@ -19,6 +19,7 @@ from mmamp.launcher.run import make_work_dir
 from mmamp.launcher.start import started
 from mmamp.launcher.storage import storage_of
 from mmamp.launcher.weights import load_weights
+from mmamp.logging.console import QuietConsole
 from mmamp.logging.early_log import EarlyLog
 from mmamp.utils.consoles import new_console
 from mmamp.utils.modules import unwrap
@@ -58,7 +59,8 @@ def main(argv: list[str] | None = None) -> int:
 def _test(
     cfg: Config, early: EarlyLog, metrics: '_Metrics', checkpoint: str
 ) -> None:
-    runner = Runner.from_cfg(cfg)
+    with QuietConsole().on_new_loggers():
+        runner = Runner.from_cfg(cfg)
     early.replay(runner.logger)
     load_weights(unwrap(runner.model), checkpoint, storage_of(cfg))
     runner.logger.info(f'Weights of {checkpoint}')

@@ -27,6 +27,9 @@ from mmamp.errors import (
 )
 from mmamp.launcher.arguments import build_parser
 from mmamp.launcher.edits import TRAIN
+from mmamp.launcher.eta import EtaHook
+from mmamp.launcher.first_screen import tell_what_is_trained
+from mmamp.launcher.live import LiveHook
 from mmamp.launcher.lock import WorkDirLock
 from mmamp.launcher.mistakes import MISTAKES, exit_code
 from mmamp.launcher.resume import (
@@ -37,6 +40,7 @@ from mmamp.launcher.resume import (
 from mmamp.launcher.run import make_work_dir
 from mmamp.launcher.start import started
 from mmamp.launcher.storage import storage_error
+from mmamp.logging.console import QuietConsole
 from mmamp.logging.early_log import EarlyLog
 from mmamp.logging.log_file import tell_once
 from mmamp.utils.protocols import WritesBeside
@@ -111,7 +115,24 @@ def _train(
     cfg: Config, early: EarlyLog, phase: '_Phase', argv: list[str]
 ) -> int:
     """Train to the end, or until all ranks agree to leave."""
-    runner = build_runner(cfg)
+    quiet = QuietConsole()
+    with quiet.on_new_loggers():
+        runner = build_runner(cfg)
+    eta = EtaHook()
+    live = LiveHook(quiet, eta)
+    runner.register_hook(eta)
+    runner.register_hook(_FirstScreen(quiet), 'VERY_HIGH')
+    runner.register_hook(live)
+    try:
+        return _train_in(runner, cfg, early, phase, argv)
+    finally:
+        live.close()
+
+
+def _train_in(
+    runner: Any, cfg: Config, early: EarlyLog, phase: '_Phase', argv: list[str]
+) -> int:
+    """Train with a runner that is built."""
     check_same_start(cfg)
     tell_once(runner.logger)
     early.replay(runner.logger)
@@ -160,6 +181,16 @@ class _Phase(Hook):
 
     def before_train_iter(self, *_: Any, **__: Any) -> None:
         self.trains = True
+
+
+class _FirstScreen(Hook):
+    """Tells what is trained, once all of it is built."""
+
+    def __init__(self, quiet: QuietConsole) -> None:
+        self._quiet = quiet
+
+    def before_train(self, runner: Any) -> None:
+        tell_what_is_trained(runner, self._quiet)
 
 
 def build_runner(cfg: Config) -> Any:

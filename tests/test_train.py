@@ -210,6 +210,31 @@ class TestOutput:
         assert 'Samples: ' in log
         assert 'Failed to search registry' not in log
 
+    def test_the_first_screen(self, tmp_path, capsys):
+        args = ('--amp', '--amp-dtype', 'bfloat16')
+        assert train(tmp_path, *args, iters=2) == 0
+        out = capsys.readouterr().out
+        before = out.partition('Iter(train)')[0].splitlines()
+        assert len(before) < 30, out
+        (log,) = tmp_path.glob('*/*.log')
+        for line in (
+            'Training ImageGAN: generator (DCGANGenerator, ',
+            ' parameters), discriminator (DCGANDiscriminator, ',
+            '    on: ',
+            '    data: DigitsDataset, 1,797 samples, 4 in a batch',
+            '    precision: bfloat16 on ',
+            '    for: 2 iterations',
+            f'    to: {tmp_path}; the config, the environment and the hooks '
+            f'are in {log}',
+        ):
+            assert out.count(line) == 1, line
+        assert out.count('bfloat16 on ') == 1
+        text = log.read_text()
+        for line in ('System environment:', 'Config:', 'Hooks will be exec'):
+            assert line in text
+            assert line not in out
+        assert text.count('bfloat16 on ') == 3
+
     def test_checkpoints_that_are_written_over(self, tmp_path):
         assert train(tmp_path, iters=2) == 0
         assert 'earlier run' not in log_of(tmp_path)

@@ -23,6 +23,12 @@ shift 2
 printf -v MMAMP_COMMAND 'bash %q %q %q' "$0" "$config" "$gpus"
 export MMAMP_COMMAND
 
+# What torchrun and MMEngine would set too, each with a warning.
+if (( gpus > 1 )); then
+    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+    export MKL_NUM_THREADS=${MKL_NUM_THREADS:-1}
+fi
+
 if [[ ${NNODES:-1} == 1 && -z ${PORT:-} ]]; then
     # Any free port; by number, for the machine's name may be nobody's.
     meeting=(--standalone --local-addr 127.0.0.1)

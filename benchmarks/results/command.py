@@ -8,6 +8,7 @@ from pathlib import Path
 from mmamp.config.amp import mixed_optimizers
 from mmamp.config.loading import load_config
 from mmamp.errors import INTERRUPTED
+from mmamp.utils.consoles import tracked
 
 from .metafiles import write_metafile
 from .runs import PRECISIONS, Run, end_running, time_precisions, train
@@ -99,9 +100,10 @@ def _main(args: argparse.Namespace) -> int:
     runs = [run for config in args.configs for run in _runs(config, args)]
     with ThreadPoolExecutor(args.jobs) as pool:
         try:
-            found = list(
-                pool.map(lambda run: train(run, root, [], args.resume), runs)
+            done = pool.map(
+                lambda run: train(run, root, [], args.resume), runs
             )
+            found = list(tracked(done, 'Training', len(runs)))
         except RuntimeError as error:
             print(f'benchmarks.results: error: {error}', file=sys.stderr)
             return 1

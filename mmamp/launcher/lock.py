@@ -23,6 +23,8 @@ except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 
 FILE = '.run.lock'
+PATIENCE = 60.0
+"""Seconds that a resumed run waits: the one before it may be saving yet."""
 _HELD = (PermissionError, BlockingIOError)
 
 
@@ -34,6 +36,8 @@ class WorkDirLock:
     whether it is stale. Not the ``flock`` of the package ``filelock``, which
     forked workers of data loaders go on holding when their run was killed.
     The file tells who has it, and keeps telling where a run was ended at once.
+    A run that is resumed waits for :data:`PATIENCE` seconds: the ranks of one
+    whose torchrun was killed save before they end.
 
     Examples:
         >>> cfg = Config(dict(work_dir='work_dirs/locked', launcher='none'))
@@ -66,7 +70,7 @@ class WorkDirLock:
             ) from error
         before = _read(file)
         try:
-            _lock(file)
+            _lock(file, PATIENCE if cfg.get('resume') else 0)
         except _HELD as error:
             os.close(file)
             raise UsageError(
@@ -103,10 +107,26 @@ class WorkDirLock:
             self._file = None
 
 
-def _lock(file: int) -> None:
+def _lock(file: int, patience: float) -> None:
+    """Lock a file, within so many seconds."""
     if fcntl is None:
         raise OSError(0, 'there are no such locks on Windows')
-    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except _HELD:
+            if time.monotonic() >= end:
+                raise
+        if patience:
+            print_log(
+                f'The work dir is in use by {_who(_read(file))}, which may be '
+                f'saving: waiting for it, up to {patience:.0f} s',
+                logger='current',
+            )
+            patience = 0
+        time.sleep(0.2)
 
 
 def _own() -> dict[str, Any]:

@@ -2,17 +2,15 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import track
 
 import mmamp
 from mmamp.errors import USAGE, UsageError
-from mmamp.utils.consoles import new_console
+from mmamp.utils.consoles import new_console, tracked
 
 from .findings import Outcome, Result
 from .parallel import InProcesses, can_fork, without_collection
@@ -54,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     migrate = getattr(conversion, KINDS[args.kind])
     project = Project(args.target, getattr(args, 'ends_by_hand', False))
     with without_collection():
-        results = migrate(_track(list(targets), 'converting'), project)
+        results = migrate(tracked(list(targets), 'converting'), project)
     if is_single and results[0].unreadable:
         raise UsageError(f'{results[0].path}: {results[0].unreadable}')
     # Before the old files are written over.
@@ -62,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     verified = []
     if verification:
         verifier = verification.Verifier(results, project)
-        verified = [verifier.verify(x) for x in _track(readable, 'verifying')]
+        verified = [verifier.verify(x) for x in tracked(readable, 'verifying')]
     _write(results, targets)
 
     if args.json:
@@ -107,13 +105,6 @@ def _verification() -> ModuleType:
     except ImportError as error:
         raise UsageError(f'--verify: {error}') from error
     return verification
-
-
-def _track(paths: list[Path], what: str) -> Iterable[Path]:
-    console = new_console(stderr=True)
-    if len(paths) == 1 or not console.is_terminal:
-        return paths
-    return track(paths, what, console=console, transient=True)
 
 
 def _write(results: list[Result], targets: dict[Path, Path | None]) -> None:

@@ -10,12 +10,14 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 
 import pytest
 from mmengine.config import Config
 from processes import is_alive
 
 from mmamp.errors import UsageError
+from mmamp.launcher import lock
 from mmamp.launcher.lock import FILE, WorkDirLock
 
 HOLD = """
@@ -50,13 +52,15 @@ def holder(tmp_path):
         process.communicate()
 
 
-def config(work_dir, launcher='none'):
-    return Config(dict(work_dir=str(work_dir), launcher=launcher))
+def config(work_dir, launcher='none', resume=False):
+    return Config(
+        dict(work_dir=str(work_dir), launcher=launcher, resume=resume)
+    )
 
 
-def take(work_dir):
-    with WorkDirLock() as lock:
-        lock.take(config(work_dir))
+def take(work_dir, resume=False):
+    with WorkDirLock() as held:
+        held.take(config(work_dir, resume=resume))
         return json.loads((work_dir / FILE).read_text())
 
 
@@ -81,6 +85,22 @@ def test_a_second_run_is_refused(tmp_path, holder):
         take(tmp_path)
     process.communicate()
     take(tmp_path)
+
+
+def test_a_resumed_run_waits_for_the_one_before_it(tmp_path, holder, mm_log):
+    process, _ = holder()
+    threading.Timer(1, process.terminate).start()
+    take(tmp_path, resume=True)
+    log = mm_log(logging.INFO)
+    assert log.count('The work dir is in use by process') == 1
+    assert 'waiting for it, up to 60 s' in log
+
+
+def test_a_resumed_run_does_not_wait_for_ever(tmp_path, holder, monkeypatch):
+    monkeypatch.setattr(lock, 'PATIENCE', 0.5)
+    holder()
+    with pytest.raises(UsageError, match='is in use by process'):
+        take(tmp_path, resume=True)
 
 
 def test_a_killed_run_holds_nothing(tmp_path, holder, mm_log):

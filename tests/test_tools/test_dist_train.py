@@ -95,6 +95,10 @@ def test_a_gan(tmp_path, run):
     assert 'SeparateDistributedDataParallel' in out
     assert (work_dir / 'last_checkpoint').exists()
     assert out.count('Iter(train) [3/3]') == 1
+    assert 'generator (DCGANGenerator, ' in out  # not its DDP
+    assert '    on: 2 processes' in out
+    assert 'Setting OMP_NUM_THREADS' not in out
+    assert 'is deprecated' not in out
     dumped = (work_dir / GAN.name).read_text()
     assert 'mmamp.SeparateDistributedDataParallel' in dumped
 

@@ -2,12 +2,14 @@
 
 import ast
 import io
+import re
 from pathlib import Path
 
 import pytest
 from rich.table import Table
+from terminals import Terminal
 
-from mmamp.utils.consoles import new_console
+from mmamp.utils.consoles import new_console, tracked
 
 ROOT = Path(__file__).parents[2]
 TEXTS = [
@@ -56,3 +58,25 @@ def test_no_other_console_is_made():
                     if name == 'TextColumn':
                         given = {x.arg for x in node.keywords}
                         assert 'markup' in given, f'{path}:{node.lineno}'
+
+
+SCRIPT = """
+import time
+from mmamp.utils.consoles import tracked
+items = (time.sleep(0.2) or x for x in range(8))
+print(sum(tracked(items, 'Counting', 8)))
+"""
+
+
+def test_progress_on_a_terminal(tmp_path, python):
+    terminal = Terminal([python, '-c', SCRIPT], tmp_path)
+    assert terminal.end() == 0, terminal.text
+    assert re.search(r'Counting.*\d+%', terminal.text)
+    # The line is gone, and the cursor there.
+    assert terminal.text.endswith('\x1b[2K28\r\n')
+    assert terminal.text.rfind('\x1b[?25h') > terminal.text.rfind('\x1b[?25l')
+
+
+def test_no_progress_in_a_pipe(capfd):
+    assert list(tracked([1, 2], 'Counting')) == [1, 2]
+    assert capfd.readouterr() == ('', '')

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from rich.progress import track
+
+from mmamp.utils.consoles import tracked
 
 # What the published files hold beside lists, dicts, strings and numbers. A
 # pickle can name any function there is, and loading it calls that.
@@ -79,9 +80,7 @@ def convert_cifar10(source: Path, out: Path, force: bool = False) -> int:
         labels = [label for _, some in of for label in some]
         for name in set(labels):
             (out / part / names[name]).mkdir(parents=True, exist_ok=True)
-        for i, label in track(
-            enumerate(labels), description=part, total=len(labels)
-        ):
+        for i, label in tracked(enumerate(labels), part, len(labels)):
             path = out / part / names[label] / f'{i:05}.png'
             # Under another name until it is whole.
             unfinished = path.with_suffix('.part')

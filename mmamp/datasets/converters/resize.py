@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from PIL import Image, ImageOps
-from rich.progress import track
 
 from mmamp.utils.checks import check_choice, check_int
+from mmamp.utils.consoles import tracked
 
 from .sources import Source, open_source
 
@@ -98,10 +98,8 @@ def resize_pictures(
         workers, initializer=_open_in_worker, initargs=(source,)
     ) as pool:
         errors = pool.map(task, todo, [names[n] for n in todo], chunksize=16)
-        for name, error in track(
-            zip(todo, errors, strict=True),
-            description=str(out),
-            total=len(todo),
+        for name, error in tracked(
+            zip(todo, errors, strict=True), str(out), len(todo)
         ):
             if error is None:
                 result.written += 1

@@ -93,7 +93,8 @@ class Made:
             return cls(role, None, found)
         defaults = inspect.signature(type(network)).parameters
         found = {
-            name: given.get(name, defaults[name].default)
+            # A signature that hands arguments on does not name them.
+            name: given[name] if name in given else defaults[name].default
             for name in names
             if name in given or name in defaults
         }

@@ -10,7 +10,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
 from mmamp.errors import UsageError
-from mmamp.models import BaseGAN, ImageGAN
+from mmamp.models import BaseGAN, DCGANDiscriminator, ImageGAN
 from mmamp.registry import MODELS
 
 BASES = Path(__file__).parents[3] / 'configs/_base_/models'
@@ -228,6 +228,21 @@ class TestNetworksOfTheUsers:
         assert '\n' not in text
         # For the log.
         assert isinstance(error.value.__cause__, RuntimeError)
+
+    def test_one_that_hands_arguments_on(self):
+        """Its signature does not have what its config gives."""
+
+        @MODELS.register_module(force=True)
+        class HandsOn(DCGANDiscriminator):
+            def __init__(self, in_channels, **kwargs):
+                super().__init__(in_channels=in_channels, **kwargs)
+
+        model = config('dcgan_32x32')
+        model['discriminator']['type'] = 'HandsOn'
+        build(model).check_batch(images(1, (32, 32)), {})
+        assert 'model.discriminator.image_size=64 (now 32)' in said(
+            model, images(1, (64, 64)), {}
+        )
 
     def test_one_that_makes_others(self):
         gan = ImageGAN(Own(4, 64), Own(256, 1), noise_size=4)

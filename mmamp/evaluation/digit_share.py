@@ -51,9 +51,9 @@ class DigitShare(BaseMetric):
         """Return shares in percent, and the number of kinds."""
         counts = np.bincount(results, minlength=NOT_A_DIGIT + 1)[:NOT_A_DIGIT]
         return dict(
-            share=100 * counts.sum() / len(results),
-            rarest=100 * counts.min() / len(results),
-            kinds=np.count_nonzero(counts),
+            share=float(100 * counts.sum() / len(results)),
+            rarest=float(100 * counts.min() / len(results)),
+            kinds=int(np.count_nonzero(counts)),
         )
 
 

@@ -53,7 +53,8 @@ class DigitShare(BaseMetric):
         return dict(
             share=float(100 * counts.sum() / len(results)),
             rarest=float(100 * counts.min() / len(results)),
-            kinds=int(np.count_nonzero(counts)),
+            # A float: of an int MMEngine writes null into the log of a test.
+            kinds=float(np.count_nonzero(counts)),
         )
 
 

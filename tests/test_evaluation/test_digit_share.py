@@ -39,8 +39,8 @@ def test_the_rarest_of_all_ten(evaluate):
     assert found['digits/kinds'] == 10
     # The classifier knows some 98 of 100.
     assert 1.8 <= found['digits/rarest'] <= 100 * 20 / len(fake)
-    # numpy's numbers are null in MMEngine's logs.
-    assert {type(value) for value in found.values()} == {int, float}
+    # Others are null in MMEngine's log of a test.
+    assert {type(value) for value in found.values()} == {float}
 
 
 def test_of_colour_images(evaluate):

@@ -50,7 +50,15 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['mmamp', 'mmamp.*']),
     package_data={
-        'mmamp': ['py.typed', 'report/*.html', 'report/*.json', *MIM]
+        'mmamp': [
+            'py.typed',
+            *(
+                f'{x}/*.{y}'
+                for x in ('plan', 'report')
+                for y in ('html', 'json')
+            ),
+            *MIM,
+        ]
     },
     exclude_package_data={'mmamp': [f'.mim/tools/{x}' for x in OF_BENCHMARKS]},
     # Neither torch nor mmengine nor mmcv: pip would replace a GPU build, a

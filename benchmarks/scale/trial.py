@@ -15,17 +15,16 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import FlexibleRunner, Runner
-from torch import Tensor, distributed
+from torch import Tensor
 from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
-from torch.testing._internal.distributed.fake_pg import FakeStore
 
 import mmamp  # noqa: F401  (registers everything)
 from mmamp.compat.torch import tree_leaves
 from mmamp.distributed.sharding import is_sharded, local
+from mmamp.plan.traffic import Traffic, ranks_that_are_not_there
 
 from .convolutions import left_out
 from .models import LARGE, PATIENCE, config_of
-from .traffic import Traffic
 
 ITERS = 2
 """The first has the penalties that come now and then, the second has not."""
@@ -52,8 +51,7 @@ class Counting(Hook):
 
     def before_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
         """Begin to count."""
-        self._traffic.calls.clear()
-        self._traffic.sent = 0.0
+        self._traffic.begin()
         self._traffic.__enter__()  # type: ignore[no-untyped-call]
 
     def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
@@ -83,11 +81,11 @@ def trial(name: str, strategy: str, ranks: int) -> dict[str, Any]:
         checkpoint, and ``part``, what this rank writes of one in parts;
         ``planning``, seconds that DCP's first rank takes to plan it.
     """
-    os.environ.update(RANK='0', WORLD_SIZE=str(ranks), LOCAL_RANK='0')
-    distributed.init_process_group(
-        'fake', rank=0, world_size=ranks, store=FakeStore()
-    )
-    _no_other_backend()
+    with ranks_that_are_not_there(ranks):
+        return _trial(name, strategy, ranks)
+
+
+def _trial(name: str, strategy: str, ranks: int) -> dict[str, Any]:
     cfg = config_of(name, ITERS)
     counting = Counting()
     with TemporaryDirectory() as folder:
@@ -127,16 +125,6 @@ def trial(name: str, strategy: str, ranks: int) -> dict[str, Any]:
         if strategy == 'DDP' or ranks == 1
         else planning(state, ranks),
     )
-
-
-def _no_other_backend() -> None:
-    """Have groups that hooks make be of the same kind."""
-    make = distributed.new_group
-
-    def new_group(*args: Any, backend: Any = None, **kwargs: Any) -> Any:
-        return make(*args, **kwargs)
-
-    distributed.new_group = new_group
 
 
 def planning(state: Any, ranks: int) -> float:

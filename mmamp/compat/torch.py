@@ -11,19 +11,32 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._compile import _disable_dynamo
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+)
 from torch.distributed import fsdp
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.module import register_module_buffer_registration_hook
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.optim import Optimizer
 from torch.utils._foreach_utils import _get_fused_kernels_supported_devices
+from torch.utils._python_dispatch import (
+    TorchDispatchMode,
+    _disable_current_modes,
+)
 from torch.utils._pytree import tree_leaves, tree_map
 
 __all__ = [
     'BatchNorm',
     'BatchStatistics',
     'FSDPModule',
+    'FakeTensor',
+    'FakeTensorMode',
     'ParametrizedSpectralNorm',
+    'TorchDispatchMode',
     'as_it_is',
     'foreach_clamp_',
     'foreach_copy_',
@@ -139,6 +152,41 @@ def replace_autocast(
         _AUTOCAST.impl(
             name, lambda *args, **kwargs: kernel(op, args, kwargs), key
         )
+
+
+@contextmanager
+def replaced_autocast(
+    device: str, kernels: Mapping[str, Callable[..., Any]]
+) -> Iterator[None]:
+    """Put kernels in the places of those that autocast has, for a while.
+
+    Args:
+        device (str): As of :func:`replace_autocast`.
+        kernels (Mapping): By the name in ``torch.ops.aten``, such as
+            ``'sum.dim_IntList'``; called as those of
+            :func:`replace_autocast`. Names that this release has not are left
+            out.
+    """
+    library = torch.library.Library('aten', 'IMPL')
+    try:
+        with warnings.catch_warnings():
+            # That it replaces some is what it is for.
+            warnings.simplefilter('ignore')
+            for name, kernel in kernels.items():
+                base, _, overload = name.partition('.')
+                packet = getattr(torch.ops.aten, base, None)
+                op = getattr(packet, overload or 'default', None)
+                if op is not None:
+                    library.impl(
+                        name, _called_with(op, kernel), f'Autocast{device}'
+                    )
+        yield
+    finally:
+        library._destroy()
+
+
+def _called_with(op: Any, kernel: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **kwargs: kernel(op, args, kwargs)
 
 
 def no_autocast(device: str) -> AbstractContextManager[None]:
@@ -544,3 +592,147 @@ def name_as_identifiers(network: nn.Module) -> None:
             child = module._modules.pop(name)
             module._modules[f'{name}_'] = child
             module.__dict__[name] = child
+
+
+# ---- tensors without numbers, and modes around operators; all releases ------
+
+NO_NUMBERS = (DataDependentOutputException, DynamicOutputShapeException)
+"""What is raised where a shape or a branch needs numbers, and there are none."""
+
+
+def without_modes() -> AbstractContextManager[Any]:
+    """Return a context in which no mode sees what operators do."""
+    context: AbstractContextManager[Any] = _disable_current_modes()
+    return context
+
+
+def makes_no_memory(func: Any) -> bool:
+    """Tell whether an operator's result is memory that it was given.
+
+    Args:
+        func (OpOverload): A view, or one that writes in place.
+    """
+    return bool(func.is_view or func._schema.is_mutable)
+
+
+def storage_key(tensor: Tensor) -> int:
+    """Return a number that tensors have in common which share memory.
+
+    Args:
+        tensor (Tensor): A dense one.
+    """
+    return int(tensor.untyped_storage()._cdata)
+
+
+@contextmanager
+def watched_resizing(
+    watch: Callable[[int, int], None],
+) -> Iterator[None]:
+    """Have a function told of storages that are given another size.
+
+    No operator tells: FSDP2 frees what it has gathered so.
+
+    Args:
+        watch (Callable): Called with the storage's key and its new bytes.
+    """
+    resize = torch.UntypedStorage.resize_
+
+    def resize_(storage: Any, size: int) -> None:
+        resize(storage, size)
+        watch(int(storage._cdata), size)
+
+    torch.UntypedStorage.resize_ = resize_  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        torch.UntypedStorage.resize_ = resize  # type: ignore[method-assign]
+
+
+def begin_fake_group(ranks: int) -> None:
+    """Begin a process group whose other ranks are not there.
+
+    Args:
+        ranks (int): How many there seem to be.
+    """
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    torch.distributed.init_process_group(
+        'fake', rank=0, world_size=ranks, store=FakeStore()
+    )
+
+
+def rebuild_buckets_for_real(module: Any) -> None:
+    """Have DDP sort its buckets, after its first update, outside of modes.
+
+    It reads numbers of a tensor there. All releases.
+
+    Args:
+        module (DistributedDataParallel): Changed in place; hooks on its
+            communication are registered already.
+    """
+    module.reducer = _Reducer(module.reducer)
+
+
+class _Reducer:
+    """A reducer of torch's that leaves modes to do one thing."""
+
+    def __init__(self, reducer: Any) -> None:
+        self._reducer = reducer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reducer, name)
+
+    def _rebuild_buckets(self) -> bool:
+        with without_modes():
+            return bool(self._reducer._rebuild_buckets())
+
+
+def fake_on(mode: FakeTensorMode, tensor: Tensor, device: str) -> Tensor:
+    """Return a tensor without numbers that says it is on some device.
+
+    The device need not be there, nor this build of torch be made for it; no
+    gradient may be asked for then. All releases.
+
+    Args:
+        mode (FakeTensorMode): That it is of.
+        tensor (Tensor): Whose shape and dtype it has.
+        device (str): Such as ``'cuda'``.
+    """
+    with without_modes():
+        shape = torch.empty(tensor.shape, dtype=tensor.dtype, device='meta')
+    return FakeTensor(mode, shape, torch.device(device, 0))
+
+
+@contextmanager
+def autocast_set_to(device: str, dtype: torch.dtype) -> Iterator[None]:
+    """Have autocast of a device on, which need not be there.
+
+    ``torch.autocast`` would switch itself off. All releases.
+
+    Args:
+        device (str): Such as ``'cuda'``.
+        dtype (torch.dtype): Of low precision.
+    """
+    enabled = torch.is_autocast_enabled(device)
+    before = torch.get_autocast_dtype(device)
+    cached = torch.is_autocast_cache_enabled()
+    torch.set_autocast_enabled(device, True)
+    torch.set_autocast_dtype(device, dtype)
+    torch.set_autocast_cache_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_enabled(device, enabled)
+        torch.set_autocast_dtype(device, before)
+        torch.set_autocast_cache_enabled(cached)
+
+
+def autocast_knows(device: str) -> list[str]:
+    """Return the operators that a device's autocast does something with.
+
+    Args:
+        device (str): As in the name of a dispatch key, such as ``'CUDA'``.
+    """
+    key = f'Autocast{device}'
+    found = torch._C._dispatch_get_registrations_for_dispatch_key(key)
+    return sorted(x.removeprefix('aten::') for x in found if x[:6] == 'aten::')

@@ -11,7 +11,7 @@ import platform
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from mmamp.compat.torch import (
 
 STATUS = Path('/proc/self/status')
 """What Linux says of this process."""
+MEMINFO = Path('/proc/meminfo')
+"""What Linux says of the machine's memory."""
 CPUINFO = Path('/proc/cpuinfo')
 """What Linux, and nobody else, says of the processor."""
 
@@ -59,6 +61,8 @@ class Device:
             Defaults to False.
         has_fast_float64 (bool): Whether sums in float64 cost about what those
             in float32 do, which wait for the memory. Defaults to False.
+        has_queue (bool): Whether it works on its own, so that to ask for a
+            result is to wait for it. Defaults to True.
         peak (tuple[str]): What tells the most bytes that were allocated, the
             first that the backend has. Defaults to torch's name for it.
     """
@@ -68,6 +72,7 @@ class Device:
     has_fused: bool = False
     is_safe_norm: bool = False
     has_fast_float64: bool = False
+    has_queue: bool = True
     peak: tuple[str, ...] = ('max_memory_allocated',)
 
     @property
@@ -181,7 +186,7 @@ class _CPU(Device):
         return f'CPU ({_processor()}), {torch.get_num_threads()} threads'
 
 
-CPU = _CPU('cpu', has_fused=True)
+CPU = _CPU('cpu', has_fused=True, has_queue=False)
 DEVICES = {
     row.type: row
     for row in (
@@ -217,15 +222,37 @@ def device_of_type(device_type: str) -> Device:
     return DEVICES.get(device_type) or Device(device_type)
 
 
+@contextmanager
+def playing(device_type: str) -> Iterator[None]:
+    """Have the CPU be asked as if it were another device, a modern one.
+
+    For plans of what happens there.
+
+    Args:
+        device_type (str): As in ``torch.device(...).type``.
+    """
+    played = replace(device_of_type(device_type), type=CPU.type)
+    played = replace(played, bfloat16=lambda module: True)
+    DEVICES[CPU.type] = played
+    try:
+        yield
+    finally:
+        DEVICES[CPU.type] = CPU
+
+
 def accelerators() -> list[Device]:
     """Return the accelerators that this process uses."""
-    return [x for x in DEVICES.values() if x is not CPU and x.is_used()]
+    return [x for x in DEVICES.values() if x.type != CPU.type and x.is_used()]
 
 
 def current() -> Device:
     """Return the accelerator of this process, or else the CPU."""
     found = current_accelerator() or next(
-        (x.type for x in DEVICES.values() if x is not CPU and _is_there(x)),
+        (
+            x.type
+            for x in DEVICES.values()
+            if x.type != CPU.type and _is_there(x)
+        ),
         CPU.type,
     )
     return device_of_type(found)
@@ -259,7 +286,11 @@ def set_rng_states(states: dict[str, Any]) -> None:
             keys may be there too.
     """
     for device in DEVICES.values():
-        if device is not CPU and device.type in states and _is_there(device):
+        if (
+            device.type != CPU.type
+            and device.type in states
+            and _is_there(device)
+        ):
             device.set_rng_state(states[device.type])
 
 
@@ -302,6 +333,15 @@ def _resident(key: str) -> int:
     lines = STATUS.read_text().splitlines() if STATUS.is_file() else ()
     for line in lines:
         if line.startswith(key):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def free_memory() -> int:
+    """Return bytes that processes of this machine can have; 0 if unknown."""
+    lines = MEMINFO.read_text().splitlines() if MEMINFO.is_file() else ()
+    for line in lines:
+        if line.startswith('MemAvailable:'):
             return int(line.split()[1]) * 1024
     return 0
 

@@ -214,6 +214,11 @@ class SampleRandom:
         return torch.Generator(self._device).manual_seed(word_at(position))
 
 
+def forget_draws() -> None:
+    """Let go of numbers that were drawn ahead."""
+    _ahead.cache_clear()
+
+
 def uniform(
     random: SampleRandom | None,
     shape: torch.Size | tuple[Any, ...],

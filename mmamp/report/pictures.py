@@ -15,7 +15,9 @@ COLOURS = dict(
 _GREY = '#8a94a6'
 
 
-def _draw(draw: Callable[[Axes], None], width: float, height: float) -> str:
+def picture_of(
+    draw: Callable[[Axes], None], width: float, height: float
+) -> str:
     """Draw a picture with one pair of axes, readable on white and on black."""
     figure = Figure(figsize=(width, height), layout='constrained')
     axes = figure.add_subplot()
@@ -64,7 +66,7 @@ def curves(
             axes.set_yscale('log', base=2)
         axes.set_xlabel('iteration')
 
-    return _draw(draw, 4.2, 2.2)
+    return picture_of(draw, 4.2, 2.2)
 
 
 def exponents(sizes: dict[str, Sizes], dtype: str) -> str:
@@ -103,4 +105,4 @@ def exponents(sizes: dict[str, Sizes], dtype: str) -> str:
         axes.set_xlabel('exponent of 2')
         axes.set_ylabel('% of values')
 
-    return _draw(draw, 4.2, 1.9)
+    return picture_of(draw, 4.2, 1.9)

@@ -32,6 +32,7 @@ ORDER = (
     ('migration',),
     ('train', 'test', 'sample', 'dcp_to_pth', 'convert_weights', 'export'),
     ('report',),
+    ('plan',),
     ('__init__',),
 )
 """What a folder or file of ``mmamp/`` imports stands above it, or beside."""

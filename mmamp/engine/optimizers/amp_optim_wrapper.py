@@ -46,6 +46,7 @@ from mmamp.logging.scalars import (
     D,
 )
 from mmamp.precision.autocast import autocast, autocast_off, in_backward
+from mmamp.precision.devices import device_of_type
 from mmamp.precision.dtypes import (
     at_least_float32,
     casts,
@@ -923,7 +924,10 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         return (
             skips_by_itself(self.optimizer)
             and not self.is_sharded
-            and not (self._was_fused and self.device_type == 'cpu')
+            and not (
+                self._was_fused
+                and not device_of_type(self.device_type).has_queue
+            )
             and not lacks_momentum(self.optimizer)
         )
 

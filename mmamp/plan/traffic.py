@@ -1,12 +1,21 @@
 """Counts what a rank sends and gets."""
 
+import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from mmamp.compat.torch import (
+    TorchDispatchMode,
+    begin_fake_group,
+    rebuild_buckets_for_real,
+)
 
 KINDS = {
     '_allgather_base_': 'all-gather',
@@ -26,12 +35,20 @@ class Traffic(TorchDispatchMode):
 
     Attributes:
         calls (Counter): By kind.
+        sizes (Counter): Bytes of what is whole, by kind.
         sent (float): Bytes.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: Counter[str] = Counter()
+        self.sizes: Counter[str] = Counter()
+        self.sent = 0.0
+
+    def begin(self) -> None:
+        """Count from zero."""
+        self.calls.clear()
+        self.sizes.clear()
         self.sent = 0.0
 
     def __torch_dispatch__(
@@ -56,13 +73,15 @@ class Traffic(TorchDispatchMode):
         n = ranks or distributed.get_world_size()
         passes = {'all-reduce': 2.0, 'broadcast': n / max(n - 1, 1)}
         self.calls[kind] += 1
+        self.sizes[kind] += size
         self.sent += size * passes.get(kind, 1.0) * (n - 1) / n
 
-    def watch_ddp(self, model: nn.Module) -> None:
+    def watch_ddp(self, model: nn.Module, has_numbers: bool = True) -> None:
         """Count what DDP reduces, which no operator tells.
 
         Args:
             model (nn.Module): Has some in it, maybe.
+            has_numbers (bool): Whether tensors have some. Defaults to True.
         """
         for module in model.modules():
             # One for each network has none of its own.
@@ -70,6 +89,8 @@ class Traffic(TorchDispatchMode):
                 module, 'reducer'
             ):
                 module.register_comm_hook(self, _reduced)
+                if not has_numbers:
+                    rebuild_buckets_for_real(module)
 
 
 def _reduced(
@@ -89,3 +110,28 @@ def _bytes(value: Any) -> int:
     if isinstance(value, (list, tuple)):
         return sum(map(_bytes, value))
     return 0
+
+
+@contextmanager
+def ranks_that_are_not_there(ranks: int) -> Iterator[None]:
+    """Have this process be the first of so many, the only one there is.
+
+    Args:
+        ranks (int): How many there seem to be.
+    """
+    make = distributed.new_group
+
+    def new_group(*args: Any, backend: Any = None, **kwargs: Any) -> Any:
+        """Make one of the same kind, whatever a hook asks for."""
+        return make(*args, **kwargs)
+
+    place = dict(RANK='0', WORLD_SIZE=str(ranks), LOCAL_RANK='0')
+    with (
+        patch.dict(os.environ, place),
+        patch.object(distributed, 'new_group', new_group),
+    ):
+        begin_fake_group(ranks)
+        try:
+            yield
+        finally:
+            distributed.destroy_process_group()

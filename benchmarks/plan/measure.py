@@ -1,0 +1,154 @@
+"""One case: what the plan predicts, and what a run on real tensors takes."""
+
+import json
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
+
+import mmamp  # noqa: F401  (registers everything)
+from mmamp.plan.batches import Batches
+from mmamp.plan.fakes import Fakes
+from mmamp.plan.plan_config import plan_config
+from mmamp.plan.rehearsal import Rehearsal, rehearsed
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+COLLECTIVES = 'c10d::'
+"""What the profiler calls them by, first."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is trained.
+
+    Args:
+        config (str): Path of a reference config.
+        dtype (str): Of all optimizers.
+        counts (int): ``accumulative_counts``. Defaults to 1.
+        due (bool): Whether penalties that come now and then do. Defaults to
+            False.
+        strategy (str): Defaults to ``'none'``.
+    """
+
+    config: str
+    dtype: str
+    counts: int = 1
+    due: bool = False
+    strategy: str = 'none'
+
+    def plan(self) -> Config:
+        """Return its config: with an average, and as many updates of each."""
+        cfg = Config.fromfile(str(CONFIGS / self.config))
+        cfg.model.discriminator_steps = 1
+        if cfg.model.get('ema_config') is None:
+            cfg.model.ema_config = dict(momentum=0.01)
+        for wrapper in cfg.optim_wrapper.values():
+            if isinstance(wrapper, dict):
+                wrapper['accumulative_counts'] = self.counts
+        return plan_config(cfg, self.dtype, self.strategy)
+
+    def updates(self) -> tuple[bool, ...]:
+        """Tell of each update whether penalties are due.
+
+        The first one makes what optimizers make when they are first used; in
+        the second DDP sorts its buckets.
+        """
+        before = (False,) * (1 if self.strategy == 'none' else 2)
+        return (*before, self.due)
+
+
+def predict(case: Case) -> dict[str, Any]:
+    """Rehearse a case on tensors without numbers.
+
+    Args:
+        case (Case): The case.
+
+    Returns:
+        dict: ``peak``, bytes; ``calls`` and ``sent`` of the last update.
+    """
+    cfg = case.plan()
+    init_default_scope(cfg.default_scope)
+    batches = Batches(cfg)
+    with rehearsed(cfg) as run:
+        traffic = run.count_traffic()
+        for due in case.updates():
+            run.penalise(due)
+            traffic.begin()
+            with traffic:
+                run.update(batches.of(batches.size))
+        peak = run.watch.ledger.peak().total if run.watch else 0
+    return dict(
+        peak=peak, calls=dict(traffic.calls), sizes=dict(traffic.sizes)
+    )
+
+
+def measure(case: Case) -> dict[str, Any]:
+    """Train a case, seen by torch's profiler.
+
+    Args:
+        case (Case): The case.
+
+    Returns:
+        dict: As :func:`predict` has it.
+    """
+    cfg = case.plan()
+    init_default_scope(cfg.default_scope)
+    batches = Batches(cfg)
+    with TemporaryDirectory() as folder:
+        with (
+            # The profiler has weak references to parameters, for which FSDP2's
+            # cannot be moved; they are where they should be.
+            patch.object(nn.Module, 'to', lambda x, *_, **__: x),
+            profile(
+                activities=[ProfilerActivity.CPU],
+                profile_memory=True,
+                record_shapes=case.strategy != 'none',
+            ) as profiler,
+        ):
+            run = Rehearsal(cfg, folder, Fakes(False))
+            for due in case.updates():
+                run.penalise(due)
+                with torch.profiler.record_function('update'):
+                    run.update(batches.of(batches.size))
+        trace = Path(folder, 'trace.json')
+        profiler.export_chrome_trace(str(trace))
+        events = json.loads(trace.read_text())['traceEvents']
+    memory = [x for x in events if x.get('name') == '[memory]']
+    last = [x for x in events if x.get('name') == 'update'][-1]
+    calls: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for event in events:
+        name = str(event.get('name'))
+        if name.startswith(COLLECTIVES) and event['ts'] >= last['ts']:
+            calls[name] += 1
+            sizes[name] += _elements(event['args']['Input Dims'])
+    return dict(
+        peak=max(x['args']['Total Allocated'] for x in memory),
+        calls=dict(calls),
+        sizes=dict(sizes),
+    )
+
+
+def _elements(shapes: Any) -> int:
+    """Return the elements of the largest tensor, or list of them."""
+    sizes = [0]
+    for shape in shapes:
+        several = shape and isinstance(shape[0], list)
+        each = shape if several else [shape]
+        sizes.append(sum(int(torch.Size(x).numel()) for x in each))
+    return max(sizes)
+
+
+if __name__ == '__main__':
+    case = Case(**json.loads(sys.argv[1]))
+    found = dict(predicted=predict(case), measured=measure(case))
+    print(json.dumps(found), flush=True)

@@ -22,6 +22,7 @@ from mmamp.launcher.arguments import (
 )
 from mmamp.logging.scalars import AUGMENTATION
 from mmamp.migration.cli import build_parser as build_migration_parser
+from mmamp.plan.command import build_parser as build_plan_parser
 from mmamp.report.command import build_parser as build_report_parser
 from mmamp.weights.formats import FORMATS as WEIGHT_FORMATS
 
@@ -123,6 +124,7 @@ class TestPage:
                 [*WEIGHT_FORMATS]
             ),
             'tools/amp_report.py': build_report_parser(),
+            'tools/plan.py': build_plan_parser(),
             'tools/migrate.py config': kinds.choices['config'],
             'tools/migrate.py code': kinds.choices['code'],
             'tools/migrate.py project': kinds.choices['project'],

@@ -38,6 +38,7 @@ PARTS = [
     Part('compile', '`torch.compile` and CUDA graphs', 60),
     Part('fsdp2', 'FSDP2 on one device', 20),
     Part('report', 'The report', 45),
+    Part('plan', 'The plan', 40),
     Part('optimizers', 'Optimizers', 40),
 ]
 """In the order in which they are worth most if the rest is cut off."""

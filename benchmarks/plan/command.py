@@ -35,9 +35,15 @@ FAMILIES = dict(
 DTYPES = ('float32', 'bfloat16')
 PENALISED = ('WGAN_GP', 'StyleGAN2')
 """Families with penalties that come now and then."""
+IN_RANKS = ('DCGAN', 'StyleGAN2')
+"""Families that are trained by several ranks too."""
 HEAD = (
     *('family', 'dtype', 'accumulative_counts', 'penalties'),
     *('predicted, MiB', 'measured, MiB', 'difference'),
+)
+HEAD_OF_RANKS = (
+    *('family', 'strategy', 'ranks', 'collectives of an update', 'bytes'),
+    *('counted', 'predicted, MiB', 'measured, MiB', 'difference'),
 )
 MIB = 2**20
 
@@ -89,7 +95,10 @@ def main(argv: list[str] | None = None) -> int:
             return 1
         found[case] = dict(case=asdict(case), **row)
         json_lines.add(args.results, found[case])
-    text = table({x: found[x] for x in cases(args.families)})
+    wanted = [*cases(args.families)]
+    alone = {x: found[x] for x in wanted if x.ranks == 1}
+    several = {x: found[x] for x in wanted if x.ranks > 1}
+    text = f'{table(alone)}\n\n{table_of_ranks(several)}'
     if args.write:
         for page in PAGES:
             put_between(page, *MARKS, text)
@@ -107,6 +116,16 @@ def cases(families: list[str]) -> Iterator[Case]:
                 yield Case(config, dtype, counts)
                 if name in PENALISED:
                     yield Case(config, dtype, counts, due=True)
+    for name in filter(families.__contains__, IN_RANKS):
+        for strategy in ('ddp', 'fsdp2'):
+            for ranks in (2, 4):
+                yield Case(
+                    FAMILIES[name],
+                    'float32',
+                    due=name in PENALISED,
+                    strategy=strategy,
+                    ranks=ranks,
+                )
 
 
 def run(case: Case) -> dict[str, Any] | None:
@@ -149,6 +168,36 @@ def table(found: dict[Case, dict[str, Any]]) -> str:
                 f'{predicted / MIB:.2f}',
                 f'{measured / MIB:.2f}',
                 f'{(predicted / measured - 1) * 100:+.2f} %',
+            )
+        )
+    return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
+
+
+def table_of_ranks(found: dict[Case, dict[str, Any]]) -> str:
+    """Make the table of several ranks, in Markdown.
+
+    Args:
+        found (dict): What the cases came to.
+    """
+    names = {config: name for name, config in FAMILIES.items()}
+    rows = [HEAD_OF_RANKS, ('---',) * len(HEAD_OF_RANKS)]
+    for case, row in found.items():
+        plan, real = row['predicted'], row['measured']
+        calls = ', '.join(f'{n} {kind}' for kind, n in plan['calls'].items())
+        rows.append(
+            (
+                names[case.config],
+                dict(ddp='DDP', fsdp2='FSDP2')[case.strategy],
+                str(case.ranks),
+                calls,
+                f'{sum(plan["sizes"].values()):,}',
+                'equal'
+                if (plan['calls'], plan['sizes'])
+                == (real['calls'], real['sizes'])
+                else f'{real["calls"]}, {real["sizes"]}',
+                f'{plan["peak"] / MIB:.2f}',
+                f'{real["peak"] / MIB:.2f}',
+                f'{(plan["peak"] / real["peak"] - 1) * 100:+.2f} %',
             )
         )
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows)

@@ -1,6 +1,9 @@
 """One case: what the plan predicts, and what a run on real tensors takes."""
 
 import json
+import os
+import socket
+import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -12,7 +15,7 @@ from unittest.mock import patch
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from torch import nn
+from torch import distributed, nn
 from torch.profiler import ProfilerActivity, profile
 
 import mmamp  # noqa: F401  (registers everything)
@@ -20,6 +23,7 @@ from mmamp.plan.batches import Batches
 from mmamp.plan.fakes import Fakes
 from mmamp.plan.plan_config import plan_config
 from mmamp.plan.rehearsal import Rehearsal, rehearsed
+from mmamp.plan.traffic import KINDS, ranks_that_are_not_there
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 COLLECTIVES = 'c10d::'
@@ -37,6 +41,7 @@ class Case:
         due (bool): Whether penalties that come now and then do. Defaults to
             False.
         strategy (str): Defaults to ``'none'``.
+        ranks (int): Defaults to 1.
     """
 
     config: str
@@ -44,6 +49,7 @@ class Case:
     counts: int = 1
     due: bool = False
     strategy: str = 'none'
+    ranks: int = 1
 
     def plan(self) -> Config:
         """Return its config: with an average, and as many updates of each."""
@@ -66,11 +72,12 @@ class Case:
         return (*before, self.due)
 
 
-def predict(case: Case) -> dict[str, Any]:
+def predict(case: Case, target: str = 'cpu') -> dict[str, Any]:
     """Rehearse a case on tensors without numbers.
 
     Args:
         case (Case): The case.
+        target (str): The device that it is for. Defaults to ``'cpu'``.
 
     Returns:
         dict: ``peak``, bytes; ``calls`` and ``sent`` of the last update.
@@ -78,7 +85,7 @@ def predict(case: Case) -> dict[str, Any]:
     cfg = case.plan()
     init_default_scope(cfg.default_scope)
     batches = Batches(cfg)
-    with rehearsed(cfg) as run:
+    with rehearsed(cfg, target) as run:
         traffic = run.count_traffic()
         for due in case.updates():
             run.penalise(due)
@@ -129,12 +136,14 @@ def measure(case: Case) -> dict[str, Any]:
     for event in events:
         name = str(event.get('name'))
         if name.startswith(COLLECTIVES) and event['ts'] >= last['ts']:
-            calls[name] += 1
-            sizes[name] += _elements(event['args']['Input Dims'])
+            kind = KINDS[name.removeprefix(COLLECTIVES)]
+            calls[kind] += 1
+            sizes[kind] += _elements(event['args']['Input Dims'])
     return dict(
         peak=max(x['args']['Total Allocated'] for x in memory),
         calls=dict(calls),
-        sizes=dict(sizes),
+        # All that is sent is in float32 here, flags included.
+        sizes={kind: 4 * n for kind, n in sizes.items()},
     )
 
 
@@ -148,7 +157,80 @@ def _elements(shapes: Any) -> int:
     return max(sizes)
 
 
+def measure_cuda(case: Case) -> dict[str, Any]:
+    """Train a case on a GPU, and ask torch for the most it has allocated.
+
+    Args:
+        case (Case): Of one process.
+    """
+    cfg = case.plan()
+    init_default_scope(cfg.default_scope)
+    batches = Batches(cfg)
+    with TemporaryDirectory() as folder:
+        run = Rehearsal(cfg, folder, Fakes(False))
+        for due in case.updates():
+            run.penalise(due)
+            run.update(batches.of(batches.size))
+    return dict(peak=torch.cuda.max_memory_allocated())
+
+
+def in_ranks(case: Case, specified: str) -> dict[str, Any]:
+    """Measure a case in real ranks of gloo; return what the first one says.
+
+    Args:
+        case (Case): Of several.
+        specified (str): The same, as the command line has it.
+    """
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        place = dict(
+            MASTER_ADDR='127.0.0.1',
+            MASTER_PORT=str(free.getsockname()[1]),
+            WORLD_SIZE=str(case.ranks),
+        )
+    command = [sys.executable, '-W', 'ignore', '-m', 'benchmarks.plan.measure']
+    children = [
+        subprocess.Popen(
+            [*command, specified, 'rank'],
+            env={**os.environ, **place, 'RANK': str(i), 'LOCAL_RANK': str(i)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(case.ranks)
+    ]
+    said = [child.communicate()[0] for child in children]
+    if any(child.returncode for child in children):
+        raise RuntimeError('a rank has failed; what it said is above')
+    found: dict[str, Any] = json.loads(said[0].splitlines()[-1])
+    return found
+
+
+def main(specified: str, how: str = 'both') -> dict[str, Any]:
+    """Compare, or do a part of it.
+
+    Args:
+        specified (str): The case.
+        how (str): ``'predict-cuda'``, ``'measure-cuda'``, ``'measure'``,
+            ``'rank'``: as one of several, or ``'both'``. Defaults to that.
+    """
+    case = Case(**json.loads(specified))
+    if how == 'predict-cuda':
+        return {how: predict(case, 'cuda')}
+    if how == 'measure-cuda':
+        return {how: measure_cuda(case)}
+    if how == 'measure':
+        return {how: measure(case)}
+    if how == 'rank':
+        distributed.init_process_group('gloo')
+        return measure(case)
+    if case.ranks == 1:
+        return dict(predicted=predict(case), measured=measure(case))
+    with ranks_that_are_not_there(case.ranks):
+        predicted = predict(case)
+    return dict(predicted=predicted, measured=in_ranks(case, specified))
+
+
 if __name__ == '__main__':
-    case = Case(**json.loads(sys.argv[1]))
-    found = dict(predicted=predict(case), measured=measure(case))
-    print(json.dumps(found), flush=True)
+    print(json.dumps(main(*sys.argv[1:])), flush=True)
+    # gloo sometimes waits for a rank that has left.
+    os._exit(0)

@@ -597,7 +597,7 @@ def name_as_identifiers(network: nn.Module) -> None:
 # ---- tensors without numbers, and modes around operators; all releases ------
 
 NO_NUMBERS = (DataDependentOutputException, DynamicOutputShapeException)
-"""What is raised where a shape or a branch needs numbers, and there are none."""
+"""What is raised where a shape or a branch needs numbers."""
 
 
 def without_modes() -> AbstractContextManager[Any]:

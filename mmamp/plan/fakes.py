@@ -89,7 +89,7 @@ class Fakes:
             return tensor if found is None else found
         with self._mode:
             made = torch.empty_strided(
-                tensor.shape, tensor.stride(), dtype=tensor.dtype, device='cpu'
+                tensor.shape, _strides(tensor), dtype=tensor.dtype
             )
         self.values.give(made, tensor)
         if isinstance(tensor, nn.Parameter):
@@ -107,6 +107,16 @@ class Fakes:
         """Let go of the tensors that others stand for."""
         self._made.clear()
         self._given.clear()
+
+
+def _strides(tensor: Tensor) -> tuple[int, ...]:
+    """Return those of a tensor, or of one that has all its elements."""
+    is_whole = 0 not in tensor.stride() or not tensor.numel()
+    return (
+        tensor.stride()
+        if is_whole
+        else torch.empty(tensor.shape, device='meta').stride()
+    )
 
 
 _init_device_mesh = device_mesh.init_device_mesh

@@ -235,6 +235,7 @@ class Rehearsal:
         runner, loop = self.runner, self.runner.loop
         first = self.watch.ledger.now if self.watch else 0
         batch = self.fakes.of_batch(batch)
+        self.fakes.forget()
         if self.watch is not None:
             held = [x for x in tree_leaves(batch) if isinstance(x, Tensor)]
             self.watch.ledger.turn_into(held, INPUTS)

@@ -33,6 +33,8 @@ SHOWN = 12
 """Modules that are listed, those with the most activations."""
 TRIES = 4
 """Batch sizes that are rehearsed in search of the largest that fits."""
+LARGEST = 2**16
+"""Samples of a batch that is looked for."""
 ROOM = 12
 """Times the weights that a run on real tensors has to have room for."""
 
@@ -155,16 +157,19 @@ def _seen(
     assert target is not None
     traffic = run.count_traffic()
     warm_up = 2 if strategy == 'ddp' else 1
+    batch = (
+        batches.of(size) if run.fakes.values is None else (batches.like(size))
+    )
     run.penalise(False)
     for _ in range(warm_up):
         with traffic:
-            run.update(batches.of(size))
+            run.update(batch)
     for counted in (watch.work, watch.moved, watch.waits):
         counted.clear()
     traffic.begin()
     run.penalise(True)
     with traffic:
-        turn = run.update(batches.of(size))
+        turn = run.update(batch)
     ledger = watch.ledger
     peak = ledger.peak(turn.first, turn.last)
     return dict(
@@ -252,14 +257,14 @@ def _traffic_of(plan: Config, ranks: int, size: int) -> dict[str, Any]:
 def _peak_at(run: Rehearsal, batches: Batches, size: int) -> int:
     """Return the peak with other batches."""
     assert run.watch is not None
-    turn = run.update(batches.of(size))
+    turn = run.update(batches.like(size))
     return run.watch.ledger.peak(turn.first, turn.last).total
 
 
 def _largest(
     run: Rehearsal, batches: Batches, size: int, peak: int, memory: int
 ) -> int:
-    """Find the largest batch that fits; 0 if none does."""
+    """Find the largest batch that fits, up to ``LARGEST``; 0 if none does."""
     known = {size: peak}
     other = max(size // 2, 1) if size > 1 else 2
     known[other] = _peak_at(run, batches, other)
@@ -267,9 +272,9 @@ def _largest(
         fits = [x for x in known if known[x] <= memory]
         misses = [x for x in known if known[x] > memory]
         best, least = max(fits, default=0), min(misses, default=None)
-        if least is not None and least - best <= 1:
+        if best >= LARGEST or (least is not None and least - best <= 1):
             return best
-        guess = max(_crossing(known, memory), best + 1)
+        guess = min(max(_crossing(known, memory), best + 1), LARGEST)
         guess = guess if least is None else min(guess, least - 1)
         known[guess] = _peak_at(run, batches, guess)
     return max((x for x in known if known[x] <= memory), default=0)

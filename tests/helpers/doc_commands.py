@@ -21,12 +21,14 @@ from mmamp.launcher.arguments import (
     build_test_parser,
 )
 from mmamp.migration.cli import build_parser as build_migrate_parser
+from mmamp.plan.command import build_parser as build_plan_parser
 from mmamp.report.command import build_parser as build_report_parser
 
 PARSERS = {
     'tools/amp_report.py': build_report_parser,
     'tools/benchmark.py': build_benchmark_parser,
     'tools/export.py': functools.partial(build_export_parser, [*FORMATS]),
+    'tools/plan.py': build_plan_parser,
     'tools/train.py': build_parser,
     'tools/test.py': build_test_parser,
     'tools/sample.py': build_sample_parser,
@@ -35,6 +37,7 @@ PARSERS = {
 MAINS = {
     'tools/amp_report.py': 'mmamp.report',
     'tools/export.py': 'mmamp.export',
+    'tools/plan.py': 'mmamp.plan',
     'tools/train.py': 'mmamp.train',
     'tools/test.py': 'mmamp.test',
     'tools/sample.py': 'mmamp.sample',

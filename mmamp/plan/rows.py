@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from traceback import walk_tb
 from typing import Any
@@ -16,6 +16,8 @@ from torch.utils.checkpoint import checkpoint
 
 from mmamp.compat.torch import NO_NUMBERS
 from mmamp.errors import UsageError
+from mmamp.launcher.mistakes import MISTAKES
+from mmamp.launcher.valid_names import valid_names
 from mmamp.precision.devices import free_memory
 from mmamp.precision.islands import islands
 from mmamp.utils.modules import named_modules
@@ -81,9 +83,9 @@ def row_of(cfg: Config, dtype: str, strategy: str, aim: Aim) -> dict[str, Any]:
             row['needs_values'] = where = _place_of(error)
             _check_room(cfg, where)
             return {**row, **_rehearse(cfg, dtype, strategy, aim, False)}
-    except UsageError:
-        raise
     except Exception as error:
+        if isinstance(error, UsageError) and strategy == 'none':
+            raise  # the config itself is at fault
         row['failed'] = (
             f'{type(error).__name__}: {" ".join(str(error).split())}'
         )
@@ -126,7 +128,7 @@ def _rehearse(
     with ranks:
         batches = Batches(plan)
         size = aim.batch or batches.size
-        with rehearsed(plan, aim.device, is_fake) as run:
+        with _built(plan, aim.device, is_fake) as run:
             row = _seen(run, batches, size, strategy)
             if is_fake and alone:
                 row['savings'] = _savings(run, batches, size, row)
@@ -146,6 +148,22 @@ def _rehearse(
             ),
         ]
     return row
+
+
+@contextmanager
+def _built(plan: Config, device: str, is_fake: bool) -> Iterator[Rehearsal]:
+    """Begin a rehearsal; what cannot be built is a mistake of the config's."""
+    with ExitStack() as stack:
+        try:
+            run = stack.enter_context(rehearsed(plan, device, is_fake))
+        except UsageError:
+            raise
+        except MISTAKES as error:
+            # A KeyError would put its text into quotes.
+            text = error.args[0] if isinstance(error, KeyError) else error
+            said = ' '.join(f'{text}{valid_names(error)}'.split())
+            raise UsageError(f'{type(error).__name__}: {said}') from error
+        yield run
 
 
 def _seen(

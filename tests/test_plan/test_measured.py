@@ -1,0 +1,59 @@
+"""What is predicted, beside what torch's profiler measures."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from benchmarks.plan.command import DTYPES, FAMILIES, PENALISED
+from benchmarks.plan.measure import Case
+
+ROOT = Path(__file__).parents[2]
+
+
+def compared(case):
+    """In a process of its own: the profiler counts from its beginning."""
+    done = subprocess.run(
+        [
+            *(sys.executable, '-W', 'ignore', '-m', 'benchmarks.plan.measure'),
+            json.dumps(asdict(case)),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    return found['predicted'], found['measured']
+
+
+def check(case, share):
+    predicted, measured = compared(case)
+    assert predicted['peak'] == pytest.approx(measured['peak'], rel=share)
+    for key in ('calls', 'sizes'):
+        assert predicted[key] == measured[key]
+
+
+def test_one_process():
+    check(Case(FAMILIES['DCGAN'], 'bfloat16'), 0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('counts', [1, 8])
+@pytest.mark.parametrize('dtype', DTYPES)
+@pytest.mark.parametrize('family', FAMILIES)
+def test_families(family, dtype, counts):
+    due = family in PENALISED
+    check(Case(FAMILIES[family], dtype, counts, due), 0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.ranks
+@pytest.mark.parametrize('ranks', [2, 4])
+@pytest.mark.parametrize('strategy', ['ddp', 'fsdp2'])
+def test_ranks(strategy, ranks):
+    case = Case(FAMILIES['DCGAN'], 'float32', strategy=strategy, ranks=ranks)
+    check(case, 0.1)

@@ -103,7 +103,8 @@ def main(argv: list[str] | None = None) -> int:
     wanted = [x for x in cases(args.families) if x in found]
     alone = {x: found[x] for x in wanted if x.ranks == 1}
     several = {x: found[x] for x in wanted if x.ranks > 1}
-    text = f'{table(alone)}\n\n{table_of_ranks(several)}'
+    tables = [table(alone), *([table_of_ranks(several)] if several else [])]
+    text = '\n\n'.join(tables)
     if args.write:
         for page in PAGES:
             put_between(page, *MARKS, text)

@@ -40,8 +40,7 @@ def plan_config(
     """
     cfg = trial_config(cfg, dtype, 'plan', list(rules), 1)
     cfg.log_level = 'ERROR'
-    keys = {*_DEFAULT, *(cfg.get('default_hooks') or {})}
-    cfg.default_hooks = dict.fromkeys(keys)
+    cfg.default_hooks = dict.fromkeys(_DEFAULT)
     cfg.custom_hooks = [x for x in cfg.custom_hooks if type_name(x) in KEPT]
     cfg.param_scheduler = None
     if cfg.model.get('compile') is not None:

@@ -29,6 +29,9 @@ from .rehearsal import Rehearsal, Turn, rehearsed
 from .traffic import ranks_that_are_not_there
 from .watch import NeedsValues, is_of_user
 
+BETWEEN = 'between the steps'
+"""Where no network is in its turn: averages advance, hooks look."""
+
 POINTS = 200
 """Of a timeline."""
 SHOWN = 12
@@ -212,7 +215,7 @@ def _moment(moment: Moment) -> dict[str, Any]:
     modules = list(moment.modules.items())[:SHOWN]
     return dict(
         total=moment.total,
-        phase=moment.mark,
+        phase=moment.mark or BETWEEN,
         parts=moment.parts,
         modules=[dict(name=name, bytes=n) for name, n in modules],
     )

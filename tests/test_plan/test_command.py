@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from mmamp.plan.command import main
-from mmamp.plan.rows import LARGEST
+from mmamp.plan.rows import BETWEEN, LARGEST
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / 'mmamp/plan/schema.json').read_text())

@@ -17,6 +17,20 @@ _OF_WORKER = '\nOriginal Traceback '
 """In the text of an error that torch brings from a worker."""
 
 
+def of_worker(text: str) -> str:
+    """Return what a data worker has raised, as the last line of its traceback.
+
+    Args:
+        text (str): Of the error that torch makes of it.
+
+    Returns:
+        str: Such as ``'KeyError: 3'``; empty if the text is of no worker.
+    """
+    if not (text.startswith('Caught ') and _OF_WORKER in text):
+        return ''
+    return text.rstrip().rpartition('\n')[2]
+
+
 class UsageError(ValueError):
     """A mistake on the command line or in the config, told in one line."""
 
@@ -33,9 +47,7 @@ class DataError(UsageError):
     """
 
     def __init__(self, text: str) -> None:
-        if text.startswith('Caught ') and _OF_WORKER in text:
-            text = text.rstrip().rpartition('\n')[2].partition(': ')[2]
-        super().__init__(text)
+        super().__init__(of_worker(text).partition(': ')[2] or text)
 
 
 class StorageError(OSError):

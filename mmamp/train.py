@@ -26,7 +26,7 @@ from mmamp.errors import (
     UsageError,
 )
 from mmamp.launcher.arguments import build_parser
-from mmamp.launcher.edits import TRAIN
+from mmamp.launcher.edits import GO_ON, START
 from mmamp.launcher.eta import EtaHook
 from mmamp.launcher.first_screen import tell_what_is_trained
 from mmamp.launcher.live import LiveHook
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
 def _main(argv: list[str], lock: WorkDirLock) -> int:
     """Train while the work dir is this run's."""
     args = build_parser().parse_args(argv)
-    begun = started(args, TRAIN, COMMAND, lock.take)
+    begun = started(args, (*START, lock.take), COMMAND, GO_ON)
     if begun is None:
         return USAGE
     cfg, early = begun

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -706,6 +707,42 @@ class TestMistakes:
         log = mm_log()
         assert "'train_cgf'" in log
         assert 'did you mean train_cfg?' in log
+
+
+HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], 'a')
+fcntl.lockf(file, fcntl.LOCK_EX)
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_resumed_run_goes_on_from_what_it_has_waited_for(tmp_path):
+    """The run before it saves, and removes what it had saved before."""
+    work_dir = tmp_path / 'run'
+    assert train(work_dir, iters=4) == 0
+    name = work_dir / 'last_checkpoint'
+    earlier, latest = work_dir / 'iter_2.pth', work_dir / 'iter_4.pth'
+    latest.rename(tmp_path / 'not_yet.pth')
+    name.write_text(str(earlier))
+    before = subprocess.Popen(
+        [sys.executable, '-c', HOLD, str(work_dir / '.run.lock')],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    before.stdout.readline()
+
+    def save_and_end():
+        (tmp_path / 'not_yet.pth').rename(latest)
+        name.write_text(str(latest))
+        earlier.unlink()
+        before.communicate()
+
+    threading.Timer(2, save_and_end).start()
+    assert train(work_dir, '--resume', iters=6) == 0
+    assert 'waiting for it' in log_of(work_dir)
+    assert [line['step'] for line in scalars_of(work_dir)] == [5, 6]
 
 
 def test_auto_scale_lr(tmp_path):

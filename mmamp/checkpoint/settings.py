@@ -87,14 +87,19 @@ def _value(node: ast.expr) -> Any:
             named = {x.arg: _value(x.value) for x in node.keywords}
             return {**(given[0] if given else {}), **named}
     elif isinstance(node, ast.Dict) and None not in node.keys:
-        keys = (_value(key) for key in node.keys if key is not None)
+        # Not by `_value`: a tuple may be a key, a list not.
+        keys = (_literal(key) for key in node.keys if key is not None)
         return dict(zip(keys, map(_value, node.values), strict=True))
     elif isinstance(node, ast.List | ast.Tuple):
         # Which of the two a sequence is depends on who has written it.
         return [_value(item) for item in node.elts]
+    return _literal(node)
+
+
+def _literal(node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
-    except ValueError:
+    except (ValueError, TypeError):
         return ast.unparse(node)
 
 

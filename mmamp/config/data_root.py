@@ -39,6 +39,9 @@ def moved(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
 def follow_bases(cfg: Config, file: Path) -> None:
     """Have paths of bases follow the ``data_root`` that a config file sets.
 
+    One that reads it too has put it where it belongs, and means what it has
+    left as it was.
+
     Args:
         cfg (Config): As the file reads, changed in place.
         file (Path): Of the config.
@@ -53,15 +56,22 @@ def follow_bases(cfg: Config, file: Path) -> None:
 
 
 def _bases(file: Path) -> Iterator[Path]:
-    """Yield the bases of a file that sets ``data_root``."""
+    """Yield the bases of a file that sets ``data_root``, and no more."""
+    tree = ast.parse(file.read_text(encoding='utf-8'))
     values = {
         target.id: node.value
-        for node in ast.parse(file.read_text()).body
+        for node in tree.body
         if isinstance(node, ast.Assign)
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    if KEY not in values or '_base_' not in values:
+    is_read = any(
+        isinstance(node, ast.Name)
+        and node.id == KEY
+        and isinstance(node.ctx, ast.Load)
+        for node in ast.walk(tree)
+    )
+    if KEY not in values or '_base_' not in values or is_read:
         return
     try:
         bases = ast.literal_eval(values['_base_'])

@@ -106,7 +106,7 @@ COMMON: tuple[Edit, ...] = (
     _put_in_amp,
 )
 """Of training and testing, first."""
-TRAIN: tuple[Edit, ...] = (
+START: tuple[Edit, ...] = (
     *COMMON,
     _always(check_training),
     _always(check_stock_wrappers),
@@ -116,6 +116,9 @@ TRAIN: tuple[Edit, ...] = (
     _always(set_constructor),
     _always(complete_schedulers),
     _scale_lr,
+)
+"""Of ``mmamp.train``, before it looks into its work dir."""
+GO_ON: tuple[Edit, ...] = (
     set_resume,
     _always(warn_of_used_work_dir),
     _always(load_from_storage),
@@ -125,7 +128,9 @@ TRAIN: tuple[Edit, ...] = (
     _always(set_model_wrapper),
     _always(set_strategy),
 )
-"""Of ``mmamp.train``."""
+"""Of ``mmamp.train``, once no other run is in its work dir."""
+TRAIN = (*START, *GO_ON)
+"""Of ``mmamp.train``, all of them."""
 TEST: tuple[Edit, ...] = (
     *COMMON,
     _always(check_model),

@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import time
+from argparse import Namespace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -42,17 +43,20 @@ class WorkDirLock:
     Examples:
         >>> cfg = Config(dict(work_dir='work_dirs/locked', launcher='none'))
         >>> with WorkDirLock() as lock:
-        ...     lock.take(cfg)
+        ...     lock.take(cfg, Namespace(resume=None))
     """
 
     def __init__(self) -> None:
         self._file: int | None = None
 
-    def take(self, cfg: Config) -> None:
+    def take(self, cfg: Config, args: Namespace) -> None:
         """Hold the work dir of a config; the first of several ranks does.
+
+        An edit that changes nothing, before any that looks for a checkpoint.
 
         Args:
             cfg (Config): With ``work_dir`` and ``launcher``.
+            args (argparse.Namespace): With ``resume``.
 
         Raises:
             UsageError: If another run has it, or it cannot be made.
@@ -70,7 +74,8 @@ class WorkDirLock:
             ) from error
         before = _read(file)
         try:
-            _lock(file, PATIENCE if cfg.get('resume') else 0)
+            resumes = args.resume is not None or cfg.get('resume')
+            _lock(file, PATIENCE if resumes else 0)
         except _HELD as error:
             os.close(file)
             raise UsageError(

@@ -12,7 +12,7 @@ from mmamp.distributed.ranks import launcher_of_process, prepare_launcher
 from mmamp.errors import UsageError
 from mmamp.logging.early_log import EarlyLog
 
-from .edits import Edit, read_config
+from .edits import Edit, edit, read_config
 from .mistakes import complain
 
 
@@ -20,7 +20,7 @@ def started(
     args: Namespace,
     edits: Sequence[Edit],
     command: str,
-    take: Callable[[Config], None] = lambda cfg: None,
+    then: Sequence[Edit] = (),
 ) -> tuple[Config, EarlyLog] | None:
     """Read the config of a command, before there is a process group or a log.
 
@@ -28,8 +28,8 @@ def started(
         args (argparse.Namespace): The command line.
         edits (Sequence[Callable]): The command's edits of its config.
         command (str): Its name.
-        take (Callable): Takes what the run with this config needs; what it
-            raises is a mistake too. Defaults to nothing.
+        then (Sequence[Callable]): Edits that each process makes once all
+            have made the first ones. Defaults to none.
 
     Returns:
         tuple[Config, EarlyLog] or None: The config, and what was logged
@@ -37,22 +37,37 @@ def started(
     """
     load_safely_only()
     early = EarlyLog()
-    cfg, error = None, None
+    cfg = Config()
+
+    def read() -> None:
+        nonlocal cfg
+        is_given = args.launcher is not None
+        args.launcher = args.launcher or launcher_of_process()
+        # From here on it is known where ranks meet.
+        prepare_launcher(args.launcher, args.local_rank, is_given)
+        cfg = read_config(args, edits)
+
+    if not _made(read, args, command, early):
+        return None
+    if then and not _made(lambda: edit(cfg, then, args), args, command, early):
+        return None
+    return cfg, early
+
+
+def _made(
+    step: Callable[[], None], args: Namespace, command: str, early: EarlyLog
+) -> bool:
+    """Make a step on all ranks; tell a mistake that one of them has met."""
+    error = None
     try:
         with early:
-            is_given = args.launcher is not None
-            args.launcher = args.launcher or launcher_of_process()
-            # From here on it is known where ranks meet.
-            prepare_launcher(args.launcher, args.local_rank, is_given)
-            cfg = read_config(args, edits)
-            take(cfg)
+            step()
     except Exception as mistake:
         error = mistake
     met = meeting(args.launcher)
     number, first = met.mistakes(_text(error))
     if not number:
-        assert cfg is not None
-        return cfg, early
+        return True
     # A lazy config imports what it names when that is asked for.
     is_mistake = error is None or isinstance(error, (UsageError, ImportError))
     if is_mistake and met.speaks:
@@ -64,7 +79,7 @@ def started(
     met.part()
     if error is not None and not is_mistake:
         raise error
-    return None
+    return False
 
 
 def _text(error: Exception | None) -> str | None:

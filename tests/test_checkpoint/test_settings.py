@@ -42,6 +42,12 @@ def test_what_is_no_config(text):
     assert settings_of(text) in ({}, {'a': 'dict(*b)'})
 
 
+def test_keys_and_sets_of_any_kind():
+    text = 'model = dict(names={(0, 1): [2], 3: 4}, odd={[1]})'
+    names = {(0, 1): [2], 3: 4}
+    assert settings_of(text) == {'model': dict(names=names, odd='{[1]}')}
+
+
 def test_the_same_settings():
     assert changed(optimizers(), optimizers()) == {}
     listed = optimizers()

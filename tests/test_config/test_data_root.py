@@ -72,3 +72,25 @@ def test_what_is_set_itself_stays(tmp_path):
     }
     merge_options(cfg, options)
     assert [str(x) for x in roots(cfg)] == ['new', 'others', 'more']
+
+
+def test_a_file_that_reads_it_has_said_what_it_is_for(tmp_path, mm_log):
+    """As configs of all toolboxes do, here for training alone."""
+    (tmp_path / 'base.py').write_text(
+        'data_root = "data/"\n'
+        + ''.join(
+            f'{mode}_dataloader = dict(dataset=dict(data_root=data_root))\n'
+            for mode in ('train', 'val', 'test')
+        )
+    )
+    config = tmp_path / 'mine.py'
+    config.write_text(
+        '_base_ = "base.py"\ndata_root = "data/cats/"  # 猫\n'
+        'train_dataloader = dict(dataset=dict(data_root=data_root))\n'
+    )
+    cfg = load_config(str(config))
+    found = [
+        cfg[f'{x}_dataloader'].dataset.data_root for x in ('train', 'val')
+    ]
+    assert found == ['data/cats/', 'data/']
+    assert mm_log() == ''

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import threading
+from argparse import Namespace
 
 import pytest
 from mmengine.config import Config
@@ -22,10 +23,12 @@ from mmamp.launcher.lock import FILE, WorkDirLock
 
 HOLD = """
 import os, sys, time
+from argparse import Namespace
 from mmengine.config import Config
 from mmamp.launcher.lock import WorkDirLock
 with WorkDirLock() as lock:
-    lock.take(Config(dict(work_dir=sys.argv[1], launcher='none')))
+    cfg = Config(dict(work_dir=sys.argv[1], launcher='none'))
+    lock.take(cfg, Namespace(resume=None))
     if 'worker' in sys.argv and not (child := os.fork()):
         os.close(1)
         time.sleep(60)
@@ -52,15 +55,16 @@ def holder(tmp_path):
         process.communicate()
 
 
-def config(work_dir, launcher='none', resume=False):
-    return Config(
-        dict(work_dir=str(work_dir), launcher=launcher, resume=resume)
-    )
+NEW = Namespace(resume=None)
 
 
-def take(work_dir, resume=False):
+def config(work_dir, launcher='none'):
+    return Config(dict(work_dir=str(work_dir), launcher=launcher))
+
+
+def take(work_dir, resume=None):
     with WorkDirLock() as held:
-        held.take(config(work_dir, resume=resume))
+        held.take(config(work_dir), Namespace(resume=resume))
         return json.loads((work_dir / FILE).read_text())
 
 
@@ -90,7 +94,7 @@ def test_a_second_run_is_refused(tmp_path, holder):
 def test_a_resumed_run_waits_for_the_one_before_it(tmp_path, holder, mm_log):
     process, _ = holder()
     threading.Timer(1, process.terminate).start()
-    take(tmp_path, resume=True)
+    take(tmp_path, resume='auto')
     log = mm_log(logging.INFO)
     assert log.count('The work dir is in use by process') == 1
     assert 'waiting for it, up to 60 s' in log
@@ -100,7 +104,7 @@ def test_a_resumed_run_does_not_wait_for_ever(tmp_path, holder, monkeypatch):
     monkeypatch.setattr(lock, 'PATIENCE', 0.5)
     holder()
     with pytest.raises(UsageError, match='is in use by process'):
-        take(tmp_path, resume=True)
+        take(tmp_path, resume='auto')
 
 
 def test_a_killed_run_holds_nothing(tmp_path, holder, mm_log):
@@ -140,10 +144,10 @@ def test_the_first_of_several_ranks_has_it(tmp_path, holder, monkeypatch):
     holder()
     monkeypatch.setenv('RANK', '1')
     with WorkDirLock() as lock:
-        lock.take(config(tmp_path, 'pytorch'))
+        lock.take(config(tmp_path, 'pytorch'), NEW)
         monkeypatch.setenv('RANK', '0')
         with pytest.raises(UsageError, match='is in use'):
-            lock.take(config(tmp_path, 'pytorch'))
+            lock.take(config(tmp_path, 'pytorch'), NEW)
 
 
 def test_a_file_system_without_locks(tmp_path, monkeypatch, mm_log):
@@ -152,7 +156,7 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch, mm_log):
 
     monkeypatch.setattr(fcntl, 'lockf', lockf)
     with WorkDirLock() as lock:
-        lock.take(config(tmp_path))
+        lock.take(config(tmp_path), NEW)
     log = mm_log(logging.WARNING)
     assert 'No locks available' in log
     assert 'would not be noticed' in log

@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 from mmengine.dist import get_dist_info
-from mmengine.evaluator import DumpResults
+from mmengine.evaluator import BaseMetric, DumpResults
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook, Hook
 from mmengine.logging import print_log
 from mmengine.runner import ValLoop
+from torch.utils.data import DataLoader
 
-from mmamp.errors import UsageError
+from mmamp.errors import UsageError, of_worker
 from mmamp.logging.quiet import quiet
 from mmamp.randomness.state import rng_state, set_rng_state
 from mmamp.registry import HOOKS
@@ -30,9 +31,11 @@ from mmamp.utils.protocols import (
 KEY = 'default_hooks.sanity_check.num_val_batches'
 """Where a config says how much is checked."""
 _OWN = ('mmengine', 'mmamp')
-_OF_CODE = (AttributeError, ImportError, NameError, TypeError)
-"""What code raises that no number of samples mends."""
-_Failure = tuple[Any, Exception]
+_KNOWN = (*_OWN, 'torch', 'builtins')
+"""Packages whose samplers yield the places of single items."""
+_OF_CODE = (ImportError, NameError)
+"""What is raised that no number of samples mends."""
+_Failure = tuple[Any, BaseException]
 """A metric, and what computing it has raised."""
 _BEGIN = ('before_val', 'before_val_epoch')
 
@@ -52,7 +55,8 @@ class SanityCheckHook(Hook):
     ``before_val_epoch``), and put it back. Metrics that say how many samples
     they need (``min_samples``) get as many; one of another package that cannot
     be computed from few, or does not report what is waited for, is a warning.
-    Loops with a ``run`` of their own are left out, which the log says.
+    Loops with a ``run`` of their own, and data with a sampler of their own,
+    are left out, which the log says.
 
     Args:
         num_val_batches (int): Batches of validation, at least; 0 leaves it
@@ -89,13 +93,9 @@ class SanityCheckHook(Hook):
 
     def _check_validation(self, runner: Any) -> None:
         loop = runner.val_loop
-        if not (
-            isinstance(loop, ValLoop)
-            and type(loop).run is ValLoop.run
-            and hasattr(loop.dataloader.dataset, '__getitem__')
-        ):
+        if other := _own_way(loop):
             print_log(
-                f'Sanity check: {type(loop).__name__} validates in a way of '
+                f'Sanity check: {type(other).__name__} validates in a way of '
                 'its own, which is not tried before training',
                 logger='current',
             )
@@ -108,7 +108,7 @@ class SanityCheckHook(Hook):
         except Exception as error:
             raise _refusal(error) from error
         for metric, failure in failures:
-            if _is_own(metric) or isinstance(failure, _OF_CODE):
+            if _is_own(metric) or _is_of_code(failure):
                 raise _refusal(failure) from failure
             _warn(
                 f'{type(metric).__name__} cannot be computed from the few '
@@ -136,39 +136,73 @@ class SanityCheckHook(Hook):
         self, runner: Any, loop: ValLoop, failures: list[_Failure]
     ) -> dict[str, Any]:
         """Return the metrics of as little as they can be had of."""
+        evaluator = loop.evaluator
         needed = max(
             (
                 metric.min_samples
-                for metric in loop.evaluator.metrics
+                for metric in evaluator.metrics
                 if isinstance(metric, NeedsSamples)
             ),
             default=0,
         )
-        _, world_size = get_dist_info()
-        taken = 0
+        loader = loop.dataloader
+        few, taken = _few(loader, self.num_val_batches, needed)
         metrics: dict[str, Any] = {}
-        with _prepared(runner, metrics), in_eval_mode(runner.model):
-            for number, batch in enumerate(_batches(loop.dataloader)):
-                if number >= self.num_val_batches and taken >= needed:
-                    break
-                with _without_hooks(runner):
-                    loop.run_iter(number, batch[1])
-                taken += batch[0] * world_size
-            with quiet(), _noted(loop.evaluator.metrics, failures):
-                metrics.update(loop.evaluator.evaluate(taken))
+        # Some hooks go through validation themselves.
+        loop.dataloader = few
+        try:
+            with (
+                _noted(evaluator.metrics, failures),
+                _without_hooks(runner),
+                _prepared(runner, metrics),
+                in_eval_mode(runner.model),
+            ):
+                for number, batch in enumerate(few):
+                    loop.run_iter(number, batch)
+                with quiet():
+                    metrics.update(_evaluated(evaluator, taken, failures))
+        finally:
+            loop.dataloader = loader
         loop.val_loss.clear()
         return metrics
 
 
-def _refusal(error: Exception) -> UsageError:
+def _own_way(loop: Any) -> Any:
+    """Return what makes validation other than MMEngine's, if anything."""
+    if not isinstance(loop, ValLoop) or type(loop).run is not ValLoop.run:
+        return loop
+    loader = loop.dataloader
+    if not hasattr(loader.dataset, '__getitem__'):
+        return loader.dataset
+    for part in (loader.sampler, loader.batch_sampler):
+        if _package(part) not in _KNOWN:
+            return part
+    metrics = getattr(loop.evaluator, 'metrics', None)
+    if not isinstance(metrics, list):
+        return loop.evaluator
+    return next((x for x in metrics if not isinstance(x, BaseMetric)), None)
+
+
+def _package(thing: Any) -> str:
+    return type(thing).__module__.partition('.')[0]
+
+
+def _refusal(error: BaseException) -> UsageError:
     return UsageError(
         'validation, which is tried with a batch before training, fails: '
         f'{_in_words(error)} ({KEY}=0 leaves this out)'
     )
 
 
-def _in_words(error: Exception) -> str:
-    return f'{type(error).__name__}: {" ".join(str(error).split())}'
+def _in_words(error: BaseException) -> str:
+    text = of_worker(str(error)) or f'{type(error).__name__}: {error}'
+    return ' '.join(text.split())
+
+
+def _is_of_code(failure: BaseException) -> bool:
+    # A loop over nothing leaves its variables unbound.
+    is_unbound = isinstance(failure, UnboundLocalError)
+    return isinstance(failure, _OF_CODE) and not is_unbound
 
 
 def _warn(text: str) -> None:
@@ -177,7 +211,23 @@ def _warn(text: str) -> None:
 
 def _is_own(metric: Any) -> bool:
     """Tell whether a metric is mmamp's, of which it is known what it needs."""
-    return type(metric).__module__.partition('.')[0] == 'mmamp'
+    return _package(metric) == 'mmamp'
+
+
+def _evaluated(
+    evaluator: Any, num: int, failures: list[_Failure]
+) -> dict[str, Any]:
+    """Compute the metrics; where others compute them, as far as they can."""
+    try:
+        found: dict[str, Any] = evaluator.evaluate(num)
+    except Exception as error:
+        if all(map(_is_own, evaluator.metrics)):
+            raise
+        failures.append((evaluator, error))
+        for metric in evaluator.metrics:
+            metric.results.clear()
+        return {}
+    return found
 
 
 @contextmanager
@@ -206,7 +256,7 @@ def _computed(
         return {}  # it would write them to its file
     try:
         return given(results)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         failures.append((metric, error))
         return {}
 
@@ -217,15 +267,17 @@ def _unmoved(runner: Any) -> Iterator[None]:
     states = rng_state()
     buffers = list(runner.model.buffers())
     kept = [buffer.detach().clone() for buffer in buffers]
-    info = dict(runner.message_hub.runtime_info)
+    hub = runner.message_hub
+    kept_of_hub = [(x, dict(x)) for x in (hub.runtime_info, hub.log_scalars)]
     try:
         yield
     finally:
         with torch.no_grad():
             for buffer, value in zip(buffers, kept, strict=True):
                 buffer.copy_(value)
-        runner.message_hub.runtime_info.clear()
-        runner.message_hub.runtime_info.update(info)
+        for now, before in kept_of_hub:
+            now.clear()
+            now.update(before)
         set_rng_state(states)
 
 
@@ -247,7 +299,7 @@ def _prepared(runner: Any, metrics: dict[str, Any]) -> Iterator[None]:
             yield
         finally:
             for hook in hooks:
-                own = type(hook).__module__.partition('.')[0] in _OWN
+                own = _package(hook) in _OWN
                 hook.after_val_epoch(runner, metrics=None if own else metrics)
             for hook in hooks:
                 hook.after_val(runner)
@@ -260,7 +312,7 @@ def _has(hook: Hook, stage: str) -> bool:
 
 @contextmanager
 def _without_hooks(runner: Any) -> Iterator[None]:
-    """Have nobody hear of an iteration."""
+    """Have nobody hear of what is done."""
     runner.call_hook = lambda *args, **kwargs: None
     try:
         yield
@@ -268,22 +320,34 @@ def _without_hooks(runner: Any) -> Iterator[None]:
         del runner.call_hook
 
 
-def _batches(
-    loader: Any, most: int | None = None
-) -> Iterator[tuple[int, Any]]:
-    """Load batches of a rank, at most so large; their sizes come first.
+def _few(
+    loader: Any, batches: int, samples: int = 0, most: int | None = None
+) -> tuple[DataLoader[Any], int]:
+    """Return a loader of so many batches and samples, at least.
 
-    Neither sampler nor workers are asked, whose states would move.
+    Neither sampler nor workers are asked, whose states would move. Where there
+    are workers, it has one: what a dataset opens at its first item, such as an
+    LMDB, no process may have that forks later.
+
+    Returns:
+        tuple[DataLoader, int]: Of this rank's batches, and how many samples
+        of all ranks they are.
     """
     rank, world_size = get_dist_info()
     length = len(loader.dataset)
     share = ceil(length / world_size)
-    size = min(most or loader.batch_size or 1, share)
-    for start in range(0, share, size):
-        places = range(start, min(start + size, share))
-        indices = [(i * world_size + rank) % length for i in places]
-        items = [loader.dataset[i] for i in indices]
-        yield len(items), loader.collate_fn(items)
+    size = max(1, min(most or loader.batch_size or 1, share))
+    num = min(size * max(batches, ceil(samples / (size * world_size))), share)
+    few = DataLoader(
+        loader.dataset,
+        size,
+        sampler=[(i * world_size + rank) % length for i in range(num)],
+        num_workers=min(1, loader.num_workers),
+        collate_fn=loader.collate_fn,
+        worker_init_fn=loader.worker_init_fn,
+        multiprocessing_context=loader.multiprocessing_context,
+    )
+    return few, num * world_size
 
 
 def _check_data(runner: Any, model: ChecksData) -> None:
@@ -293,8 +357,9 @@ def _check_data(runner: Any, model: ChecksData) -> None:
     if runner.val_loop is not None:
         dataset = runner.val_loop.dataloader.dataset
         _check_classes(dataset, model, trains=False)
-    if hasattr(train.dataset, '__getitem__'):
-        _, batch = next(_batches(train, most=1))
+    is_known = _package(train.sampler) in _KNOWN
+    if is_known and hasattr(train.dataset, '__getitem__'):
+        (batch,) = _few(train, 1, most=1)[0]
         prepared = model.data_preprocessor(batch, True)
         model.check_batch(prepared['inputs'], prepared.get('data_samples'))
 

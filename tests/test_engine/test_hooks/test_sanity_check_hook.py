@@ -2,19 +2,28 @@
 
 import itertools
 import json
+import os
 from pathlib import Path
 
 import pytest
 import torch
 from differences import differences
 from has_fsdp2 import HAS_FSDP2, WHY
-from mmengine.evaluator import BaseMetric
+from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import FlexibleRunner, Runner, ValLoop
 
 from mmamp.checkpoint.safe_load import read_checkpoint
+from mmamp.datasets import DigitsDataset
 from mmamp.errors import UsageError
-from mmamp.registry import HOOKS, LOOPS, METRICS
+from mmamp.registry import (
+    DATA_SAMPLERS,
+    DATASETS,
+    EVALUATOR,
+    HOOKS,
+    LOOPS,
+    METRICS,
+)
 from mmamp.train import main
 
 ROOT = Path(__file__).parents[3]
@@ -157,6 +166,15 @@ def gan_runner(build_runner, options=None, **check):
     return build_runner('gan', edit=edit)
 
 
+WRONG = dict(
+    value=ValueError,
+    type=TypeError,
+    unbound=UnboundLocalError,
+    exit=SystemExit,
+    name=NameError,
+)
+
+
 @METRICS.register_module(force=True)
 class Counting(BaseMetric):
     """How many samples it was given."""
@@ -174,9 +192,7 @@ class Counting(BaseMetric):
     def compute_metrics(self, results):
         self.seen.append(len(results))
         if self.wrong:
-            raise dict(value=ValueError, name=NameError)[self.wrong](
-                'not\nto be computed'
-            )
+            raise WRONG[self.wrong]('not\nto be computed')
         print('a table of nonsense')
         return dict(count=len(results))
 
@@ -236,6 +252,53 @@ class TestHowMuch:
             'OwnVal validates in a way of its own' in capsys.readouterr().out
         )
 
+    def test_samplers_of_others_are_left_out_with_a_word(
+        self, build_runner, capsys
+    ):
+        """Whose places may be of other things, such as frames of a video."""
+
+        @DATA_SAMPLERS.register_module(force=True)
+        class Frames:
+            def __init__(self, dataset, seed):
+                self.places = [(0, 0)]
+
+            def __iter__(self):
+                return iter(self.places)
+
+            def __len__(self):
+                return 1
+
+        options = {
+            'val_dataloader.sampler': dict(type='Frames', _delete_=True),
+            'log_level': 'INFO',
+        }
+        runner = gan_runner(build_runner, options)
+        runner.train()
+        assert 'Frames validates in a way of its' in capsys.readouterr().out
+        (counting,) = runner.val_loop.evaluator.metrics
+        assert counting.seen == []
+
+    def test_a_process_that_forks_workers_opens_no_data(self, build_runner):
+        """Such as an LMDB, which none of them could use then."""
+
+        @DATASETS.register_module(force=True)
+        class Opens(DigitsDataset):
+            opened_in = None
+
+            def __getitem__(self, idx):
+                self.opened_in = os.getpid()
+                return super().__getitem__(idx)
+
+        options = {
+            'val_dataloader.num_workers': 1,
+            'val_dataloader.dataset.type': 'Opens',
+        }
+        runner = gan_runner(build_runner, options)
+        runner.train()
+        (counting,) = runner.val_loop.evaluator.metrics
+        assert counting.seen == [4]
+        assert runner.val_dataloader.dataset.opened_in is None
+
 
 class TestMistakes:
     @pytest.mark.parametrize(
@@ -255,16 +318,32 @@ class TestMistakes:
         assert f'{name}: not to be computed' in text
         assert f'{KEY}=0' in text
 
+    @pytest.mark.parametrize('wrong', ['value', 'type', 'unbound', 'exit'])
     def test_what_more_samples_may_mend_is_a_warning(
-        self, build_runner, capfd
+        self, build_runner, capfd, wrong
     ):
         """Of metrics whose needs nobody knows."""
-        metric = dict(type='Counting', wrong='value')
+        metric = dict(type='Counting', wrong=wrong)
         runner = gan_runner(build_runner, {'val_evaluator': metric})
         runner.train()
         log = ''.join(capfd.readouterr())
         assert 'Counting cannot be computed from the few samples' in log
-        assert 'ValueError: not to be computed' in log
+        assert f'{WRONG[wrong].__name__}: not to be computed' in log
+
+    def test_an_evaluator_that_needs_more_leaves_nothing_behind(
+        self, build_runner, capfd
+    ):
+        @EVALUATOR.register_module(force=True)
+        class Whole(Evaluator):
+            def evaluate(self, size):
+                raise AssertionError('not all samples are there')
+
+        evaluator = dict(type='Whole', metrics=dict(type='Counting'))
+        runner = gan_runner(build_runner, {'val_evaluator': evaluator})
+        runner.train()
+        assert 'Whole cannot be computed from' in ''.join(capfd.readouterr())
+        (counting,) = runner.val_loop.evaluator.metrics
+        assert counting.results == []
 
     def test_a_metric_of_another_kind(self, tmp_path, capsys):
         line = refused(capsys, tmp_path, metric="dict(type='PSNR')")
@@ -365,6 +444,28 @@ class TestHooks:
         hooks = [dict(type='Prepares'), dict(type='Reports')]
         gan_runner(build_runner, {'custom_hooks': hooks}).train()
         assert called == ['before', dict(count=4)]
+
+    def test_one_that_validates_itself_does_so_briefly(self, build_runner):
+        """As MMPretrain's EMAHook does, of the weights without averages."""
+
+        @HOOKS.register_module(force=True)
+        class Again(Hook):
+            def before_val_epoch(self, runner):
+                pass
+
+            def after_val_epoch(self, runner, metrics=None):
+                loop = runner.val_loop
+                for i, batch in enumerate(loop.dataloader):
+                    loop.run_iter(i, batch)
+                found = loop.evaluator.evaluate(len(loop.dataloader.dataset))
+                runner.message_hub.update_scalar('val/own', found['count'])
+
+        options = {'custom_hooks': [dict(type='Again')]}
+        runner = gan_runner(build_runner, options)
+        runner.train()
+        (counting,) = runner.val_loop.evaluator.metrics
+        assert counting.seen == [4, 4]
+        assert 'val/own' not in runner.message_hub.log_scalars
 
 
 def run_in_ranks(rank, world_size, work_dir, strategy, number):

@@ -7,6 +7,7 @@ makes images from latents has ``generate(noise, labels)`` besides.
 import argparse
 import math
 import sys
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -213,13 +214,17 @@ def _interpolate(
     frames = images.unflatten(0, path.shape[:2]).numpy()
     pictures = [Image.fromarray(image_grid(x, columns)) for x in frames]
     file = Path(args.out) / 'interpolation.gif'
+    # To compress it takes a while, in which no half of a file is to be found.
+    content = BytesIO()
     pictures[0].save(
-        file,
+        content,
+        'GIF',
         save_all=True,
         append_images=pictures[1:],
         duration=60,  # ms
         loop=0,
     )
+    file.write_bytes(content.getvalue())
     print(f'{len(pictures)} frames: {file}')
 
 

@@ -71,7 +71,7 @@ def _data(loader: Any) -> str:
         dataset = dataset.dataset
     try:
         size = f', {len(dataset):,} samples'
-    except TypeError:
+    except (TypeError, NotImplementedError):
         size = ''  # an endless one
     sampler = getattr(loader, 'batch_sampler', None)
     batch = getattr(sampler, 'batch_size', None) or loader.batch_size

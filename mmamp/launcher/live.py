@@ -60,6 +60,8 @@ class LiveHook(Hook):
             redirect_stdout=False,
             redirect_stderr=False,
         )
+        # Paths in what goes above the line can be copied whole.
+        console.soft_wrap = True
         self._live.start()
         # However the process ends, the terminal has its cursor.
         console.show_cursor(True)
@@ -68,7 +70,8 @@ class LiveHook(Hook):
             handler.setStream(_AboveLine(console, stream))
         self._outputs = sys.stdout, sys.stderr
         sys.stdout = _AboveLine(console, sys.stdout)
-        sys.stderr = _AboveLine(console, sys.stderr)
+        if sys.stderr.isatty():
+            sys.stderr = _AboveLine(console, sys.stderr)
         self._quiet.take_progress = self._take
 
     def after_train_iter(

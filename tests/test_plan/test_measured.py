@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.plan.command import DTYPES, FAMILIES, PENALISED
+from benchmarks.plan.command import FAMILIES
 from benchmarks.plan.measure import Case
 
 ROOT = Path(__file__).parents[2]
@@ -41,19 +41,16 @@ def test_one_process():
     check(Case(FAMILIES['DCGAN'], 'bfloat16'), 0.01)
 
 
+# ``python -m benchmarks.plan`` goes through all families and numbers of ranks.
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize('counts', [1, 8])
-@pytest.mark.parametrize('dtype', DTYPES)
-@pytest.mark.parametrize('family', FAMILIES)
-def test_families(family, dtype, counts):
-    due = family in PENALISED
-    check(Case(FAMILIES[family], dtype, counts, due), 0.05)
+def test_an_average_and_accumulation():
+    check(Case(FAMILIES['LSGAN'], 'bfloat16', counts=8), 0.05)
 
 
 @pytest.mark.slow
 @pytest.mark.ranks
-@pytest.mark.parametrize('ranks', [2, 4])
-@pytest.mark.parametrize('strategy', ['ddp', 'fsdp2'])
-def test_ranks(strategy, ranks):
-    case = Case(FAMILIES['DCGAN'], 'float32', strategy=strategy, ranks=ranks)
+def test_ranks():
+    case = Case(FAMILIES['DCGAN'], 'float32', strategy='ddp', ranks=2)
     check(case, 0.1)

@@ -161,7 +161,7 @@ class TestLauncher:
         args = [config_of('gan'), '2', '--amp', '--work-dir', tmp_path]
         log = run('tools/dist_train.sh', *args)
         assert 'SeparateDistributedDataParallel' in log
-        assert 'generator: bfloat16 on cpu' in log
+        assert 'precision: bfloat16 on cpu' in log
         assert weights(tmp_path)
 
 

@@ -673,11 +673,12 @@ class TestMistakes:
     def test_a_work_dir_that_another_run_has(self, tmp_path, capsys):
         hold = (
             'import sys\n'
+            'from argparse import Namespace\n'
             'from mmengine.config import Config\n'
             'from mmamp.launcher.lock import WorkDirLock\n'
             'with WorkDirLock() as lock:\n'
             "    cfg = dict(work_dir=sys.argv[1], launcher='none')\n"
-            '    lock.take(Config(cfg))\n'
+            '    lock.take(Config(cfg), Namespace(resume=None))\n'
             '    print(flush=True)\n'
             '    sys.stdin.read()\n'
         )
@@ -686,7 +687,7 @@ class TestMistakes:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         ) as process:
-            process.stdout.readline()
+            assert process.stdout.readline()
             line = refused([DCGAN, '--work-dir', tmp_path], capsys)
             process.stdin.close()
         assert f'is in use by process {process.pid} on ' in line

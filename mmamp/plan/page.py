@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
 from matplotlib.axes import Axes
 
 from mmamp.report.pictures import picture_of
+from mmamp.report.rendering import render
 
 from .cards import in_words
 from .ledger import PARTS
 from .tables import findings, fits
 
+TEMPLATE = Path(__file__).with_name('page.html')
 COLOURS = dict(
     zip(
         PARTS,
@@ -36,28 +37,20 @@ def write_page(out: Path, plan: dict[str, Any]) -> Path:
     Returns:
         Path: Of the page.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters['size'] = in_words
     rows = [x for x in plan['rows'] if not x['failed']]
     longest = max([x['peak']['total'] for x in rows] + [plan['memory'] or 1])
-    path = out / 'plan.html'
-    path.write_text(
-        environment.get_template('page.html').render(
-            plan=plan,
-            rows=rows,
-            longest=longest,
-            colours=COLOURS,
-            fits=fits,
-            findings=findings(plan),
-            timelines=[timeline(x, plan['memory']) for x in rows],
-        )
+    return render(
+        TEMPLATE,
+        out / 'plan.html',
+        plan=plan,
+        rows=rows,
+        longest=longest,
+        colours=COLOURS,
+        fits=fits,
+        size=in_words,
+        findings=findings(plan),
+        timelines=[timeline(x, plan['memory']) for x in rows],
     )
-    return path
 
 
 def timeline(row: dict[str, Any], memory: int | None) -> str:

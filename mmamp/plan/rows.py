@@ -31,7 +31,6 @@ from .watch import NeedsValues, is_of_user
 
 BETWEEN = 'between the steps'
 """Where no network is in its turn: averages advance, hooks look."""
-
 POINTS = 200
 """Of a timeline."""
 SHOWN = 12

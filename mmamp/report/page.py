@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
-
 from . import pictures
 from .histograms import Sizes
+from .rendering import render
 
+TEMPLATE = Path(__file__).with_name('page.html')
 SHOWN = 8
 """Modules whose pictures are on the page, those that lose the most first."""
 
@@ -22,23 +22,15 @@ def write_page(out: Path, report: dict[str, Any]) -> Path:
     Returns:
         Path: Of the page.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return render(
+        TEMPLATE,
+        out / 'report.html',
+        report=report,
+        colours=pictures.COLOURS,
+        losses=_losses(report['dtypes']),
+        scales=_scales(report['dtypes']),
+        modules=_modules(report['dtypes']),
     )
-    path = out / 'report.html'
-    path.write_text(
-        environment.get_template('page.html').render(
-            report=report,
-            colours=pictures.COLOURS,
-            losses=_losses(report['dtypes']),
-            scales=_scales(report['dtypes']),
-            modules=_modules(report['dtypes']),
-        )
-    )
-    return path
 
 
 def _ran(row: dict[str, Any]) -> dict[str, Any]:

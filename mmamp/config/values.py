@@ -42,7 +42,10 @@ def _check_parts(cfg: Config, names: list[str]) -> None:
     missing = [name for name in names if raw(cfg, name) is None]
     if missing:
         needed = f'; training needs {", ".join(names)}' if names[1:] else ''
-        raise UsageError(f'the config has no {", no ".join(missing)}{needed}')
+        where = f'{cfg.filename}: ' if cfg.filename else ''
+        raise UsageError(
+            f'{where}the config has no {", no ".join(missing)}{needed}'
+        )
 
 
 def check_seed(cfg: Config) -> None:

@@ -909,6 +909,7 @@ def test_save_best_of_a_metric_that_there_is_not(tmp_path, capsys):
         'train_cfg.val_interval=2',
         'val_dataloader.dataset.indices=20',
         'default_hooks.checkpoint.save_best=FDI',
+        'default_hooks.sanity_check.num_val_batches=0',
     ]
     work_dir = ['--work-dir', str(tmp_path)]
     assert main([DCGAN, *work_dir, '--cfg-options', *options]) == 2

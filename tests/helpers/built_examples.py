@@ -117,7 +117,9 @@ BUILDERS = {
     'default_hooks': _default_hooks,
     'model_wrapper_cfg': _model_wrapper,
     'optim_wrapper': _optim_wrapper,
-    'param_scheduler': _in('PARAM_SCHEDULERS', optimizer=OPTIMIZER),
+    'param_scheduler': _in(
+        'PARAM_SCHEDULERS', optimizer=OPTIMIZER, epoch_length=2
+    ),
     'pipeline': _in('TRANSFORMS'),
     'strategy': _in('STRATEGIES', work_dir='work_dirs/run'),
     'train_dataloader': _dataloader,

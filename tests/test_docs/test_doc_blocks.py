@@ -85,7 +85,7 @@ def test_a_command_that_cannot_be_run(command, tmp_path):
 
 def own_files(folder):
     """What a checkout has, and files of a page."""
-    for name in ('configs', 'tools'):
+    for name in ('benchmarks', 'configs', 'tools'):
         (folder / name).symlink_to(ROOT / name)
     (folder / 'own.py').write_text('')
     (folder / 'own_train.py').write_text("print('--resume')")

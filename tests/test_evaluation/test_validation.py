@@ -36,10 +36,7 @@ def gan_options():
                 pipeline=PIPELINE,
             ),
         ),
-        'val_evaluator': [
-            *evaluators.val_evaluator,
-            dict(type='DigitShare'),
-        ],
+        'val_evaluator': evaluators.val_evaluator,
         'log_level': 'INFO',
     }
 

@@ -29,6 +29,7 @@ from mmamp.launcher.arguments import build_parser
 from mmamp.launcher.edits import GO_ON, START
 from mmamp.launcher.eta import EtaHook
 from mmamp.launcher.first_screen import tell_what_is_trained
+from mmamp.launcher.last_screen import LastScreen
 from mmamp.launcher.live import LiveHook
 from mmamp.launcher.lock import WorkDirLock
 from mmamp.launcher.mistakes import MISTAKES, exit_code
@@ -73,18 +74,18 @@ def _main(argv: list[str], lock: WorkDirLock) -> int:
     if begun is None:
         return USAGE
     cfg, early = begun
-    phase = _Phase()
+    last = LastScreen()
     try:
         join_ranks(cfg)
         make_work_dir(cfg)
-        code = _train(cfg, early, phase, argv)
+        code = _train(cfg, early, last, argv)
     except BaseException as error:
         if (full := storage_error(error, cfg)) is not None:
             told = how_to_resume(cfg, argv, 'The run ended')
             ended = StorageError(f'{full}. {told}')
             ended.__cause__ = error
             return exit_code(ended, COMMAND)
-        if phase.trains and (
+        if last.trains and (
             isinstance(error, DataError) or not isinstance(error, UsageError)
         ):
             _note(error, how_to_resume(cfg, argv, 'The run ended'))
@@ -92,7 +93,7 @@ def _main(argv: list[str], lock: WorkDirLock) -> int:
             error,
             COMMAND,
             cfg,
-            mistakes=(UsageError,) if phase.trains else MISTAKES,
+            mistakes=(UsageError,) if last.trains else MISTAKES,
             on_interrupt=lambda: how_to_resume(cfg, argv),
         )
     # The runner is gone, and with it what holds the groups of processes.
@@ -112,7 +113,7 @@ def _note(error: BaseException, text: str) -> None:
 
 
 def _train(
-    cfg: Config, early: EarlyLog, phase: '_Phase', argv: list[str]
+    cfg: Config, early: EarlyLog, last: LastScreen, argv: list[str]
 ) -> int:
     """Train to the end, or until all ranks agree to leave."""
     quiet = QuietConsole()
@@ -124,19 +125,23 @@ def _train(
     runner.register_hook(_FirstScreen(quiet), 'VERY_HIGH')
     runner.register_hook(live)
     try:
-        return _train_in(runner, cfg, early, phase, argv)
+        return _train_in(runner, cfg, early, last, argv)
     finally:
         live.close()
 
 
 def _train_in(
-    runner: Any, cfg: Config, early: EarlyLog, phase: '_Phase', argv: list[str]
+    runner: Any,
+    cfg: Config,
+    early: EarlyLog,
+    last: LastScreen,
+    argv: list[str],
 ) -> int:
     """Train with a runner that is built."""
     check_same_start(cfg)
     tell_once(runner.logger)
     early.replay(runner.logger)
-    runner.register_hook(phase, 'HIGHEST')
+    runner.register_hook(last, 'HIGHEST')
     try:
         runner.train()
     except Preempted as preempted:
@@ -165,22 +170,15 @@ def _train_in(
             if isinstance(hook, WritesBeside):
                 hook.finish_writing()
         raise
-    if is_main_process() and not phase.trains:
+    if last.trains:
+        last.tell(runner)
+    elif is_main_process():
         print(
             f'Nothing to do: the run is at iteration {runner.iter} of '
             f'{runner.max_iters} already',
             file=sys.stderr,
         )
     return 0
-
-
-class _Phase(Hook):
-    """Knows whether training has begun."""
-
-    trains = False
-
-    def before_train_iter(self, *_: Any, **__: Any) -> None:
-        self.trains = True
 
 
 class _FirstScreen(Hook):

@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 
 from mmamp.compat.mmengine import raw
 
+from . import folders
 from .packages import config_file
 from .unread import values
 
@@ -83,15 +84,13 @@ def _bases(file: Path) -> Iterator[Path]:
 
 def _in(cfg: Config, old: Any, new: str) -> dict[str, str]:
     """Return the paths in a folder as paths in another one, by their keys."""
-    if not isinstance(old, str) or not old.strip('./'):
+    if not isinstance(old, str):
         return {}
-    found = {}
-    for key, path in values({name: raw(cfg, name) for name in cfg}):
-        if '.' not in key or not isinstance(path, str):
-            continue
-        if Path(path).is_relative_to(old):
-            below = Path(path).relative_to(old)
-            found[key] = str(Path(new, below)) if below.parts else new
+    found = {
+        key: folders.moved(path, old, new)
+        for key, path in values({name: raw(cfg, name) for name in cfg})
+        if '.' in key and isinstance(path, str) and folders.is_in(path, old)
+    }
     if found:
         print_log(
             f'{KEY}={new!r}, not {old!r}, in {", ".join(found)}',

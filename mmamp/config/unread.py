@@ -3,7 +3,6 @@
 import logging
 import shlex
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import Any
 
 from mmengine.config import Config
@@ -11,6 +10,7 @@ from mmengine.logging import print_log
 
 from mmamp.compat.mmengine import raw
 
+from . import folders
 from .known_keys import known_keys
 
 _NONE = object()
@@ -101,23 +101,17 @@ def _is_of(value: Any, variable: Any, same_name: bool) -> bool:
     if isinstance(variable, str):
         if not isinstance(value, str) or not variable:
             return False
-        return value == variable or _is_below(value, variable)
+        return value == variable or folders.is_in(value, variable)
     if isinstance(variable, dict | list | tuple):
         return bool(variable) and bool(value == variable)
     # Numbers are equal by chance.
     return same_name and type(value) is type(variable) and value == variable
 
 
-def _is_below(path: str, folder: str) -> bool:
-    # A parent of every path, and no path of its own.
-    is_named = PurePath(folder) not in (PurePath('.'), PurePath('/'))
-    return is_named and PurePath(folder) in PurePath(path).parents
-
-
 def _replaced(value: Any, old: Any, new: Any) -> Any:
-    if not isinstance(value, str) or value == old:
-        return new
-    return str(PurePath(str(new)) / PurePath(value).relative_to(old))
+    if isinstance(value, str) and folders.is_in(value, old):
+        return folders.moved(value, old, str(new))
+    return new
 
 
 def values(node: Any, at: str = '') -> Iterator[tuple[str, Any]]:

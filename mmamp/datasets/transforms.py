@@ -34,7 +34,8 @@ class PictureError(DataError):
             why = 'the file is empty'
         super().__init__(
             f'cannot read {path!r} as a picture ({why}): remove it, or have '
-            "such files left out by the dataset's on_error='skip', or in a "
+            "such files left out by the dataset's on_error='skip' "
+            '(--cfg-options train_dataloader.dataset.on_error=skip), or in a '
             'copy by tools/dataset_converters/resize_folder.py'
         )
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
+from mmamp.config.data_root import KEY as DATA_ROOT
+
 _AROUND = dict(dataset='mmamp.SeededDataset', sampler='mmamp.SeededSampler')
 """What the launcher puts around a part of the user's."""
 
@@ -14,7 +16,8 @@ def keys_of_paths(cfg: Any, text: str) -> list[str]:
 
     Args:
         cfg (Config): The config. What stands at its top is left out: most of
-            it are names that the config itself uses further down.
+            it are names that the config itself uses further down. But
+            ``data_root`` stands first, since all of them follow it.
         text (str): The message; paths are in quotes.
 
     Returns:
@@ -28,7 +31,7 @@ def keys_of_paths(cfg: Any, text: str) -> list[str]:
     return [
         key
         for key, value in _strings(cfg)
-        if '.' in key and PurePath(value) in named
+        if ('.' in key or key == DATA_ROOT) and PurePath(value) in named
     ]
 
 

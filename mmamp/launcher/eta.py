@@ -24,11 +24,20 @@ class EtaHook(Hook):
     def __init__(self) -> None:
         self._stamps: list[float] = []
         self._begun = 0
-        self.seconds: float | None = None
+        self._told: tuple[float, float] | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds from now on; None until there are two iterations."""
+        if self._told is None:
+            return None
+        at, seconds = self._told
+        return max(0.0, seconds - (time.monotonic() - at))
 
     def before_train(self, runner: Any) -> None:
         """Begin to count."""
         self._stamps, self._begun = [], runner.iter
+        self._told = None
 
     def after_train_iter(
         self,
@@ -46,5 +55,6 @@ class EtaHook(Hook):
         if not 0 < first < done:
             return
         mean = (now - self._stamps[first - 1]) / (done - first)
-        self.seconds = mean * (runner.max_iters - runner.iter - 1)
-        runner.message_hub.update_info('eta', self.seconds)
+        seconds = mean * (runner.max_iters - runner.iter - 1)
+        self._told = now, seconds
+        runner.message_hub.update_info('eta', seconds)

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import time
 from datetime import timedelta
 from typing import Any, TextIO
 
@@ -20,6 +21,8 @@ from .eta import EtaHook
 
 A_SECOND = 4
 """How often the line is drawn, by a thread of its own."""
+ALIVE = '-\\|/'
+"""In turns, so that the line moves while something takes long."""
 _SCALAR = re.compile(r'(\S+): (-?(?:\d\S*|inf|nan))')
 
 
@@ -40,7 +43,7 @@ class LiveHook(Hook):
     def __init__(self, quiet: QuietConsole, eta: EtaHook) -> None:
         self._quiet, self._eta = quiet, eta
         self._done = self._of = 0
-        self._validation = ''
+        self._doing = '  preparing'
         self._scalars = ''
         self._live: Live | None = None
         self._streams: list[tuple[Any, TextIO]] = []
@@ -83,6 +86,11 @@ class LiveHook(Hook):
     ) -> None:
         """Keep where the run is."""
         self._done = runner.iter + 1
+        self._doing = ''
+
+    def before_val(self, runner: Any) -> None:
+        """Say it before there is a batch: averages are prepared first."""
+        self._doing = '  validation'
 
     def after_val_iter(
         self,
@@ -93,11 +101,11 @@ class LiveHook(Hook):
     ) -> None:
         """Keep where validation is."""
         total = len(runner.val_dataloader)
-        self._validation = f'  validation {batch_idx + 1}/{total}'
+        self._doing = f'  validation {batch_idx + 1}/{total}'
 
     def after_val(self, runner: Any) -> None:
         """Go on with training."""
-        self._validation = ''
+        self._doing = ''
 
     def close(self) -> None:
         """Leave the terminal as it was; the last line stays."""
@@ -131,7 +139,8 @@ class LiveHook(Hook):
         """Return the line, as wide as there is room."""
         seconds = self._eta.seconds
         left = '?' if seconds is None else timedelta(seconds=int(seconds))
-        text = f'Iter {self._done}/{self._of}  eta {left}{self._validation}'
+        turn = ALIVE[int(time.monotonic() * A_SECOND) % len(ALIVE)]
+        text = f'{turn} Iter {self._done}/{self._of}  eta {left}{self._doing}'
         return Text(text + self._scalars, no_wrap=True, overflow='ellipsis')
 
 

@@ -187,6 +187,18 @@ def resume_command(argv: list[str]) -> str:
     return f'{command} {shlex.join([*kept, "--resume"])}'
 
 
+def other_command(name: str) -> str:
+    """Return how another of mmamp's commands is called beside this one.
+
+    Args:
+        name (str): Such as ``'test'``.
+    """
+    first, *_ = _started()
+    beside = Path(first).with_name(f'{name}.py')
+    is_module = first == '-m' or not beside.is_file()
+    return f'python {"-m mmamp." + name if is_module else beside}'
+
+
 def _started() -> list[str]:
     """Return what python was given: a script, or a module by ``-m``."""
     script = sys.argv[0]

@@ -22,6 +22,7 @@ def config():
 
 def test_keys_and_those_of_a_folder_above():
     keys = [
+        'data_root',
         'train_dataloader.dataset.data_root',
         'val_dataloader.dataset.source.data_root',
     ]
@@ -37,7 +38,7 @@ def test_keys_are_those_the_user_gave():
     """Not those that the launcher's own wrapping makes."""
     cfg = config()
     seed_data(cfg)
-    (first, _) = keys_of_paths(cfg, "'data/a'")
+    (_, first, _) = keys_of_paths(cfg, "'data/a'")
     assert first == 'train_dataloader.dataset.data_root'
 
 

@@ -198,7 +198,10 @@ def tell_other_settings(runner: Any, checkpoint: dict[str, Any]) -> None:
         for one in found
     ]
     if stay:
-        lines.append(f'What stays is of its state. {_weights_alone(path)}')
+        lines.append(
+            'What stays belongs to the state that a resumed run goes on from. '
+            f'{_weights_alone(path)}'
+        )
     if back := [one for one in found if one not in stay and one.is_simple]:
         given = ' '.join(f'{one.key}={one.saved}' for one in back)
         lines.append(f'To go on as before, give --cfg-options {given}')

@@ -601,6 +601,21 @@ class CheckpointHook(MMEngineCheckpointHook):
         )
         return path
 
+    def best(self, runner: Any) -> list[tuple[str, float, str]]:
+        """Return the metric, the score and the path of each best checkpoint.
+
+        Args:
+            runner (Runner): That trains, or has.
+        """
+        if self.save_best is None:
+            return []
+        info = runner.message_hub.runtime_info
+        return [
+            (key, info[self._name('best_score', key)], path)
+            for key in self.key_indicators
+            if (path := info.get(self._name('best_ckpt', key)))
+        ]
+
     def _note_best(self, runner: Any) -> None:
         """Note the paths of the best where MMEngine's hook publishes them."""
         info = runner.message_hub.runtime_info

@@ -113,10 +113,11 @@ class OverflowHook(Hook):
         ]
         if unwatched:
             print_log(
-                f'OverflowHook: {", ".join(unwatched)} would step with '
-                'gradients that are not finite, and is not watched; '
-                "type='mmamp.AmpOptimWrapper' (dtype='float32' for full "
-                'precision) skips such steps and counts them',
+                f'OverflowHook: {", ".join(unwatched)}: steps whatever the '
+                'gradients are, finite or not. --amp, or '
+                "type='mmamp.AmpOptimWrapper' with dtype='float32' for full "
+                'precision, skips steps with gradients that are not, and '
+                'counts them',
                 logger='current',
             )
 

@@ -48,4 +48,4 @@ TRAINING_WEIGHTS = 'training_weights'
 INNER_OPTIMIZERS = 'inner_optimizers'
 """The states of optimizers that the optimizer holds, where its own has not."""
 OPTIMIZER_ATTRIBUTES = 'optimizer_attributes'
-"""What the optimizer counts or draws by outside of its state."""
+"""What the optimizer's steps have changed outside of its state."""

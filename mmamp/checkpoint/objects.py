@@ -7,8 +7,9 @@ attributes.
 """
 
 import sys
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from enum import Enum
 from typing import Any
 
@@ -20,12 +21,19 @@ from mmamp.distributed.sharding import is_sharded
 
 KIND = 'mmamp.kind'
 """The key of a dict that stands for something else: of what kind."""
+_BY_PARAM = 'mmamp.by_param'
+"""The key of what a dict has under its parameters: by their numbers, whether
+it was under the ``id``, and the value."""
 _PLAIN = (
     *(bool, int, float, complex, str, bytes, type(None)),
     *(torch.dtype, torch.device, torch.Size),
 )
 
 
+_FACTORIES: dict[str, Any] = {
+    factory.__name__: factory for factory in (dict, list, set, int, float)
+}
+"""What makes the values of a ``defaultdict``, by name."""
 _OF_PICKLE = (
     *('__new__', '__reduce__', '__reduce_ex__'),
     *('__getstate__', '__setstate__'),
@@ -38,15 +46,21 @@ class Encoder:
 
     Args:
         packages (Iterable[str]): Whose classes :func:`decoded` will find.
+        params (Sequence[Tensor]): What stands for those of the reader, as a
+            value or, by itself or its ``id``, as a key. Defaults to none.
 
     Attributes:
         lost (dict[str, str]): What could not be made plain and is left out:
             where it was, and its class.
     """
 
-    def __init__(self, packages: Iterable[str]) -> None:
+    def __init__(
+        self, packages: Iterable[str], params: Sequence[Tensor] = ()
+    ) -> None:
         self.lost: dict[str, str] = {}
         self._packages = set(packages)
+        self._numbers = {id(param): i for i, param in enumerate(params)}
+        self._around: set[int] = set()
 
     def __call__(self, value: Any, where: str) -> Any:
         """Return a value as a plain one.
@@ -61,6 +75,8 @@ class Encoder:
     def _encoded(self, value: Any, where: str) -> Any:
         if type(value) in _PLAIN:
             return value
+        if id(value) in self._numbers:
+            return {KIND: 'param', 'number': self._numbers[id(value)]}
         if isinstance(value, Tensor):
             return self._tensor(value, where)
         if isinstance(value, Enum):
@@ -76,6 +92,16 @@ class Encoder:
                 'state': value.get_state(),
                 'device': device,
             }
+        if id(value) in self._around:
+            return self._lose(value, where)
+        self._around.add(id(value))
+        try:
+            return self._holder(value, where)
+        finally:
+            self._around.remove(id(value))
+
+    def _holder(self, value: Any, where: str) -> Any:
+        """Return what may hold other values as a plain one."""
         if type(value) in (dict, OrderedDict):
             return self._items(value, where)
         if type(value) in (list, tuple):
@@ -86,6 +112,12 @@ class Encoder:
         if type(value) is deque:
             items = self._each(value, where)
             return {KIND: 'deque', 'items': items, 'maxlen': value.maxlen}
+        if type(value) is defaultdict:
+            factory = getattr(value.default_factory, '__name__', '')
+            if value.default_factory is not _FACTORIES.get(factory):
+                return self._lose(value, where)
+            items = self._items(value, where, {})
+            return {KIND: 'defaultdict', 'factory': factory, 'items': items}
         return self._object(value, where)
 
     def _tensor(self, value: Tensor, where: str) -> Any:
@@ -113,7 +145,8 @@ class Encoder:
     def _object(self, value: Any, where: str) -> Any:
         cls = type(value)
         is_simple = (
-            hasattr(value, '__dict__')
+            self._finds(cls)
+            and hasattr(value, '__dict__')
             and not hasattr(cls, '__slots__')
             and all(
                 getattr(cls, name, None) is getattr(object, name, None)
@@ -129,16 +162,26 @@ class Encoder:
         self, value: Any, where: str, kind: str = 'enum', **parts: Any
     ) -> Any:
         cls = type(value)
-        name = f'{cls.__module__}:{cls.__qualname__}'
-        if _find(name, self._packages) is not cls or any(
-            part is _LOST for part in parts.values()
-        ):
+        lacks = any(part is _LOST for part in parts.values())
+        if lacks or not self._finds(cls):
             return self._lose(value, where)
-        return {KIND: kind, 'class': name, **parts}
+        return {KIND: kind, 'class': _name(cls), **parts}
 
-    def _items(self, value: Any, where: str) -> Any:
-        found = type(value)()
+    def _finds(self, cls: type) -> bool:
+        return _find(_name(cls), self._packages) is cls
+
+    def _items(
+        self, value: Any, where: str, found: dict[Any, Any] | None = None
+    ) -> Any:
+        found = type(value)() if found is None else found
         for key, item in value.items():
+            number = self._number(key)
+            if number is not None:
+                items = found.setdefault(_BY_PARAM, {})
+                encoded = self._encoded(item, f'{where}[parameter {number}]')
+                if encoded is not _LOST:
+                    items[number] = type(key) is int, encoded
+                continue
             if type(key) not in (bool, int, float, str, tuple):
                 self._lose(key, f'{where}[{key!r}]')
                 continue
@@ -146,6 +189,10 @@ class Encoder:
             if encoded is not _LOST:
                 found[key] = encoded
         return found
+
+    def _number(self, key: Any) -> int | None:
+        """Return which parameter a key stands for, if it does."""
+        return self._numbers.get(key if type(key) is int else id(key))
 
     def _each(self, values: Iterable[Any], where: str) -> list[Any]:
         found = [
@@ -162,12 +209,20 @@ class Encoder:
 _LOST = object()
 
 
-def decoded(value: Any, packages: Iterable[str]) -> Any:
+def _name(cls: type) -> str:
+    return f'{cls.__module__}:{cls.__qualname__}'
+
+
+def decoded(
+    value: Any, packages: Iterable[str], params: Sequence[Tensor] = ()
+) -> Any:
     """Undo what an :class:`Encoder` has done.
 
     Args:
         value (Any): Plain.
         packages (Iterable[str]): Whose classes may be made.
+        params (Sequence[Tensor]): In the place of those of the writer.
+            Defaults to none.
 
     Raises:
         ValueError: If it names a class that is not found in them.
@@ -175,15 +230,25 @@ def decoded(value: Any, packages: Iterable[str]) -> Any:
     trusted = set(packages)
 
     def again(value: Any) -> Any:
-        return decoded(value, trusted)
+        return decoded(value, trusted, params)
 
     if type(value) in (list, tuple):
         return type(value)(map(again, value))
     if not isinstance(value, dict):
         return value
-    if (kind := value.get(KIND)) is None:
-        return type(value)((key, again(item)) for key, item in value.items())
-    return _MAKERS[kind](value, again, trusted)
+    if (kind := value.get(KIND)) == 'param':
+        return params[value['number']]
+    if kind is not None:
+        return _MAKERS[kind](value, again, trusted)
+    found = type(value)()
+    for key, item in value.items():
+        if key != _BY_PARAM:
+            found[key] = again(item)
+            continue
+        for number, (is_id, kept) in item.items():
+            param = params[number]
+            found[id(param) if is_id else param] = again(kept)
+    return found
 
 
 def _enum(value: Any, again: Any, trusted: set[str]) -> Any:
@@ -215,6 +280,9 @@ _MAKERS: dict[str, Callable[[Any, Any, set[str]], Any]] = {
     'array': lambda value, again, trusted: value['values'].numpy(),
     'deque': lambda value, again, trusted: deque(
         again(value['items']), value['maxlen']
+    ),
+    'defaultdict': lambda value, again, trusted: defaultdict(
+        _FACTORIES[value['factory']], again(value['items'])
     ),
     'set': lambda value, again, trusted: set(again(value['items'])),
     'frozenset': lambda value, again, trusted: frozenset(
@@ -259,8 +327,10 @@ def on_device(value: Any, device: torch.device) -> Any:
     if isinstance(value, Tensor):
         return value.to(device)
     if isinstance(value, dict):
-        items = ((key, on_device(x, device)) for key, x in value.items())
-        return type(value)(items)
+        moved = copy(value)
+        for key, item in value.items():
+            moved[key] = on_device(item, device)
+        return moved
     if isinstance(value, deque):
         return deque((on_device(x, device) for x in value), value.maxlen)
     if type(value) in (list, tuple):

@@ -129,6 +129,9 @@ def checkpoint_loaders() -> dict[str, Any]:
 
 # ---- optimizer wrappers -----------------------------------------------------
 
+ON_OPTIMIZERS = frozenset({'_global_step'})
+"""Attributes that an optimizer has of MMEngine's schedulers."""
+
 
 def accumulative_counts(wrapper: Any) -> int:
     """Return the micro-batches in a window of an optimizer wrapper.

@@ -405,6 +405,23 @@ in_backward._dynamo_marked_constant = True  # type: ignore[attr-defined]
 # ---- optimizers and FSDP2 ---------------------------------------------------
 
 
+ON_OPTIMIZERS = frozenset(
+    {
+        *('state', 'param_groups', 'defaults', 'grad_scale', 'found_inf'),
+        *('_opt_called', '_step_count', '_need_device_dtype_check_for_fused'),
+        '_warned_capturable_if_run_uncaptured',
+        *('_zero_grad_profile_name', '_step_supports_amp_scaling'),
+        *(
+            f'_optimizer_{when}_hooks'
+            for method in ('step', 'state_dict', 'load_state_dict')
+            for when in (f'{method}_pre', f'{method}_post')
+        ),
+    }
+)
+"""Attributes that an optimizer has of torch, its schedulers' and fused
+kernels' included; all releases."""
+
+
 def hooks_on(param: Tensor) -> int:
     """Count what is called when a parameter has its gradient; all releases.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from mmengine.model import BaseAveragedModel, is_model_wrapper
 from torch import nn
@@ -45,6 +46,26 @@ def params_of(optimizer: Optimizer) -> list[nn.Parameter]:
         optimizer (Optimizer): Any.
     """
     return [p for group in optimizer.param_groups for p in group['params']]
+
+
+def with_inner(optimizer: Optimizer) -> list[Optimizer]:
+    """Return an optimizer, and those that it holds.
+
+    Args:
+        optimizer (Optimizer): Such as one that wraps another, in an attribute
+            or in a list of them.
+    """
+    found: list[Optimizer] = [optimizer]
+    for each in found:
+        values: list[Any] = list(vars(each).values())
+        for value in values:
+            inner = value if isinstance(value, (list, tuple)) else [value]
+            found += [
+                x
+                for x in inner
+                if isinstance(x, Optimizer) and not any(x is y for y in found)
+            ]
+    return found
 
 
 def all_in_mode(model: nn.Module, mode: bool) -> bool:

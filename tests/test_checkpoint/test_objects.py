@@ -2,7 +2,7 @@
 
 import enum
 import io
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 
 import numpy as np
 import pytest
@@ -82,7 +82,7 @@ def there_and_back(value):
         *(True, 3, 0.5, 1j, 'text', b'bytes', None),
         *(torch.float16, torch.device('cpu'), torch.Size([1, 2])),
         *([1, (2, 'b')], {'a': {1: 2}}, {(0, 1): 3}),
-        OrderedDict(b=1, a=2),
+        *(OrderedDict(b=1, a=2), defaultdict(dict, a={1: 2})),
         *({1, 2}, frozenset('ab')),
         deque([1, 2, 3], maxlen=3),
         deque(['a']),
@@ -140,6 +140,7 @@ def test_what_cannot_is_left_out_and_told():
         dict(
             kept=1,
             function=print,
+            made=defaultdict(lambda: 0),
             listed=[2, lambda: 0],
             pickled=Pickled(),
             local=local(),
@@ -149,6 +150,7 @@ def test_what_cannot_is_left_out_and_told():
     assert through_a_file(plain) == dict(kept=1, listed=[2, None])
     assert set(encoder.lost) == {
         "state['function']",
+        "state['made']",
         "state['listed'][1]",
         "state['pickled']",
         "state['local']",
@@ -170,8 +172,33 @@ def test_classes_of_other_packages_are_not_made():
 
 def test_on_device():
     found = on_device(
-        [dict(a=projector()), deque([1], 2)], torch.device('meta')
+        [defaultdict(list, a=projector()), deque([1], 2)],
+        torch.device('meta'),
     )
+    assert found[0]['b'] == []
     assert found[0]['a'].matrix.device.type == 'meta'
     assert found[0]['a'].history[0].device.type == 'meta'
     assert found[1].maxlen == 2
+
+
+def test_parameters_are_those_of_the_reader():
+    one, other = nn.Parameter(torch.ones(2)), nn.Parameter(torch.zeros(2))
+    value = {
+        'by parameter': {one: 1, other: [other]},
+        'by id': {id(other): 'x', 'plain': 1},
+    }
+    encoder = Encoder([], params=[one, other])
+    plain = through_a_file(encoder(value, 'state'))
+    assert not encoder.lost
+    mine = [nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))]
+    found = decoded(plain, [], mine)
+    assert found['by parameter'] == {mine[0]: 1, mine[1]: [mine[1]]}
+    assert found['by id'] == {id(mine[1]): 'x', 'plain': 1}
+
+
+def test_what_holds_itself_is_lost_there():
+    value = [1]
+    value.append(value)
+    encoder = Encoder([])
+    assert encoder(dict(value=value), 'state') == dict(value=[1, None])
+    assert list(encoder.lost) == ["state['value'][1]"]

@@ -61,7 +61,7 @@ from mmamp.precision.spectral_norm import protect_spectral_norm
 from mmamp.registry import OPTIM_WRAPPERS
 from mmamp.utils.checks import check_int
 from mmamp.utils.listing import listed
-from mmamp.utils.modules import params_of
+from mmamp.utils.modules import params_of, with_inner
 
 from .arguments import take_positional
 from .closures import (
@@ -70,7 +70,6 @@ from .closures import (
     Evaluations,
     NotFinite,
     drawing_again,
-    with_inner,
 )
 from .evaluation_weights import EvaluationWeights
 from .foreign_gradients import ForeignGradients, Origin
@@ -1203,8 +1202,6 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         state = self._plain_state()
         if inner := self._state.inner():
             state[INNER_OPTIMIZERS] = inner
-        if attributes := self._state.attributes():
-            state[OPTIMIZER_ATTRIBUTES] = attributes
         state[LOSS_SCALER] = self.loss_scaler.state_dict()
         state[AMP_COUNTERS] = {
             **self.record.state_dict(),
@@ -1216,6 +1213,10 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
     def _plain_state(self, shown: int = 3) -> dict[str, Any]:
         """Return the optimizer's state, as far as a checkpoint can hold it."""
         state, lost = self._state.plain(OptimWrapper.state_dict(self))
+        attributes, unsaved = self._state.attributes.changed()
+        if attributes:
+            state[OPTIMIZER_ATTRIBUTES] = attributes
+        lost += unsaved
         if not lost:
             return state
         text = (
@@ -1294,7 +1295,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 self, with_settings_of(self.optimizer, state)
             )
             self._state.load_inner(inner)
-        self._state.load_attributes(attributes)
+        self._state.attributes.load(attributes)
         self._state.settle(state)
         self._rates.take()
         self._weights.load_state(weights)

@@ -13,7 +13,9 @@ from torch.optim import Optimizer
 from mmamp.compat.torch import times_changed
 from mmamp.errors import UsageError
 from mmamp.randomness.state import rng_state, set_rng_state
-from mmamp.utils.modules import unwrap
+from mmamp.utils.modules import unwrap, with_inner
+
+from .optimizer_attributes import OptimizerAttributes
 
 Closure = Callable[[], Any]
 
@@ -318,6 +320,7 @@ class Undo:
             [_settings(group) for group in each.param_groups]
             for each in self._optimizers
         ]
+        self._attributes = OptimizerAttributes(optimizer)
 
     def moved(self) -> bool:
         """Tell whether the parameters are others now; waits for the device."""
@@ -346,6 +349,7 @@ class Undo:
                 params = group['params']
                 group.clear()
                 group.update(_put_back(kept), params=params)
+        self._attributes.put_back()
 
 
 def _settings(group: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -364,23 +368,3 @@ def _put_back(settings: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
             key: value.copy_(kept) if isinstance(value, Tensor) else kept
             for key, (value, kept) in settings.items()
         }
-
-
-def with_inner(optimizer: Optimizer) -> list[Optimizer]:
-    """Return an optimizer, and those that it holds.
-
-    Args:
-        optimizer (Optimizer): Such as one that wraps another, in an attribute
-            or in a list of them.
-    """
-    found: list[Optimizer] = [optimizer]
-    for each in found:
-        values: list[Any] = list(vars(each).values())
-        for value in values:
-            inner = value if isinstance(value, (list, tuple)) else [value]
-            found += [
-                x
-                for x in inner
-                if isinstance(x, Optimizer) and not any(x is y for y in found)
-            ]
-    return found

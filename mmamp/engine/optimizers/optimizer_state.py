@@ -11,12 +11,10 @@ from torch.optim import Optimizer
 
 from mmamp.checkpoint.objects import Encoder, decoded, on_device
 from mmamp.distributed.sharding import is_sharded
-from mmamp.utils.modules import params_of
+from mmamp.utils.modules import params_of, with_inner
 
-from .closures import with_inner
 from .kernels import laid_out_as
-
-_NOT_OWN = {'builtins', 'collections', 'abc', 'typing'}
+from .optimizer_attributes import OptimizerAttributes, packages_of
 
 
 class OptimizerState:
@@ -28,16 +26,15 @@ class OptimizerState:
 
     Args:
         optimizer (Optimizer): With its parameters.
+
+    Attributes:
+        attributes (OptimizerAttributes): What it keeps beside its state.
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
-        self._at_first = [_countable(each) for each in with_inner(optimizer)]
-        self._packages = {
-            cls.__module__.partition('.')[0]
-            for each in with_inner(optimizer)
-            for cls in type(each).__mro__
-        } - _NOT_OWN
+        self._packages = packages_of(optimizer)
+        self.attributes = OptimizerAttributes(optimizer)
 
     def plain(self, state: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Return a state that loads with ``weights_only=True``.
@@ -86,39 +83,6 @@ class OptimizerState:
                 ):
                     group.update(loaded)
             each.param_groups = outer.param_groups
-
-    def attributes(self) -> dict[int, dict[str, Any]]:
-        """Return numbers and generators that a state does not have.
-
-        Returns:
-            dict: Attributes that have changed since the optimizer was built,
-            by the place of the optimizer among those inside of it.
-        """
-        found = {}
-        for i, each in enumerate(with_inner(self._optimizer)):
-            then = self._at_first[i] if i < len(self._at_first) else {}
-            changed = {
-                key: value
-                for key, value in _countable(each).items()
-                if key not in then or _differ(value, then[key])
-            }
-            if changed:
-                found[i] = changed
-        return found
-
-    def load_attributes(self, found: dict[int, dict[str, Any]]) -> None:
-        """Put them back.
-
-        Args:
-            found (dict): From :meth:`attributes`.
-        """
-        for i, each in enumerate(with_inner(self._optimizer)):
-            for key, value in found.get(i, {}).items():
-                own = getattr(each, key, None)
-                if isinstance(own, torch.Generator):
-                    own.set_state(value)
-                else:
-                    setattr(each, key, value)
 
     def _apart(self) -> list[Optimizer]:
         outer, *inner = with_inner(self._optimizer)
@@ -187,21 +151,3 @@ class OptimizerState:
 
 def _same(groups: list[Any], others: list[Any]) -> bool:
     return len(groups) == len(others) and all(map(is_, groups, others))
-
-
-def _countable(optimizer: Optimizer) -> dict[str, Any]:
-    """Return attributes that are numbers, and states of generators."""
-    found = {}
-    for key, value in vars(optimizer).items():
-        if isinstance(value, torch.Generator):
-            found[key] = value.get_state()
-        # Others are torch's, and those of schedulers.
-        elif type(value) in (bool, int, float) and key[0] != '_':
-            found[key] = value
-    return found
-
-
-def _differ(one: Any, other: Any) -> bool:
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return not torch.equal(one, other)
-    return one is not other and bool(one != other)

@@ -11,8 +11,9 @@ from sam import SAM
 from torch import nn
 
 from mmamp import AmpOptimWrapper
-from mmamp.engine.optimizers.closures import Undo, with_inner
+from mmamp.engine.optimizers.closures import Undo
 from mmamp.errors import UsageError
+from mmamp.utils.modules import with_inner
 
 DTYPES = ['float32', 'bfloat16', 'float16']
 
@@ -375,6 +376,8 @@ class Around(torch.optim.Optimizer):
 
     def step(self, closure=None):
         self.inner.step()
+        self.steps += 1
+        self.total += 1
 
 
 def test_undo_reaches_what_is_inside():
@@ -383,14 +386,18 @@ def test_undo_reaches_what_is_inside():
     outer = Around(inner)
     assert with_inner(outer) == [outer, inner]
     param.grad = torch.ones(2)
+    outer.steps, outer.total = 0, torch.zeros(())
     outer.step()
     before = copy.deepcopy(inner.state_dict())
     undo = Undo(outer)
     assert not undo.moved()
     inner.param_groups[0]['counter'] = 1
     outer.step()
+    outer.anew = [1]
     assert undo.moved()
     undo()
     assert not undo.moved()
     torch.testing.assert_close(inner.state_dict(), before, rtol=0, atol=0)
     assert outer.param_groups[0]['params'][0] is param
+    assert (outer.steps, float(outer.total)) == (1, 1)
+    assert not hasattr(outer, 'anew')

@@ -113,6 +113,46 @@ class Drawing(Stateful):
         return 0.1 / self.calls * state['drawn'] * param.grad
 
 
+class Remembering(Stateful):
+    """Keeps what it needs in attributes of its own, in many forms."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        self.everyone = [p for g in self.param_groups for p in g['params']]
+        self.total = torch.zeros(2)
+        self.rules = dict(half=lambda x: x / 2)
+        self.projector = Projector()
+        self._count = 0
+
+    def step(self, closure=None):
+        if not hasattr(self, 'slow'):
+            self.slow = {p: p.detach().clone() for p in self.everyone}
+            self.by_id = {id(p): torch.zeros_like(p) for p in self.everyone}
+            self.seen = deque(maxlen=2)
+            self.pairs = [(p, torch.zeros(())) for p in self.everyone]
+        self._count += 1
+        self.seen.append(self.everyone[0].grad.abs().mean())
+        super().step()
+
+    def step_of(self, param, state):
+        state['velocity'] = state.get('velocity', 0) * 0.5 + param.grad
+        self.views = [state['velocity']]
+        self.total += param.grad.abs().mean()
+        self.by_id[id(param)].add_(param.grad)
+        self.slow[param].lerp_(param, 0.1)
+        for other, value in self.pairs:
+            if other is param:
+                value += 0.1
+        return (
+            self.rules['half'](self.by_id[id(param)])
+            + self.projector(self.everyone[0].grad).mean()
+            + self.total.sum() * 0.01
+            + (param - self.slow[param]) * 0.1
+            + sum(value for _, value in self.pairs) * 0.01
+            + state['velocity'] * sum(self.seen)
+        ) / (10 + self._count)
+
+
 class SavesTheInner(Around):
     """Its state is that of the one inside, as heavyball's SAMWrapper's."""
 
@@ -171,7 +211,7 @@ def saved(*states):
 
 KINDS = [
     *(Delayed, Projected, Counting, Small, Around, Setting, Drawing),
-    SavesTheInner,
+    *(SavesTheInner, Remembering),
 ]
 
 
@@ -235,3 +275,66 @@ def test_or_is_an_error():
 def test_unsaved_state_is_one_of_two():
     with pytest.raises(ValueError, match=r"'warn' or 'error'.*'ignore'"):
         make(Counting, unsaved_state='ignore')
+
+
+class Apart:
+    """Of a package that is not the optimizer's."""
+
+    __module__ = 'elsewhere'
+
+    def __init__(self):
+        self.value = 0.1
+
+
+class Hiding(Stateful):
+    """Keeps in an attribute what no checkpoint can hold."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        self.settings, self.helper = Apart(), Apart()
+
+    def step_of(self, param, state):
+        self.helper.value *= 0.9
+        self.history = [*getattr(self, 'history', []), self.helper]
+        return self.helper.value * param.grad
+
+
+def test_what_is_hidden_in_attributes_is_told_at_once(mm_log):
+    model, wrapper = make(Hiding)
+    train(model, wrapper, 1)
+    text = mm_log(logging.WARNING)
+    assert 'Hiding keeps in its state' in text
+    assert 'optimizer.history[0] (elsewhere.Apart)' in text
+    assert 'settings' not in text
+    assert 'history' not in str(saved(wrapper.state_dict()))
+    model, wrapper = make(Hiding, unsaved_state='error')
+    with pytest.raises(UsageError, match=r'Hiding keeps.*optimizer\.history'):
+        train(model, wrapper, 1)
+
+
+def test_settings_are_those_of_the_config():
+    """An attribute that no step changes is not saved."""
+    model, wrapper = make(Remembering)
+    train(model, wrapper, 1)
+    (kept,) = wrapper.state_dict()['optimizer_attributes'].values()
+    assert not {'everyone', 'rules', 'views', 'state'} & set(kept)
+    assert {'total', 'projector', '_count', 'slow', 'by_id'} <= set(kept)
+
+
+def test_torchs_own_keep_nothing_apart():
+    for kind in (torch.optim.Adam, torch.optim.NAdam):
+        model, wrapper = make(kind)
+        train(model, wrapper, 2)
+        assert 'optimizer_attributes' not in wrapper.state_dict()
+
+
+def test_an_attribute_stays_the_tensor_that_it_is():
+    """Compiled code may hold it."""
+    model, wrapper = make(Remembering)
+    train(model, wrapper, 2)
+    (state,) = saved(wrapper.state_dict())
+    _, resumed = make(Remembering)
+    total = resumed.optimizer.total
+    resumed.load_state_dict(state)
+    assert resumed.optimizer.total is total
+    assert torch.equal(total, wrapper.optimizer.total)

@@ -1,0 +1,206 @@
+"""What an optimizer keeps in attributes of its own, beside its state."""
+
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from mmamp.checkpoint.objects import Encoder, decoded, on_device
+from mmamp.compat.mmengine import ON_OPTIMIZERS as OF_MMENGINE
+from mmamp.compat.torch import ON_OPTIMIZERS as OF_TORCH
+from mmamp.compat.torch import storage_key, tree_map
+from mmamp.distributed.sharding import is_sharded
+from mmamp.utils.memory import is_plain
+from mmamp.utils.modules import params_of, with_inner
+
+Attributes = dict[str, Any]
+_HOSTS = {'torch', 'mmamp'}
+_NOT_OWN = {'builtins', 'collections', 'abc', 'typing'}
+
+
+def packages_of(optimizer: Optimizer) -> set[str]:
+    """Return the packages whose classes an optimizer's state may hold.
+
+    Args:
+        optimizer (Optimizer): Those inside of it, and what they inherit from,
+            count too.
+    """
+    return {
+        cls.__module__.partition('.')[0]
+        for each in with_inner(optimizer)
+        for cls in type(each).__mro__
+    } - _NOT_OWN
+
+
+class OptimizerAttributes:
+    """Saves and loads what steps have changed in an optimizer's attributes.
+
+    What is as it was when the optimizer was built is a setting, which the
+    config has; what is memory of the state or of the parameters is saved with
+    these.
+
+    Args:
+        optimizer (Optimizer): With its parameters; that of optimizers inside
+            of it is saved too.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+        self._packages = packages_of(optimizer)
+        self._at_first = [
+            (tree_map(_copied, kept), lost)
+            for kept, lost in map(self._encoded, with_inner(optimizer))
+        ]
+
+    def changed(self) -> tuple[dict[int, Attributes], list[str]]:
+        """Return those that have changed since the optimizer was built.
+
+        Returns:
+            tuple[dict, list[str]]: Plain values, by the place of the optimizer
+            among those inside of it; and in words what is none.
+        """
+        found: dict[int, Attributes] = {}
+        unsaved: list[str] = []
+        for i, each in enumerate(with_inner(self._optimizer)):
+            first = self._at_first[i : i + 1] or [({}, {})]
+            ((then, lost_then),) = first
+            kept, lost = self._encoded(each)
+            changed = {
+                key: value
+                for key, value in kept.items()
+                if key not in then or not _equal(value, then[key])
+            }
+            for key in lost:
+                if key in changed or lost[key] != lost_then.get(key):
+                    changed.pop(key, None)
+                    unsaved += lost[key]
+            if changed:
+                found[i] = changed
+        return found, unsaved
+
+    def load(self, found: dict[int, Attributes]) -> None:
+        """Put them back.
+
+        Args:
+            found (dict): From :meth:`changed`.
+        """
+        params = params_of(self._optimizer)
+        for i, each in enumerate(with_inner(self._optimizer)):
+            own = vars(each)
+            for key, plain in found.get(i, {}).items():
+                value = decoded(plain, self._packages, params)
+                own[key] = _put(own.get(key), value, params[0].device)
+
+    def put_back(self) -> None:
+        """Have all be as it was when this was made, as far as it can be."""
+        changed, _ = self.changed()
+        before: dict[int, Attributes] = {}
+        for i, each in enumerate(with_inner(self._optimizer)):
+            then, _ = self._at_first[i]
+            new = changed.get(i, {}).keys()
+            before[i] = {key: then[key] for key in new if key in then}
+            for key in new - then.keys():
+                del vars(each)[key]
+        self.load(before)
+
+    def _encoded(
+        self, optimizer: Optimizer
+    ) -> tuple[Attributes, dict[str, list[str]]]:
+        """Return attributes as plain values, and what each of them lacks."""
+        saves_itself = type(optimizer).state_dict is not Optimizer.state_dict
+        saved = _memory([*optimizer.param_groups, *optimizer.state.values()])
+        params = params_of(self._optimizer)
+        kept: Attributes = {}
+        lost: dict[str, list[str]] = {}
+        for key, value in self._own(optimizer):
+            if isinstance(value, torch.Generator):
+                kept[key] = value.get_state()
+                continue
+            if saves_itself and type(value) not in (bool, int, float):
+                continue
+            encoder = Encoder(self._packages, params)
+            plain = encoder(value, f'optimizer.{key}')
+            tensors = list(_tensors(plain))
+            if saved & _memory(tensors):
+                continue
+            kept[key] = plain
+            if any(map(is_sharded, tensors)):
+                encoder.lost[f'optimizer.{key}'] = 'sharded tensors'
+            if encoder.lost:
+                lost[key] = [f'{at} ({x})' for at, x in encoder.lost.items()]
+        return kept, lost
+
+    def _own(self, optimizer: Optimizer) -> Iterator[tuple[str, Any]]:
+        """Yield attributes that may be state: neither code nor the hosts'."""
+        if _package(optimizer) in _HOSTS:
+            return
+        for key, value in vars(optimizer).items():
+            is_code = isinstance(value, ModuleType) or (
+                # Objects of its own may be called, and keep something.
+                callable(value)
+                and _package(value) not in self._packages - _HOSTS
+            )
+            is_place = isinstance(value, (Optimizer, torch.device))
+            if not (
+                is_code or is_place or key in OF_TORCH or key in OF_MMENGINE
+            ):
+                yield key, value
+
+
+def _package(value: Any) -> str:
+    return str(type(value).__module__.partition('.')[0])
+
+
+def _memory(value: Any) -> set[int]:
+    """Return the memory of the tensors in nested lists and dicts."""
+    return {storage_key(x) for x in _tensors(value) if is_plain(x)}
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors in nested lists and dicts."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _tensors(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _tensors(item)
+
+
+def _copied(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, Tensor) else value
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Tell whether two plain values are equal, tensors in them too."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, Tensor):
+        # Others have no numbers that could be told.
+        return is_plain(one) and is_plain(other) and torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(
+            _equal(one[key], other[key]) for key in one
+        )
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return bool(one == other)
+
+
+def _put(own: Any, value: Any, device: torch.device) -> Any:
+    """Return a value in the place of the one that is there."""
+    if isinstance(own, torch.Generator):
+        own.set_state(value)
+        return own
+    if (
+        isinstance(own, Tensor)
+        and isinstance(value, Tensor)
+        and (own.shape, own.dtype) == (value.shape, value.dtype)
+    ):
+        with torch.no_grad():
+            return own.copy_(value)
+    return on_device(value, device)

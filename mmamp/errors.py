@@ -50,6 +50,10 @@ class DataError(UsageError):
         super().__init__(of_worker(text).partition(': ')[2] or text)
 
 
+class OptimizerError(UsageError, RuntimeError):
+    """The step of an optimizer has failed, told in one line."""
+
+
 class StorageError(OSError):
     """A file could not be written; the text says what to do, in one line."""
 

@@ -20,6 +20,7 @@ from mmamp.errors import (
     USAGE,
     DataError,
     NonFiniteTrainingError,
+    OptimizerError,
     PartedRanksError,
     Preempted,
     StorageError,
@@ -86,7 +87,8 @@ def _main(argv: list[str], lock: WorkDirLock) -> int:
             ended.__cause__ = error
             return exit_code(ended, COMMAND)
         if last.trains and (
-            isinstance(error, DataError) or not isinstance(error, UsageError)
+            isinstance(error, (DataError, OptimizerError))
+            or not isinstance(error, UsageError)
         ):
             _note(error, how_to_resume(cfg, argv, 'The run ended'))
         return exit_code(

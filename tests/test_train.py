@@ -813,6 +813,22 @@ def test_ctrl_c_before_training_began():
     assert 'Interrupted before training began.' in err
 
 
+def test_a_step_of_an_optimizer_that_fails(tmp_path, capsys):
+    config = tmp_path / 'c.py'
+    config.write_text(
+        f'_base_ = {DCGAN!r}\n'
+        'optim_wrapper = dict(generator=dict(optimizer=dict('
+        "_delete_=True, type='SparseAdam', lr=0.1)))\n"
+    )
+    assert train(tmp_path, '--amp', config=str(config)) == 2
+    err = capsys.readouterr().err
+    assert 'Traceback' not in err
+    (line,) = [x for x in err.splitlines() if ': error: ' in x]
+    assert "'generator': the step of SparseAdam (torch) has failed: " in line
+    assert 'does not support dense gradients' in line
+    assert 'Traceback' in log_of(tmp_path)
+
+
 def test_a_run_that_cannot_go_on_ends_with_exit_code_3(tmp_path, capsys):
     config = tmp_path / 'c.py'
     config.write_text(

@@ -248,7 +248,9 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self.is_sharded = any(is_sharded(p) for p in self._params())
         self._set_up(self._device_type())
         check_optimizer(optimizer, self.loss_scaler.is_enabled())
-        self._step = GradientStep(optimizer, self.is_sharded, self._use_fsdp)
+        self._step = GradientStep(
+            optimizer, self.is_sharded, self._use_fsdp, self._usage
+        )
         self._was_fused = fuse(optimizer)
         if self._was_fused:
             self._usage.say_once(
@@ -436,17 +438,11 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                     logging.WARNING,
                 )
                 return False
-        if self._evaluations.records or self._traits.second_order:
-            what = (
-                'computes the losses of its micro-batches again'
-                if self._evaluations.records
-                else 'differentiates its gradients'
-            )
+        if lacking := self._lacks_in_window():
             self._usage.say_once(
                 'the checkpoint was taken inside of a window of '
-                f'micro-batches, and {type(self.optimizer).__name__} {what} '
-                'in its step, for which no checkpoint has what it takes: '
-                'what there was of the window is dropped',
+                f'micro-batches, and {lacking}, for which no checkpoint has '
+                'what it takes: what there was of the window is dropped',
                 'dropped window',
                 logging.WARNING,
             )
@@ -456,6 +452,16 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         self._window.load_state(state, params, scale)
         self._usage.has_own_gradients = True
         return True
+
+    def _lacks_in_window(self) -> str:
+        """Return what keeps a window from being taken up; mostly nothing."""
+        if self._evaluations.records:
+            what = 'computes the losses of its micro-batches again'
+        elif self._traits.second_order:
+            what = 'differentiates its gradients'
+        else:
+            return ''
+        return f'{type(self.optimizer).__name__} {what} in its step'
 
     # ---- an update: forward, backward, step ---------------------------------
 
@@ -674,7 +680,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
 
         Raises:
             UsageError: If the optimizer computes the loss again, and nobody
-                knows how.
+                knows how; ``OptimizerError`` if its own code fails.
         """
         closure = kwargs.pop('closure', None)
         if closure is not None and not self._has_gradients():
@@ -820,6 +826,7 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             self.optimizer,
             partial(self._evaluate, closures),
             None if loss is None else self._over_ranks(loss),
+            self._usage.who,
         )
         return step(**kwargs)
 
@@ -1240,11 +1247,25 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         state: dict[str, Any] = {}
         if (window := self.window_state()) is not None:
             state[WINDOW] = window
+            self._warn_of_window()
         if pairs := self._penalty_scalers.state_dict():
             state[PENALTY_SCALERS] = pairs
         if (weights := self._weights.state()) is not None:
             state[TRAINING_WEIGHTS] = weights
         return state
+
+    def _warn_of_window(self) -> None:
+        """Warn if a window that is saved cannot be taken up."""
+        if lacking := self._lacks_in_window():
+            self._usage.say_once(
+                'a checkpoint is taken inside of a window of '
+                f'{self._accumulative_counts} micro-batches, and {lacking}: a '
+                'run that is resumed from it drops what there is of the '
+                'window. A multiple of that as the interval of checkpoints '
+                'saves between windows',
+                'window in a checkpoint',
+                logging.WARNING,
+            )
 
     def window_state(self) -> dict[str, Any] | None:
         """Return what a checkpoint needs of the window it is taken in, if any.

@@ -16,6 +16,7 @@ from mmamp.randomness.state import rng_state, set_rng_state
 from mmamp.utils.modules import unwrap, with_inner
 
 from .optimizer_attributes import OptimizerAttributes
+from .step_errors import naming_step
 
 Closure = Callable[[], Any]
 
@@ -252,6 +253,7 @@ class EvaluatingStep:
             the loss; raises ``NotFinite`` if they are not.
         loss (Tensor, optional): Of the gradients that are there; None if it
             is not known.
+        who (str): The wrapper, for errors of the optimizer's.
     """
 
     def __init__(
@@ -259,10 +261,12 @@ class EvaluatingStep:
         optimizer: Optimizer,
         evaluate: Callable[[], Tensor],
         loss: Tensor | None,
+        who: str,
     ) -> None:
         self._optimizer: Any = optimizer
         self._evaluate = evaluate
         self._loss = loss
+        self._who = who
 
     def __call__(self, **kwargs: Any) -> bool:
         """Make the step; tell whether it was made.
@@ -274,6 +278,7 @@ class EvaluatingStep:
         grads = [(p, p.grad) for p in undo.params if p.grad is not None]
         versions = [times_changed(grad) for _, grad in grads]
         loss = self._loss
+        of_loss: list[Exception] = []
 
         def closure() -> Tensor:
             nonlocal loss
@@ -287,11 +292,16 @@ class EvaluatingStep:
                 return first  # where the window's gradients are
             for param in undo.params:
                 param.grad = None
-            with torch.enable_grad():
-                return self._evaluate().detach()
+            try:
+                with torch.enable_grad():
+                    return self._evaluate().detach()
+            except Exception as error:
+                of_loss.append(error)
+                raise
 
         try:
-            self._optimizer.step(closure=closure, **kwargs)
+            with naming_step(self._optimizer, self._who, of_loss):
+                self._optimizer.step(closure=closure, **kwargs)
         except NotFinite:
             undo()
             return False

@@ -18,6 +18,8 @@ from .gradients import (
 )
 from .kernels import step_on_device
 from .loss_scaler import LossScaler
+from .step_errors import naming_step
+from .usage import Usage
 
 
 class GradientStep:
@@ -30,6 +32,7 @@ class GradientStep:
         optimizer (Optimizer): The optimizer.
         is_sharded (bool): Whether FSDP2 shards its parameters.
         use_fsdp (bool): Whether FSDP1 does.
+        usage (Usage): Knows its name.
     """
 
     def __init__(
@@ -37,10 +40,12 @@ class GradientStep:
         optimizer: Optimizer,
         is_sharded: bool,
         use_fsdp: bool,
+        usage: Usage,
     ) -> None:
         self.optimizer = optimizer
         self.is_sharded = is_sharded
         self.use_fsdp = use_fsdp
+        self._usage = usage
 
     def run(
         self,
@@ -73,7 +78,8 @@ class GradientStep:
             whether all was finite; a tensor where only the device knows.
 
         Raises:
-            RuntimeError: If something is not finite that must be.
+            RuntimeError: If something is not finite that must be;
+                ``OptimizerError`` if the optimizer's own code fails.
         """
         if scaler is not None and not scaler.is_enabled():
             scaler = None
@@ -88,7 +94,8 @@ class GradientStep:
                 finite = ~scaler.found_inf(self.optimizer)
             finite = self._on_all_ranks(finite)
             clip(norm)
-            step_on_device(self.optimizer, finite, kwargs)
+            with naming_step(self.optimizer, self._usage.who):
+                step_on_device(self.optimizer, finite, kwargs)
             return norm, finite
         norm, is_finite = self.decide(grads, scaler, norm_type)
         if must_be_finite and not is_finite:
@@ -100,7 +107,8 @@ class GradientStep:
         if is_finite and evaluating is not None:
             is_finite = evaluating(**kwargs)
         elif is_finite:
-            self.optimizer.step(**kwargs)
+            with naming_step(self.optimizer, self._usage.who):
+                self.optimizer.step(**kwargs)
         return norm, is_finite
 
     def decide(

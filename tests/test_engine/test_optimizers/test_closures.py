@@ -354,8 +354,12 @@ def test_a_checkpoint_inside_of_a_window_drops_it(mm_log):
     model = Model()
     wrapper = wrapped(model, accumulative_counts=2)
     data = list(batches(4))
+    assert not mm_log(logging.WARNING)
     model.train_step(data[0], wrapper)
     state = copy.deepcopy(wrapper.state_dict())
+    told = mm_log(logging.WARNING)
+    assert 'checkpoint is taken inside of a window of 2 micro-batch' in told
+    assert 'SAM computes the losses of its micro-batches again' in told
     other = Model()
     resumed = wrapped(other, accumulative_counts=2)
     resumed.load_state_dict(state)

@@ -4,13 +4,14 @@ from typing import Any
 
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
 
-from mmamp.compat.mmengine import ParamScheduler
 from mmamp.registry import PARAM_SCHEDULERS
 from mmamp.utils.checks import check_int
 
+from .on_top import OnTop, straight
+
 
 @PARAM_SCHEDULERS.register_module()
-class LinearLrInterval(LRSchedulerMixin, ParamScheduler):
+class LinearLrInterval(LRSchedulerMixin, OnTop):
     """MMEngine's ``LinearLR``, in steps of an interval.
 
     The learning rate is multiplied by::
@@ -71,19 +72,8 @@ class LinearLrInterval(LRSchedulerMixin, ParamScheduler):
             optimizer, begin=begin, end=end, by_epoch=by_epoch, **kwargs
         )
 
-    def _get_value(self) -> list[float]:
-        """Return the current values, times what this step changes."""
-        change = self._factor(self.last_step)
-        if self.last_step > 0:
-            before = self._factor(self.last_step - 1)
-            # Down at zero it stays there.
-            change = change / before if before else 1.0
-        return [
-            group[self.param_name] * change
-            for group in self.optimizer.param_groups
-        ]
-
-    def _factor(self, step: int) -> float:
+    def _at(self, base: float, step: int) -> float:
         stairs = (self.end - self.begin) // self.interval
         part: float = step // self.interval / stairs
-        return self.start_factor + (self.end_factor - self.start_factor) * part
+        factor = straight(self.start_factor, self.end_factor, part)
+        return base * factor

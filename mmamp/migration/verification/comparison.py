@@ -201,8 +201,9 @@ def _schedule_row(
         return Row(network, setting, _told(old), _told(new), differs)
     around, margin = {0}, MARGIN
     # What is left of a cosine near zero is of few digits.
-    floor = FLOOR * max(map(abs, map(old.at, points))) + old.blur
+    floor = FLOOR * max(map(abs, map(old.at, points)))
     if ends_by_hand:
+        floor += old.blur
         around |= {-1, 1, -old.step, old.step}
         margin = MARGIN_BY_HAND
     for i in points:

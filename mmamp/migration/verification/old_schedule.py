@@ -23,6 +23,9 @@ def old_schedule(
     schedule = _scheduled(config, lr, run)
     if config is None or config.get('warmup') is None:
         return schedule
+    if _policy(config) == 'stepfixcosineannealing':
+        # It has been warmed up.
+        return schedule
     warm = _warmed_up(config, schedule)
     if not _policy(config).startswith('cosine') or not run.iterations:
         return warm
@@ -126,6 +129,25 @@ def _cosine_annealing(
     if total is None:
         return None
     return lambda i: _cosine(lr, _target(config, lr), i / total), []
+
+
+def _step_fix_cosine(
+    config: dict[str, Any], lr: float, total: int | None
+) -> _Made:
+    if config.get('warmup') is None:
+        return _cosine_annealing(config, lr, total)
+    if total is None or config['warmup'] != 'linear':
+        return None
+    begin: int = config['warmup_iters']
+    if config.get('warmup_by_epoch'):
+        begin *= EPOCH
+    target = _target(config, lr)
+
+    def at(i: int) -> float:
+        part = (i - begin) / (total - begin)
+        return _cosine(lr, target, part) * min(i / begin, 1)
+
+    return at, [begin]
 
 
 def _linear_annealing(
@@ -265,6 +287,7 @@ def _inv(config: dict[str, Any], lr: float, total: int | None) -> _Made:
 _POLICIES: dict[str, Callable[[dict[str, Any], float, int | None], _Made]] = {
     'step': _step,
     'cosineannealing': _cosine_annealing,
+    'stepfixcosineannealing': _step_fix_cosine,
     'linearannealing': _linear_annealing,
     'flatcosineannealing': _flat_cosine,
     'cosineannealingcooldown': _cosine_cooldown,

@@ -28,8 +28,8 @@ class Schedule:
             cannot be told beforehand.
         turns (tuple[int, ...]): Iterations at which it changes its course.
         step (int): Iterations in which it does not change.
-        blur (float): What MMEngine's may be off by, of whose minimum a
-            warm-up does not take its part.
+        blur (float): What schedules that end by hand may be off by, of
+            whose minimum a warm-up does not take its part.
     """
 
     name: str

@@ -1,5 +1,7 @@
 """Schedules are at their goal at their end, and not a step before."""
 
+import math
+
 import pytest
 import torch
 from mmengine.registry import PARAM_SCHEDULERS
@@ -11,6 +13,8 @@ ARGUMENTS = {
     'Linear': dict(start_factor=0.01, end_factor=0.5),
     'Constant': dict(factor=0.1),
     'Poly': dict(power=0.9, eta_min=0.01),
+    'Cosine': dict(eta_min=0.01),
+    'Exponential': dict(start_factor=0.1),
 }
 
 
@@ -19,6 +23,11 @@ def _wanted(name, lr, part):
         return lr * (0.01 + 0.49 * min(part, 1))
     if name == 'Constant':
         return lr * (0.1 if part < 1 else 1)
+    if name == 'Exponential':
+        return lr * 0.1 ** (1 - min(part, 1))
+    if name == 'Cosine':
+        wave = 1 + math.cos(math.pi * min(part, 1))
+        return (lr - 0.01) * wave / 2 + 0.01
     return (lr - 0.01) * (1 - min(part, 1)) ** 0.9 + 0.01
 
 
@@ -84,9 +93,10 @@ def test_goes_on_from_a_checkpoint(name):
     assert _rates(again, resumed, 5) == whole[5:]
 
 
-def test_a_warm_up_scales_the_minimum_of_a_poly():
+@pytest.mark.parametrize('name', ['Poly', 'Cosine'])
+def test_a_warm_up_scales_the_minimum(name):
     arguments = dict(begin=0, end=10, by_epoch=False)
-    optimizer, poly = _build('Poly', **arguments)
+    optimizer, scheduler = _build(name, **arguments)
     warm = PARAM_SCHEDULERS.build(
         dict(
             type='mmamp.LinearLrToEnd',
@@ -99,12 +109,12 @@ def test_a_warm_up_scales_the_minimum_of_a_poly():
     )
     for i in range(10):
         factor = 0.1 + 0.9 * min(i / 5, 1)
-        wanted = [_wanted('Poly', lr, i / 10) * factor for lr in RATES]
+        wanted = [_wanted(name, lr, i / 10) * factor for lr in RATES]
         found = [group['lr'] for group in optimizer.param_groups]
         assert found == pytest.approx(wanted, abs=1e-12)
         optimizer.step()
         warm.step()
-        poly.step()
+        scheduler.step()
 
 
 def test_a_poly_stays_at_zero():
@@ -112,3 +122,20 @@ def test_a_poly_stays_at_zero():
     poly.eta_min = 0
     rates = _rates(optimizer, poly, 6)
     assert rates[3:] == [[0.0, 0.0]] * 3
+
+
+def test_a_cosine_has_one_minimum():
+    with pytest.raises(ValueError, match='eta_min_ratio=0.1 are both set'):
+        _build('Cosine', eta_min_ratio=0.1)
+
+
+def test_a_share_of_each_learning_rate():
+    ratio = dict(eta_min=0.0, eta_min_ratio=0.1, begin=0, end=4)
+    groups = [dict(params=[torch.nn.Parameter(torch.zeros(1))], lr=0.2)]
+    optimizer = torch.optim.SGD(groups, lr=1.0)
+    scheduler = PARAM_SCHEDULERS.build(
+        dict(type='mmamp.CosineLrToEnd', **ratio),
+        default_args=dict(optimizer=optimizer),
+    )
+    rates = _rates(optimizer, scheduler, 5)
+    assert rates[2:5:2] == [[pytest.approx(0.11)], [pytest.approx(0.02)]]

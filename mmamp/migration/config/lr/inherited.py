@@ -10,6 +10,7 @@ _WARMUPS = {
     'mmamp.LinearLrToEnd': 'linear',
     'ConstantLR': 'constant',
     'mmamp.ConstantLrToEnd': 'constant',
+    'mmamp.ExponentialLrToEnd': 'exp',
 }
 _POLICIES = {
     'MultiStepLR': ('Step', dict(milestones='step')),
@@ -21,6 +22,12 @@ _POLICIES = {
         'CosineAnnealing',
         dict(eta_min='min_lr', eta_min_ratio='min_lr_ratio'),
     ),
+    'mmamp.CosineLrToEnd': (
+        'CosineAnnealing',
+        dict(eta_min='min_lr', eta_min_ratio='min_lr_ratio'),
+    ),
+    'mmamp.CyclicLr': ('Cyclic', {}),
+    'mmamp.InverseLr': ('Inv', {}),
     'CosineRestartLR': (
         'CosineRestart',
         dict(eta_min='min_lr', eta_min_ratio='min_lr_ratio'),

@@ -46,50 +46,101 @@ def _exp(policy: Policy) -> list[Value]:
     return [policy.scheduler('Exponential', **policy.own(gamma='gamma'))]
 
 
+def _inverse(policy: Policy) -> list[Value]:
+    return [policy.ours('Inverse', **policy.own(gamma='gamma', power='power'))]
+
+
+def _step_fix_cosine(policy: Policy) -> list[Value]:
+    if 'warmup' not in policy.config:
+        return _cosine(policy)
+    is_linear = policy.config.get('warmup') == 'linear'
+    is_by_epoch = bool(policy.config.get('warmup_by_epoch'))
+    if (
+        not is_linear
+        or policy.by_epoch.plain
+        or policy.is_scaled != is_by_epoch
+    ):
+        raise NoCounterpart(
+            "known is the one by iterations, with warmup='linear' that counts "
+            'what the run does; near others are a LinearLR, and a '
+            'CosineAnnealingLR that begins where that ends'
+        )
+    return [
+        policy.ours_over_the_run(
+            'StepFixCosine',
+            warmup=policy.config['warmup_iters'],
+            **policy.goal(),
+        )
+    ]
+
+
 def _poly(policy: Policy) -> list[Value]:
     total, goal = policy.total(), policy.goal()
     arguments = {**policy.own(power='power'), **goal, 'begin': literal(0)}
-    is_minimum = any(x.plain != 0 for x in goal.values())
-    if is_minimum and 'warmup' in policy.config and not policy.ends_by_hand:
-        # MMEngine's has a minimum that no warm-up scales.
+    if _is_scaled_by_warmup(policy, goal):
         return [policy.ours_over_the_run('Poly', **arguments, end=total)]
     end = total if policy.is_scaled else policy.end(total)
     return [policy.over_the_run('Poly', **arguments, end=end)]
 
 
 def _cosine(policy: Policy) -> list[Value]:
+    total, goal = policy.run.total, policy.goal()
+    if _is_scaled_by_warmup(policy, goal):
+        span = {}
+        if total is not None:
+            span = {'begin': literal(0), 'end': policy.total()}
+        return [policy.ours_over_the_run('Cosine', **goal, **span)]
     # Without T_max a scheduler spans the run, however long that is.
-    span = {}
-    if policy.run.total is not None:
-        span = {'T_max': policy.total()}
-    return [policy.over_the_run('CosineAnnealing', **span, **policy.goal())]
+    span = {} if total is None else {'T_max': policy.total()}
+    return [policy.over_the_run('CosineAnnealing', **span, **goal)]
+
+
+def _is_scaled_by_warmup(policy: Policy, goal: dict[str, Value]) -> bool:
+    """Tell whether there is a minimum that a warm-up scales.
+
+    It does not scale that of MMEngine's schedulers, which configs that were
+    written for 1.x have all the same.
+    """
+    if policy.ends_by_hand or 'warmup' not in policy.config:
+        return False
+    return any(x.plain != 0 for x in goal.values())
 
 
 def _flat_cosine(policy: Policy) -> list[Value]:
     total = policy.known_total()
     begin = round(total * policy.config.get('start_percent', 0.75))
-    return [
-        policy.scheduler(
-            'CosineAnnealing',
-            T_max=literal(total - begin),
-            **policy.goal(),
-            begin=literal(begin),
-            end=policy.total(),
-        )
-    ]
+    return [_part_of_cosine(policy, begin, policy.total(), total - begin)]
+
+
+def _part_of_cosine(
+    policy: Policy, begin: int, end: Value, length: int, more: int = 0
+) -> Value:
+    """Make a cosine over a part of the run.
+
+    Args:
+        policy (Policy): Of which it is.
+        begin (int): Where it begins.
+        end (Value): Where it is at its goal.
+        length (int): From there to there.
+        more (int): Steps that MMEngine's has after that. Defaults to 0.
+    """
+    goal = policy.goal()
+    if _is_scaled_by_warmup(policy, goal):
+        return policy.ours('Cosine', **goal, begin=literal(begin), end=end)
+    return policy.scheduler(
+        'CosineAnnealing',
+        T_max=literal(length),
+        **goal,
+        begin=literal(begin),
+        end=literal(begin + length + more) if more else end,
+    )
 
 
 def _cosine_cooldown(policy: Policy) -> list[Value]:
     last = policy.known_total() - policy.config.get('cool_down_time', 10)
     ratio = policy.own(cool='cool_down_ratio').get('cool', literal(0.1))
     return [
-        policy.scheduler(
-            'CosineAnnealing',
-            T_max=literal(last),
-            **policy.goal(),
-            begin=literal(0),
-            end=literal(last + 1),
-        ),
+        _part_of_cosine(policy, 0, literal(last), last, 1),
         # Once multiplied; a ConstantLR takes it back in its last step.
         policy.scheduler(
             'Linear',
@@ -106,6 +157,11 @@ def _cosine_restart(policy: Policy) -> list[Value]:
         periods='periods', restart_weights='restart_weights'
     )
     goal = policy.goal()
+    if _is_scaled_by_warmup(policy, goal):
+        raise NoCounterpart(
+            'the warm-up scaled its minimum, which it does not in a '
+            'CosineRestartLR: leave one of the two out'
+        )
     weights = policy.config.get('restart_weights', [1])
     is_zero = all(x.plain == 0 for x in goal.values())
     if not is_zero and any(x != 1 for x in _listed(weights)):
@@ -122,27 +178,33 @@ def _cyclic(policy: Policy) -> list[Value]:
     ratios = _listed(ratios) if ratios is not UNKNOWN else [UNKNOWN]
     if len(ratios) == 1 and isinstance(ratios[0], (int, float)):
         ratios = [ratios[0], ratios[0] / 1e5]
-    total = policy.total().plain
-    times = policy.config.get('cyclic_times', 1)
-    is_other = policy.config.get('gamma', 1) != 1 or (
-        policy.config.get('anneal_strategy', 'cos') != 'cos'
+    if len(ratios) != 2 or not is_known(ratios):
+        raise NoCounterpart('its target_ratio is not known here')
+    total = policy.run.total.plain if policy.run.total else UNKNOWN
+    part = policy.config.get('step_ratio_up', 0.4)
+    is_one = policy.config.get('cyclic_times', 1) == 1 and (
+        policy.config.get('anneal_strategy', 'cos') == 'cos'
     )
-    if not isinstance(total, int):
-        raise NoCounterpart('the length of the run is not known here')
-    part = policy.config.get('step_ratio_up', 0.4) * total
-    # Of iterations a whole number, as MMCV counts; of epochs a part too.
-    top = _tidy(part) if policy.is_scaled else int(part)
+    top = 0
+    if is_known((total, part)) and isinstance(total, int):
+        # Of iterations a whole number, as MMCV counts.
+        top = _tidy(part * total) if policy.is_scaled else int(part * total)
+    is_whole = isinstance(top, int) and top > 0
+    if not (is_one and is_whole) or 'warmup' in policy.config:
+        names = 'cyclic_times step_ratio_up gamma anneal_strategy'
+        return [
+            policy.ours_over_the_run(
+                'Cyclic',
+                target_ratio=literal(tuple(ratios)),
+                **policy.own(**{name: name for name in names.split()}),
+            )
+        ]
     more = 0 if policy.is_scaled else 1
-    if is_other or times != 1 or not 0 < top < total or len(ratios) != 2:
-        raise NoCounterpart(
-            'MMEngine has no cycles; one of them would be two '
-            f'CosineAnnealing{policy.parameter}'
-        )
     # Both act in the step at the top, where the second takes over.
     return [
         policy.over_the_run(
             'CosineAnnealing',
-            T_max=literal(_tidy(end - begin)),
+            T_max=literal(end - begin),
             eta_min_ratio=literal(ratio),
             begin=literal(begin),
             end=literal(end + more),
@@ -161,7 +223,20 @@ def _tidy(number: float) -> float:
 
 def _one_cycle(policy: Policy) -> list[Value]:
     if policy.parameter == 'Momentum':
-        raise NoCounterpart('MMEngine has no OneCycleMomentum')
+        get = policy.config.get
+        high, low = get('max_momentum', 0.95), get('base_momentum', 0.85)
+        raise NoCounterpart(
+            'MMEngine has no OneCycleMomentum; a step off is '
+            "dict(type='mmamp.CyclicMomentum', "
+            f'target_ratio=({low} / {high}, 1), '
+            f'step_ratio_up={get("pct_start", 0.3)}, by_epoch=..., end=...) '
+            f'with {high} as the momentum of the optimizer'
+        )
+    if 'warmup' in policy.config:
+        raise NoCounterpart(
+            'the warm-up scaled it; an OneCycleLR warms up itself, and heeds '
+            'no other scheduler'
+        )
     names = 'pct_start anneal_strategy div_factor final_div_factor three_phase'
     if not isinstance(policy.config.get('max_lr'), (int, float)):
         raise NoCounterpart(
@@ -401,6 +476,7 @@ POLICIES = {
     'Fixed': Form(_fixed),
     'Step': Form(_step, 'step gamma min_lr min_momentum'),
     'Exp': Form(_exp, 'gamma'),
+    'Inv': Form(_inverse, 'gamma power'),
     'Poly': Form(_poly, 'power min_lr'),
     'CosineAnnealing': Form(_cosine, _GOAL),
     'FlatCosineAnnealing': Form(_flat_cosine, f'{_GOAL} start_percent'),
@@ -417,7 +493,7 @@ POLICIES = {
     'OneCycle': Form(
         _one_cycle,
         'max_lr total_steps pct_start anneal_strategy div_factor '
-        'final_div_factor three_phase',
+        'final_div_factor three_phase base_momentum max_momentum',
         True,
     ),
     'Linear': Form(_linear, 'start interval target_lr'),
@@ -429,17 +505,11 @@ POLICIES = {
     'YOLOX': Form(
         _yolox, 'min_lr min_lr_ratio num_last_epochs', has_warmup=False
     ),
+    'StepFixCosineAnnealing': Form(_step_fix_cosine, _GOAL, has_warmup=False),
     'SiameseRPN': Form(_siamese_rpn, 'lr_configs'),
     'MultiStage': Form(
         _multi_stage, 'milestone_lrs milestone_iters steps gammas'
     ),
 }
 """By MMCV's names, and then MMGeneration's, MMEditing's, MMDetection's,
-MMTracking's and MMFlow's."""
-NEAR = {
-    'StepFixCosineAnnealing': 'its warm-up multiplies another cosine; near it '
-    'are a LinearLR, and a CosineAnnealingLR that begins where that ends, as '
-    'MMPretrain 1.2 has them for MAE',
-    'Inv': 'a scheduler of your own may follow it',
-}
-"""What may take the place of a policy that has no counterpart."""
+MMSelfSup's, MMTracking's and MMFlow's."""

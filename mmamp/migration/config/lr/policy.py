@@ -16,6 +16,16 @@ from mmamp.migration.config.values import (
 WARMUP = ('warmup', 'warmup_iters', 'warmup_ratio', 'warmup_by_epoch')
 
 
+OURS = {
+    **{
+        name: f'{name}LrToEnd'
+        for name in ('Linear', 'Constant', 'Poly', 'Cosine', 'Exponential')
+    },
+    **{name: f'{name}Lr' for name in ('Cyclic', 'Inverse', 'StepFixCosine')},
+}
+"""mmamp's schedulers, by the names that MMEngine's would have."""
+
+
 class NoCounterpart(Exception):
     """A policy, or one of its settings, that MMEngine cannot follow."""
 
@@ -90,6 +100,26 @@ class Policy:
             **arguments,
         )
 
+    def ours(self, name: str, **arguments: Value) -> Value:
+        """Make one of mmamp's schedulers that counts as the policy does."""
+        return mapping(
+            type=literal(self.our_kind(name)),
+            by_epoch=self.by_epoch,
+            **arguments,
+        )
+
+    def our_kind(self, name: str) -> str:
+        """Return the type of one of mmamp's schedulers.
+
+        Raises:
+            NoCounterpart: If there is none.
+        """
+        if self.parameter == 'LR' and name in OURS:
+            return f'mmamp.{OURS[name]}'
+        if name == 'Cyclic':
+            return 'mmamp.CyclicMomentum'
+        raise NoCounterpart(f'MMCV has no {name} of the momentum')
+
     def to_end(self, name: str) -> str:
         """Return the type of a scheduler whose goal is at its ``end``.
 
@@ -98,9 +128,7 @@ class Policy:
         """
         if self.ends_by_hand:
             return self._kind(name)
-        if self.parameter != 'LR':
-            raise NoCounterpart(f'MMCV has no {name} of the momentum')
-        return f'mmamp.{name}LrToEnd'
+        return self.our_kind(name)
 
     def _kind(self, name: str) -> str:
         return name + self.parameter
@@ -108,12 +136,12 @@ class Policy:
     def over_the_run(self, name: str, **arguments: Value) -> Value:
         """Make a scheduler that has its goal at the end of the run."""
         if self.is_scaled and name in ('Poly', 'Linear'):
-            return self.ours_over_the_run(name, **arguments)
+            return self._over_the_run(self.to_end(name), arguments)
         return self._over_the_run(self._kind(name), arguments)
 
     def ours_over_the_run(self, name: str, **arguments: Value) -> Value:
         """Make one of mmamp's schedulers, which ends at the end of the run."""
-        return self._over_the_run(self.to_end(name), arguments)
+        return self._over_the_run(self.our_kind(name), arguments)
 
     def _over_the_run(self, kind: str, arguments: dict[str, Value]) -> Value:
         by_epoch = {'by_epoch': self.by_epoch}

@@ -39,22 +39,15 @@ def warmup(policy: Policy) -> list[Value]:
     steps = config['warmup_iters']
     is_by_epoch = bool(config.get('warmup_by_epoch'))
     if kind == 'exp':
-        return _exponential(ratio, steps, is_by_epoch)
+        if is_by_epoch:
+            return [_of_epochs(policy, 'Exponential', 'start_factor', ratio)]
+        return _exponential(ratio, steps)
     name, factor = {
         'constant': ('Constant', 'factor'),
         'linear': ('Linear', 'start_factor'),
     }[kind]
     if is_by_epoch:
-        return [
-            mapping(
-                type=literal(policy.to_end(name)),
-                **{factor: ratio},
-                by_epoch=literal(True),
-                begin=literal(0),
-                end=steps,
-                convert_to_iter_based=literal(True),
-            )
-        ]
+        return [_of_epochs(policy, name, factor, ratio)]
     return [
         mapping(
             type=literal(f'{name}LR'),
@@ -66,12 +59,25 @@ def warmup(policy: Policy) -> list[Value]:
     ]
 
 
-def _exponential(ratio: Value, steps: Value, is_by_epoch: bool) -> list[Value]:
+def _of_epochs(policy: Policy, name: str, factor: str, ratio: Value) -> Value:
+    # MMEngine has no exponential one, which would end early or not.
+    is_ours = name == 'Exponential'
+    kind = policy.our_kind(name) if is_ours else policy.to_end(name)
+    return mapping(
+        type=literal(kind),
+        **{factor: ratio},
+        by_epoch=literal(True),
+        begin=literal(0),
+        end=policy.config['warmup_iters'],
+        convert_to_iter_based=literal(True),
+    )
+
+
+def _exponential(ratio: Value, steps: Value) -> list[Value]:
     start, number = ratio.plain, steps.plain
-    if is_by_epoch or UNKNOWN in (start, number):
+    if UNKNOWN in (start, number):
         raise NoCounterpart(
-            'how many iterations the exponential warm-up has is not known '
-            'before the run'
+            'what its exponential warm-up is, is not known here'
         )
     # Multiplied once by the ratio, then step by step back.
     return [

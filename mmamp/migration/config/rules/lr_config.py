@@ -6,7 +6,7 @@ it was a dict of them, one per network.
 
 from mmamp.migration.config.context import Context
 from mmamp.migration.config.lr.inherited import lr_config_of
-from mmamp.migration.config.lr.policies import NEAR, POLICIES
+from mmamp.migration.config.lr.policies import POLICIES
 from mmamp.migration.config.lr.policy import WARMUP, NoCounterpart, Policy
 from mmamp.migration.config.lr.warmup import warmup
 from mmamp.migration.config.run_length import LEFT, RunLength, run_length
@@ -106,8 +106,10 @@ def _schedulers(
         return mapping(**{k: _as_list(v) for k, v in lists.items() if v})
     name = _policy_name(config)
     if name not in POLICIES:
-        rest = NEAR.get(name, f'known here are {", ".join(POLICIES)}')
-        raise NoCounterpart(f'MMEngine has no policy like {name}; {rest}')
+        raise NoCounterpart(
+            f'MMEngine has no policy like {name}; known here are '
+            f'{", ".join(POLICIES)}'
+        )
     form = POLICIES[name]
     is_none = [k for k in config.items or {} if config.get(k) is None]
     config = config.without('policy', 'type', *is_none)

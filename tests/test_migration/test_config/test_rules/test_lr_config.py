@@ -306,10 +306,19 @@ def test_a_warm_up_from_the_whole_rate_is_none(check):
             "policy='Mine', gamma=1",
             'no policy like Mine; known here are Fixed',
         ),
-        ("policy='inv', gamma=1", 'no policy like Inv; a scheduler of your'),
         (
-            "policy='StepFixCosineAnnealing', min_lr=0",
-            'near it are a LinearLR',
+            "policy='StepFixCosineAnnealing', min_lr=0, warmup='exp', "
+            'warmup_iters=3',
+            'near others are a LinearLR',
+        ),
+        (
+            "policy='CosineRestart', periods=[9], restart_weights=[1], "
+            "min_lr=0.1, warmup='linear', warmup_iters=3",
+            'the warm-up scaled its minimum',
+        ),
+        (
+            "policy='OneCycle', max_lr=1, warmup='linear', warmup_iters=3",
+            'warms up itself',
         ),
         ("policy='YOLOX', num_last_epochs=1", 'of a run of epochs'),
         ("policy='LinearAnnealing', min_lr=0.1", 'its goal as a factor'),
@@ -318,7 +327,7 @@ def test_a_warm_up_from_the_whole_rate_is_none(check):
         ("policy='step', step=[1], lr=3", 'lr: not a setting'),
         ("policy='Reduce', factor=0.5", 'follows the training loss'),
         ("policy='step', step=[1], warmup='cubic'", "warmup='cubic' is none"),
-        ("policy='cyclic', cyclic_times=2", 'no cycles'),
+        ("policy='cyclic', target_ratio=(1, 2, 3)", 'target_ratio'),
         ("policy='CosineAnnealing', min_lr=0, min_lr_ratio=0", 'both set'),
     ],
 )
@@ -438,7 +447,7 @@ def test_a_child_of_what_goes_by_iterations(migrated, policy, said):
 
 def test_a_cycle_is_no_cosine_for_a_child(migrated):
     base = migrated.after(
-        "runner = dict(type='EpochBasedRunner', max_epochs=9)\n"
+        "runner = dict(type='EpochBasedRunner', max_epochs=10)\n"
         "lr_config = dict(policy='cyclic')\n"
     )
     child = "_base_ = './base.py'\nlr_config = dict(min_lr=1e-5)\n"

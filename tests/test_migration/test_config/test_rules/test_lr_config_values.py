@@ -63,6 +63,9 @@ POLICIES = {
     ),
     "policy='Step', step=4, gamma=0.5": lambda i, n: BASE * 0.5 ** (i // 4),
     "policy='exp', gamma=0.9": lambda i, n: BASE * 0.9**i,
+    "policy='inv', gamma=0.2, power=0.5": lambda i, n: (
+        BASE * (1 + 0.2 * i) ** -0.5
+    ),
     "policy='poly', power=0.9, min_lr=0.01": lambda i, n: (
         0.01 + (BASE - 0.01) * (1 - i / n) ** 0.9
     ),
@@ -177,7 +180,7 @@ def test_the_habit_of_configs_written_by_hand(tmp_path, config, formula):
 
 
 @pytest.mark.parametrize(
-    ('up', 'ratios'), [(0.4, (10, 1e-4)), (0.33, (5, 0.01)), (0.25, (2, 0.5))]
+    ('up', 'ratios'), [(0.4, (10, 1e-4)), (0.35, (5, 0.01)), (0.25, (2, 0.5))]
 )
 @pytest.mark.parametrize('parameter', ['lr', 'momentum'])
 def test_a_cycle_of_a_run_of_epochs(migrated, up, ratios, parameter):
@@ -206,9 +209,9 @@ def test_a_cycle_of_a_run_of_epochs(migrated, up, ratios, parameter):
             for i in range(n)
         ]
         rates = _rates(namespace['param_scheduler'], True)
-        # A step of the top is where two epochs meet.
-        step = BASE * ratios[0] * math.pi / 2 / min(rise, n - rise)
-        assert rates == pytest.approx(wanted, abs=1.2 * step)
+        # The first ends in the step before the top, as others have it.
+        step = BASE * ratios[0] * (1 - math.cos(math.pi / min(rise, n - rise)))
+        assert rates == pytest.approx(wanted, abs=step)
 
 
 def _schedulers(migrated, config, run):
@@ -285,6 +288,7 @@ def test_a_poly_with_a_minimum_and_a_warm_up(migrated, run, units):
 OF_EPOCHS = {
     'linear': lambda part: 0.2 + 0.8 * min(part, 1),
     'constant': lambda part: 0.2 if part < 1 else 1,
+    'exp': lambda part: 0.2 ** (1 - min(part, 1)),
 }
 
 
@@ -331,18 +335,121 @@ def test_iterations_of_epochs_to_the_end(migrated, policy, formula):
     assert _rates(schedulers, True) == pytest.approx(wanted, abs=1e-9)
 
 
-def test_a_minimum_and_a_warm_up_agree_within_the_minimum(migrated):
-    """MMEngine's cosine has a minimum that the warm-up does not scale."""
+@pytest.mark.parametrize('run', [RUN, EPOCHS])
+@pytest.mark.parametrize('units', ['True', 'False'])
+@pytest.mark.parametrize('minimum', ['min_lr=0.02', 'min_lr_ratio=0.1'])
+def test_a_cosine_with_a_minimum_and_a_warm_up(migrated, run, units, minimum):
+    by_epoch = run is EPOCHS
+    if not by_epoch and units == 'True':
+        pytest.skip('a run of iterations has no epochs')
     policy = (
-        "policy='CosineAnnealing', min_lr=0.002, "
+        f"policy='CosineAnnealing', {minimum}, by_epoch={units}, "
         "warmup='linear', warmup_iters=5, warmup_ratio=0.1"
     )
-    schedulers = _schedulers(migrated, policy, RUN)
+    schedulers = _schedulers(migrated, policy, run)
+    iters = TOTAL * (EPOCH if by_epoch else 1)
+    step = EPOCH if units == 'True' else 1
     wanted = [
-        (0.1 + 0.9 * min(i, 5) / 5) * _cos(BASE, 0.002, i / TOTAL)
-        for i in range(TOTAL)
+        (0.1 + 0.9 * min(i, 5) / 5)
+        * _cos(BASE, 0.02, i // step * step / iters)
+        for i in range(iters)
     ]
-    assert _rates(schedulers, False) == pytest.approx(wanted, abs=0.002)
+    assert _rates(schedulers, by_epoch) == pytest.approx(wanted, abs=1e-9)
+
+
+@pytest.mark.parametrize('run', [RUN, EPOCHS])
+@pytest.mark.parametrize(
+    'policy',
+    [
+        "policy='FlatCosineAnnealing', min_lr=0.01, start_percent=0.5",
+        "policy='CosineAnnealingCooldown', min_lr=0.01, cool_down_time=3",
+    ],
+)
+def test_parts_of_cosines_with_a_minimum_and_a_warm_up(migrated, run, policy):
+    warm = "warmup='linear', warmup_iters=15, warmup_ratio=0.1"
+    schedulers = _schedulers(migrated, f'{policy}, {warm}', run)
+    unit = EPOCH if run is EPOCHS else 1
+    half = round(TOTAL / 2)
+
+    def formula(i):
+        if 'Flat' in policy:
+            return _cos(BASE, 0.01, max(0, i - half) / (TOTAL - half))
+        return 0.001 if i > TOTAL - 3 else _cos(BASE, 0.01, i / (TOTAL - 3))
+
+    wanted = [
+        (0.1 + 0.9 * min(i, 15) / 15) * formula(i // unit)
+        for i in range(TOTAL * unit)
+    ]
+    rates = _rates(schedulers, run is EPOCHS)
+    assert rates == pytest.approx(wanted, abs=1e-9)
+
+
+def _cycles(i, n, times, up, gamma=1.0, anneal=_cos):
+    length = n // times
+    cycle, i = divmod(i, length)
+    top, high = int(up * length), BASE * (1 + 9 * gamma**cycle)
+    if i < top:
+        return anneal(BASE, high, i / top)
+    return anneal(high, BASE * 1e-4, (i - top) / (length - top))
+
+
+@pytest.mark.parametrize('run', [RUN, EPOCHS])
+@pytest.mark.parametrize(
+    ('settings', 'arguments'),
+    [
+        ('step_ratio_up=0.33', dict(times=1, up=0.33)),
+        ('cyclic_times=3', dict(times=3, up=0.4)),
+        (
+            'cyclic_times=2, gamma=0.5, step_ratio_up=0.2',
+            dict(times=2, up=0.2, gamma=0.5),
+        ),
+        (
+            "anneal_strategy='linear'",
+            dict(
+                times=1,
+                up=0.4,
+                anneal=lambda a, b, part: a + (b - a) * part,
+            ),
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    'warm', ['', "warmup='linear', warmup_iters=5, warmup_ratio=0.1"]
+)
+def test_cycles(migrated, run, settings, arguments, warm):
+    policy = f"policy='cyclic', {settings}, {warm}"
+    schedulers = _schedulers(migrated, policy, run)
+    n = TOTAL * (EPOCH if run is EPOCHS else 1)
+    wanted = [
+        (0.1 + 0.9 * min(i, 5) / 5 if warm else 1) * _cycles(i, n, **arguments)
+        for i in range(n)
+    ]
+    rates = _rates(schedulers, run is EPOCHS)
+    assert rates == pytest.approx(wanted, abs=1e-9)
+
+
+@pytest.mark.parametrize('run', [RUN, EPOCHS])
+@pytest.mark.parametrize(
+    ('least', 'last'),
+    [('min_lr=0.', 0), ('min_lr=0.01', 0.01), ('min_lr_ratio=0.1', 0.02)],
+)
+def test_a_cosine_that_begins_where_its_warm_up_ends(
+    migrated, run, least, last
+):
+    of_epochs = run is EPOCHS
+    policy = (
+        f"policy='StepFixCosineAnnealing', {least}, by_epoch=False, "
+        f"warmup='linear', warmup_iters=4, warmup_ratio=1e-4, "
+        f'warmup_by_epoch={of_epochs}'
+    )
+    schedulers = _schedulers(migrated, policy, run)
+    unit = EPOCH if of_epochs else 1
+    n, warm = TOTAL * unit, 4 * unit
+    wanted = [
+        _cos(BASE, last, (i - warm) / (n - warm)) * min(i / warm, 1)
+        for i in range(n)
+    ]
+    assert _rates(schedulers, of_epochs) == pytest.approx(wanted, abs=1e-9)
 
 
 @pytest.mark.parametrize(

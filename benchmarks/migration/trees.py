@@ -62,9 +62,9 @@ def main() -> int:
 def count(folder: Path, options: list[str]) -> dict[str, tuple[str, str]]:
     """Return what became of each config, and why."""
     tool = ROOT / 'tools/migrate.py'
+    command = [sys.executable, str(tool), 'config', str(folder)]
     done = subprocess.run(
-        [sys.executable, tool, 'config', folder, '--verify', '--json']
-        + options,
+        [*command, '--verify', '--json', *options],
         capture_output=True,
         text=True,
         check=False,

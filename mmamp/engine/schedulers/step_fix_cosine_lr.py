@@ -59,21 +59,18 @@ class StepFixCosineLr(LRSchedulerMixin, ByFormula):
 
     @classmethod
     def build_iter_from_epoch(
-        cls, *args: Any, warmup: int, epoch_length: int, **kwargs: Any
+        cls, *args: Any, epoch_length: int, **kwargs: Any
     ) -> Any:
         """Build one of iterations whose warm-up and end are in epochs.
 
         Args:
             *args: As of the class.
-            warmup (int): In epochs.
             epoch_length (int): Iterations of an epoch; the runner gives it.
             **kwargs: As of the class.
         """
+        kwargs['warmup'] *= epoch_length
         return super().build_iter_from_epoch(
-            *args,
-            warmup=warmup * epoch_length,
-            epoch_length=epoch_length,
-            **kwargs,
+            *args, epoch_length=epoch_length, **kwargs
         )
 
     def _get_value(self) -> list[float]:

@@ -180,17 +180,8 @@ def _cyclic(policy: Policy) -> list[Value]:
         ratios = [ratios[0], ratios[0] / 1e5]
     if len(ratios) != 2 or not is_known(ratios):
         raise NoCounterpart('its target_ratio is not known here')
-    total = policy.run.total.plain if policy.run.total else UNKNOWN
-    part = policy.config.get('step_ratio_up', 0.4)
-    is_one = policy.config.get('cyclic_times', 1) == 1 and (
-        policy.config.get('anneal_strategy', 'cos') == 'cos'
-    )
-    top = 0
-    if is_known((total, part)) and isinstance(total, int):
-        # Of iterations a whole number, as MMCV counts.
-        top = _tidy(part * total) if policy.is_scaled else int(part * total)
-    is_whole = isinstance(top, int) and top > 0
-    if not (is_one and is_whole) or 'warmup' in policy.config:
+    one = _whole_cycle(policy)
+    if one is None:
         names = 'cyclic_times step_ratio_up gamma anneal_strategy'
         return [
             policy.ours_over_the_run(
@@ -209,16 +200,28 @@ def _cyclic(policy: Policy) -> list[Value]:
             begin=literal(begin),
             end=literal(end + more),
         )
-        for ratio, begin, end in zip(
-            ratios, (0, top), (top, total), strict=True
-        )
+        for ratio, begin, end in zip(ratios, (0, one[0]), one, strict=True)
     ]
 
 
-def _tidy(number: float) -> float:
-    """Round what is a whole number but for the last bits."""
-    rounded = round(number, 9)
-    return int(rounded) if rounded == int(rounded) else rounded
+def _whole_cycle(policy: Policy) -> tuple[int, int] | None:
+    """Return the top and the end of a cycle that cosines can follow.
+
+    They do if there is one, whose top is between two steps of the run.
+    """
+    total = policy.run.total.plain if policy.run.total else None
+    part = policy.config.get('step_ratio_up', 0.4)
+    if not isinstance(total, int) or not isinstance(part, (int, float)):
+        return None
+    is_one = policy.config.get('cyclic_times', 1) == 1
+    is_wave = policy.config.get('anneal_strategy', 'cos') == 'cos'
+    if not (is_one and is_wave) or 'warmup' in policy.config:
+        return None
+    # Of epochs the last bits do not count: 0.35 * 20 is 7.
+    top = round(part * total, 9) if policy.is_scaled else int(part * total)
+    if top != int(top):
+        return None
+    return (int(top), total) if int(top) > 0 else None
 
 
 def _one_cycle(policy: Policy) -> list[Value]:

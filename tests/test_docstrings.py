@@ -76,7 +76,7 @@ def parameters(value):
     return {
         name: x
         for name, x in inspect.signature(value).parameters.items()
-        if name != 'self' and x.kind not in kinds
+        if name not in ('self', 'cls') and x.kind not in kinds
     }
 
 

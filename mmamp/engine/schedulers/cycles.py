@@ -18,7 +18,7 @@ class _Cyclic(OnTop):
         self,
         optimizer: Any,
         param_name: str,
-        target_ratio: tuple[float, float] = (10, 1e-4),
+        target_ratio: tuple[float, float],
         cyclic_times: int = 1,
         step_ratio_up: float = 0.4,
         gamma: float = 1.0,
@@ -89,6 +89,30 @@ class CyclicLr(LRSchedulerMixin, _Cyclic):
         ...     type='mmamp.CyclicLr', target_ratio=(10, 1e-4),
         ...     cyclic_times=4, by_epoch=True, convert_to_iter_based=True)
     """
+
+    def __init__(
+        self,
+        optimizer: Any,
+        target_ratio: tuple[float, float] = (10, 1e-4),
+        cyclic_times: int = 1,
+        step_ratio_up: float = 0.4,
+        gamma: float = 1.0,
+        anneal_strategy: str = 'cos',
+        begin: int = 0,
+        end: int = FOREVER,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            optimizer,
+            target_ratio=target_ratio,
+            cyclic_times=cyclic_times,
+            step_ratio_up=step_ratio_up,
+            gamma=gamma,
+            anneal_strategy=anneal_strategy,
+            begin=begin,
+            end=end,
+            **kwargs,
+        )
 
 
 @PARAM_SCHEDULERS.register_module()

@@ -27,7 +27,7 @@ class ByFormula(ParamScheduler):
             *args: As of the class.
             begin (float): In epochs. Defaults to 0.
             end (float): In epochs. Defaults to 1e9.
-            by_epoch (bool): True, as the registry has seen to.
+            by_epoch (bool): The registry sees to it. Defaults to True.
             epoch_length (int): Iterations of an epoch; the runner gives it.
             **kwargs: As of the class.
         """

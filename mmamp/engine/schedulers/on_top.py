@@ -30,6 +30,9 @@ class ByFormula(ParamScheduler):
             by_epoch (bool): The registry sees to it. Defaults to True.
             epoch_length (int): Iterations of an epoch; the runner gives it.
             **kwargs: As of the class.
+
+        Returns:
+            ParamScheduler: Of the class.
         """
         return cls(
             *args,

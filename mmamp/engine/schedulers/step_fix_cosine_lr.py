@@ -67,6 +67,9 @@ class StepFixCosineLr(LRSchedulerMixin, ByFormula):
             *args: As of the class.
             epoch_length (int): Iterations of an epoch; the runner gives it.
             **kwargs: As of the class.
+
+        Returns:
+            ParamScheduler: Of the class.
         """
         kwargs['warmup'] *= epoch_length
         return super().build_iter_from_epoch(

@@ -17,7 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmamp.compat.torch import storage_key
 from mmamp.distributed.sharding import is_sharded
+from mmamp.utils.memory import is_plain
 
 KIND = 'mmamp.kind'
 """The key of a dict that stands for something else: of what kind."""
@@ -47,7 +49,8 @@ class Encoder:
     Args:
         packages (Iterable[str]): Whose classes :func:`decoded` will find.
         params (Sequence[Tensor]): What stands for those of the reader, as a
-            value or, by itself or its ``id``, as a key. Defaults to none.
+            value, which may be another tensor of the same memory, or, by
+            itself or its ``id``, as a key. Defaults to none.
 
     Attributes:
         lost (dict[str, str]): What could not be made plain and is left out:
@@ -60,6 +63,12 @@ class Encoder:
         self.lost: dict[str, str] = {}
         self._packages = set(packages)
         self._numbers = {id(param): i for i, param in enumerate(params)}
+        self._params = params
+        self._in_memory = {
+            storage_key(param): i
+            for i, param in enumerate(params)
+            if is_plain(param)
+        }
         self._around: set[int] = set()
 
     def __call__(self, value: Any, where: str) -> Any:
@@ -120,7 +129,22 @@ class Encoder:
             return {KIND: 'defaultdict', 'factory': factory, 'items': items}
         return self._object(value, where)
 
+    def _param_of(self, value: Tensor) -> int | None:
+        """Return which parameter's numbers a tensor is, if it is."""
+        if not (self._in_memory and is_plain(value)):
+            return None
+        number = self._in_memory.get(storage_key(value))
+        if number is None:
+            return None
+        param = self._params[number]
+        is_same = (value.data_ptr(), value.dtype, value.stride()) == (
+            *(param.data_ptr(), param.dtype, param.stride()),
+        )
+        return number if is_same and value.shape == param.shape else None
+
     def _tensor(self, value: Tensor, where: str) -> Any:
+        if (number := self._param_of(value)) is not None:
+            return {KIND: 'numbers of', 'number': number}
         if type(value) is Tensor or is_sharded(value):
             return value
         if isinstance(value, torch.nn.Parameter):
@@ -238,6 +262,8 @@ def decoded(
         return value
     if (kind := value.get(KIND)) == 'param':
         return params[value['number']]
+    if kind == 'numbers of':
+        return params[value['number']].detach()
     if kind is not None:
         return _MAKERS[kind](value, again, trusted)
     found = type(value)()

@@ -1207,8 +1207,6 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             inside of an accumulation window ``window``: its gradients so far.
         """
         state = self._plain_state()
-        if inner := self._state.inner():
-            state[INNER_OPTIMIZERS] = inner
         state[LOSS_SCALER] = self.loss_scaler.state_dict()
         state[AMP_COUNTERS] = {
             **self.record.state_dict(),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from mmamp.checkpoint.keys import INNER_OPTIMIZERS
 from mmamp.checkpoint.objects import Encoder, decoded, on_device
 from mmamp.distributed.sharding import is_sharded
 from mmamp.utils.modules import params_of, with_inner
@@ -43,23 +44,24 @@ class OptimizerState:
             state (dict): What ``optimizer.state_dict()`` returned.
 
         Returns:
-            tuple[dict, list[str]]: The state, and in words what it lacks.
+            tuple[dict, list[str]]: The state, with those of optimizers inside
+            that it has not, and in words what it lacks.
         """
-        encoder = Encoder(self._packages)
+        encoder = Encoder(self._packages, params_of(self._optimizer))
         found = encoder(state, 'state_dict()')
+        for inner in self._apart():
+            where = f'{type(inner).__name__}.state_dict()'
+            plain = encoder(inner.state_dict(), where)
+            found.setdefault(INNER_OPTIMIZERS, []).append(plain)
         return found, [
             f'{where} ({name})' for where, name in encoder.lost.items()
         ]
 
-    def inner(self) -> list[dict[str, Any]]:
-        """Return the states of optimizers inside that its own lacks."""
-        return [each.state_dict() for each in self._apart()]
-
     def load_inner(self, states: list[dict[str, Any]]) -> None:
-        """Put them back.
+        """Put back those of optimizers inside that its own state lacks.
 
         Args:
-            states (list[dict]): From :meth:`inner`.
+            states (list[dict]): Of :meth:`plain`.
         """
         for each, state in zip(self._apart(), states, strict=False):
             each.load_state_dict(self.read(state))
@@ -100,7 +102,8 @@ class OptimizerState:
         Raises:
             ValueError: If it holds an object of another package.
         """
-        found: dict[str, Any] = decoded(state, self._packages)
+        params = params_of(self._optimizer)
+        found: dict[str, Any] = decoded(state, self._packages, params)
         return found
 
     def settle(self, state: dict[str, Any]) -> None:

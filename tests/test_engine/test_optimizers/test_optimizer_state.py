@@ -153,6 +153,28 @@ class Remembering(Stateful):
         ) / (10 + self._count)
 
 
+class AroundProjected(torch.optim.Optimizer):
+    """Holds one with objects in its state."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, dict(lr=lr))
+        self.inner = Projected(self.param_groups, lr)
+        self.param_groups = self.inner.param_groups
+
+    def step(self, closure=None):
+        self.inner.step()
+
+
+class OfTheWeights(Stateful):
+    """A state that is the weight itself, as dowg's in float32."""
+
+    def step_of(self, param, state):
+        state.setdefault('now', param.detach())
+        before = state.setdefault('before', param.detach().clone())
+        state['grad'] = param.grad
+        return 0.1 * param.grad + (state['now'] - before) * 0.1
+
+
 class SavesTheInner(Around):
     """Its state is that of the one inside, as heavyball's SAMWrapper's."""
 
@@ -211,7 +233,7 @@ def saved(*states):
 
 KINDS = [
     *(Delayed, Projected, Counting, Small, Around, Setting, Drawing),
-    *(SavesTheInner, Remembering),
+    *(SavesTheInner, Remembering, AroundProjected, OfTheWeights),
 ]
 
 

@@ -175,9 +175,11 @@ def _train_in(
     if last.trains:
         last.tell(runner)
     elif is_main_process():
+        length = 'max_epochs' if 'max_epochs' in cfg.train_cfg else 'max_iters'
         print(
             f'Nothing to do: the run is at iteration {runner.iter} of '
-            f'{runner.max_iters} already',
+            f'{runner.max_iters} already; --cfg-options '
+            f'train_cfg.{length}=N has it go on',
             file=sys.stderr,
         )
     return 0

@@ -403,9 +403,9 @@ class TestResume:
         assert train(tmp_path, iters=2) == 0
         assert train(tmp_path, '--resume', iters=2) == 0
         assert (
-            'Nothing to do: the run is at iteration 2 of 2'
-            in capsys.readouterr().err
-        )
+            'Nothing to do: the run is at iteration 2 of 2 already; '
+            '--cfg-options train_cfg.max_iters=N has it go on'
+        ) in capsys.readouterr().err
 
     def test_auto_keeps_the_weights_to_start_from(self, tmp_path):
         """A scheduler's script always resumes, the first time too."""

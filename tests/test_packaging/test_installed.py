@@ -53,7 +53,7 @@ def train(environment, cwd, *arguments):
     options = ('--cfg-options', *SHORT)
     done = environment.run(*arguments, '--amp', *options, cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert 'generator: bfloat16' in done.stdout
+    assert 'precision: bfloat16' in done.stdout
     assert 'FID:' in done.stdout
     return done
 

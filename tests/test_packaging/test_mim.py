@@ -47,7 +47,7 @@ def test_openmim_with_a_wheel(make_environment, dists, tmp_path):
     mim('download', '--config', NAME, '--dest', 'mine')
     assert "type='ImageGAN'" in (tmp_path / 'mine' / CONFIG).read_text()
     told = mim('train', CONFIG, '--gpus', 0, '--amp', *SHORT)
-    assert 'generator: bfloat16' in told
+    assert 'precision: bfloat16' in told
     told = mim(
         *('test', CONFIG, '--checkpoint', WORK_DIR),
         *('--cfg-options', 'test_dataloader.dataset.indices=100'),
@@ -87,7 +87,7 @@ def test_the_fork_with_a_clone(make_environment, dists, tmp_path):
 
     mim('download', '--config', NAME, '--dest', 'mine')
     told = mim('train', f'mine/{CONFIG}', '--gpus', 0, '--amp', *SHORT)
-    assert 'generator: bfloat16' in told
+    assert 'precision: bfloat16' in told
     told = mim('train', CONFIG, fails=True)
     assert 'multiple config files with same name' in told
 

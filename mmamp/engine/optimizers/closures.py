@@ -323,14 +323,26 @@ class Undo:
         ]
         self.values = [p.detach().clone() for p in self.params]
         self._states = [
-            {key: copy.deepcopy(value) for key, value in each.state.items()}
+            {key: self._copied(value) for key, value in each.state.items()}
             for each in self._optimizers
         ]
         self._groups = [
-            [_settings(group) for group in each.param_groups]
+            [self._settings(group) for group in each.param_groups]
             for each in self._optimizers
         ]
         self._attributes = OptimizerAttributes(optimizer)
+
+    def _copied(self, value: Any) -> Any:
+        """Copy a value, but for parameters that it is about."""
+        return copy.deepcopy(value, {id(p): p for p in self.params})
+
+    def _settings(self, group: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+        """Return each setting, and a copy of what it is."""
+        return {
+            key: (value, self._copied(value))
+            for key, value in group.items()
+            if key != 'params'
+        }
 
     def moved(self) -> bool:
         """Tell whether the parameters are others now; waits for the device."""
@@ -360,15 +372,6 @@ class Undo:
                 group.clear()
                 group.update(_put_back(kept), params=params)
         self._attributes.put_back()
-
-
-def _settings(group: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return each setting, and a copy of what it is."""
-    return {
-        key: (value, copy.deepcopy(value))
-        for key, value in group.items()
-        if key != 'params'
-    }
 
 
 def _put_back(settings: dict[str, tuple[Any, Any]]) -> dict[str, Any]:

@@ -112,6 +112,12 @@ class OptimizerState:
         Args:
             state (dict): That was given to ``optimizer.load_state_dict``.
         """
+        groups = self._optimizer.param_groups
+        for group, kept in zip(
+            groups, state.get('param_groups', []), strict=False
+        ):
+            # Torch has copied what is under parameters, with these.
+            group.update((k, x) for k, x in kept.items() if type(x) is dict)
         saved = state.get('state')
         own = self._optimizer.state
         if not isinstance(saved, dict):

@@ -395,7 +395,7 @@ def test_undo_reaches_what_is_inside():
     before = copy.deepcopy(inner.state_dict())
     undo = Undo(outer)
     assert not undo.moved()
-    inner.param_groups[0]['counter'] = 1
+    inner.param_groups[0].update(counter=1, kept={param: 1})
     outer.step()
     outer.anew = [1]
     assert undo.moved()
@@ -405,3 +405,15 @@ def test_undo_reaches_what_is_inside():
     assert outer.param_groups[0]['params'][0] is param
     assert (outer.steps, float(outer.total)) == (1, 1)
     assert not hasattr(outer, 'anew')
+
+
+def test_undo_leaves_parameters_what_they_are():
+    """Whatever stands under them in a group is found again."""
+    param = nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.SGD([param], lr=0.1)
+    (group,) = optimizer.param_groups
+    group['kept'] = {param: dict(step=1)}
+    undo = Undo(optimizer)
+    group['kept'][param]['step'] = 2
+    undo()
+    assert group['kept'] == {param: dict(step=1)}

@@ -175,6 +175,17 @@ class OfTheWeights(Stateful):
         return 0.1 * param.grad + (state['now'] - before) * 0.1
 
 
+class InGroups(Stateful):
+    """Its state is in its groups, as GrokAdamW's."""
+
+    def step_of(self, param, state):
+        (group,) = self.param_groups
+        kept = group.setdefault('kept', {}).setdefault(param, dict(step=0))
+        kept['step'] += 1
+        kept['grad'] = kept.get('grad', 0) * 0.9 + param.grad
+        return 0.1 * kept['grad'] / kept['step']
+
+
 class SavesTheInner(Around):
     """Its state is that of the one inside, as heavyball's SAMWrapper's."""
 
@@ -234,6 +245,7 @@ def saved(*states):
 KINDS = [
     *(Delayed, Projected, Counting, Small, Around, Setting, Drawing),
     *(SavesTheInner, Remembering, AroundProjected, OfTheWeights),
+    InGroups,
 ]
 
 

@@ -265,7 +265,7 @@ class _Page:
             if slot.code or slot.added:
                 slot.above += lost
             elif slot.heir is not None or slot.name is None:
-                self._next(slot).above += lost
+                (slot.heir or self._next(slot)).above += lost
             elif lost:
                 self.removed.setdefault(slot.name, []).extend(lost)
 

@@ -3,6 +3,7 @@
 It knows nothing of the rules, so that it can tell where they are wrong.
 """
 
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -88,6 +89,7 @@ def _settings(
     probe: nn.Module,
 ) -> Settings:
     paramwise = optimizer.pop('paramwise_cfg', None) or {}
+    patterns = optimizer.pop('paramwise_options', None) or {}
     optimizer.pop('constructor', None)
     kind = optimizer.pop('type')
     options = _with_defaults(kind, optimizer)
@@ -102,7 +104,9 @@ def _settings(
         optimizer=kind,
         options=options,
         parameters={
-            key: _of_parameter(key, parent, options, paramwise)
+            key: _of_patterns(key, options, patterns)
+            if patterns
+            else _of_parameter(key, parent, options, paramwise)
             for key, parent in parameters(probe)
         },
         accumulation=accumulation * counts,
@@ -162,6 +166,21 @@ def _of_parameter(
     elif is_bias:
         decay = _times(decay, paramwise.get('bias_decay_mult', 1))
     return lr, decay
+
+
+def _of_patterns(
+    name: str, options: dict[str, Any], patterns: dict[str, Any]
+) -> tuple[Any, Any]:
+    """Return learning rate and weight decay as set by MMSelfSup's."""
+    found = {key: options.get(key) for key in ('lr', 'weight_decay')}
+    for pattern, settings in patterns.items():
+        if not re.search(pattern, name):
+            continue
+        for key in found:
+            found[key] = settings.get(key, found[key])
+            if f'{key}_mult' in settings:
+                found[key] = _times(options.get(key), settings[f'{key}_mult'])
+    return found['lr'], found['weight_decay']
 
 
 def _times(value: Any, mult: float) -> Any:

@@ -38,6 +38,13 @@ def apply(context: Context) -> None:
             schedulers = _schedulers(context, config, run, parameter)
         except NoCounterpart as reason:
             context.todo(name, f'{name}: {reason}')
+            for other in CONFIGS:
+                if other != name and other in context:
+                    context.todo(
+                        other,
+                        f'{other} is left with {name}, beside which '
+                        'it is to be in param_scheduler',
+                    )
             return
         if schedulers is None:
             context.outside(name, LEFT)

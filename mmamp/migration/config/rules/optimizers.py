@@ -5,6 +5,8 @@ or one for each network. MMEditing's models of a single network have a dict of
 one, and in 1.x a single wrapper, since ``BaseModel.train_step`` takes one.
 """
 
+import re
+
 import libcst as cst
 
 from mmamp.migration.config.context import Context
@@ -58,8 +60,12 @@ def is_single(optimizer: Value) -> bool:
 def single(context: Context, name: str, optimizer: Value) -> Value | None:
     """Make the entry of one optimizer; None if that is left to do."""
     if options := optimizer.child('paramwise_options'):
-        context.todo(name, OF_PATTERNS, options)
-        return None
+        if not _are_custom_keys(options) or set(optimizer) & set(BESIDE):
+            context.todo(name, OF_PATTERNS, options)
+            return None
+        optimizer = optimizer.without('paramwise_options').with_items(
+            paramwise_cfg=mapping(custom_keys=options)
+        )
     outer = {key: optimizer[key] for key in BESIDE if key in optimizer}
     if 'constructor' in optimizer:
         constructor = _constructor(context, optimizer['constructor'])
@@ -71,6 +77,23 @@ def single(context: Context, name: str, optimizer: Value) -> Value | None:
     inner = _with_float_betas(optimizer.without(*BESIDE))
     kind = {'type': literal('OptimWrapper')} if 'type' in optimizer else {}
     return mapping(**kind, optimizer=inner, **outer)
+
+
+def _are_custom_keys(options: Value) -> bool:
+    """Tell whether patterns of MMSelfSup do the same as ``custom_keys``.
+
+    They do as parts of names. All that match a parameter counted, and of
+    ``custom_keys`` the longest does, so that they have to say the same.
+    """
+    rest = options.children
+    multiplied = {k for x in rest for k in x if k.endswith('_mult')}
+    return (
+        options.is_dict
+        and options.is_known
+        and all(re.fullmatch(r'\w+', x) for x in options)
+        and all(x.is_dict and x.plain == rest[0].plain for x in rest)
+        and multiplied <= {'lr_mult'}
+    )
 
 
 def _constructor(context: Context, old: Value) -> Value | None:

@@ -453,3 +453,15 @@ def test_a_cycle_is_no_cosine_for_a_child(migrated):
     child = "_base_ = './base.py'\nlr_config = dict(min_lr=1e-5)\n"
     assert migrated.after(child, base=base) == child
     assert 'inherit' in migrated.said('outside')[0]
+
+
+def test_what_stays_with_another_is_marked_too(migrated):
+    after = migrated.after(
+        "runner = dict(type='IterBasedRunner', max_iters=9)\n"
+        "lr_config = dict(policy='OneCycle', max_lr=0.1)\n"
+        "momentum_config = dict(policy='OneCycle')\n"
+    )
+    assert 'param_scheduler = ' not in after
+    said = ' '.join(migrated.said('todo'))
+    assert 'mmamp.CyclicMomentum' in said
+    assert 'lr_config is left with momentum_config' in said

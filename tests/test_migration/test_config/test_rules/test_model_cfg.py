@@ -109,3 +109,24 @@ def test_nothing_said_twice_is_left(check):
         """,
     )
     assert len(after.said('todo')) == 1
+
+
+def test_a_comment_goes_with_the_settings_it_speaks_of(check):
+    check(
+        """
+        model = dict(type='Restorer', generator=dict(type='A'))
+        train_cfg = dict()
+        test_cfg = dict(crop_border=0)  # in pixels
+        # learning policy
+        total_iters = 10
+        """,
+        """
+        # in pixels
+        model = dict(
+            type='Restorer',
+            generator=dict(type='A'),
+            test_cfg=dict(crop_border=0))
+        # learning policy
+        train_cfg = dict(by_epoch=False, max_iters=10)
+        """,
+    )

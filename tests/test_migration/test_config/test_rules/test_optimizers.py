@@ -298,3 +298,44 @@ def test_patterns_of_mmselfsup_are_left(migrated):
     assert after.endswith(text)
     (said,) = migrated.said('todo')
     assert 'custom_keys' in said
+
+
+def test_parts_of_names_are_custom_keys(check):
+    check(
+        """
+        optimizer = dict(
+            type='AdamW',
+            lr=1e-3,
+            weight_decay=0.05,
+            paramwise_options={
+                'norm': dict(weight_decay=0.),
+                'bias': dict(weight_decay=0.),
+            })
+        """,
+        """
+        optim_wrapper = dict(
+            type='OptimWrapper',
+            optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+            paramwise_cfg=dict(
+                custom_keys={
+                    'norm': dict(weight_decay=0.),
+                    'bias': dict(weight_decay=0.),
+                }))
+        """,
+    )
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        r"{'(bn|gn)(\d+)?.(weight|bias)': dict(weight_decay=0.)}",
+        "{'norm': dict(weight_decay=0.), 'bias': dict(weight_decay=0.1)}",
+        "{'bias': dict(weight_decay_mult=0.)}",
+    ],
+)
+def test_other_patterns_are_left(migrated, options):
+    migrated.after(
+        f"optimizer = dict(type='SGD', lr=0.1, paramwise_options={options})\n"
+    )
+    (said,) = migrated.said('todo')
+    assert 'paramwise_options' in said

@@ -602,10 +602,13 @@ class CheckpointHook(MMEngineCheckpointHook):
         return path
 
     def best(self, runner: Any) -> list[tuple[str, float, str]]:
-        """Return the metric, the score and the path of each best checkpoint.
+        """Return what the best checkpoints are by.
 
         Args:
             runner (Runner): That trains, or has.
+
+        Returns:
+            list[tuple]: The metric, the score and the path of each.
         """
         if self.save_best is None:
             return []

@@ -26,6 +26,7 @@ KIND = 'mmamp.kind'
 _BY_PARAM = 'mmamp.by_param'
 """The key of what a dict has under its parameters: by their numbers, whether
 it was under the ``id``, and the value."""
+_GROUP = 'group'
 _PLAIN = (
     *(bool, int, float, complex, str, bytes, type(None)),
     *(torch.dtype, torch.device, torch.Size),
@@ -51,6 +52,8 @@ class Encoder:
         params (Sequence[Tensor]): What stands for those of the reader, as a
             value, which may be another tensor of the same memory, or, by
             itself or its ``id``, as a key. Defaults to none.
+        groups (Sequence[dict]): An optimizer's, which :func:`linked` finds
+            again. Defaults to none.
 
     Attributes:
         lost (dict[str, str]): What could not be made plain and is left out:
@@ -58,11 +61,15 @@ class Encoder:
     """
 
     def __init__(
-        self, packages: Iterable[str], params: Sequence[Tensor] = ()
+        self,
+        packages: Iterable[str],
+        params: Sequence[Tensor] = (),
+        groups: Sequence[dict[str, Any]] = (),
     ) -> None:
         self.lost: dict[str, str] = {}
         self._packages = set(packages)
         self._numbers = {id(param): i for i, param in enumerate(params)}
+        self._groups = {id(group): i for i, group in enumerate(groups)}
         self._params = params
         self._in_memory = {
             storage_key(param): i
@@ -86,6 +93,8 @@ class Encoder:
             return value
         if id(value) in self._numbers:
             return {KIND: 'param', 'number': self._numbers[id(value)]}
+        if id(value) in self._groups:
+            return {KIND: _GROUP, 'number': self._groups[id(value)]}
         if isinstance(value, Tensor):
             return self._tensor(value, where)
         if isinstance(value, Enum):
@@ -264,6 +273,8 @@ def decoded(
         return params[value['number']]
     if kind == 'numbers of':
         return params[value['number']].detach()
+    if kind == _GROUP:
+        return value
     if kind is not None:
         return _MAKERS[kind](value, again, trusted)
     found = type(value)()
@@ -275,6 +286,23 @@ def decoded(
             param = params[number]
             found[id(param) if is_id else param] = again(kept)
     return found
+
+
+def linked(value: Any, groups: Sequence[dict[str, Any]]) -> Any:
+    """Return a decoded value with an optimizer's own groups in it.
+
+    Loading a state makes new ones, so that this comes after it.
+
+    Args:
+        value (Any): Decoded; the dicts in it are changed in place.
+        groups (Sequence[dict]): In the place of those of the writer.
+    """
+    if type(value) is not dict:
+        return value
+    if value.get(KIND) == _GROUP:
+        return groups[value['number']]
+    value.update({key: linked(item, groups) for key, item in value.items()})
+    return value
 
 
 def _enum(value: Any, again: Any, trusted: set[str]) -> Any:

@@ -333,8 +333,10 @@ class Undo:
         self._attributes = OptimizerAttributes(optimizer)
 
     def _copied(self, value: Any) -> Any:
-        """Copy a value, but for parameters that it is about."""
-        return copy.deepcopy(value, {id(p): p for p in self.params})
+        """Copy a value, but for parameters and groups that it is about."""
+        groups = [x for each in self._optimizers for x in each.param_groups]
+        about = [*self.params, *groups]
+        return copy.deepcopy(value, {id(x): x for x in about})
 
     def _settings(self, group: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
         """Return each setting, and a copy of what it is."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mmamp.checkpoint.keys import INNER_OPTIMIZERS
-from mmamp.checkpoint.objects import Encoder, decoded, on_device
+from mmamp.checkpoint.objects import Encoder, decoded, linked, on_device
 from mmamp.distributed.sharding import is_sharded
 from mmamp.utils.modules import params_of, with_inner
 
@@ -47,7 +47,11 @@ class OptimizerState:
             tuple[dict, list[str]]: The state, with those of optimizers inside
             that it has not, and in words what it lacks.
         """
-        encoder = Encoder(self._packages, params_of(self._optimizer))
+        encoder = Encoder(
+            self._packages,
+            params_of(self._optimizer),
+            self._optimizer.param_groups,
+        )
         found = encoder(state, 'state_dict()')
         for inner in self._apart():
             where = f'{type(inner).__name__}.state_dict()'
@@ -128,7 +132,7 @@ class OptimizerState:
                 continue
             for key, value in now.items():
                 old = before.get(key) if isinstance(before, dict) else None
-                now[key] = self._settled(value, old, param)
+                now[key] = linked(self._settled(value, old, param), groups)
 
     def _settled(self, value: Any, saved: Any, param: Tensor) -> Any:
         if not isinstance(value, Tensor):

@@ -186,6 +186,16 @@ class InGroups(Stateful):
         return 0.1 * kept['grad'] / kept['step']
 
 
+class OfItsGroup(Stateful):
+    """Its state has the group in it, as optimi's that step in backward."""
+
+    def step_of(self, param, state):
+        (group,) = self.param_groups
+        group['count'] = group.get('count', 0) + 1
+        known = state.setdefault('known', dict(group=group))
+        return 0.1 * param.grad / known['group']['count']
+
+
 class SavesTheInner(Around):
     """Its state is that of the one inside, as heavyball's SAMWrapper's."""
 
@@ -246,6 +256,7 @@ KINDS = [
     *(Delayed, Projected, Counting, Small, Around, Setting, Drawing),
     *(SavesTheInner, Remembering, AroundProjected, OfTheWeights),
     InGroups,
+    OfItsGroup,
 ]
 
 

@@ -94,6 +94,15 @@ def _convert(context: Context, old: Value) -> None:
         if scale is None:
             return
         _warn_of_both(context, old, scale)
+    elif old.get('use_fp16') is False and any(
+        scale.is_own for scale in _scales(context)
+    ):
+        context.warned(
+            old,
+            'use_fp16=False beside fp16: 0.x gives Fp16OptimizerHook an '
+            'argument that it does not know; mixed precision is kept, as fp16 '
+            'asks for. Take the one or the other out',
+        )
     context.is_float32 = old.get('use_fp16') is False
     clip = old.child('grad_clip')
 
@@ -143,15 +152,20 @@ def _scale(old: Value) -> Value:
 
 def _warn_of_both(context: Context, old: Value, scale: Value) -> None:
     """Say which of two scales is taken: that of the hook that ran."""
-    wrapper = context['optim_wrapper']
-    for entry in (wrapper, *wrapper.children):
-        other = entry.child('loss_scale')
-        if other is not None and other.is_own and not same(other, scale):
+    for other in _scales(context):
+        if other.is_own and not same(other, scale):
             context.warned(
                 old,
                 f'fp16 and the hook {old.get("type")} have two loss scales; '
                 f'the one of the hook that ran is taken: {scale.plain!r}',
             )
+
+
+def _scales(context: Context) -> list[Value]:
+    """Return the loss scales that wrappers have by now."""
+    wrapper = context['optim_wrapper']
+    found = [x.child('loss_scale') for x in (wrapper, *wrapper.children)]
+    return [scale for scale in found if scale is not None]
 
 
 RULE = Rule('optimizer_config', 'optimizer_config', apply)

@@ -89,6 +89,17 @@ def test_a_hook_that_is_named_decides_over_a_child(migrated):
     assert "type='OptimWrapper'" in after
 
 
+def test_two_that_contradict_each_other_are_told(migrated):
+    """0.x fails to build the hook that both would make."""
+    after = migrated.after(
+        f'{SGD}fp16 = dict(loss_scale=512.0)\noptimizer_config = '
+        "dict(type='DistOptimizerHook', use_fp16=False)\n"
+    )
+    assert "type='mmamp.AmpOptimWrapper'" in after
+    (told,) = migrated.said('warned')
+    assert 'use_fp16=False beside fp16' in told
+
+
 def test_precision_that_is_not_known_is_left(migrated):
     migrated.after(
         f'{SGD}from x import half\noptimizer_config = '

@@ -8,9 +8,10 @@ from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler, get_worker_info
 
 from mmamp.randomness.position import seed_at, word_at
+from mmamp.randomness.transforms import with_generators
 from mmamp.randomness.watch import DrawWatch, preserved
 from mmamp.registry import DATA_SAMPLERS, DATASETS
-from mmamp.utils.protocols import HasEpochs
+from mmamp.utils.protocols import DrawsByItself, HasEpochs
 
 from .worker_signals import outlive_signals
 
@@ -146,11 +147,13 @@ class SeededSampler(Sampler[SeededIndex]):
 class SeededDataset:
     """A dataset whose random transforms are seeded by the position.
 
-    Each sample is loaded with Python's, numpy's and torch's generators seeded
-    by (seed, epoch, position), which :class:`SeededSampler` tells; they are
-    put back afterwards. Without workers that is done for the first batch, and
-    again from where the dataset first draws a number later on: that batch is
-    loaded again. Everything else is the dataset's own.
+    Each sample is loaded with Python's, numpy's, torch's and imgaug's
+    generators seeded by (seed, epoch, position), which :class:`SeededSampler`
+    tells; they are put back afterwards. Without workers that is done for the
+    first batch, and again from where the dataset first draws a number later
+    on: that batch is loaded again. Transforms that have a generator of their
+    own, and ``set_random_seed`` for it, as albumentations' have, are seeded
+    each time. Everything else is the dataset's own.
 
     No function of the position is what a dataset makes once and keeps, such
     as a table of random numbers, nor, without workers, what it draws and puts
@@ -198,12 +201,13 @@ class SeededDataset:
         if is_worker and not self._is_set_up:
             self._is_set_up = True
             outlive_signals()
+        own = list(with_generators(self.dataset))
         if is_worker or not isinstance(indices[0], SeededIndex):
-            return [self._load(index) for index in indices]
+            return [self._load(index, own) for index in indices]
         if self._watch is None:
             # Seeded, for what a dataset makes when it is first asked.
             self._watch = DrawWatch(word_at(indices[0].position))
-        elif not self._draws:
+        elif not (self._draws or own):
             with self._watch.watching():
                 batch = [self.dataset[int(index)] for index in indices]
             # Most of what a batch of small images costs is seeding.
@@ -211,11 +215,13 @@ class SeededDataset:
                 return batch
             self._draws = True
         with preserved():
-            return [self._load(index) for index in indices]
+            return [self._load(index, own) for index in indices]
 
-    def _load(self, index: int) -> Any:
+    def _load(self, index: int, own: list[DrawsByItself]) -> Any:
         if isinstance(index, SeededIndex):
             seed_at(index.position)
+            for transform in own:
+                transform.set_random_seed(word_at(index.position) % 2**32)
             index = int(index)
         return self.dataset[index]
 

@@ -8,6 +8,8 @@ from hashlib import blake2b
 import numpy as np
 import torch
 
+from .libraries import seed_libraries
+
 
 def seed_at(position: Sequence[int]) -> None:
     """Seed the generators of this process by a position.
@@ -19,6 +21,7 @@ def seed_at(position: Sequence[int]) -> None:
     words = struct.unpack('<IIQ', _digest(position))
     random.seed(words[0])
     np.random.seed(words[1])
+    seed_libraries(words[1])
     # Not torch.manual_seed, which would reseed every accelerator too.
     torch.default_generator.manual_seed(words[2])
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from .libraries import library_states, set_library_states
+
 _STAND_IN = np.random.MT19937(0)
 """For numpy's own generator, while data is loaded; made once, as it costs."""
 
@@ -24,30 +26,38 @@ def preserved() -> Iterator[Callable[[], AbstractContextManager[None]]]:
     Yields:
         Callable: Puts them back for a ``with`` statement of the code.
     """
-    kept = random.getstate(), torch.get_rng_state()
+    kept = _states()
     numpy: Any = np.random
     generator = numpy.get_bit_generator()
     numpy.set_bit_generator(
         np.random.MT19937(0) if generator is _STAND_IN else _STAND_IN
     )
     try:
-        yield partial(_put_back, *kept, generator)
+        yield partial(_put_back, kept, generator)
     finally:
-        random.setstate(kept[0])
-        torch.set_rng_state(kept[1])
+        _set_states(kept)
         numpy.set_bit_generator(generator)
 
 
 @contextmanager
-def _put_back(
-    python: Any, of_torch: torch.Tensor, generator: Any
-) -> Iterator[None]:
+def _put_back(kept: tuple[Any, ...], generator: Any) -> Iterator[None]:
     numpy: Any = np.random
     with preserved():
-        random.setstate(python)
-        torch.set_rng_state(of_torch)
+        _set_states(kept)
         numpy.set_bit_generator(generator)
         yield
+
+
+def _states() -> tuple[Any, ...]:
+    """Return the states of the generators, but for numpy's."""
+    return random.getstate(), torch.get_rng_state(), library_states()
+
+
+def _set_states(states: tuple[Any, ...]) -> None:
+    python, of_torch, of_libraries = states
+    random.setstate(python)
+    torch.set_rng_state(of_torch)
+    set_library_states(of_libraries)
 
 
 class DrawWatch:
@@ -89,7 +99,7 @@ class DrawWatch:
     def watching(self) -> Iterator[None]:
         """Watch whether the code in this context draws random numbers."""
         numpy: Any = np.random
-        kept = random.getstate(), torch.get_rng_state()
+        kept = _states()
         generator = numpy.get_bit_generator()
         numpy.set_bit_generator(self._used)
         try:
@@ -100,8 +110,9 @@ class DrawWatch:
                 self._used.random_raw() != self._idle.random_raw()
                 or random.getstate() != kept[0]
                 or not torch.equal(torch.get_rng_state(), kept[1])
+                # Of a dict with arrays in it.
+                or repr(library_states()) != repr(kept[2])
             )
             if self.drawn:
-                random.setstate(kept[0])
-                torch.set_rng_state(kept[1])
+                _set_states(kept)
                 self._pair()

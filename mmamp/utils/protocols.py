@@ -109,6 +109,17 @@ class RankState(Protocol):
         """Return it."""
 
 
+# ---- data -------------------------------------------------------------------
+
+
+@runtime_checkable
+class DrawsByItself(Protocol):
+    """Has a generator of its own; asked by datasets, of transforms."""
+
+    def set_random_seed(self, seed: int) -> None:
+        """Seed it."""
+
+
 # ---- models -----------------------------------------------------------------
 
 

@@ -324,6 +324,8 @@ for node in dicts(cfg._cfg_dict):
     if node.get('type') == 'MultiScaleCrop':
         node['input_size'] = 64
 """,
+        # It would have its weights from elsewhere.
+        'recognition/tsm': 'cfg.model.backbone.pretrained2d = False',
         'skeleton': 'cfg.train_dataloader.dataset.times = 1',
     },
 )

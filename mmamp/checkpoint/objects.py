@@ -294,15 +294,34 @@ def linked(value: Any, groups: Sequence[dict[str, Any]]) -> Any:
     Loading a state makes new ones, so that this comes after it.
 
     Args:
-        value (Any): Decoded; the dicts in it are changed in place.
+        value (Any): Decoded; what it is made of is changed in place.
         groups (Sequence[dict]): In the place of those of the writer.
     """
-    if type(value) is not dict:
+    own = {id(group) for group in groups}
+
+    def link(value: Any) -> Any:
+        if id(value) in own or isinstance(value, Tensor):
+            return value
+        if isinstance(value, dict) and value.get(KIND) == _GROUP:
+            return groups[value['number']]
+        if type(value) is tuple:
+            return tuple(map(link, value))
+        items: Any = {}
+        holder: Any = None
+        if isinstance(value, list | deque):
+            items, holder = enumerate(value), value
+        elif isinstance(value, dict):
+            items, holder = value.items(), value
+        elif hasattr(value, '__dict__') and not callable(value):
+            items, holder = vars(value).items(), vars(value)
+        if items and id(value) not in seen:
+            seen.add(id(value))
+            for key, item in items:
+                holder[key] = link(item)
         return value
-    if value.get(KIND) == _GROUP:
-        return groups[value['number']]
-    value.update({key: linked(item, groups) for key, item in value.items()})
-    return value
+
+    seen: set[int] = set()
+    return link(value)
 
 
 def _enum(value: Any, again: Any, trusted: set[str]) -> Any:

@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from inspect import signature
 from keyword import iskeyword
@@ -639,6 +639,26 @@ def storage_key(tensor: Tensor) -> int:
         tensor (Tensor): A dense one.
     """
     return int(tensor.untyped_storage()._cdata)
+
+
+def copies_around(tensors: Iterable[Tensor]) -> dict[int, Any]:
+    """Return a memo for ``copy.deepcopy`` that keeps tensors.
+
+    Other tensors of their memory stay tensors of their memory.
+
+    Args:
+        tensors (Iterable[Tensor]): Any; of sharded ones only they themselves
+            are kept.
+    """
+    tensors = list(tensors)
+    memo: dict[Any, Any] = {id(x): x for x in tensors}
+    # As Tensor.__deepcopy__ has it.
+    memo['torch'] = {
+        storage_key(x): x.untyped_storage()
+        for x in tensors
+        if type(x) in (Tensor, torch.nn.Parameter)
+    }
+    return memo
 
 
 @contextmanager

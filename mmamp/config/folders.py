@@ -9,11 +9,11 @@ def is_in(path: str, folder: str) -> bool:
 
     Args:
         path (str): Of a file or a folder, which need not exist.
-        folder (str): ``'data/'`` is ``'data'``; ``''``, ``'.'`` and ``'/'``
-            have nothing in them, since every path would be.
+        folder (str): ``'data/'`` is ``'data'``; ``''``, ``'.'``, ``'..'`` and
+            ``'/'`` have nothing in them, since every path would be.
     """
-    is_named = PurePath(folder) not in (PurePath('.'), PurePath('/'))
-    return is_named and PurePath(path).is_relative_to(folder)
+    place = _normal(folder)
+    return place.name not in ('', '..') and _normal(path).is_relative_to(place)
 
 
 def moved(path: str, old: str, new: str) -> str:
@@ -24,5 +24,9 @@ def moved(path: str, old: str, new: str) -> str:
         old (str): A folder.
         new (str): Another, left as it is written: it may be a store's.
     """
-    below = PurePath(path).relative_to(old)
+    below = _normal(path).relative_to(_normal(old))
     return os.path.join(new, below) if below.parts else new
+
+
+def _normal(path: str) -> PurePath:
+    return PurePath(os.path.normpath(path))

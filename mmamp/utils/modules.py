@@ -68,6 +68,15 @@ def with_inner(optimizer: Optimizer) -> list[Optimizer]:
     return found
 
 
+def groups_of(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """List the parameter groups of an optimizer, and of those that it holds.
+
+    Args:
+        optimizer (Optimizer): Any.
+    """
+    return [g for each in with_inner(optimizer) for g in each.param_groups]
+
+
 def all_in_mode(model: nn.Module, mode: bool) -> bool:
     """Tell whether all modules are in a mode, none with its own ``train``.
 

@@ -18,6 +18,9 @@ from mmamp.config.folders import is_in, moved
         ('data', '', False),
         ('/data', '/', False),
         ('', '', False),
+        ('../data/a', '..', False),
+        ('../data/a', '../data/', True),
+        ('data/../secret', 'data', False),
     ],
 )
 def test_is_in(path, folder, expected):

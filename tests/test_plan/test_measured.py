@@ -38,7 +38,8 @@ def check(case, share):
 
 
 def test_one_process():
-    check(Case(FAMILIES['DCGAN'], 'bfloat16'), 0.01)
+    # A CPU without the instructions takes rounded copies besides.
+    check(Case(FAMILIES['DCGAN'], 'bfloat16'), 0.05)
 
 
 # ``python -m benchmarks.plan`` goes through all families and numbers of ranks.

@@ -586,9 +586,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         self, runner: Any, key: str, step: int, meta: dict[str, Any]
     ) -> str:
         """Save the best by a metric; return its path."""
-        name = f'best_{key}_{self.filename_tmpl.format(step)}'
-        # What no name of a file may have.
-        path = join(self.out_dir, name.replace('/', '_'))
+        name = self._best_name(key, self.filename_tmpl.format(step))
+        path = join(self.out_dir, name)
         runner.message_hub.update_info(self._name('best_ckpt', key), path)
         self._note_best(runner)
         self._save(
@@ -613,11 +612,13 @@ class CheckpointHook(MMEngineCheckpointHook):
         if self.save_best is None:
             return []
         info = runner.message_hub.runtime_info
-        return [
-            (key, info[self._name('best_score', key)], path)
+        found = [
+            (key, info.get(self._name('best_score', key)), path)
             for key in self.key_indicators
             if (path := info.get(self._name('best_ckpt', key)))
         ]
+        # One that a run before was saved by may have been another.
+        return [x for x in found if self._best_name(x[0], '') in x[2]]
 
     def _note_best(self, runner: Any) -> None:
         """Note the paths of the best where MMEngine's hook publishes them."""
@@ -630,6 +631,11 @@ class CheckpointHook(MMEngineCheckpointHook):
             self.best_ckpt_path = next(iter(paths.values()))
         else:
             self.best_ckpt_path_dict = paths
+
+    @staticmethod
+    def _best_name(key: str, name: str) -> str:
+        # Without what no name of a file may have.
+        return f'best_{key}_{name}'.replace('/', '_')
 
     def _name(self, what: str, key: str) -> str:
         """Return the name that MMEngine has for it in the message hub."""

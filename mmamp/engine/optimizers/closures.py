@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mmamp.compat.torch import times_changed
+from mmamp.compat.torch import copies_around, times_changed
 from mmamp.errors import UsageError
 from mmamp.randomness.state import rng_state, set_rng_state
 from mmamp.utils.modules import unwrap, with_inner
 
-from .optimizer_attributes import OptimizerAttributes
+from .optimizer_attributes import copies_of_attributes
 from .step_errors import naming_step
 
 Closure = Callable[[], Any]
@@ -322,29 +322,30 @@ class Undo:
             p for group in optimizer.param_groups for p in group['params']
         ]
         self.values = [p.detach().clone() for p in self.params]
+        # What values are about stays, and what two of them hold is one copy.
+        memo = copies_around(self.params)
+        for each in self._optimizers:
+            for kept in (each, each.state, each.param_groups):
+                memo[id(kept)] = kept
+            memo.update((id(group), group) for group in each.param_groups)
         self._states = [
-            {key: self._copied(value) for key, value in each.state.items()}
+            {k: copy.deepcopy(value, memo) for k, value in each.state.items()}
             for each in self._optimizers
         ]
         self._groups = [
-            [self._settings(group) for group in each.param_groups]
+            [
+                {
+                    key: (value, copy.deepcopy(value, memo))
+                    for key, value in group.items()
+                    if key != 'params'
+                }
+                for group in each.param_groups
+            ]
             for each in self._optimizers
         ]
-        self._attributes = OptimizerAttributes(optimizer)
-
-    def _copied(self, value: Any) -> Any:
-        """Copy a value, but for parameters and groups that it is about."""
-        groups = [x for each in self._optimizers for x in each.param_groups]
-        about = [*self.params, *groups]
-        return copy.deepcopy(value, {id(x): x for x in about})
-
-    def _settings(self, group: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-        """Return each setting, and a copy of what it is."""
-        return {
-            key: (value, self._copied(value))
-            for key, value in group.items()
-            if key != 'params'
-        }
+        self._attributes = [
+            copies_of_attributes(each, memo) for each in self._optimizers
+        ]
 
     def moved(self) -> bool:
         """Tell whether the parameters are others now; waits for the device."""
@@ -373,7 +374,8 @@ class Undo:
                 params = group['params']
                 group.clear()
                 group.update(_put_back(kept), params=params)
-        self._attributes.put_back()
+        for put_back in self._attributes:
+            put_back()
 
 
 def _put_back(settings: dict[str, tuple[Any, Any]]) -> dict[str, Any]:

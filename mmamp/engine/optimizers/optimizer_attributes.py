@@ -1,6 +1,8 @@
 """What an optimizer keeps in attributes of its own, beside its state."""
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -8,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from mmamp.checkpoint.objects import Encoder, decoded, on_device
+from mmamp.checkpoint.objects import Encoder, decoded, linked, on_device
 from mmamp.compat.mmengine import ON_OPTIMIZERS as OF_MMENGINE
 from mmamp.compat.torch import ON_OPTIMIZERS as OF_TORCH
 from mmamp.compat.torch import storage_key, tree_map
 from mmamp.distributed.sharding import is_sharded
 from mmamp.utils.memory import is_plain
-from mmamp.utils.modules import params_of, with_inner
+from mmamp.utils.modules import groups_of, params_of, with_inner
 
 Attributes = dict[str, Any]
 _HOSTS = {'torch', 'mmamp'}
@@ -50,8 +52,16 @@ class OptimizerAttributes:
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
         self._packages = packages_of(optimizer)
+        # Rates, of which groups have numbers between steps.
+        self._settings = [
+            tensor
+            for group in groups_of(optimizer)
+            for key, value in group.items()
+            if key != 'params'
+            for tensor in _tensors(value)
+        ]
         self._at_first = [
-            (tree_map(_copied, kept), lost)
+            (tree_map(_cloned, kept), lost)
             for kept, lost in map(self._encoded, with_inner(optimizer))
         ]
 
@@ -88,40 +98,37 @@ class OptimizerAttributes:
             found (dict): From :meth:`changed`.
         """
         params = params_of(self._optimizer)
+        groups = groups_of(self._optimizer)
         for i, each in enumerate(with_inner(self._optimizer)):
             own = vars(each)
             for key, plain in found.get(i, {}).items():
                 value = decoded(plain, self._packages, params)
-                own[key] = _put(own.get(key), value, params[0].device)
-
-    def put_back(self) -> None:
-        """Have all be as it was when this was made, as far as it can be."""
-        changed, _ = self.changed()
-        before: dict[int, Attributes] = {}
-        for i, each in enumerate(with_inner(self._optimizer)):
-            then, _ = self._at_first[i]
-            new = changed.get(i, {}).keys()
-            before[i] = {key: then[key] for key in new if key in then}
-            for key in new - then.keys():
-                del vars(each)[key]
-        self.load(before)
+                value = linked(on_device(value, params[0].device), groups)
+                own[key] = _put(own.get(key), value)
 
     def _encoded(
         self, optimizer: Optimizer
     ) -> tuple[Attributes, dict[str, list[str]]]:
         """Return attributes as plain values, and what each of them lacks."""
         saves_itself = type(optimizer).state_dict is not Optimizer.state_dict
-        saved = _memory([*optimizer.param_groups, *optimizer.state.values()])
+        saved = _memory(
+            [
+                *self._settings,
+                *optimizer.param_groups,
+                *optimizer.state.values(),
+            ]
+        )
         params = params_of(self._optimizer)
+        groups = groups_of(self._optimizer)
         kept: Attributes = {}
         lost: dict[str, list[str]] = {}
-        for key, value in self._own(optimizer):
+        for key, value in _own(optimizer, self._packages):
             if isinstance(value, torch.Generator):
                 kept[key] = value.get_state()
                 continue
             if saves_itself and type(value) not in (bool, int, float):
                 continue
-            encoder = Encoder(self._packages, params)
+            encoder = Encoder(self._packages, params, groups)
             plain = encoder(value, f'optimizer.{key}')
             tensors = list(_tensors(plain))
             if saved & _memory(tensors):
@@ -133,21 +140,54 @@ class OptimizerAttributes:
                 lost[key] = [f'{at} ({x})' for at, x in encoder.lost.items()]
         return kept, lost
 
-    def _own(self, optimizer: Optimizer) -> Iterator[tuple[str, Any]]:
-        """Yield attributes that may be state: neither code nor the hosts'."""
-        if _package(optimizer) in _HOSTS:
-            return
-        for key, value in vars(optimizer).items():
-            is_code = isinstance(value, ModuleType) or (
-                # Objects of its own may be called, and keep something.
-                callable(value)
-                and _package(value) not in self._packages - _HOSTS
-            )
-            is_place = isinstance(value, (Optimizer, torch.device))
-            if not (
-                is_code or is_place or key in OF_TORCH or key in OF_MMENGINE
-            ):
-                yield key, value
+
+def copies_of_attributes(
+    optimizer: Optimizer, memo: dict[int, Any]
+) -> Callable[[], None]:
+    """Copy attributes, and return what puts them back.
+
+    Args:
+        optimizer (Optimizer): Whose attributes they are; not of those inside.
+        memo (dict): Of ``copy.deepcopy``: what is not copied, or already is.
+    """
+    own = vars(optimizer)
+    names = set(own)
+    kept = {}
+    for key, value in _own(optimizer, packages_of(optimizer)):
+        with suppress(Exception):  # of whatever cannot be copied
+            kept[key] = (value, _copied(value, memo))
+
+    def put_back() -> None:
+        for key in own.keys() - names:
+            del own[key]
+        for key, (value, copied) in kept.items():
+            own[key] = _put(value, copied)
+
+    return put_back
+
+
+def _copied(value: Any, memo: dict[int, Any]) -> Any:
+    if isinstance(value, torch.Generator):
+        return value.get_state()
+    return copy.deepcopy(value, memo)
+
+
+def _own(
+    optimizer: Optimizer, packages: set[str]
+) -> Iterator[tuple[str, Any]]:
+    """Yield attributes that may be state: neither code nor the hosts'."""
+    if _package(optimizer) in _HOSTS:
+        return
+    for key, value in vars(optimizer).items():
+        is_code = isinstance(value, ModuleType) or (
+            # Objects of its own may be called, and keep something.
+            callable(value) and _package(value) not in packages - _HOSTS
+        )
+        is_place = isinstance(value, (Optimizer, torch.device)) or (
+            value is optimizer.param_groups or value is optimizer.state
+        )
+        if not (is_code or is_place or key in OF_TORCH or key in OF_MMENGINE):
+            yield key, value
 
 
 def _package(value: Any) -> str:
@@ -171,7 +211,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
-def _copied(value: Any) -> Any:
+def _cloned(value: Any) -> Any:
     return value.detach().clone() if isinstance(value, Tensor) else value
 
 
@@ -191,7 +231,7 @@ def _equal(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _put(own: Any, value: Any, device: torch.device) -> Any:
+def _put(own: Any, value: Any) -> Any:
     """Return a value in the place of the one that is there."""
     if isinstance(own, torch.Generator):
         own.set_state(value)
@@ -203,4 +243,4 @@ def _put(own: Any, value: Any, device: torch.device) -> Any:
     ):
         with torch.no_grad():
             return own.copy_(value)
-    return on_device(value, device)
+    return value

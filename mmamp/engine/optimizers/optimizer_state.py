@@ -1,6 +1,6 @@
 """The state of any optimizer: saved plain, and put back as it was."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from operator import is_
 from typing import Any
@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from mmamp.checkpoint.keys import INNER_OPTIMIZERS
 from mmamp.checkpoint.objects import Encoder, decoded, linked, on_device
 from mmamp.distributed.sharding import is_sharded
-from mmamp.utils.modules import params_of, with_inner
+from mmamp.utils.modules import groups_of, params_of, with_inner
 
 from .kernels import laid_out_as
 from .optimizer_attributes import OptimizerAttributes, packages_of
@@ -50,7 +50,7 @@ class OptimizerState:
         encoder = Encoder(
             self._packages,
             params_of(self._optimizer),
-            self._optimizer.param_groups,
+            groups_of(self._optimizer),
         )
         found = encoder(state, 'state_dict()')
         for inner in self._apart():
@@ -68,7 +68,9 @@ class OptimizerState:
             states (list[dict]): Of :meth:`plain`.
         """
         for each, state in zip(self._apart(), states, strict=False):
-            each.load_state_dict(self.read(state))
+            plain = self.read(state)
+            each.load_state_dict(plain)
+            self._settle_states(each, plain.get('state'))
 
     @contextmanager
     def groups_kept(self) -> Iterator[None]:
@@ -78,6 +80,12 @@ class OptimizerState:
         not reach the other.
         """
         outer, *inner = with_inner(self._optimizer)
+        names = [
+            (each, key)
+            for each in (outer, *inner)
+            for key, value in vars(each).items()
+            if value is each.param_groups and key != 'param_groups'
+        ]
         before = list(outer.param_groups)
         sharing = [each for each in inner if _same(each.param_groups, before)]
         yield
@@ -89,6 +97,8 @@ class OptimizerState:
                 ):
                     group.update(loaded)
             each.param_groups = outer.param_groups
+        for each, key in names:
+            setattr(each, key, each.param_groups)
 
     def _apart(self) -> list[Optimizer]:
         outer, *inner = with_inner(self._optimizer)
@@ -122,17 +132,24 @@ class OptimizerState:
         ):
             # Torch has copied what is under parameters, with these.
             group.update((k, x) for k, x in kept.items() if type(x) is dict)
-        saved = state.get('state')
-        own = self._optimizer.state
+        self._settle_states(self._optimizer, state.get('state'))
+        every = groups_of(self._optimizer)
+        for each in with_inner(self._optimizer):
+            if isinstance(each.state, MutableMapping):
+                for key, value in each.state.items():
+                    each.state[key] = linked(value, every)
+
+    def _settle_states(self, optimizer: Optimizer, saved: Any) -> None:
+        own = optimizer.state
         if not isinstance(saved, dict):
             return
-        for index, param in enumerate(params_of(self._optimizer)):
+        for index, param in enumerate(params_of(optimizer)):
             before, now = saved.get(index), own.get(param)
             if not isinstance(now, dict):
                 continue
             for key, value in now.items():
                 old = before.get(key) if isinstance(before, dict) else None
-                now[key] = linked(self._settled(value, old, param), groups)
+                now[key] = self._settled(value, old, param)
 
     def _settled(self, value: Any, saved: Any, param: Tensor) -> Any:
         if not isinstance(value, Tensor):

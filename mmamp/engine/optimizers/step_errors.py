@@ -10,6 +10,14 @@ from torch.optim import Optimizer
 from mmamp.errors import OptimizerError, UsageError
 from mmamp.utils.modules import with_inner
 
+_OF_THE_MACHINE = (
+    MemoryError,
+    torch.cuda.OutOfMemoryError,
+    torch.distributed.DistError,
+)
+_NO_MEMORY = 'DefaultCPUAllocator'
+"""What a CPU's allocator says first, in a RuntimeError."""
+
 
 @contextmanager
 def naming_step(
@@ -26,14 +34,15 @@ def naming_step(
 
     Raises:
         OptimizerError: In place of what its own code raises; errors that are
-            told in one line already, and those of memory, stay.
+            told in one line already, and those of memory or of other ranks,
+            stay.
     """
     try:
         yield
-    except (UsageError, torch.cuda.OutOfMemoryError):
+    except (UsageError, *_OF_THE_MACHINE):
         raise
     except Exception as error:
-        if error in others:
+        if error in others or _NO_MEMORY in str(error):
             raise
         cls = type(_failed(optimizer, error))
         package = cls.__module__.partition('.')[0]

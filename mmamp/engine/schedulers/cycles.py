@@ -32,6 +32,11 @@ class _Cyclic(OnTop):
                 'target_ratio must be the ratios at the top and at the end of '
                 f'a cycle, but got {target_ratio!r}'
             )
+        if target_ratio[0] <= 0:
+            raise ValueError(
+                'target_ratio must be > 0 at the top, as nothing rises again '
+                f'that is multiplied by 0, but got {target_ratio!r}'
+            )
         if not 0 <= step_ratio_up < 1:
             raise ValueError(
                 f'step_ratio_up must be in [0, 1), but got {step_ratio_up!r}'

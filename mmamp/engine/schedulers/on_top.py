@@ -55,11 +55,12 @@ class OnTop(ByFormula):
 
     def _get_value(self) -> list[float]:
         """Return the current values, times what this step changes."""
+        name = self.param_name
         return [
-            group[self.param_name] * self._change(base)
-            for group, base in zip(
-                self.optimizer.param_groups, self.base_values, strict=True
-            )
+            # A group that was added later has no other base.
+            group[name]
+            * self._change(group.get(f'initial_{name}', group[name]))
+            for group in self.optimizer.param_groups
         ]
 
     def _change(self, base: float) -> float:

@@ -30,13 +30,14 @@ class StepFixCosineLr(LRSchedulerMixin, ByFormula):
         eta_min (float): The learning rate at ``end``. Defaults to 0.
         eta_min_ratio (float, optional): The same as a share of the learning
             rate. Defaults to None: ``eta_min`` counts.
+        begin (int): The step that is 0 in the formula. Defaults to 0.
         end (int): When the learning rate would be ``eta_min``. Defaults to
             1e9; the runner gives the length of the run if it is not set.
         **kwargs: ``by_epoch``, ``last_step`` and ``verbose``, as everywhere
             in MMEngine.
 
     Raises:
-        ValueError: If ``warmup`` is not from 1 to ``end - 1``.
+        ValueError: If ``warmup`` is not from 1 to ``end - begin - 1``.
 
     Examples:
         >>> param_scheduler = dict(
@@ -50,12 +51,13 @@ class StepFixCosineLr(LRSchedulerMixin, ByFormula):
         warmup: int,
         eta_min: float = 0.0,
         eta_min_ratio: float | None = None,
+        begin: int = 0,
         end: int = FOREVER,
         **kwargs: Any,
     ) -> None:
-        self.warmup = check_int('warmup', warmup, high=end - 1)
+        self.warmup = check_int('warmup', warmup, high=end - begin - 1)
         self.eta_min, self.eta_min_ratio = eta_min, eta_min_ratio
-        super().__init__(optimizer, end=end, **kwargs)
+        super().__init__(optimizer, begin=begin, end=end, **kwargs)
 
     @classmethod
     def build_iter_from_epoch(
@@ -83,5 +85,6 @@ class StepFixCosineLr(LRSchedulerMixin, ByFormula):
     def _at(self, base: float, step: int) -> float:
         ratio = self.eta_min_ratio
         last = self.eta_min if ratio is None else base * ratio
-        part = (step - self.warmup) / (self.end - self.warmup)
+        length = self.end - self.begin
+        part = (step - self.warmup) / (length - self.warmup)
         return cosine(base, last, part) * min(step / self.warmup, 1)

@@ -291,7 +291,7 @@ class TestGoesOn:
         }
         build_runner(options=given).train()
         text = ''.join(capfd.readouterr())
-        assert 'optim_wrapper (OptimWrapper) would step with' in text
+        assert 'optim_wrapper (OptimWrapper): steps whatever the' in text
 
     def test_watching_reports_once_and_goes_on(self, build_runner, capfd):
         given = options(watch=6, patience=100, iters=8)

@@ -417,3 +417,40 @@ def test_undo_leaves_parameters_what_they_are():
     group['kept'][param]['step'] = 2
     undo()
     assert group['kept'] == {param: dict(step=1)}
+
+
+class Sharing(torch.optim.SGD):
+    """Two attributes hold one tensor, and one names the groups."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        self.groups, self.last, self.gone = self.param_groups, None, 'here'
+        shared = torch.zeros(1)
+        self.one, self.other = [shared], dict(shared=shared)
+
+    def state_dict(self):
+        return super().state_dict()
+
+
+def test_undo_keeps_what_attributes_share():
+    optimizer = Sharing([nn.Parameter(torch.ones(2))])
+    undo = Undo(optimizer)
+    optimizer.one[0] += 1
+    optimizer.last = 0.5
+    del optimizer.gone
+    undo()
+    assert optimizer.one[0] is optimizer.other['shared']
+    assert float(optimizer.one[0]) == 0
+    assert (optimizer.last, optimizer.gone) == (None, 'here')
+    assert optimizer.groups is optimizer.param_groups
+
+
+def test_undo_keeps_a_state_that_is_the_weight():
+    param = nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.SGD([param], lr=0.1)
+    optimizer.state[param]['now'] = param.detach()
+    undo = Undo(optimizer)
+    undo()
+    with torch.no_grad():
+        param.add_(1)
+    assert torch.equal(optimizer.state[param]['now'], param)

@@ -196,6 +196,41 @@ class OfItsGroup(Stateful):
         return 0.1 * param.grad / known['group']['count']
 
 
+class HoldsGroups(Stateful):
+    """Groups in a list, in a state of no parameter, and in attributes."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        self.groups = self.param_groups
+
+    def step_of(self, param, state):
+        (group,) = self.param_groups
+        group['count'] = group.get('count', 0) + 1
+        state.setdefault('known', [group])
+        of_all = self.state.setdefault('all', dict(group=group))
+        self.one = group
+        counts = [
+            x['count']
+            for x in (
+                *state['known'],
+                of_all['group'],
+                *self.groups,
+                self.one,
+            )
+        ]
+        assert len(set(counts)) == 1
+        return 0.1 * param.grad / counts[0]
+
+
+class AroundItsGroup(Around):
+    """One inside has a group in its state."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        self.inner = OfItsGroup(self.param_groups, lr)
+        self.param_groups = self.inner.param_groups
+
+
 class SavesTheInner(Around):
     """Its state is that of the one inside, as heavyball's SAMWrapper's."""
 
@@ -257,6 +292,8 @@ KINDS = [
     *(SavesTheInner, Remembering, AroundProjected, OfTheWeights),
     InGroups,
     OfItsGroup,
+    HoldsGroups,
+    AroundItsGroup,
 ]
 
 

@@ -108,6 +108,7 @@ def test_cycles_of_the_momentum():
     ('arguments', 'message'),
     [
         (dict(target_ratio=(1, 2, 3)), 'target_ratio'),
+        (dict(target_ratio=(0, 1)), 'must be > 0 at the top'),
         (dict(step_ratio_up=1), 'step_ratio_up must be in'),
         (dict(cyclic_times=0), 'cyclic_times'),
         (dict(anneal_strategy='sin'), "anneal_strategy='sin' is unknown"),
@@ -169,3 +170,22 @@ def test_goes_on_from_a_checkpoint(kind, arguments):
     again.load_state_dict(optimizer.state_dict())
     resumed.load_state_dict(scheduler.state_dict())
     assert _values(again, resumed, 7) == whole[5:]
+
+
+def test_a_cosine_that_begins_later():
+    run = _build('StepFixCosineLr', warmup=2, begin=3, end=13)
+    late = _values(*run, 13)[3:]
+    early = _values(*_build('StepFixCosineLr', warmup=2, end=10), 10)
+    assert late == pytest.approx(early)
+
+
+def test_groups_that_were_added_later_follow():
+    optimizer, scheduler = _build(
+        'LinearLrInterval', interval=1, start_factor=1.0, end_factor=0.5, end=5
+    )
+    more = torch.nn.Parameter(torch.zeros(1))
+    optimizer.add_param_group(dict(params=[more], lr=LR))
+    _values(optimizer, scheduler, 3)
+    first, second = (group['lr'] for group in optimizer.param_groups)
+    assert first < LR
+    assert second < LR

@@ -28,6 +28,8 @@ _POLICIES = {
     ),
     'mmamp.CyclicLr': ('Cyclic', {}),
     'mmamp.InverseLr': ('Inv', {}),
+    # Without the warm-up that is a part of it, so that it is marked.
+    'mmamp.StepFixCosineLr': ('StepFixCosineAnnealing', {}),
     'CosineRestartLR': (
         'CosineRestart',
         dict(eta_min='min_lr', eta_min_ratio='min_lr_ratio'),

@@ -59,6 +59,7 @@ def _step_fix_cosine(policy: Policy) -> list[Value]:
         not is_linear
         or policy.by_epoch.plain
         or policy.is_scaled != is_by_epoch
+        or not policy.config.get('warmup_iters')
     ):
         raise NoCounterpart(
             "known is the one by iterations, with warmup='linear' that counts "
@@ -180,6 +181,10 @@ def _cyclic(policy: Policy) -> list[Value]:
         ratios = [ratios[0], ratios[0] / 1e5]
     if len(ratios) != 2 or not is_known(ratios):
         raise NoCounterpart('its target_ratio is not known here')
+    if ratios[0] <= 0:
+        raise NoCounterpart(
+            'what is multiplied by 0 at the top of a cycle does not rise again'
+        )
     one = _whole_cycle(policy)
     if one is None:
         names = 'cyclic_times step_ratio_up gamma anneal_strategy'

@@ -118,7 +118,7 @@ class Policy:
             return f'mmamp.{OURS[name]}'
         if name == 'Cyclic':
             return 'mmamp.CyclicMomentum'
-        raise NoCounterpart(f'MMCV has no {name} of the momentum')
+        raise NoCounterpart(f'mmamp has no {name} of the momentum')
 
     def to_end(self, name: str) -> str:
         """Return the type of a scheduler whose goal is at its ``end``.

@@ -282,7 +282,7 @@ def test_iterations_over_a_sampler_that_ends(build_runner, monkeypatch):
     monkeypatch.setattr(
         SeededDataset,
         '_load',
-        lambda self, i: loaded.append(i) or load(self, i),
+        lambda self, i, own: loaded.append(i) or load(self, i, own),
     )
 
     def edit(cfg):

@@ -110,6 +110,9 @@ class OptimizerAttributes:
         self, optimizer: Optimizer
     ) -> tuple[Attributes, dict[str, list[str]]]:
         """Return attributes as plain values, and what each of them lacks."""
+        own = list(_own(optimizer, self._packages))
+        if not own:
+            return {}, {}
         saves_itself = type(optimizer).state_dict is not Optimizer.state_dict
         saved = _memory(
             [
@@ -120,15 +123,16 @@ class OptimizerAttributes:
         )
         params = params_of(self._optimizer)
         groups = groups_of(self._optimizer)
+        encoder = Encoder(self._packages, params, groups)
         kept: Attributes = {}
         lost: dict[str, list[str]] = {}
-        for key, value in _own(optimizer, self._packages):
+        for key, value in own:
             if isinstance(value, torch.Generator):
                 kept[key] = value.get_state()
                 continue
             if saves_itself and type(value) not in (bool, int, float):
                 continue
-            encoder = Encoder(self._packages, params, groups)
+            encoder.lost = {}
             plain = encoder(value, f'optimizer.{key}')
             tensors = list(_tensors(plain))
             if saved & _memory(tensors):

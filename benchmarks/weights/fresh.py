@@ -9,6 +9,7 @@ tests.
 
 import argparse
 import json
+import logging
 import sys
 import warnings
 from collections.abc import Iterator
@@ -22,14 +23,13 @@ from torch import Tensor, nn
 
 from mmamp.registry import MODELS
 
-from .cases import COMMITS, Case, Network, all_cases, plainly
+from .cases import COMMITS, Case, Network, all_cases, beginnings, plainly
 from .compare import SCOPES
 from .originals import importable
 from .recipes import noise
 
 FILE = Path('tests/data/fresh_networks.json')
 SEEDS = range(3)
-SLOW = ('BigGAN-PyTorch', 'discriminator')
 PASSES = 15
 """Before networks with spectral norms are measured: theirs begin with vectors
 that are random, ours with such as fit the weights."""
@@ -40,15 +40,12 @@ Begin = dict[str, list[float]]
 def published() -> Iterator[tuple[Case, str, Network]]:
     """Yield networks of published sizes, of codes whose initialisation runs.
 
-    MMagic's and MMGeneration's fails with today's MMEngine, and is that of the
-    papers' codes, which the tests of those networks have. BigGAN's
-    discriminator takes minutes.
+    MMagic's fails with today's MMEngine.
     """
-    for case in all_cases():
-        if case.is_large and case.repository[:2] != 'mm':
-            for name, network in case.networks.items():
-                if (case.repository, name) != SLOW:
-                    yield case, name, network
+    cases = [x for x in all_cases() if x.is_large and x.repository != 'mmagic']
+    for case in cases + beginnings():
+        for name, network in case.networks.items():
+            yield case, name, network
 
 
 def begin(networks: list[nn.Module], network: Network, call: Any) -> Begin:
@@ -138,6 +135,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('folder', type=Path)
     folder = parser.parse_args(argv).folder
+    logging.disable(logging.INFO)
     warnings.simplefilter('ignore')
     with importable(folder):
         rows = [_row(*found) for found in published()]

@@ -5,10 +5,13 @@ asked of them, which is then looked for in their files. What cannot be had
 without compiled operators, or is of an older mmcv, has a stand-in here.
 """
 
+import ast
+import functools
 import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import math
 import re
 import sys
 import types
@@ -17,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,6 +36,13 @@ ON_PATH = {
     'stylegan2-ada-pytorch': ('dnnlib', 'torch_utils', 'training'),
 }
 """Repositories without a package, and the modules that they have."""
+FILES = {
+    'dcgan_example': 'examples/dcgan/main.py',
+    'translation_networks': 'contrastive-unpaired-translation/models/'
+    'networks.py',
+    'wgan_gp_networks': 'pytorch-gan-collections/source/models/wgangp.py',
+}
+"""Files that do more than define networks, and what they are imported as."""
 
 
 class _Lazy(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -88,6 +99,41 @@ def _look_for(name: str, package: str, folder: Path) -> Any:
     raise AttributeError(f'{package} has no {name}')
 
 
+class _Definitions(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds files of which classes and functions are run alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        """Find a file of :data:`FILES`."""
+        if name not in FILES:
+            return None
+        file = str(self.folder / FILES[name])
+        return importlib.machinery.ModuleSpec(name, self, origin=file)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Run the definitions of a file."""
+        assert module.__spec__ is not None
+        assert module.__spec__.origin is not None
+        tree = ast.parse(Path(module.__spec__.origin).read_text())
+        tree.body = [
+            x
+            for x in tree.body
+            if isinstance(x, ast.ClassDef | ast.FunctionDef)
+        ]
+        module.__dict__.update(
+            torch=torch,
+            nn=nn,
+            init=nn.init,
+            F=F,
+            functools=functools,
+            math=math,
+            np=numpy,
+        )
+        exec(compile(tree, module.__spec__.origin, 'exec'), module.__dict__)
+
+
 @contextmanager
 def importable(folder: Path) -> Iterator[None]:
     """Have the repositories of a folder importable for a while.
@@ -95,18 +141,23 @@ def importable(folder: Path) -> Iterator[None]:
     Args:
         folder (Path): Of the clones.
     """
-    finder = _Lazy(folder)
+    finders = [_Lazy(folder), _Definitions(folder)]
     paths = [str(folder / name) for name in ON_PATH]
     before = set(sys.modules)
-    sys.meta_path.insert(0, finder)
+    sys.meta_path[:0] = finders
     sys.path[:0] = paths
     try:
         _stand_in()
         yield
     finally:
-        sys.meta_path.remove(finder)
+        for finder in finders:
+            sys.meta_path.remove(finder)
         sys.path[:] = [x for x in sys.path if x not in paths]
-        roots = {*PACKAGES, *(x for names in ON_PATH.values() for x in names)}
+        roots = {
+            *PACKAGES,
+            *FILES,
+            *(x for names in ON_PATH.values() for x in names),
+        }
         for name in set(sys.modules) - before:
             if name.split('.')[0] in roots:
                 del sys.modules[name]

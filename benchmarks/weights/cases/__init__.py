@@ -1,5 +1,6 @@
 """What is compared: networks of others, and the configs that take them."""
 
+from .beginnings import beginnings
 from .biggan import biggan
 from .case import COMMITS, Call, Case, Inputs, Network, plainly
 from .sagan import sagan
@@ -15,6 +16,7 @@ __all__ = [
     'Inputs',
     'Network',
     'all_cases',
+    'beginnings',
     'plainly',
 ]
 

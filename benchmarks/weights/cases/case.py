@@ -17,6 +17,9 @@ COMMITS = {
     'mmgeneration': 'ccd1f56',
     'BigGAN-PyTorch': '9845943',
     'stylegan2-ada-pytorch': 'd72cc7d',
+    'examples': '77f55b9',
+    'contrastive-unpaired-translation': 'b3ac297',
+    'pytorch-gan-collections': '860e90b',
 }
 """Of the repositories, in FOLDER, under these names."""
 Build = Callable[[], nn.Module]

@@ -4,20 +4,29 @@ A gradient penalty is one of each image by itself, which BatchNorm would mix
 with the others of its batch (section 4).
 """
 
+import math
+
 import torch.nn.functional as F
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, Sequential
 from torch import Tensor, nn
 
 from mmamp.models.base.memory_format import as_kernels
 from mmamp.models.layers.sizes import num_doublings
 from mmamp.registry import MODELS
 
+# As in the authors' code, https://github.com/igul222/improved_wgan_training:
+# Glorot and Bengio's, but for what a ReLU is in front of, He et al.'s.
+INIT = dict(type='Xavier', layer=['Conv2d', 'Linear'], distribution='uniform')
+BLOCK_INIT = dict(
+    INIT, gain=math.sqrt(2), override=dict(INIT, name='shortcut', gain=1)
+)
 
-class _Up(nn.Module):
+
+class _Up(BaseModule):
     """Residual block that doubles the resolution."""
 
     def __init__(self, channels: int) -> None:
-        super().__init__()
+        super().__init__(BLOCK_INIT)
         self.norm1 = nn.BatchNorm2d(channels)
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.norm2 = nn.BatchNorm2d(channels)
@@ -32,13 +41,13 @@ class _Up(nn.Module):
         return x
 
 
-class _Down(nn.Module):
+class _Down(BaseModule):
     """Residual block that may halve the resolution."""
 
     def __init__(
         self, in_channels: int, out_channels: int, halves: bool, is_first: bool
     ) -> None:
-        super().__init__()
+        super().__init__(BLOCK_INIT)
         self.halves, self.is_first = halves, is_first
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
@@ -86,10 +95,10 @@ class WGANGPGenerator(BaseModule):
         base_channels: int = 128,
         noise_size: int = 128,
     ) -> None:
-        super().__init__()
+        super().__init__(INIT)
         self.width = base_channels
         self.linear = nn.Linear(noise_size, base_channels * 4 * 4)
-        self.layers = nn.Sequential(
+        self.layers = Sequential(
             *(_Up(base_channels) for _ in range(num_doublings(image_size))),
             nn.BatchNorm2d(base_channels),
             nn.ReLU(),
@@ -132,10 +141,10 @@ class WGANGPCritic(BaseModule):
     def __init__(
         self, image_size: int, in_channels: int = 3, base_channels: int = 128
     ) -> None:
-        super().__init__()
+        super().__init__(INIT)
         # The first block brings the channels, and halves in any case.
         halvings = max(num_doublings(image_size) - 1, 1)
-        self.layers = nn.Sequential(
+        self.layers = Sequential(
             *(
                 _Down(
                     base_channels if i else in_channels,

@@ -2,7 +2,10 @@
 
 NORMAL_INIT = [
     dict(
-        type='Normal', layer=['Conv2d', 'ConvTranspose2d'], mean=0.0, std=0.02
+        type='Normal',
+        layer=['Conv2d', 'ConvTranspose2d', 'Linear'],
+        mean=0.0,
+        std=0.02,
     ),
     dict(
         type='Normal',

@@ -21,6 +21,7 @@ from torch.profiler import ProfilerActivity, profile
 import mmamp  # noqa: F401  (registers everything)
 from mmamp.plan.batches import Batches
 from mmamp.plan.fakes import Fakes
+from mmamp.plan.ledger import Ledger
 from mmamp.plan.plan_config import plan_config
 from mmamp.plan.rehearsal import Rehearsal, rehearsed
 from mmamp.plan.traffic import KINDS, ranks_that_are_not_there
@@ -80,21 +81,27 @@ def predict(case: Case, target: str = 'cpu') -> dict[str, Any]:
         target (str): The device that it is for. Defaults to ``'cpu'``.
 
     Returns:
-        dict: ``peak``, bytes; ``calls`` and ``sent`` of the last update.
+        dict: ``peak``, bytes; ``start``, those before training begins;
+        ``calls`` and ``sizes`` of the last update.
     """
     cfg = case.plan()
     init_default_scope(cfg.default_scope)
     batches = Batches(cfg)
     with rehearsed(cfg, target) as run:
         traffic = run.count_traffic()
+        ledger = run.watch.ledger if run.watch else Ledger()
+        start = ledger.peak().total
         for due in case.updates():
             run.penalise(due)
             traffic.begin()
             with traffic:
                 run.update(batches.of(batches.size))
-        peak = run.watch.ledger.peak().total if run.watch else 0
+        peak = ledger.peak().total
     return dict(
-        peak=peak, calls=dict(traffic.calls), sizes=dict(traffic.sizes)
+        peak=peak,
+        start=start,
+        calls=dict(traffic.calls),
+        sizes=dict(traffic.sizes),
     )
 
 
@@ -128,7 +135,8 @@ def measure(case: Case) -> dict[str, Any]:
         profiler.export_chrome_trace(str(trace))
         events = json.loads(trace.read_text())['traceEvents']
     memory = [x for x in events if x.get('name') == '[memory]']
-    last = [x for x in events if x.get('name') == 'update'][-1]
+    updates = [x for x in events if x.get('name') == 'update']
+    first, last = updates[0], updates[-1]
     calls: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     for event in events:
@@ -139,6 +147,11 @@ def measure(case: Case) -> dict[str, Any]:
             sizes[kind] += _elements(event['args']['Input Dims'])
     return dict(
         peak=max(x['args']['Total Allocated'] for x in memory),
+        start=max(
+            x['args']['Total Allocated']
+            for x in memory
+            if x['ts'] < first['ts']
+        ),
         calls=dict(calls),
         # All that is sent is in float32 here, flags included.
         sizes={kind: 4 * n for kind, n in sizes.items()},

@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from inspect import signature
 from keyword import iskeyword
@@ -630,6 +630,37 @@ def makes_no_memory(func: Any) -> bool:
         func (OpOverload): A view, or one that writes in place.
     """
     return bool(func.is_view or func._schema.is_mutable)
+
+
+def kernel_of_convolution(
+    image: Tensor,
+    weight: Tensor,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+) -> str:
+    """Return what torch calls the kernel of a convolution; all releases.
+
+    Args:
+        image (Tensor): As all of these, of ``aten::convolution``; it may be
+            fake.
+        weight (Tensor): See there.
+        stride (Sequence[int]): See there.
+        padding (Sequence[int]): See there.
+        dilation (Sequence[int]): See there.
+        transposed (bool): See there.
+        output_padding (Sequence[int]): See there.
+        groups (int): See there.
+    """
+    kernel: Any = torch._C._select_conv_backend(
+        *(image, weight, None, stride, padding, dilation, transposed),
+        *(output_padding, groups, None),
+    )
+    # Of one of oneDNN's Python has no name.
+    return str(kernel.name).replace('???', 'MkldnnTranspose')
 
 
 def storage_key(tensor: Tensor) -> int:

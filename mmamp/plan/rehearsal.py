@@ -363,7 +363,7 @@ def rehearsed(
     fakes = Fakes(is_fake)
     device = Target(target, place)
     ledger = Ledger(device.granularity)
-    watch = Watch(ledger, fakes.values, device.copies)
+    watch = Watch(ledger, fakes.values, target)
     with TemporaryDirectory() as folder, device.played():
         yield Rehearsal(cfg, folder, fakes, watch, device)
     forget_draws()

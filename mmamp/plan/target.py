@@ -24,9 +24,6 @@ from .autocast_lists import AS_OUTPUT, CPU, FULL, LOW, REFUSED, WIDEST
 
 GRANULARITY = dict(cuda=512)
 """Bytes that allocators round up to; 1 where it is not known."""
-COPIES = dict(cpu=2)
-"""That a convolution makes of what lies in no memory format; else 1. On the
-CPU torch copies it, and then oneDNN's part of torch again (measured)."""
 LISTS = dict(cuda=autocast_lists.CUDA)
 """What is known of autocast of devices that are planned for."""
 
@@ -58,11 +55,6 @@ class Target:
     def granularity(self) -> int:
         """int: Bytes that the device's allocator rounds up to."""
         return GRANULARITY.get(self.device, 1)
-
-    @property
-    def copies(self) -> int:
-        """int: That a convolution makes of a tensor in no memory format."""
-        return COPIES.get(self.device, 1)
 
     @property
     def source(self) -> str:

@@ -23,6 +23,7 @@ from mmamp.distributed.sharding import is_sharded
 from mmamp.precision.names import name_of
 from mmamp.utils.modules import named_modules
 
+from .convolutions import CONVOLVES, taken_within
 from .ledger import (
     ACTIVATIONS,
     AVERAGES,
@@ -81,8 +82,7 @@ class Watch(TorchDispatchMode):
         ledger (Ledger): Is told of memory.
         values (Values, optional): Answers where tensors have no numbers;
             None where they do.
-        copies (int): That a convolution makes, within, of a tensor which does
-            not lie in memory as it needs. Defaults to 1.
+        device (str): That it is watched for. Defaults to ``'cpu'``.
 
     Attributes:
         waits (Counter[str]): Where a number is asked for, by file and line.
@@ -96,14 +96,14 @@ class Watch(TorchDispatchMode):
     """
 
     def __init__(
-        self, ledger: Ledger, values: Values | None, copies: int = 1
+        self, ledger: Ledger, values: Values | None, device: str = 'cpu'
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ledger, self.values = ledger, values
         self.waits: Counter[str] = Counter()
         self.work: Counter[tuple[str, str]] = Counter()
         self.moved: Counter[tuple[str, str]] = Counter()
-        self.copies = copies
+        self.device = device
         self.role = self.phase = ''
         self.is_sharded = False
         self.makes_buckets = False
@@ -181,8 +181,8 @@ class Watch(TorchDispatchMode):
                 part = part or self._part(func, args)
                 module = self._inside[-1] if self._inside else ''
                 self.ledger.add(tensor, part, module)
-        if func in _CONVOLVES and (size := sum(map(_scattered, given))):
-            size *= self.copies
+        if func in CONVOLVES:
+            size = taken_within(func, args, result, self.device)
             self.ledger.pass_by(size, part or self._part(func, args))
         if not func.is_view:
             self._count(func, args, kwargs, result, given + made)
@@ -240,16 +240,6 @@ class Watch(TorchDispatchMode):
         if count is not None:
             flops = int(count(*args, **kwargs, out_val=result))
             self.work[key] += flops // 2
-
-
-def _scattered(tensor: Tensor) -> int:
-    """Return the bytes of a tensor that is in no memory format; else 0."""
-    formats = [torch.contiguous_format]
-    if tensor.dim() in _LAST:
-        formats.append(_LAST[tensor.dim()])
-    if any(tensor.is_contiguous(memory_format=x) for x in formats):
-        return 0
-    return tensor.numel() * tensor.element_size()
 
 
 def _passes(folder: str, depth: int = 14) -> bool:

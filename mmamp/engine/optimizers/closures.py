@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mmamp.compat.torch import copies_around, times_changed
+from mmamp.compat.torch import BatchNorm, copies_around, times_changed
 from mmamp.errors import UsageError
 from mmamp.randomness.state import rng_state, set_rng_state
 from mmamp.utils.modules import unwrap, with_inner
@@ -300,12 +300,39 @@ class EvaluatingStep:
                 raise
 
         try:
-            with naming_step(self._optimizer, self._who, of_loss):
+            with (
+                naming_step(self._optimizer, self._who, of_loss),
+                momenta_kept(self._optimizer),
+            ):
                 self._optimizer.step(closure=closure, **kwargs)
         except NotFinite:
             undo()
             return False
         return True
+
+
+@contextmanager
+def momenta_kept(optimizer: Optimizer) -> Iterator[None]:
+    """Have BatchNorm go on with its momentum after a step.
+
+    One that holds the network may set it to 0, so that only one of its forward
+    passes counts, and leave it there (WSAM of pytorch-optimizer 4.1.0).
+
+    Args:
+        optimizer (Optimizer): That is stepped.
+    """
+    momenta = [
+        (module, module.momentum)
+        for held in vars(optimizer).values()
+        if isinstance(held, nn.Module)
+        for module in held.modules()
+        if isinstance(module, BatchNorm)
+    ]
+    try:
+        yield
+    finally:
+        for module, momentum in momenta:
+            module.momentum = momentum
 
 
 class Undo:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from mmamp.utils.modules import params_of
+from mmamp.utils.modules import params_of, with_inner
 
 from .closures import Undo
 
@@ -104,7 +104,7 @@ class EvaluationWeights:
 
         Nothing is done where nothing was trained yet, or they are there.
         """
-        if not (self._enter and self._is_training):
+        if not (self._enter and self._is_training and self._has_begun()):
             return
         params = params_of(self._optimizer)
         self._kept = [p.detach().clone() for p in params]
@@ -114,6 +114,14 @@ class EvaluationWeights:
         if undo is not None:
             # The weights alone are another's.
             undo.states()
+
+    def _has_begun(self) -> bool:
+        """Tell whether there is a state, which some methods ask for."""
+        return any(
+            type(kept) is not dict or kept
+            for each in with_inner(self._optimizer)
+            for kept in each.state.values()
+        )
 
     @contextmanager
     def shown(self) -> Iterator[None]:

@@ -83,6 +83,13 @@ def build_optimizer(
                 cfg[argument] = resolve(OPTIMIZERS, inner, place)
                 cfg = {**options, **cfg}
 
+    for argument in _lacking(signature, {*cfg, *given}):
+        if argument not in _MODULE:
+            raise ValueError(
+                f'{label}: {cls.__name__} cannot be built without '
+                f'`{argument}`: give it beside `type`'
+            )
+        given[argument] = _network(cls, argument, groups, claim, label)
     hooks = sum(hooks_on(param) for param in claim.trainable)
     optimizer = _build(cls, cfg, given, names, label)
     if sum(hooks_on(param) for param in claim.trainable) != hooks:
@@ -116,15 +123,7 @@ def _parameters(
     if first in _NAMED:
         given[first] = [(names[param], param) for param in params]
     elif first in _MODULE:
-        modules = list(claim.modules.items())
-        if len(modules) != 1 or len(set(params)) < len(claim.trainable):
-            raise ValueError(
-                f'{label}: {cls.__name__} takes one network with all of its '
-                f'parameters (its first argument is `{first}`), but the entry '
-                f'has {len(set(params))} of {len(claim.trainable)} parameters '
-                f'of {", ".join(name or "the model" for name, _ in modules)}'
-            )
-        given[first] = modules[0][1]
+        given[first] = _network(cls, first, groups, claim, label)
     if 'params' in signature or not (given or _WRAPPED.fullmatch(first)):
         given['params' if 'params' in signature else first] = groups
     elif given and any(set(group) > {'params'} for group in groups):
@@ -134,6 +133,26 @@ def _parameters(
             'settings in param_groups'
         )
     return given
+
+
+def _network(
+    cls: Callable[..., Any],
+    argument: str,
+    groups: Groups,
+    claim: Claim,
+    label: str,
+) -> nn.Module:
+    """Return the one network that an entry is of."""
+    modules = list(claim.modules.items())
+    params = {param for group in groups for param in group['params']}
+    if len(modules) != 1 or len(params) < len(claim.trainable):
+        raise ValueError(
+            f'{label}: {cls.__name__} takes one network with all of its '
+            f'parameters (its argument `{argument}`), but the entry '
+            f'has {len(params)} of {len(claim.trainable)} parameters '
+            f'of {", ".join(name or "the model" for name, _ in modules)}'
+        )
+    return modules[0][1]
 
 
 def _takes_any(signature: Mapping[str, inspect.Parameter]) -> bool:
@@ -153,6 +172,19 @@ def _refuse_outside(
                 f'{label}: {key!r} is an argument of the optimizer that '
                 f'{cfg["type"]} wraps: write it in {argument}=dict(...)'
             )
+
+
+def _lacking(
+    signature: Mapping[str, inspect.Parameter], given: set[str]
+) -> list[str]:
+    """List the arguments that it cannot do without, and is not given."""
+    return [
+        name
+        for name, x in signature.items()
+        if x.default is x.empty
+        and x.kind in (x.POSITIONAL_OR_KEYWORD, x.KEYWORD_ONLY)
+        and name not in given
+    ]
 
 
 def _build(

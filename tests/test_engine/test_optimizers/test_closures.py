@@ -454,3 +454,26 @@ def test_undo_keeps_a_state_that_is_the_weight():
     with torch.no_grad():
         param.add_(1)
     assert torch.equal(optimizer.state[param]['now'], param)
+
+
+class StillsTheNorms(SAM):
+    """Has BatchNorm not count its last forward pass, nor any after it."""
+
+    def step(self, closure):
+        for module in self.network.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                module.momentum = 0
+        return super().step(closure)
+
+
+def test_batch_norm_goes_on_after_a_step():
+    """WSAM of pytorch-optimizer leaves its momentum at 0."""
+    model = Model()
+    wrapper = wrapped(model, StillsTheNorms)
+    wrapper.optimizer.network = model
+    (batch,) = batches(1)
+    for _ in range(2):
+        before = model.body[1].running_mean.clone()
+        model.train_step(batch, wrapper)
+        assert model.body[1].momentum == 0.1
+        assert not torch.equal(model.body[1].running_mean, before)

@@ -214,3 +214,23 @@ def test_others_have_none():
     with weights.shown():
         assert weights.state() is None
     weights.train()
+
+
+def test_before_the_first_step_there_are_no_other_weights():
+    """SPlus of pytorch-optimizer looks for a state that it has not yet."""
+
+    class AsksForState(ScheduleFreeSGD):
+        def eval(self):
+            for param in self.param_groups[0]['params']:
+                assert self.state[param]
+            super().eval()
+
+    model, wrapper = make(AsksForState)
+    wrapper.optimizer.train()
+    before = values(model)
+    with wrapper.evaluation_weights():
+        assert equal(before, values(model))
+    wrapper.optimizer.eval()
+    train(model, wrapper, 2)
+    with wrapper.evaluation_weights():
+        assert not equal(before, values(model))

@@ -104,6 +104,14 @@ class RateFree(SGD):
             group['d'] = 1e-6
 
 
+class BesideModel(SGD):
+    """As pytorch-optimizer's GSAM."""
+
+    def __init__(self, params, model, rho, lr=0.1):
+        self.model = model
+        super().__init__(params, lr=lr)
+
+
 class Leaves(SGD):
     """As Lion of lion-pytorch without Triton."""
 
@@ -179,6 +187,19 @@ def test_a_network(constructor):
         dict(type=OfModel), model, CONSTRUCTORS[0], modules=['body']
     )
     assert optimizer.model is model.body
+
+
+@pytest.mark.parametrize('constructor', CONSTRUCTORS)
+def test_a_network_beside_parameters(constructor):
+    model = Net()
+    optimizer = build(dict(type=BesideModel, rho=1), model, constructor)
+    assert optimizer.model is model
+
+
+@pytest.mark.parametrize('constructor', CONSTRUCTORS)
+def test_an_argument_that_is_not_given(constructor):
+    with pytest.raises(ValueError, match='BesideModel cannot .* `rho`: give'):
+        build(dict(type=BesideModel), constructor=constructor)
 
 
 def test_no_network_as_a_whole():

@@ -44,6 +44,7 @@ HEAD = (
 HEAD_OF_RANKS = (
     *('family', 'strategy', 'ranks', 'collectives of an update', 'bytes'),
     *('counted', 'predicted, MiB', 'measured, MiB', 'difference'),
+    'at the start, MiB',
 )
 MIB = 2**20
 
@@ -204,6 +205,8 @@ def table_of_ranks(found: dict[Case, dict[str, Any]]) -> str:
                 f'{plan["peak"] / MIB:.2f}',
                 f'{real["peak"] / MIB:.2f}',
                 f'{(plan["peak"] / real["peak"] - 1) * 100:+.2f} %',
+                f'{plan["start"] / MIB:.2f}, measured '
+                f'{real["start"] / MIB:.2f}',
             )
         )
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows)

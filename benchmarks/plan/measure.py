@@ -36,13 +36,15 @@ class Case:
     """What is trained.
 
     Args:
-        config (str): Path of a reference config.
+        config (str): Path of a config, from the reference configs on.
         dtype (str): Of all optimizers.
         counts (int): ``accumulative_counts``. Defaults to 1.
         due (bool): Whether penalties that come now and then do. Defaults to
             False.
         strategy (str): Defaults to ``'none'``.
         ranks (int): Defaults to 1.
+        as_is (bool): Whether no average is put beside the generator, nor as
+            many updates asked of each network. Defaults to False.
     """
 
     config: str
@@ -51,16 +53,18 @@ class Case:
     due: bool = False
     strategy: str = 'none'
     ranks: int = 1
+    as_is: bool = False
 
     def plan(self) -> Config:
-        """Return its config: with an average, and as many updates of each."""
+        """Return its config."""
         cfg = Config.fromfile(str(CONFIGS / self.config))
-        cfg.model.discriminator_steps = 1
-        if cfg.model.get('ema_config') is None:
-            cfg.model.ema_config = dict(momentum=0.01)
-        for wrapper in cfg.optim_wrapper.values():
-            if isinstance(wrapper, dict):
-                wrapper['accumulative_counts'] = self.counts
+        if not self.as_is:
+            cfg.model.discriminator_steps = 1
+            if cfg.model.get('ema_config') is None:
+                cfg.model.ema_config = dict(momentum=0.01)
+            for wrapper in cfg.optim_wrapper.values():
+                if isinstance(wrapper, dict):
+                    wrapper['accumulative_counts'] = self.counts
         return plan_config(cfg, self.dtype, self.strategy)
 
     def updates(self) -> tuple[bool, ...]:

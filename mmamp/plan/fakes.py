@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.distributed import device_mesh
 
 from mmamp.compat.torch import (
+    FakeTensor,
     FakeTensorMode,
     buffers_of,
     parameters_of,
@@ -48,6 +49,8 @@ class Fakes:
             # All is on the CPU already, and a parameter that something has a
             # weak reference to cannot be swapped for another.
             patch.object(nn.Module, 'to', _stay),
+            # torch's copies what a fake has, the mode with all its caches.
+            patch.object(FakeTensor, '__deepcopy__', _copied),
             # A mesh is told which ranks it has by numbers.
             patch.object(device_mesh, 'init_device_mesh', _make_mesh),
         ):
@@ -117,6 +120,17 @@ def _strides(tensor: Tensor) -> tuple[int, ...]:
         if is_whole
         else torch.empty(tensor.shape, device='meta').stride()
     )
+
+
+def _copied(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
+    """Copy a tensor without numbers, for ``copy.deepcopy``."""
+    if id(tensor) not in memo:
+        made = tensor.detach().clone()
+        if isinstance(tensor, nn.Parameter):
+            made = nn.Parameter(made)
+        memo[id(tensor)] = made.requires_grad_(tensor.requires_grad)
+    found: Tensor = memo[id(tensor)]
+    return found
 
 
 _init_device_mesh = device_mesh.init_device_mesh

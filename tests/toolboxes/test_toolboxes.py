@@ -81,14 +81,20 @@ def assert_all_trained(rows):
     assert rows['amp']['first'] == pytest.approx(first, rel=0.02)
 
 
+PCONV = 'mmagic/partial_conv/pconv_stage1_8xb12_places-256x256.py'
+ESRGAN = 'mmagic/esrgan/esrgan_x4c64b23g32_1xb16-400k_div2k.py'
+
+
+@pytest.mark.parametrize('name', [*NAMES, ESRGAN])
+def test_a_plan_of_a_shipped_config(name, folder):
+    row = rows_of(name, folder, 'plan')['plan']
+    assert row['code'] == 0, row
+    assert row['predicted'] == pytest.approx(row['measured'], rel=0.1)
+
+
 def test_a_train_step_without_a_context(folder):
     """Of mmagic's: the networks run in autocast by themselves."""
-    rows = rows_of(
-        'mmagic/partial_conv/pconv_stage1_8xb12_places-256x256.py',
-        folder,
-        'amp',
-        'resumed',
-    )
+    rows = rows_of(PCONV, folder, 'amp', 'resumed')
     assert {row['code'] for row in rows.values()} == {0}, rows
     assert rows['amp']['by_itself']
     assert rows['resumed']['exact']

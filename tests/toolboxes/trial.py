@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -28,6 +29,7 @@ from entries import ENTRIES, Entry  # noqa: E402
 from mmengine.config import Config  # noqa: E402
 from small import dicts, small, text_of  # noqa: E402
 
+import mmamp.plan.command  # noqa: E402
 import mmamp.report.command  # noqa: E402
 import mmamp.train  # noqa: E402
 from mmamp.config import enable_amp  # noqa: E402
@@ -276,6 +278,38 @@ class Trial:
         found = json.loads((out / 'report.json').read_text())
         return dict(code=code, verdict=found['verdict'])
 
+    def plan(self) -> dict[str, Any]:
+        """Compare the memory that a plan predicts with what a run takes."""
+        out = self.folder / 'plan'
+        argv = [str(self.config), '--dtypes', 'bfloat16', '--out', str(out)]
+        code = in_child(
+            self.folder / 'plan.txt',
+            lambda: mmamp.plan.command.main([*argv, '--device', 'cpu']),
+        )
+        if code:
+            return dict(
+                code=code, why=why((self.folder / 'plan.txt').read_text())
+            )
+        (row,) = json.loads((out / 'plan.json').read_text())['rows']
+        case = dict(config=str(self.config), dtype='bfloat16', as_is=True)
+        done = subprocess.run(
+            [
+                *(sys.executable, '-m', 'benchmarks.plan.measure'),
+                *(json.dumps(case), 'measure'),
+            ],
+            env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            return dict(code=done.returncode, why=why(done.stderr))
+        (found,) = json.loads(done.stdout.splitlines()[-1]).values()
+        return dict(
+            code=0,
+            predicted=row['peak']['total'],
+            measured=found['peak'],
+        )
+
 
 def why(text: str) -> str:
     """Return the line of a log that names an error, the last of them."""
@@ -308,9 +342,10 @@ WAYS: dict[str, Callable[[Trial], dict[str, Any]]] = {
     'resumed': lambda t: t.resumed('amp', '--amp'),
     'own': Trial.own,
     'report': Trial.report,
+    'plan': Trial.plan,
     'static': lambda t: t.low('static', *STATIC),
 }
-FIRST = tuple(WAYS)[:-2]
+FIRST = tuple(WAYS)[:-3]
 """Those that are tried if none is named."""
 
 

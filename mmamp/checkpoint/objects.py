@@ -8,9 +8,11 @@ attributes.
 
 import sys
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from enum import Enum
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -18,15 +20,17 @@ import torch
 from torch import Tensor
 
 from mmamp.compat.torch import storage_key
-from mmamp.distributed.sharding import is_sharded
+from mmamp.distributed.sharding import is_sharded, local
 from mmamp.utils.memory import is_plain
+
+from .generators import GENERATORS, generator_of, kind_of, state_of
 
 KIND = 'mmamp.kind'
 """The key of a dict that stands for something else: of what kind."""
 _BY_PARAM = 'mmamp.by_param'
 """The key of what a dict has under its parameters: by their numbers, whether
 it was under the ``id``, and the value."""
-_GROUP = 'group'
+_GROUP, _PLACE = 'group', 'place'
 _PLAIN = (
     *(bool, int, float, complex, str, bytes, type(None)),
     *(torch.dtype, torch.device, torch.Size),
@@ -54,6 +58,8 @@ class Encoder:
             itself or its ``id``, as a key. Defaults to none.
         groups (Sequence[dict]): An optimizer's, which :func:`linked` finds
             again. Defaults to none.
+        states (Sequence[dict]): Whose tensors are saved with these, and which
+            :func:`linked` finds again. Defaults to none.
 
     Attributes:
         lost (dict[str, str]): What could not be made plain and is left out:
@@ -65,16 +71,22 @@ class Encoder:
         packages: Iterable[str],
         params: Sequence[Tensor] = (),
         groups: Sequence[dict[str, Any]] = (),
+        states: Sequence[Any] = (),
     ) -> None:
         self.lost: dict[str, str] = {}
         self._packages = set(packages)
         self._numbers = {id(param): i for i, param in enumerate(params)}
         self._groups = {id(group): i for i, group in enumerate(groups)}
-        self._params = params
-        self._in_memory = {
-            storage_key(param): i
+        self._in_memory: dict[Any, int] = {
+            key: i
             for i, param in enumerate(params)
-            if is_plain(param)
+            if (key := _in_memory(param)) is not None
+        }
+        self._places: dict[Any, tuple[Any, ...]] = {
+            key: path
+            for i, state in enumerate(states)
+            for path, tensor in self._within(state, (i,))
+            if (key := _in_memory(tensor)) is not None
         }
         self._around: set[int] = set()
 
@@ -101,14 +113,14 @@ class Encoder:
             return self._of_class(value, where, name=value.name)
         if isinstance(value, np.generic):
             return value.item()
-        if isinstance(value, np.ndarray) and value.dtype.kind in 'bifc':
+        if isinstance(value, np.ndarray) and value.dtype.kind in 'biufc':
             return {KIND: 'array', 'values': torch.tensor(value)}
-        if isinstance(value, torch.Generator):
-            device = str(value.device)
+        if type(value) in GENERATORS:
             return {
                 KIND: 'generator',
-                'state': value.get_state(),
-                'device': device,
+                'of': kind_of(value),
+                'state': self._encoded(state_of(value), where),
+                'device': str(getattr(value, 'device', '')),
             }
         if id(value) in self._around:
             return self._lose(value, where)
@@ -138,22 +150,29 @@ class Encoder:
             return {KIND: 'defaultdict', 'factory': factory, 'items': items}
         return self._object(value, where)
 
-    def _param_of(self, value: Tensor) -> int | None:
-        """Return which parameter's numbers a tensor is, if it is."""
-        if not (self._in_memory and is_plain(value)):
-            return None
-        number = self._in_memory.get(storage_key(value))
-        if number is None:
-            return None
-        param = self._params[number]
-        is_same = (value.data_ptr(), value.dtype, value.stride()) == (
-            *(param.data_ptr(), param.dtype, param.stride()),
-        )
-        return number if is_same and value.shape == param.shape else None
+    def _within(
+        self, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[tuple[tuple[Any, ...], Tensor]]:
+        """Yield the tensors in nested lists and dicts, and where they are."""
+        if isinstance(value, Tensor):
+            yield path, value
+        items: Iterable[tuple[Any, Any]] = ()
+        if isinstance(value, Mapping):
+            items = value.items()
+        elif isinstance(value, (list, tuple)):
+            items = enumerate(value)
+        for key, item in items:
+            number = self._numbers.get(id(key))
+            if number is not None:
+                key = {KIND: 'param', 'number': number}
+            yield from self._within(item, (*path, key))
 
     def _tensor(self, value: Tensor, where: str) -> Any:
-        if (number := self._param_of(value)) is not None:
+        key = _in_memory(value)
+        if (number := self._in_memory.get(key)) is not None:
             return {KIND: 'numbers of', 'number': number}
+        if (path := self._places.get(key)) is not None:
+            return {KIND: _PLACE, 'path': path}
         if type(value) is Tensor or is_sharded(value):
             return value
         if isinstance(value, torch.nn.Parameter):
@@ -242,6 +261,19 @@ class Encoder:
 _LOST = object()
 
 
+def _in_memory(tensor: Tensor) -> tuple[Any, ...] | None:
+    """Return what tensors have in common that are the same numbers."""
+    if is_sharded(tensor):
+        own = _in_memory(local(tensor))
+        return own and (tensor.shape, *own)
+    if not is_plain(tensor) or not tensor.numel():
+        return None
+    return (
+        *(storage_key(tensor), tensor.data_ptr(), tensor.dtype),
+        *(tuple(tensor.shape), tensor.stride()),
+    )
+
+
 def _name(cls: type) -> str:
     return f'{cls.__module__}:{cls.__qualname__}'
 
@@ -275,6 +307,8 @@ def decoded(
         return params[value['number']].detach()
     if kind == _GROUP:
         return value
+    if kind == _PLACE:
+        return {**value, 'path': again(value['path'])}
     if kind is not None:
         return _MAKERS[kind](value, again, trusted)
     found = type(value)()
@@ -288,14 +322,20 @@ def decoded(
     return found
 
 
-def linked(value: Any, groups: Sequence[dict[str, Any]]) -> Any:
-    """Return a decoded value with an optimizer's own groups in it.
+def linked(
+    value: Any,
+    groups: Sequence[dict[str, Any]],
+    states: Sequence[Any] = (),
+) -> Any:
+    """Return a decoded value with an optimizer's own groups and states in it.
 
     Loading a state makes new ones, so that this comes after it.
 
     Args:
         value (Any): Decoded; what it is made of is changed in place.
         groups (Sequence[dict]): In the place of those of the writer.
+        states (Sequence[dict]): In the place of those of the writer. Defaults
+            to none.
     """
     own = {id(group) for group in groups}
 
@@ -304,6 +344,8 @@ def linked(value: Any, groups: Sequence[dict[str, Any]]) -> Any:
             return value
         if isinstance(value, dict) and value.get(KIND) == _GROUP:
             return groups[value['number']]
+        if isinstance(value, dict) and value.get(KIND) == _PLACE:
+            return reduce(getitem, value['path'], states)
         if type(value) is tuple:
             return tuple(map(link, value))
         items: Any = {}
@@ -344,9 +386,7 @@ def _object(value: Any, again: Any, trusted: set[str]) -> Any:
 
 
 def _generator(value: Any, again: Any, trusted: set[str]) -> Any:
-    made = torch.Generator(value['device'])
-    made.set_state(value['state'])
-    return made
+    return generator_of(value['of'], again(value['state']), value['device'])
 
 
 _MAKERS: dict[str, Callable[[Any, Any, set[str]], Any]] = {

@@ -1282,10 +1282,13 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         Returns:
             dict: Of :meth:`state_dict`, on the CPU: ``window``, whose
             gradients ranks average when it ends, but for those that FSDP2
-            has averaged and sharded already; ``penalty_scalers``.
+            has averaged and sharded already; ``penalty_scalers``;
+            ``optimizer_attributes``.
         """
         own = self._own_state()
         kept = {k: own[k] for k in (PENALTY_SCALERS, WINDOW) if k in own}
+        if attributes := self._state.attributes.changed()[0]:
+            kept[OPTIMIZER_ATTRIBUTES] = attributes
         if self.is_sharded and WINDOW in kept:
             kept[WINDOW] = dict(buffers=kept[WINDOW]['buffers'])
         state: dict[str, Any] = tree_map(_on_cpu, kept)
@@ -1314,8 +1317,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 self, with_settings_of(self.optimizer, state)
             )
             self._state.load_inner(inner)
-        self._state.attributes.load(attributes)
         self._state.settle(state)
+        self._state.attributes.load(attributes)
         self._rates.take()
         self._weights.load_state(weights)
         self._pending = window

@@ -1,6 +1,7 @@
 """What an optimizer keeps in attributes of its own, beside its state."""
 
 import copy
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import ModuleType
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from mmamp.checkpoint.generators import GENERATORS, put_state, state_of
 from mmamp.checkpoint.objects import Encoder, decoded, linked, on_device
 from mmamp.compat.mmengine import ON_OPTIMIZERS as OF_MMENGINE
 from mmamp.compat.torch import ON_OPTIMIZERS as OF_TORCH
@@ -41,8 +43,8 @@ class OptimizerAttributes:
     """Saves and loads what steps have changed in an optimizer's attributes.
 
     What is as it was when the optimizer was built is a setting, which the
-    config has; what is memory of the state or of the parameters is saved with
-    these.
+    config has; a tensor of the state or a parameter is that of the reader, and
+    what is nothing but memory of them the optimizer makes again.
 
     Args:
         optimizer (Optimizer): With its parameters; that of optimizers inside
@@ -92,18 +94,20 @@ class OptimizerAttributes:
         return found, unsaved
 
     def load(self, found: dict[int, Attributes]) -> None:
-        """Put them back.
+        """Put them back, beside a state that is there already.
 
         Args:
             found (dict): From :meth:`changed`.
         """
         params = params_of(self._optimizer)
         groups = groups_of(self._optimizer)
+        states = [each.state for each in with_inner(self._optimizer)]
         for i, each in enumerate(with_inner(self._optimizer)):
             own = vars(each)
             for key, plain in found.get(i, {}).items():
                 value = decoded(plain, self._packages, params)
-                value = linked(on_device(value, params[0].device), groups)
+                value = on_device(value, params[0].device)
+                value = linked(value, groups, states)
                 own[key] = _put(own.get(key), value)
 
     def _encoded(
@@ -122,26 +126,31 @@ class OptimizerAttributes:
             ]
         )
         params = params_of(self._optimizer)
-        groups = groups_of(self._optimizer)
-        encoder = Encoder(self._packages, params, groups)
+        encoder = Encoder(
+            self._packages,
+            params,
+            groups_of(self._optimizer),
+            [each.state for each in with_inner(self._optimizer)],
+        )
         kept: Attributes = {}
         lost: dict[str, list[str]] = {}
         for key, value in own:
-            if isinstance(value, torch.Generator):
-                kept[key] = value.get_state()
+            is_simple = type(value) in (bool, int, float, *GENERATORS)
+            if saves_itself and not is_simple:
                 continue
-            if saves_itself and type(value) not in (bool, int, float):
-                continue
+            where = f'optimizer.{key}'
             encoder.lost = {}
-            plain = encoder(value, f'optimizer.{key}')
+            plain = encoder(value, where)
             tensors = list(_tensors(plain))
             if saved & _memory(tensors):
-                continue
-            kept[key] = plain
+                if not _holds_more(value, saved):
+                    continue
+                encoder.lost[where] = 'memory of the state beside other things'
             if any(map(is_sharded, tensors)):
-                encoder.lost[f'optimizer.{key}'] = 'sharded tensors'
+                encoder.lost[where] = 'sharded tensors'
             if encoder.lost:
                 lost[key] = [f'{at} ({x})' for at, x in encoder.lost.items()]
+            kept[key] = _glimpse(value) if plain is None else plain
         return kept, lost
 
 
@@ -171,8 +180,8 @@ def copies_of_attributes(
 
 
 def _copied(value: Any, memo: dict[int, Any]) -> Any:
-    if isinstance(value, torch.Generator):
-        return value.get_state()
+    if type(value) is torch.Generator:
+        return value.clone_state()
     return copy.deepcopy(value, memo)
 
 
@@ -215,6 +224,28 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
+def _glimpse(value: Any) -> Any:
+    """Return what tells whether an object has changed that is not plain.
+
+    That of the hosts, such as a process group, is no state; another one that
+    does not show what it keeps may always have.
+    """
+    if hasattr(value, '__dict__'):
+        return Encoder(())(vars(value), '')
+    return None if value is None or _package(value) in _HOSTS else object()
+
+
+def _holds_more(value: Any, saved: set[int]) -> bool:
+    """Tell whether there is more in a value than memory that is saved."""
+    if isinstance(value, Tensor):
+        return not (is_plain(value) and storage_key(value) in saved)
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple, set, deque)):
+        return any(_holds_more(item, saved) for item in value)
+    return value is not None
+
+
 def _cloned(value: Any) -> Any:
     return value.detach().clone() if isinstance(value, Tensor) else value
 
@@ -237,8 +268,8 @@ def _equal(one: Any, other: Any) -> bool:
 
 def _put(own: Any, value: Any) -> Any:
     """Return a value in the place of the one that is there."""
-    if isinstance(own, torch.Generator):
-        own.set_state(value)
+    if type(own) in GENERATORS and type(own) is type(value):
+        put_state(own, state_of(value))
         return own
     if (
         isinstance(own, Tensor)

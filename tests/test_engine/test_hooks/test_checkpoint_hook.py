@@ -513,6 +513,45 @@ def written_by_ranks(rank, world_size):
         return file.tell() / 2**20
 
 
+class DrawsByRank(torch.optim.SGD):
+    """Has a generator of its own, which each rank seeds otherwise."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, lr)
+        self.generator = torch.Generator().manual_seed(distributed.get_rank())
+
+    def step(self, closure=None):
+        self.drawn = torch.rand(1, generator=self.generator)
+
+
+def drawn_by_ranks(rank, world_size):
+    """What is drawn next, with the run and after a checkpoint of it."""
+    net = nn.Linear(1, 1)
+    wrapper = AmpOptimWrapper(
+        DrawsByRank(net.parameters(), lr=0.1), dtype='float32'
+    )
+    runner = SimpleNamespace(optim_wrapper=wrapper, model=net, hooks=[])
+    wrapper.update_params(net(torch.ones(1, 1)).sum())
+    content = [
+        dict(gather_states(runner, None), optimizer=wrapper.state_dict())
+    ]
+    distributed.broadcast_object_list(content)
+    wrapper.optimizer.step()
+    expected = wrapper.optimizer.drawn.clone()
+    (checkpoint,) = content
+    give_states(runner, checkpoint)
+    wrapper.load_state_dict(checkpoint['optimizer'])
+    wrapper.optimizer.step()
+    return expected, wrapper.optimizer.drawn
+
+
+def test_attributes_of_an_optimizer_are_those_of_the_rank(in_ranks):
+    (one, again), (other, its_again) = in_ranks(2, drawn_by_ranks)
+    assert one != other
+    assert one == again
+    assert other == its_again
+
+
 def test_a_view_of_more_is_sent_alone():
     """As DDP has gradients, which are parts of its buckets."""
     runner = inside_of_a_window()

@@ -2,8 +2,11 @@
 
 import io
 import logging
+import random
 from collections import deque
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -111,6 +114,46 @@ class Drawing(Stateful):
         state['drawn'] = torch.rand(param.shape, generator=self.generator)
         self.calls += 1
         return 0.1 / self.calls * state['drawn'] * param.grad
+
+
+class DrawingOtherwise(Stateful):
+    """Draws by generators of Python and numpy, one made when it is needed."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        self.random = random.Random(1)
+        self.legacy = np.random.RandomState(1)
+        self.of_numpy = [
+            np.random.Generator(kind(1))
+            for kind in (np.random.PCG64, np.random.MT19937, np.random.SFC64)
+        ]
+        self.late = None
+
+    def step_of(self, param, state):
+        if self.late is None:
+            self.late = torch.Generator().manual_seed(1)
+        drawn = (
+            self.random.gauss(0, 1)
+            + self.legacy.normal()
+            + sum(float(x.normal()) for x in self.of_numpy)
+            + float(torch.rand((), generator=self.late))
+        )
+        return 0.01 * drawn * param.grad
+
+
+class OfItsState(Stateful):
+    """Keeps tensors of its state in attributes, with what it counts."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        self.kept = {}
+
+    def step_of(self, param, state):
+        state.setdefault('m', [torch.zeros_like(param)])
+        kept = self.kept.setdefault(param, dict(m=state['m'][0], n=0))
+        kept['n'] += 1
+        kept['m'].mul_(0.9).add_(param.grad)
+        return state['m'][0] / kept['n']
 
 
 class Remembering(Stateful):
@@ -290,6 +333,7 @@ def saved(*states):
 KINDS = [
     *(Delayed, Projected, Counting, Small, Around, Setting, Drawing),
     *(SavesTheInner, Remembering, AroundProjected, OfTheWeights),
+    *(DrawingOtherwise, OfItsState),
     InGroups,
     OfItsGroup,
     HoldsGroups,
@@ -309,6 +353,46 @@ def test_a_run_goes_on_exactly(kind):
     train(other, resumed, 5, 5)
     for one, two in zip(model.parameters(), other.parameters(), strict=True):
         assert torch.equal(one, two)
+
+
+def test_a_state_that_is_the_weight_in_memory_of_several():
+    """Parameters of one flat buffer."""
+    model, wrapper = make(OfTheWeights)
+    weights = [p.detach() for p in model.parameters()]
+    flat = torch.cat([x.flatten() for x in weights])
+    parts = flat.split([x.numel() for x in weights])
+    for param, part in zip(model.parameters(), parts, strict=True):
+        param.data = part.view_as(param)
+    train(model, wrapper, 2)
+    (state,) = saved(wrapper.state_dict())
+    wrapper.load_state_dict(state)
+    for param, kept in wrapper.optimizer.state.items():
+        assert kept['now'].data_ptr() == param.data_ptr()
+
+
+class Flat(Stateful):
+    """Its states are parts of what an attribute holds."""
+
+    def __init__(self, params, lr=0.1, counts=True):
+        super().__init__(params, lr)
+        self.counts = counts
+
+    def step_of(self, param, state):
+        if 'm' not in state:
+            self.flat = [torch.zeros(2, param.numel())]
+            state['m'] = self.flat[0][0]
+        if self.counts:
+            self.flat.append(len(self.flat))
+        return 0.1 * param.grad
+
+
+@pytest.mark.parametrize('counts', [False, True])
+def test_memory_of_the_state_beside_other_things(mm_log, counts):
+    """What is told; a cache of nothing else is made again."""
+    model, wrapper = make(partial(Flat, counts=counts))
+    train(model, wrapper, 1)
+    text = 'optimizer.flat (memory of the state beside other things)'
+    assert (text in mm_log(logging.WARNING)) is counts
 
 
 @pytest.mark.parametrize('kind', [Around, SavesTheInner])
@@ -387,6 +471,7 @@ def test_what_is_hidden_in_attributes_is_told_at_once(mm_log):
     text = mm_log(logging.WARNING)
     assert 'Hiding keeps in its state' in text
     assert 'optimizer.history[0] (elsewhere.Apart)' in text
+    assert 'optimizer.helper (elsewhere.Apart)' in text
     assert 'settings' not in text
     assert 'history' not in str(saved(wrapper.state_dict()))
     model, wrapper = make(Hiding, unsaved_state='error')
@@ -399,7 +484,7 @@ def test_settings_are_those_of_the_config():
     model, wrapper = make(Remembering)
     train(model, wrapper, 1)
     (kept,) = wrapper.state_dict()['optimizer_attributes'].values()
-    assert not {'everyone', 'rules', 'views', 'state'} & set(kept)
+    assert not {'everyone', 'rules', 'state'} & set(kept)
     assert {'total', 'projector', '_count', 'slow', 'by_id'} <= set(kept)
 
 

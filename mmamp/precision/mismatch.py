@@ -39,9 +39,10 @@ def mismatch(
     if found is None:
         return None
     name, module = found
+    said = ' '.join(str(error).split()).rstrip('.')
     text = (
         f'{type(module).__name__} {name or "(the model)"!r} cannot compute in '
-        f'{name_of(dtype)}: {" ".join(str(error).split())}. '
+        f'{name_of(dtype)}: {said}. '
     )
     if name:
         text += (

@@ -65,6 +65,7 @@ def test_the_module_and_its_rule_are_named(fails, mm_log):
     line = "Head 'bbox_head' cannot compute in bfloat16"
     assert line in log
     assert "rules=[dict(pattern='bbox_head')])]" in log
+    assert '..' not in log
     assert ('--amp-dtype float16' in log) == (fails == 'as_numpy')
     if sys.version_info >= (3, 11):
         (note,) = error.__notes__

@@ -3,6 +3,7 @@
 import ast
 import difflib
 import logging
+import re
 from pathlib import Path
 from traceback import extract_tb, walk_tb
 from typing import Any
@@ -55,7 +56,7 @@ def load_config(path: str) -> Config:
         raise UsageError(
             f'config file {path!r} cannot be read: '
             f'{type(error).__name__}: {_text(error)}{_place(error, file)}'
-            f'{_cause(error)}'
+            f'{_missing(error) or _cause(error)}'
         ) from error
     if not len(cfg):
         raise UsageError(f'config file {path!r} holds no settings')
@@ -106,6 +107,14 @@ def _place(error: Exception, file: Path) -> str:
         if '__name__' not in frame.f_globals:  # which modules have
             return f' ({frame.f_code.co_filename}, line {line})'
     return ''
+
+
+def _missing(error: Exception) -> str:
+    """Name what may have been meant by a base that is not there."""
+    if not isinstance(error, FileNotFoundError):
+        return ''
+    found = re.search(r"""["'](.*\.py)["']""", str(error))
+    return suggest_file(Path(found[1]), _is_config) if found else ''
 
 
 def _cause(error: BaseException) -> str:

@@ -44,6 +44,22 @@ def test_only_configs_are_suggested(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ('base', 'meant'),
+    [
+        ('./dcgan_digit.py', 'dcgan_digits.py'),
+        ('mmamp::dcgan/dcgan_digits-32x3.py', 'dcgan/dcgan_digits-32x32.py'),
+    ],
+)
+def test_a_missing_base_suggests_what_is_near(tmp_path, base, meant):
+    """And no list of all that a package has."""
+    (tmp_path / 'dcgan_digits.py').write_text("model = dict(type='A')\n")
+    (tmp_path / 'c.py').write_text(f'_base_ = {base!r}\n')
+    with pytest.raises(UsageError, match=f'did you mean .*{meant}') as error:
+        load_config(str(tmp_path / 'c.py'))
+    assert 'the cause is' not in str(error.value)
+
+
 def test_where_the_mistake_is(tmp_path):
     """Also one of a base; MMEngine says ``<unknown>``."""
     base, child = tmp_path / 'base.py', tmp_path / 'c.py'

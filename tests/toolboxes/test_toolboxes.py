@@ -37,7 +37,7 @@ def rows_of(name, folder, *ways, envs=('full', 'lite')):
         text=True,
         env={
             **os.environ,
-            'PYTHONPATH': str(HERE / 'shims'),
+            'PYTHONPATH': f'{HERE / "shims"}{os.pathsep}{HERE.parents[1]}',
             'OMP_NUM_THREADS': '1',
         },
     )
@@ -90,6 +90,11 @@ def test_a_plan_of_a_shipped_config(name, folder):
     row = rows_of(name, folder, 'plan')['plan']
     assert row['code'] == 0, row
     assert row['predicted'] == pytest.approx(row['measured'], rel=0.1)
+
+
+def test_a_report_has_a_verdict(folder):
+    (row,) = rows_of(NAMES[0], folder, 'report').values()
+    assert row['verdict'], row
 
 
 def test_a_train_step_without_a_context(folder):

@@ -48,9 +48,12 @@ HOOKS = (
     'PreemptionHook',
     'EvalPrecisionHook',
 )
-STATIC = ('--amp', '--amp-dtype', 'float16', '--loss-scale', '512')
+FLOAT16 = ('--amp', '--amp-dtype', 'float16')
+STATIC = (*FLOAT16, '--loss-scale', '512')
 RULES = 5
 """How many are taken over from a config's logs, one after the other."""
+LONGER = 4
+"""Times as long a run is, where the loss scale was still on its way down."""
 
 
 def in_child(log: Path, call: Callable[[], int], until: Any = None) -> int:
@@ -192,6 +195,18 @@ class Trial:
             by_itself='From here on' in text,
             gave_up='Evaluation goes on in float32' in text,
         )
+
+    def float16(self) -> dict[str, Any]:
+        """Train in float16, longer where every window was skipped."""
+        row = self.low('float16', *FLOAT16)
+        if row['code'] or row['largest'] is not None:
+            return row
+        cfg = Config.fromfile(self.config_of('float16'))
+        for key in ('max_iters', 'max_epochs', 'val_interval'):
+            if key in cfg.train_cfg:
+                cfg.train_cfg[key] *= LONGER
+        (self.folder / 'longer.py').write_text(text_of(cfg), 'utf-8')
+        return self.low('longer', *FLOAT16)
 
     def resumed(self, name: str, *args: str) -> dict[str, Any]:
         """Kill a run at its first checkpoint, go on, and compare."""
@@ -338,7 +353,7 @@ def first_norms(row: dict[str, Any]) -> dict[str, float]:
 WAYS: dict[str, Callable[[Trial], dict[str, Any]]] = {
     'float32': Trial.full,
     'amp': lambda t: t.low('amp', '--amp'),
-    'float16': lambda t: t.low('float16', '--amp', '--amp-dtype', 'float16'),
+    'float16': Trial.float16,
     'resumed': lambda t: t.resumed('amp', '--amp'),
     'own': Trial.own,
     'report': Trial.report,

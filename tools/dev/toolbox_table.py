@@ -115,7 +115,8 @@ def trained(
         text=True,
         env={
             **os.environ,
-            'PYTHONPATH': str(TESTS / 'shims'),
+            # What is tried starts processes of its own.
+            'PYTHONPATH': f'{TESTS / "shims"}{os.pathsep}{ROOT}',
             'OMP_NUM_THREADS': '1',
         },
     )

@@ -34,6 +34,8 @@ def missing_of(optimizer: Optimizer, state: dict[str, Any]) -> list[str]:
     # Torch adds switches to the defaults which not all of its optimizers have.
     names = inspect.signature(type(optimizer)).parameters
     own = {k: v for k, v in optimizer.defaults.items() if k in names}
+    # No checkpoint holds a function: that of the config is taken.
+    kept = [name for name, value in own.items() if not callable(value)]
     params = params_of(optimizer)
     for group in state['param_groups']:
         # What is kept of a matrix may be other than what is of a vector.
@@ -44,7 +46,7 @@ def missing_of(optimizer: Optimizer, state: dict[str, Any]) -> list[str]:
                 if shape not in needed:
                     twin = _twin(type(optimizer), own, group, shape)
                     (settings,) = twin.param_groups
-                    if missing := [x for x in own if x not in settings]:
+                    if missing := [x for x in kept if x not in settings]:
                         return missing
                     twin.step()
                     (needed[shape],) = twin.state_dict()['state'].values()

@@ -48,6 +48,24 @@ def test_what_is_kept_of_a_matrix_is_not_what_is_of_a_vector():
     assert missing_of(own, other)
 
 
+class WithFunction(optim.SGD):
+    """As PSGD Kron, whose settings have a function."""
+
+    def __init__(self, params, lr=0.1, probability=lambda step: 1.0):
+        super().__init__(params, lr=lr)
+        self.defaults['probability'] = probability
+        for group in self.param_groups:
+            group['probability'] = probability
+
+
+def test_a_function_is_in_no_checkpoint():
+    saved = trained(WithFunction).state_dict()
+    for group in saved['param_groups']:
+        del group['probability']
+    own = WithFunction(nn.Linear(2, 1).parameters())
+    assert missing_of(own, saved) == []
+
+
 def test_nothing_large_is_built(monkeypatch):
     """A parameter may be larger than what a process has left."""
     sizes = []

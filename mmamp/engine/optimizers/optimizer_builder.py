@@ -3,7 +3,12 @@
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import (
+    contextmanager,
+    nullcontext,
+    redirect_stdout,
+    suppress,
+)
 from io import StringIO
 from typing import Any
 
@@ -206,8 +211,10 @@ def _build(
             return build(given)
         except Exception as error:
             # A few take parameters, and no groups of them.
-            with suppress(Exception):
-                return build(_without_groups(given))
+            if plain := _without_groups(given):
+                took_group = isinstance(getattr(error, 'obj', None), dict)
+                with nullcontext() if took_group else suppress(Exception):
+                    return build(plain)
             advice = _advice(error, build, given, cls.__name__, names)
             if not advice:
                 raise
@@ -216,11 +223,16 @@ def _build(
 
 
 def _without_groups(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments with plain parameters in place of one group."""
-    (key,) = (k for k, x in given.items() if isinstance(x, list))
-    (group,) = given[key]
-    if set(group) != {'params'}:
-        raise ValueError('it has settings')
+    """Return the arguments with plain parameters in place of one group.
+
+    Empty if there are several groups, or settings in it.
+    """
+    found = [(k, x) for k, x in given.items() if isinstance(x, list)]
+    if len(found) != 1 or len(found[0][1]) != 1:
+        return {}
+    key, (group,) = found[0]
+    if not isinstance(group, dict) or set(group) != {'params'}:
+        return {}
     return {**given, key: list(group['params'])}
 
 

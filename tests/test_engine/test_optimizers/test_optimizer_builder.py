@@ -179,6 +179,13 @@ def test_parameters_without_groups(constructor):
 
 
 @pytest.mark.parametrize('constructor', CONSTRUCTORS)
+def test_what_one_without_groups_says(constructor):
+    """Not what comes of a group in the place of a parameter."""
+    with pytest.raises(ValueError, match='learning rate: -1'):
+        build(dict(type=PlainOnly, lr=-1.0), constructor=constructor)
+
+
+@pytest.mark.parametrize('constructor', CONSTRUCTORS)
 def test_a_network(constructor):
     model = Net()
     optimizer = build(dict(type=OfModel), model, constructor)

@@ -18,6 +18,7 @@ from .gradients import (
 )
 from .kernels import step_on_device
 from .loss_scaler import LossScaler
+from .motion import Motion
 from .step_errors import naming_step
 from .usage import Usage
 
@@ -46,6 +47,7 @@ class GradientStep:
         self.is_sharded = is_sharded
         self.use_fsdp = use_fsdp
         self._usage = usage
+        self._motion = Motion(usage)
 
     def run(
         self,
@@ -107,8 +109,10 @@ class GradientStep:
         if is_finite and evaluating is not None:
             is_finite = evaluating(**kwargs)
         elif is_finite:
+            self._motion.before(params)
             with naming_step(self.optimizer, self._usage.who):
                 self.optimizer.step(**kwargs)
+            self._motion.after(self.optimizer)
         return norm, is_finite
 
     def decide(

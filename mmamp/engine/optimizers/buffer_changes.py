@@ -1,6 +1,6 @@
 """What forward passes have changed in buffers, and how it is undone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -179,7 +179,10 @@ class Change:
         for slot in olds.keys() - news.keys() - after.others.keys():
             if slot not in made:
                 rebuilt[slot] = entry.value(slot)
-        dense = [Changed.between(old, new) for old, new in pairs]
+        # One copy twice is of what has not changed.
+        dense = [
+            Changed.between(old, new) for old, new in pairs if old is not new
+        ]
         return cls(dense, rebuilt, moved)
 
     def then(self, later: 'Change') -> 'Change':
@@ -243,15 +246,16 @@ class Change:
             list[Tensor]: The elements of each copy.
         """
         pairs, _, rest = _matched(self.dense, now)
-        if not rest and len(pairs) == len(now):
-            return [mine.undone(copy.values, moved) for mine, copy in pairs]
-        parts = {
-            slot: mine.undone(copy.values, moved)
+        # Of whole copies, and of buffers alone.
+        found = {
+            (copy.slots[0], len(copy.slots)): mine.undone(copy.values, moved)
             for mine, copy in pairs
-            for slot in copy.slots
         }
+        found.update({(slot, 1): x.values for slot, x in rest.items()})
         return [
-            torch.cat([parts.get(x.slots[0], x.values) for x in copy.split()])
+            found[copy.slots[0], len(copy.slots)]
+            if (copy.slots[0], len(copy.slots)) in found
+            else torch.cat([found[slot, 1] for slot in copy.slots])
             for copy in now
         ]
 
@@ -335,16 +339,26 @@ def _matched(
     olds: list[Kind], news: list[Other]
 ) -> tuple[list[tuple[Kind, Other]], dict[Slot, Kind], dict[Slot, Other]]:
     """Pair the copies of the same buffers; return what has no pair, too."""
-    if len(olds) == len(news) and all(map(Copy.fits, olds, news)):
-        return list(zip(olds, news, strict=True)), {}, {}
-    by_slot = {x.slots[0]: x for old in olds for x in old.split()}
-    others = {x.slots[0]: x for new in news for x in new.split()}
+    firsts = {x.slots[0]: x for x in news}
     pairs = [
+        (old, firsts.pop(old.slots[0]))
+        for old in olds
+        if old.slots[0] in firsts and old.fits(firsts[old.slots[0]])
+    ]
+    known = {id(x) for pair in pairs for x in pair}
+    by_slot = _apart(x for x in olds if id(x) not in known)
+    others = _apart(x for x in news if id(x) not in known)
+    pairs += [
         (by_slot.pop(slot), others.pop(slot))
         for slot in by_slot.keys() & others.keys()
         if by_slot[slot].fits(others[slot])
     ]
     return pairs, by_slot, others
+
+
+def _apart(copies: Iterable[Kind]) -> dict[Slot, Kind]:
+    """Return the copy of each buffer, by where it is."""
+    return {x.slots[0]: x for copy in copies for x in copy.split()}
 
 
 def _is_same(

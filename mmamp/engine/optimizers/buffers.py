@@ -32,6 +32,11 @@ from mmamp.utils.memory import is_plain
 Slot = tuple[nn.Module, str]
 """Where a buffer is: its module, and its name there."""
 
+LARGE = 2**16
+"""Elements from which on a buffer is copied by itself, and only once autograd
+has counted a change of it: a mask, a table of positions, a queue. What changes
+uncounted, as BatchNorm's statistics do, has an element a channel."""
+
 Kind = TypeVar('Kind', bound='Copy')
 
 
@@ -276,22 +281,27 @@ class _Places:
         groups: dict[
             tuple[torch.device, torch.dtype], tuple[list[Slot], list[Tensor]]
         ] = defaultdict(lambda: ([], []))
+        large: list[tuple[Slot, Tensor]] = []
         self._others: list[tuple[Slot, Tensor]] = []
         self._empty: set[Slot] = set()
         for slot in slots:
             tensor = buffers_of(slot[0]).get(slot[1])
             if tensor is None or is_lazy(tensor):
                 self._empty.add(slot)
+            elif is_dense(tensor) and tensor.numel() >= LARGE:
+                large.append((slot, tensor))
             elif is_dense(tensor):
                 of_kind, tensors = groups[tensor.device, tensor.dtype]
                 of_kind.append(slot)
                 tensors.append(tensor)
             else:
                 self._others.append((slot, tensor))
-        self._dense = [Memory.of(*group) for group in groups.values()]
+        self._small = [Memory.of(*group) for group in groups.values()]
+        self._large = [Memory.of([slot], [x]) for slot, x in large]
+        self._copies: list[Copy | None] = [None] * len(large)
         self._known = [
             (x, x.data_ptr(), x.shape, x.stride())
-            for memory in self._dense
+            for memory in self._small + self._large
             for x in memory.tensors
         ]
 
@@ -306,8 +316,14 @@ class _Places:
         return True
 
     def snapshot(self) -> Snapshot:
+        self._copies = [
+            copy
+            if copy is not None and copy.versions == memory.versions()
+            else Copy.of(memory)
+            for memory, copy in zip(self._large, self._copies, strict=True)
+        ]
         return Snapshot(
-            [*map(Copy.of, self._dense)],
+            [*map(Copy.of, self._small), *filter(None, self._copies)],
             {
                 slot: (tensor, times_changed(tensor), tensor.detach().clone())
                 for slot, tensor in self._others

@@ -614,3 +614,84 @@ def test_what_starts_at_infinity_goes_back_to_it():
     guard.restore()
     assert module.least.item() == float('inf')
     module(torch.ones(2, 3))
+
+
+class TestLarge:
+    """Buffers that are copied by themselves, and where they have changed."""
+
+    def net(self):
+        net = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 3))
+        net.register_buffer('mask', torch.ones(2**16))
+        net.register_buffer('queue', torch.zeros(2, 2**16))
+        return net
+
+    def run(self, guard, net, x, fill=None):
+        with guard.forward():
+            if fill is not None:
+                with torch.no_grad():
+                    net.queue[:, :8] = fill
+            return net(x).sum()
+
+    def copies(self, guard):
+        dense = guard._layout_now().snapshot().dense
+        return {
+            name: copy
+            for copy in dense
+            for module, name in copy.slots
+            if name in ('mask', 'queue')
+        }
+
+    def test_are_copied_where_they_have_changed(self):
+        net = self.net()
+        guard = guard_of(net)
+        before = self.copies(guard)
+        for skipped in (True, False):
+            backward(guard, self.run(guard, net, torch.randn(4, 3)))
+            guard.restore(torch.tensor(skipped))
+        assert self.copies(guard)['mask'] is before['mask']
+        backward(guard, self.run(guard, net, torch.randn(4, 3), fill=2.0))
+        guard.accept()
+        after = self.copies(guard)
+        assert after['mask'] is before['mask']
+        assert after['queue'] is not before['queue']
+        assert after['queue'].values.sum() == 32
+
+    @pytest.mark.parametrize('skipped', [None, True])
+    def test_are_put_back(self, skipped):
+        net = self.net()
+        guard = guard_of(net)
+        for i in range(3):
+            backward(guard, self.run(guard, net, torch.randn(4, 3), fill=i))
+            guard.restore(torch.tensor(False))
+        before = state_of(net)
+        for _ in range(2):
+            x = torch.randn(4, 3) * NAN
+            backward(guard, self.run(guard, net, x, fill=NAN))
+            guard.restore(None if skipped is None else torch.tensor(skipped))
+            assert_same(net, before)
+
+    def test_of_what_another_guard_has_put_back(self):
+        net = self.net()
+        first, second = guard_of(net), guard_of(net)
+        before = state_of(net)
+        backward(first, self.run(first, net, torch.randn(4, 3), fill=1.0))
+        first.restore()
+        backward(second, self.run(second, net, torch.randn(4, 3), fill=2.0))
+        second.restore()
+        assert_same(net, before)
+        backward(first, self.run(first, net, torch.randn(4, 3), fill=3.0))
+        first.restore()
+        assert_same(net, before)
+
+    def test_go_on_from_a_state(self):
+        nets = [self.net(), self.net()]
+        nets[1].load_state_dict(nets[0].state_dict())
+        guards = [guard_of(net) for net in nets]
+        before = state_of(nets[0])
+        x = torch.randn(4, 3)
+        backward(guards[0], self.run(guards[0], nets[0], x, fill=5.0))
+        guards[1].load_state(guards[0].state())
+        assert_same(nets[1], nets[0].state_dict())
+        for guard, net in zip(guards, nets, strict=True):
+            guard.restore()
+            assert_same(net, before)

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks import json_lines
 from benchmarks.results.tables import put_between
+from mmamp.precision.devices import machine
 
 from .measure import Case
 
@@ -105,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
     alone = {x: found[x] for x in wanted if x.ranks == 1}
     several = {x: found[x] for x in wanted if x.ranks > 1}
     tables = [table(alone), *([table_of_ranks(several)] if several else [])]
-    text = '\n\n'.join(tables)
+    text = '\n\n'.join([f'{machine()}:', *tables])
     if args.write:
         for page in PAGES:
             put_between(page, *MARKS, text)

@@ -29,6 +29,9 @@ from mmamp.plan.traffic import KINDS, ranks_that_are_not_there
 CONFIGS = Path(__file__).parents[2] / 'configs'
 COLLECTIVES = 'c10d::'
 """What the profiler calls them by, first."""
+RUNS = 3
+"""Of several ranks, of which the median counts: what has been sent is let go
+of by a thread of gloo's, sooner or later."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +259,9 @@ def main(specified: str, how: str = 'both') -> dict[str, Any]:
         return dict(predicted=predict(case), measured=measure(case))
     with ranks_that_are_not_there(case.ranks):
         predicted = predict(case)
-    return dict(predicted=predicted, measured=in_ranks(case, specified))
+    runs = [in_ranks(case, specified) for _ in range(RUNS)]
+    runs.sort(key=lambda x: int(x['peak']))
+    return dict(predicted=predicted, measured=runs[RUNS // 2])
 
 
 if __name__ == '__main__':

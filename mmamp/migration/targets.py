@@ -23,9 +23,11 @@ def find_targets(args: argparse.Namespace) -> dict[Path, Path | None]:
         UsageError: If a path is not there, or two files would be one.
     """
     places: dict[Path, Path] = {}
+    known: set[Path] = set()
     for path in args.paths:
         for source, place in _found(path, len(args.paths) > 1).items():
-            if source.resolve() not in {x.resolve() for x in places}:
+            if (resolved := source.resolve()) not in known:
+                known.add(resolved)
                 places[source] = place
     if args.in_place:
         return {source: source for source in places}

@@ -55,7 +55,7 @@ def generator_of(kind: str, state: Any, device: str) -> Any:
         device (str): That it draws on; torch's alone have one.
     """
     cls: Any = next(x for x in GENERATORS if _name(x) == kind)
-    if cls is np.random.Generator:
+    if cls in (np.random.Generator, np.random.RandomState):
         made = cls(getattr(np.random, state['bit_generator'])())
     else:
         made = cls(device) if device else cls()

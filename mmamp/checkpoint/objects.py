@@ -165,6 +165,8 @@ class Encoder:
             number = self._numbers.get(id(key))
             if number is not None:
                 key = {KIND: 'param', 'number': number}
+            elif type(key) not in _PLAIN:
+                continue  # which would not be plain in a checkpoint
             yield from self._within(item, (*path, key))
 
     def _tensor(self, value: Tensor, where: str) -> Any:
@@ -452,3 +454,24 @@ def on_device(value: Any, device: torch.device) -> Any:
         for key, item in vars(value).items():
             vars(value)[key] = on_device(item, device)
     return value
+
+
+def is_link(plain: Any) -> bool:
+    """Tell whether a plain value stands for a tensor that is elsewhere.
+
+    Args:
+        plain (Any): Of :class:`Encoder`.
+    """
+    return isinstance(plain, dict) and plain.get(KIND) in (
+        _PLACE,
+        'numbers of',
+    )
+
+
+def is_generator(plain: Any) -> bool:
+    """Tell whether a plain value stands for a generator.
+
+    Args:
+        plain (Any): Of :class:`Encoder`.
+    """
+    return isinstance(plain, dict) and plain.get(KIND) == 'generator'

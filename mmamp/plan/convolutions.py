@@ -51,7 +51,7 @@ def taken_within(
     if kernel == 'Empty':
         return 0
     if kernel.startswith('Slow'):
-        return call.patches(kernel)
+        return call.patches(kernel, func is FORWARD or args[-1][1])
     if func is FORWARD:
         return call.forward()
     return call.backward(*args[-1][:2])
@@ -138,13 +138,20 @@ class _Convolution:
         strided = not self.transposed and max(self.stride) > 1
         return self.copies() + max(grad + weight, (1 + strided) * image)
 
-    def patches(self, kernel: str) -> int:
+    def patches(self, kernel: str, of_all: bool) -> int:
         """Return what the matrices of patches take.
 
         Args:
             kernel (str): One of torch's own.
+            of_all (bool): Whether an output, or the weight's gradient, is
+                asked for.
         """
         spatial = math.prod(self.weight.shape[2:])
+        is_its_own = (
+            spatial == 1 and max(self.stride) == 1 and not any(self.padding)
+        )
+        if is_its_own or not (of_all or self.transposed):
+            return self.copies()
         sides = (self.image, self.output if self.grad is None else self.grad)
         # Patches are of the larger side, a column for each of the smaller.
         large, small = reversed(sides) if self.transposed else sides
@@ -152,6 +159,7 @@ class _Convolution:
         assert small is not None
         columns = (
             large.shape[1]
+            // self.groups
             * spatial
             * math.prod(small.shape[2:])
             * large.element_size()

@@ -127,8 +127,12 @@ def _copied(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
     if id(tensor) not in memo:
         made = tensor.detach().clone()
         if isinstance(tensor, nn.Parameter):
-            made = nn.Parameter(made)
-        memo[id(tensor)] = made.requires_grad_(tensor.requires_grad)
+            made = nn.Parameter(made, requires_grad=tensor.requires_grad)
+        else:
+            made.requires_grad_(tensor.requires_grad)
+        own = vars(made)
+        own.update({k: v for k, v in vars(tensor).items() if k not in own})
+        memo[id(tensor)] = made
     found: Tensor = memo[id(tensor)]
     return found
 

@@ -54,15 +54,6 @@ _MODELS = tuple(
 _SITE = ('/torch/', '/mmengine/', '/mmcv/')
 
 
-_CONVOLVES = (
-    torch.ops.aten.convolution.default,
-    torch.ops.aten.convolution_backward.default,
-)
-
-
-_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
-
-
 class NeedsValues(Exception):
     """A model asks for a number that only a run on real tensors has.
 

@@ -120,6 +120,30 @@ def test_patches(transposed, dilation, tmp_path):
     assert bytes_of(*found) + within == pytest.approx(most, rel=SHARE)
 
 
+@pytest.mark.parametrize('asked', [[True, True], [True, False], [False, True]])
+@pytest.mark.parametrize(('size', 'groups'), [(1, 1), (3, 1), (3, 8)])
+def test_patches_of_what_is_asked_for(size, groups, asked, tmp_path):
+    torch.manual_seed(0)
+    image = torch.randn(8, 64, 16, 16, dtype=torch.float64)
+    weight = torch.randn(64, 64 // groups, size, size, dtype=torch.float64)
+    padding = [size // 2] * 2
+    geometry = ([1, 1], padding, DILATION, False, [0, 0], groups)
+    args = (image, weight, None, *geometry)
+    output, most = most_allocated(tmp_path, lambda: FORWARD(*args))
+    within = taken_within(FORWARD, args, output, 'cpu')
+    # Of groups the parts are copied, and put together.
+    room = 2 * image.nbytes if groups > 1 else 0
+    assert 0 <= most - bytes_of(output) - within <= room + SHARE * most
+    args = (
+        *(torch.ones_like(output), image, weight, None, *geometry),
+        [*asked, False],
+    )
+    found, most = most_allocated(tmp_path, lambda: BACKWARD(*args))
+    within = taken_within(BACKWARD, args, found, 'cpu')
+    rest = most - bytes_of(*found) - within
+    assert -SHARE * most <= rest <= 2 * room + SHARE * most
+
+
 def test_nothing_to_convolve():
     image, weight = torch.zeros(0, 4, 8, 8), torch.zeros(4, 4, 3, 3)
     args = (image, weight, None, [1, 1], PADDING, DILATION, False, [0, 0], 1)

@@ -24,6 +24,18 @@ def test_a_tensor_without_numbers_is_copied():
     assert not copied['weight'].requires_grad
 
 
+def test_a_parameter_of_integers_is_copied_with_what_it_has():
+    fakes = Fakes(True)
+    param = nn.Parameter(torch.arange(4), requires_grad=False)
+    param.tag = 'told'
+    fake = fakes.of_tensor(param)
+    with fakes.mode():
+        copied = copy.deepcopy(fake)
+    assert copied.tag == 'told'
+    assert copied.dtype is torch.int64
+    assert vars(copied).keys() == vars(fake).keys()
+
+
 def test_without_it_all_is_computed():
     fakes = Fakes(False)
     tensor = torch.arange(3.0)

@@ -13,6 +13,7 @@ from mmengine.dist import (
 from mmamp.checkpoint.keys import (
     BEFORE,
     MODEL_BY_RANK,
+    OPTIMIZER_ATTRIBUTES,
     OPTIMIZER_BY_RANK,
     RNG_STATES,
     WINDOW,
@@ -102,6 +103,9 @@ def give_states(runner: Any, checkpoint: dict[str, Any]) -> None:
             if 'grads' in mine[WINDOW] and (deals_out or not is_own):
                 window['grads'] = _shared([rank[name] for rank in ranks])
             mine[WINDOW] = window
+        if is_own:
+            # Those of the rank that saved, of an optimizer that had changed.
+            state.pop(OPTIMIZER_ATTRIBUTES, None)
         state.update(mine)
 
 

@@ -102,16 +102,26 @@ class EvaluationWeights:
     def show(self) -> None:
         """Have the model show the weights for evaluation.
 
-        Nothing is done where nothing was trained yet, or they are there.
+        Nothing is done where they are there, or where nothing was trained
+        yet and the optimizer cannot tell them.
         """
-        if not (self._enter and self._is_training and self._has_begun()):
+        if not (self._enter and self._is_training):
             return
         params = params_of(self._optimizer)
         self._kept = [p.detach().clone() for p in params]
         self._is_training = False
-        undo = None if self._leave else Undo(self._optimizer)
-        self._call(self._enter)
-        if undo is not None:
+        begun = self._has_begun()
+        undo = None if self._leave and begun else Undo(self._optimizer)
+        try:
+            self._call(self._enter)
+        except Exception:
+            if begun or undo is None:
+                raise
+            # It asks for a state that its first step makes.
+            undo.states()
+            self.train()
+            return
+        if undo is not None and not self._leave:
             # The weights alone are another's.
             undo.states()
 

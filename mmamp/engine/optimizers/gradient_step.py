@@ -109,7 +109,7 @@ class GradientStep:
         if is_finite and evaluating is not None:
             is_finite = evaluating(**kwargs)
         elif is_finite:
-            self._motion.before(params)
+            self._motion.before(self.optimizer)
             with naming_step(self.optimizer, self._usage.who):
                 self.optimizer.step(**kwargs)
             self._motion.after(self.optimizer)

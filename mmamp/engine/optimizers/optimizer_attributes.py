@@ -1,18 +1,27 @@
 """What an optimizer keeps in attributes of its own, beside its state."""
 
 import copy
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import PurePath
 from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mmamp.checkpoint.generators import GENERATORS, put_state, state_of
-from mmamp.checkpoint.objects import Encoder, decoded, linked, on_device
+from mmamp.checkpoint.objects import (
+    Encoder,
+    decoded,
+    is_generator,
+    is_link,
+    linked,
+    on_device,
+)
 from mmamp.compat.mmengine import ON_OPTIMIZERS as OF_MMENGINE
 from mmamp.compat.torch import ON_OPTIMIZERS as OF_TORCH
 from mmamp.compat.torch import storage_key, tree_map
@@ -22,6 +31,7 @@ from mmamp.utils.modules import groups_of, params_of, with_inner
 
 Attributes = dict[str, Any]
 _HOSTS = {'torch', 'mmamp'}
+_CONSTANTS = (range, slice, re.Pattern, PurePath)
 _NOT_OWN = {'builtins', 'collections', 'abc', 'typing'}
 
 
@@ -105,10 +115,17 @@ class OptimizerAttributes:
         for i, each in enumerate(with_inner(self._optimizer)):
             own = vars(each)
             for key, plain in found.get(i, {}).items():
+                if type(own.get(key)) in GENERATORS and is_generator(plain):
+                    # Another device's is not made here.
+                    put_state(own[key], decoded(plain['state'], (), ()))
+                    continue
                 value = decoded(plain, self._packages, params)
                 value = on_device(value, params[0].device)
                 value = linked(value, groups, states)
-                own[key] = _put(own.get(key), value)
+                if is_link(plain):
+                    own[key] = value
+                else:
+                    own[key] = _put(own.get(key), value)
 
     def _encoded(
         self, optimizer: Optimizer
@@ -188,7 +205,10 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
 def _own(
     optimizer: Optimizer, packages: set[str]
 ) -> Iterator[tuple[str, Any]]:
-    """Yield attributes that may be state: neither code nor the hosts'."""
+    """Yield attributes that may be state: neither code nor the hosts'.
+
+    A network is in the checkpoint by itself.
+    """
     if _package(optimizer) in _HOSTS:
         return
     for key, value in vars(optimizer).items():
@@ -196,7 +216,7 @@ def _own(
             # Objects of its own may be called, and keep something.
             callable(value) and _package(value) not in packages - _HOSTS
         )
-        is_place = isinstance(value, (Optimizer, torch.device)) or (
+        is_place = isinstance(value, (Optimizer, nn.Module, torch.device)) or (
             value is optimizer.param_groups or value is optimizer.state
         )
         if not (is_code or is_place or key in OF_TORCH or key in OF_MMENGINE):
@@ -230,6 +250,8 @@ def _glimpse(value: Any) -> Any:
     That of the hosts, such as a process group, is no state; another one that
     does not show what it keeps may always have.
     """
+    if isinstance(value, _CONSTANTS):
+        return str(value)
     if hasattr(value, '__dict__'):
         return Encoder(())(vars(value), '')
     return None if value is None or _package(value) in _HOSTS else object()
@@ -270,6 +292,9 @@ def _put(own: Any, value: Any) -> Any:
     """Return a value in the place of the one that is there."""
     if type(own) in GENERATORS and type(own) is type(value):
         put_state(own, state_of(value))
+        return own
+    if isinstance(own, torch.Generator) and isinstance(value, Tensor):
+        put_state(own, value)
         return own
     if (
         isinstance(own, Tensor)

@@ -552,6 +552,34 @@ def test_attributes_of_an_optimizer_are_those_of_the_rank(in_ranks):
     assert other == its_again
 
 
+class CountsOnOneRank(torch.optim.SGD):
+    rejected = 0
+
+    def step(self, closure=None):
+        if not distributed.get_rank():
+            self.rejected += 1
+
+
+def counted_by_ranks(rank, world_size):
+    net = nn.Linear(1, 1)
+    optimizer = CountsOnOneRank(net.parameters(), lr=0.1)
+    wrapper = AmpOptimWrapper(optimizer, dtype='float32')
+    runner = SimpleNamespace(optim_wrapper=wrapper, model=net, hooks=[])
+    wrapper.update_params(net(torch.ones(1, 1)).sum())
+    content = [
+        dict(gather_states(runner, None), optimizer=wrapper.state_dict())
+    ]
+    distributed.broadcast_object_list(content)
+    (checkpoint,) = content
+    give_states(runner, checkpoint)
+    wrapper.load_state_dict(checkpoint['optimizer'])
+    return optimizer.rejected
+
+
+def test_a_rank_whose_attributes_have_not_changed_keeps_them(in_ranks):
+    assert in_ranks(2, counted_by_ranks) == [1, 0]
+
+
 def test_a_view_of_more_is_sent_alone():
     """As DDP has gradients, which are parts of its buckets."""
     runner = inside_of_a_window()

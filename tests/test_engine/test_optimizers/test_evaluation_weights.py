@@ -234,3 +234,56 @@ def test_before_the_first_step_there_are_no_other_weights():
     train(model, wrapper, 2)
     with wrapper.evaluation_weights():
         assert not equal(before, values(model))
+
+
+class AverageBeside(torch.optim.SGD):
+    """Has its average in an attribute, and no state at all."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, lr=lr, foreach=False)
+        (group,) = self.param_groups
+        self.average = {p: p.detach().clone() for p in group['params']}
+
+    def step(self, closure=None):
+        super().step()
+        for param, average in self.average.items():
+            average.lerp_(param.detach(), 0.1)
+
+    @torch.no_grad()
+    def eval(self):
+        for param, average in self.average.items():
+            param.copy_(average)
+
+    def train(self):
+        """Leave it to whoever has kept the weights of training."""
+
+
+class AsksForAState(torch.optim.SGD):
+    """Cannot tell what to evaluate before its first step."""
+
+    def eval(self):
+        for group in self.param_groups:
+            for param in group['params']:
+                self.state[param]['average'].clone()
+
+    def train(self):
+        """Begin."""
+
+
+def test_an_average_that_is_no_state():
+    model, wrapper = make(AverageBeside)
+    train(model, wrapper, 3)
+    trained, optimizer = values(model), wrapper.optimizer
+    with wrapper.evaluation_weights():
+        assert equal(values(model), optimizer.average.values())
+        assert not equal(values(model), trained)
+    assert equal(values(model), trained)
+
+
+def test_what_cannot_be_told_yet():
+    model, wrapper = make(AsksForAState)
+    before = values(model)
+    with wrapper.evaluation_weights():
+        assert equal(values(model), before)
+    train(model, wrapper, 1)
+    assert not equal(values(model), before)

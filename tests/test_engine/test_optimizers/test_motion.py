@@ -61,7 +61,17 @@ def test_a_rate_that_underflows(module, mm_log):
     assert 'lr is 1e-30' in said
 
 
-@pytest.mark.parametrize('kind', [SGD, LateStart])
+class Replaces(SGD):
+    """Gives its weights other memory."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for param in group['params']:
+                param.data = param.data - group['lr'] * param.grad
+
+
+@pytest.mark.parametrize('kind', [SGD, LateStart, Replaces])
 def test_one_that_moves(kind, module, mm_log):
     train(kind(module.parameters(), lr=0.1, foreach=False), module, 2 * STEPS)
     assert not warnings_of(mm_log)
@@ -81,3 +91,32 @@ def test_gradients_of_nothing_tell_nothing(module, mm_log):
     nn.init.zeros_(module.bias)
     train(SGD(module.parameters(), lr=0.1, foreach=False), module, targets=0.0)
     assert not warnings_of(mm_log)
+
+
+def test_a_group_that_stays(mm_log):
+    """Its weights are the smallest ones."""
+    module = nn.Linear(3, 300)
+    bias = dict(params=[module.bias], lr=0.0)
+    train(SGD([bias, dict(params=[module.weight])], lr=0.1), module)
+    assert not warnings_of(mm_log)
+
+
+def test_large_weights_are_seen_in_part(mm_log):
+    module = nn.Linear(3, 2**17, bias=False)
+    train(SGD(module.parameters(), lr=0.1, foreach=False), module)
+    assert not warnings_of(mm_log)
+    train(ClosureAlone(module.parameters(), lr=0.1), module)
+    assert len(warnings_of(mm_log)) == 1
+
+
+def test_a_rate_that_is_a_tensor(module, mm_log):
+    lr = torch.tensor(0.0)
+    train(SGD(module.parameters(), lr=lr, foreach=False), module)
+    assert not warnings_of(mm_log)
+
+
+def test_no_rate_at_all(module, mm_log):
+    optimizer = ClosureAlone(module.parameters(), lr=0.1)
+    optimizer.param_groups[0]['lr'] = None
+    train(optimizer, module)
+    assert 'lr is its own' in warnings_of(mm_log)[0]

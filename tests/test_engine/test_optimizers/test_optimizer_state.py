@@ -3,8 +3,10 @@
 import io
 import logging
 import random
+import re
 from collections import deque
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,6 +156,22 @@ class OfItsState(Stateful):
         kept['n'] += 1
         kept['m'].mul_(0.9).add_(param.grad)
         return state['m'][0] / kept['n']
+
+
+class HoldsAPlace(Stateful):
+    """Has a tensor from the start that its state shares later."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        self.place = torch.zeros_like(self.param_groups[0]['params'][0])
+
+    def step_of(self, param, state):
+        is_shared = param.shape == self.place.shape
+        if 'm' not in state:
+            state['m'] = self.place if is_shared else torch.zeros_like(param)
+        own = self.place if is_shared else state['m']
+        own.mul_(0.9).add_(param.grad)
+        return 0.1 * state['m']
 
 
 class Remembering(Stateful):
@@ -333,7 +351,7 @@ def saved(*states):
 KINDS = [
     *(Delayed, Projected, Counting, Small, Around, Setting, Drawing),
     *(SavesTheInner, Remembering, AroundProjected, OfTheWeights),
-    *(DrawingOtherwise, OfItsState),
+    *(DrawingOtherwise, OfItsState, HoldsAPlace),
     InGroups,
     OfItsGroup,
     HoldsGroups,
@@ -505,3 +523,16 @@ def test_an_attribute_stays_the_tensor_that_it_is():
     resumed.load_state_dict(state)
     assert resumed.optimizer.total is total
     assert torch.equal(total, wrapper.optimizer.total)
+
+
+def test_what_is_no_state_is_not_told_of():
+    net = nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    cls = type('Own', (torch.optim.SGD,), dict(__module__='somebody.optim'))
+    optimizer = cls(net.parameters(), lr=0.1)
+    optimizer.pattern, optimizer.steps = re.compile('a'), range(3)
+    optimizer.path, optimizer.part = Path('a'), slice(3)
+    optimizer.model = net
+    wrapper = AmpOptimWrapper(optimizer, dtype='float32')
+    wrapper.update_params(net(torch.ones(1, 2)).sum())
+    assert wrapper._state.attributes.changed() == ({}, [])

@@ -21,7 +21,6 @@ from torch.profiler import ProfilerActivity, profile
 import mmamp  # noqa: F401  (registers everything)
 from mmamp.plan.batches import Batches
 from mmamp.plan.fakes import Fakes
-from mmamp.plan.ledger import Ledger
 from mmamp.plan.plan_config import plan_config
 from mmamp.plan.rehearsal import Rehearsal, rehearsed
 from mmamp.plan.traffic import KINDS, ranks_that_are_not_there
@@ -29,6 +28,8 @@ from mmamp.plan.traffic import KINDS, ranks_that_are_not_there
 CONFIGS = Path(__file__).parents[2] / 'configs'
 COLLECTIVES = 'c10d::'
 """What the profiler calls them by, first."""
+MEMORY = '[memory]'
+"""What it calls an allocation."""
 RUNS = 3
 """Of several ranks, of which the median counts: what has been sent is let go
 of by a thread of gloo's, sooner or later."""
@@ -96,7 +97,8 @@ def predict(case: Case, target: str = 'cpu') -> dict[str, Any]:
     batches = Batches(cfg)
     with rehearsed(cfg, target) as run:
         traffic = run.count_traffic()
-        ledger = run.watch.ledger if run.watch else Ledger()
+        assert run.watch is not None
+        ledger = run.watch.ledger
         start = ledger.peak().total
         for due in case.updates():
             run.penalise(due)
@@ -138,10 +140,8 @@ def measure(case: Case) -> dict[str, Any]:
                 run.penalise(due)
                 with torch.profiler.record_function('update'):
                     run.update(batches.of(batches.size))
-        trace = Path(folder, 'trace.json')
-        profiler.export_chrome_trace(str(trace))
-        events = json.loads(trace.read_text())['traceEvents']
-    memory = [x for x in events if x.get('name') == '[memory]']
+        events = events_of(profiler, Path(folder))
+    memory = [x for x in events if x.get('name') == MEMORY]
     updates = [x for x in events if x.get('name') == 'update']
     first, last = updates[0], updates[-1]
     calls: Counter[str] = Counter()
@@ -163,6 +163,19 @@ def measure(case: Case) -> dict[str, Any]:
         # All that is sent is in float32 here, flags included.
         sizes={kind: 4 * n for kind, n in sizes.items()},
     )
+
+
+def events_of(profiler: profile, folder: Path) -> list[dict[str, Any]]:
+    """Return what a profiler has seen.
+
+    Args:
+        profiler (profile): That has ended.
+        folder (Path): That it may write to.
+    """
+    trace = folder / 'trace.json'
+    profiler.export_chrome_trace(str(trace))
+    events: list[dict[str, Any]] = json.loads(trace.read_text())['traceEvents']
+    return events
 
 
 def _laid_out(

@@ -30,7 +30,9 @@ KIND = 'mmamp.kind'
 _BY_PARAM = 'mmamp.by_param'
 """The key of what a dict has under its parameters: by their numbers, whether
 it was under the ``id``, and the value."""
-_GROUP, _PLACE = 'group', 'place'
+_GROUP, _PLACE, _NUMBERS = 'group', 'place', 'numbers of'
+LINKS = (_PLACE, _NUMBERS)
+"""Kinds of what stands for a tensor that is elsewhere."""
 _PLAIN = (
     *(bool, int, float, complex, str, bytes, type(None)),
     *(torch.dtype, torch.device, torch.Size),
@@ -172,7 +174,7 @@ class Encoder:
     def _tensor(self, value: Tensor, where: str) -> Any:
         key = _in_memory(value)
         if (number := self._in_memory.get(key)) is not None:
-            return {KIND: 'numbers of', 'number': number}
+            return {KIND: _NUMBERS, 'number': number}
         if (path := self._places.get(key)) is not None:
             return {KIND: _PLACE, 'path': path}
         if type(value) is Tensor or is_sharded(value):
@@ -305,7 +307,7 @@ def decoded(
         return value
     if (kind := value.get(KIND)) == 'param':
         return params[value['number']]
-    if kind == 'numbers of':
+    if kind == _NUMBERS:
         return params[value['number']].detach()
     if kind == _GROUP:
         return value
@@ -344,9 +346,10 @@ def linked(
     def link(value: Any) -> Any:
         if id(value) in own or isinstance(value, Tensor):
             return value
-        if isinstance(value, dict) and value.get(KIND) == _GROUP:
+        kind = kind_of_plain(value)
+        if kind == _GROUP:
             return groups[value['number']]
-        if isinstance(value, dict) and value.get(KIND) == _PLACE:
+        if kind == _PLACE:
             return reduce(getitem, value['path'], states)
         if type(value) is tuple:
             return tuple(map(link, value))
@@ -456,22 +459,10 @@ def on_device(value: Any, device: torch.device) -> Any:
     return value
 
 
-def is_link(plain: Any) -> bool:
-    """Tell whether a plain value stands for a tensor that is elsewhere.
+def kind_of_plain(plain: Any) -> str | None:
+    """Tell what a plain value stands for; None if for itself.
 
     Args:
         plain (Any): Of :class:`Encoder`.
     """
-    return isinstance(plain, dict) and plain.get(KIND) in (
-        _PLACE,
-        'numbers of',
-    )
-
-
-def is_generator(plain: Any) -> bool:
-    """Tell whether a plain value stands for a generator.
-
-    Args:
-        plain (Any): Of :class:`Encoder`.
-    """
-    return isinstance(plain, dict) and plain.get(KIND) == 'generator'
+    return plain.get(KIND) if isinstance(plain, dict) else None

@@ -41,10 +41,11 @@ def taken_within(
         int: At its peak.
     """
     if func is FORWARD:
-        call = _Convolution(None, result, *args[:2], *args[3:])
+        image, weight, _, *geometry = args
+        call = _Convolution(False, result, image, weight, *geometry)
     else:
         grad, image, weight, _, *geometry, _ = args
-        call = _Convolution(grad, None, image, weight, *geometry)
+        call = _Convolution(True, grad, image, weight, *geometry)
     if device != 'cpu':
         return sum(_bytes(x) for x in call.given if not _has_format(x))
     kernel = call.kernel()
@@ -59,10 +60,10 @@ def taken_within(
 
 @dataclass(frozen=True)
 class _Convolution:
-    """One call; ``grad`` is None of a forward one, ``output`` of others."""
+    """One call; ``output`` is its gradient in a backward one."""
 
-    grad: Tensor | None
-    output: Tensor | None
+    is_backward: bool
+    output: Tensor
     image: Tensor
     weight: Tensor
     stride: Sequence[int]
@@ -75,8 +76,8 @@ class _Convolution:
     @property
     def given(self) -> list[Tensor]:
         """list[Tensor]: What comes in."""
-        tensors = (self.grad, self.image, self.weight)
-        return [x for x in tensors if x is not None]
+        given = [self.image, self.weight]
+        return [self.output, *given] if self.is_backward else given
 
     @property
     def is_last(self) -> bool:
@@ -115,7 +116,6 @@ class _Convolution:
         if self.is_last:
             return self.copies() + weight
         # Its own layout of the output is brought into the plain one.
-        assert self.output is not None
         output = _bytes(self.output)
         if self.transposed and max(self.stride) > 1:
             output *= 2
@@ -131,8 +131,7 @@ class _Convolution:
         image, weight = _bytes(self.image), _bytes(self.weight)
         if self.is_last:
             return self.copies() + (1 + of_weight) * weight
-        assert self.grad is not None
-        grad = _bytes(self.grad)
+        grad = _bytes(self.output)
         if of_weight:
             return self.copies() + max(image + grad, weight)
         strided = not self.transposed and max(self.stride) > 1
@@ -152,11 +151,9 @@ class _Convolution:
         )
         if is_its_own or not (of_all or self.transposed):
             return self.copies()
-        sides = (self.image, self.output if self.grad is None else self.grad)
+        sides = (self.image, self.output)
         # Patches are of the larger side, a column for each of the smaller.
         large, small = reversed(sides) if self.transposed else sides
-        assert large is not None
-        assert small is not None
         columns = (
             large.shape[1]
             // self.groups
@@ -164,7 +161,7 @@ class _Convolution:
             * math.prod(small.shape[2:])
             * large.element_size()
         )
-        one_by_one = self.transposed and self.grad is not None
+        one_by_one = self.transposed and self.is_backward
         if 'Dilated' not in kernel and not one_by_one:
             columns *= len(small)
         return self.copies() + columns

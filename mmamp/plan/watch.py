@@ -172,8 +172,9 @@ class Watch(TorchDispatchMode):
                 part = part or self._part(func, args)
                 module = self._inside[-1] if self._inside else ''
                 self.ledger.add(tensor, part, module)
-        if func in CONVOLVES:
-            size = taken_within(func, args, result, self.device)
+        if func in CONVOLVES and (
+            size := taken_within(func, args, result, self.device)
+        ):
             self.ledger.pass_by(size, part or self._part(func, args))
         if not func.is_view:
             self._count(func, args, kwargs, result, given + made)

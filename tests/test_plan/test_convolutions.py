@@ -1,11 +1,10 @@
 """What a convolution takes within, beside what torch's profiler sees."""
 
-import json
-
 import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.plan.measure import MEMORY, events_of
 from mmamp.plan.convolutions import BACKWARD, FORWARD, taken_within
 
 CHANNELS_LAST, PLAIN = torch.channels_last, torch.contiguous_format
@@ -20,20 +19,27 @@ def most_allocated(folder, call):
         activities=[ProfilerActivity.CPU], profile_memory=True
     ) as profiler:
         result = call()
-    trace = folder / 'trace.json'
-    profiler.export_chrome_trace(str(trace))
-    events = json.loads(trace.read_text())['traceEvents']
-    totals = [
-        x['args']['Total Allocated']
-        for x in sorted(events, key=lambda x: x.get('ts', 0))
-        if x.get('name') == '[memory]'
-    ]
-    before = totals[0] - next(
-        x['args']['Bytes']
-        for x in sorted(events, key=lambda x: x.get('ts', 0))
-        if x.get('name') == '[memory]'
-    )
-    return result, max(totals) - before
+    events = sorted(events_of(profiler, folder), key=lambda x: x.get('ts', 0))
+    seen = [x['args'] for x in events if x.get('name') == MEMORY]
+    before = seen[0]['Total Allocated'] - seen[0]['Bytes']
+    return result, max(x['Total Allocated'] for x in seen) - before
+
+
+def forward(folder, image, weight, geometry):
+    """What it returns, what it took at most, and what was foretold of it."""
+    args = (image, weight, None, *geometry)
+    output, most = most_allocated(folder, lambda: FORWARD(*args))
+    within = taken_within(FORWARD, args, output, 'cpu')
+    return output, most, bytes_of(output) + within
+
+
+def backward(folder, image, weight, geometry, asked=(True, True)):
+    """What it took at most, and what was foretold of it."""
+    grad = torch.ones_like(FORWARD(image, weight, None, *geometry))
+    args = (grad, image, weight, None, *geometry, [*asked, False])
+    found, most = most_allocated(folder, lambda: BACKWARD(*args))
+    within = taken_within(BACKWARD, args, found, 'cpu')
+    return most, bytes_of(*found) + within
 
 
 def bytes_of(*tensors):
@@ -61,13 +67,11 @@ class TestOneDNN:
         image, weight = tensors(
             image_format, weight_format, transposed, size, torch.float32
         )
-        args = (
-            *(image, weight, None, [size - 2] * 2, PADDING, DILATION),
-            *(transposed, [0, 0], GROUPS),
+        geometry = (
+            *([size - 2] * 2, PADDING, DILATION, transposed, [0, 0], GROUPS),
         )
-        output, most = most_allocated(tmp_path, lambda: FORWARD(*args))
-        within = taken_within(FORWARD, args, output, 'cpu')
-        assert bytes_of(output) + within == pytest.approx(most, rel=SHARE)
+        _, most, foretold = forward(tmp_path, image, weight, geometry)
+        assert foretold == pytest.approx(most, rel=SHARE)
 
     @pytest.mark.parametrize(
         'asked', [[True, True], [True, False], [False, True]]
@@ -81,23 +85,17 @@ class TestOneDNN:
         geometry = (
             *([size - 2] * 2, PADDING, DILATION, transposed, [0, 0], GROUPS),
         )
-        output = FORWARD(image, weight, None, *geometry)
-        args = (
-            *(torch.ones_like(output), image, weight, None, *geometry),
-            [*asked, False],
-        )
-        found, most = most_allocated(tmp_path, lambda: BACKWARD(*args))
-        within = taken_within(BACKWARD, args, found, 'cpu')
-        assert bytes_of(*found) + within == pytest.approx(most, rel=SHARE)
+        most, foretold = backward(tmp_path, image, weight, geometry, asked)
+        assert foretold == pytest.approx(most, rel=SHARE)
 
 
 def test_what_lies_in_no_format_is_copied(tmp_path):
     image, weight = tensors(PLAIN, PLAIN, False, 3, torch.float32)
     image = image.transpose(2, 3)
-    args = (image, weight, None, [1, 1], PADDING, DILATION, False, [0, 0], 1)
-    output, most = most_allocated(tmp_path, lambda: FORWARD(*args))
-    within = taken_within(FORWARD, args, output, 'cpu')
-    assert bytes_of(output) + within == pytest.approx(most, rel=SHARE)
+    geometry = ([1, 1], PADDING, DILATION, False, [0, 0], 1)
+    output, most, foretold = forward(tmp_path, image, weight, geometry)
+    assert foretold == pytest.approx(most, rel=SHARE)
+    args = (image, weight, None, *geometry)
     assert taken_within(FORWARD, args, output, 'cuda') == image.nbytes
 
 
@@ -107,17 +105,10 @@ def test_patches(transposed, dilation, tmp_path):
     """float64 is none of oneDNN's."""
     image, weight = tensors(PLAIN, PLAIN, transposed, 3, torch.float64)
     geometry = ([1, 1], PADDING, [dilation] * 2, transposed, [0, 0], 1)
-    args = (image, weight, None, *geometry)
-    output, most = most_allocated(tmp_path, lambda: FORWARD(*args))
-    within = taken_within(FORWARD, args, output, 'cpu')
-    assert bytes_of(output) + within == pytest.approx(most, rel=SHARE)
-    args = (
-        *(torch.ones_like(output), image, weight, None, *geometry),
-        [True, True, False],
-    )
-    found, most = most_allocated(tmp_path, lambda: BACKWARD(*args))
-    within = taken_within(BACKWARD, args, found, 'cpu')
-    assert bytes_of(*found) + within == pytest.approx(most, rel=SHARE)
+    _, most, foretold = forward(tmp_path, image, weight, geometry)
+    assert foretold == pytest.approx(most, rel=SHARE)
+    most, foretold = backward(tmp_path, image, weight, geometry)
+    assert foretold == pytest.approx(most, rel=SHARE)
 
 
 @pytest.mark.parametrize('asked', [[True, True], [True, False], [False, True]])
@@ -128,20 +119,12 @@ def test_patches_of_what_is_asked_for(size, groups, asked, tmp_path):
     weight = torch.randn(64, 64 // groups, size, size, dtype=torch.float64)
     padding = [size // 2] * 2
     geometry = ([1, 1], padding, DILATION, False, [0, 0], groups)
-    args = (image, weight, None, *geometry)
-    output, most = most_allocated(tmp_path, lambda: FORWARD(*args))
-    within = taken_within(FORWARD, args, output, 'cpu')
+    _, most, foretold = forward(tmp_path, image, weight, geometry)
     # Of groups the parts are copied, and put together.
     room = 2 * image.nbytes if groups > 1 else 0
-    assert 0 <= most - bytes_of(output) - within <= room + SHARE * most
-    args = (
-        *(torch.ones_like(output), image, weight, None, *geometry),
-        [*asked, False],
-    )
-    found, most = most_allocated(tmp_path, lambda: BACKWARD(*args))
-    within = taken_within(BACKWARD, args, found, 'cpu')
-    rest = most - bytes_of(*found) - within
-    assert -SHARE * most <= rest <= 2 * room + SHARE * most
+    assert 0 <= most - foretold <= room + SHARE * most
+    most, foretold = backward(tmp_path, image, weight, geometry, asked)
+    assert -SHARE * most <= most - foretold <= 2 * room + SHARE * most
 
 
 def test_nothing_to_convolve():

@@ -13,14 +13,12 @@ from .case import (
     Build,
     Case,
     Network,
+    class_of,
     from_mmgen,
     images_of,
-    labelled,
     noise_of,
 )
-
-NUM_POSITIONS = 64
-"""WGAN-GP's critic has the mean of these positions, theirs their sum."""
+from .sagan import case_of
 
 
 def beginnings() -> list[Case]:
@@ -114,14 +112,7 @@ def _lsgan() -> Case:
 
 
 def _wgan_gp() -> Case:
-    def build(name: str, **kwargs: Any) -> Build:
-        def made() -> nn.Module:
-            file: Any = import_module('wgan_gp_networks')
-            network: nn.Module = getattr(file, name)(**kwargs)
-            return network
-
-        return made
-
+    # The paper's critic has the mean of all positions, theirs the sum.
     def mean(network: Any, inputs: tuple[Tensor, ...]) -> Tensor:
         x: Tensor = network.model(*inputs).mean((2, 3))
         result: Tensor = network.linear(x)
@@ -139,89 +130,37 @@ def _wgan_gp() -> Case:
             discriminator=dict(type='WGANGPCritic', image_size=32),
         ),
         generator=Network(
-            build('ResGenerator32', z_dim=128), noise_of(8, 128)
+            class_of('wgan_gp_networks', 'ResGenerator32', z_dim=128),
+            noise_of(8, 128),
         ),
         discriminator=Network(
-            build('ResDiscriminator32'), images_of(8, 3, 32, 32), mean
+            class_of('wgan_gp_networks', 'ResDiscriminator32'),
+            images_of(8, 3, 32, 32),
+            mean,
         ),
     )
 
 
 def _sagan() -> Case:
-    shape = dict(num_classes=1000, base_channels=64)
-    theirs = dict(
-        attention_cfg=dict(type='SelfAttentionBlock'),
-        with_spectral_norm=True,
-        init_cfg=dict(type='SAGAN'),
-        **shape,
-    )
-
-    def of_labels(network: Any, inputs: tuple[Tensor, ...]) -> Tensor:
-        result: Tensor = network(inputs[0], label=inputs[1])
-        return result
-
-    return _case(
-        'SAGAN',
-        'mmgeneration',
-        dict(
-            type='ImageGAN',
-            noise_size=128,
-            num_classes=1000,
-            generator=dict(
-                type='SAGANGenerator',
-                image_size=128,
-                attention_size=64,
-                **shape,
-            ),
-            discriminator=dict(
-                type='SAGANDiscriminator',
-                image_size=128,
-                attention_size=64,
-                **shape,
-            ),
-        ),
-        generator=Network(
-            from_mmgen(
-                'sngan_proj',
-                'SNGANGenerator',
-                output_scale=128,
-                attention_after_nth_block=4,
-                with_embedding_spectral_norm=False,
-                **theirs,
-            ),
-            labelled(noise_of(4, 128), 1000),
-            of_labels,
-        ),
-        discriminator=Network(
-            from_mmgen(
-                'sngan_proj',
-                'ProjDiscriminator',
-                input_scale=128,
-                attention_after_nth_block=1,
-                **theirs,
-            ),
-            labelled(images_of(4, 3, 128, 128), 1000),
-        ),
+    """Return MMGeneration's, as its code for TensorFlow's weights begins."""
+    return case_of(
+        'SAGAN, published',
+        ('mmgeneration', from_mmgen, 'sngan_proj'),
+        *(64, 1000, 4),
+        both=dict(init_cfg=dict(type='SAGAN')),
     )
 
 
-def _translation(function: str, *args: Any, **kwargs: Any) -> Build:
+def _translation(function: str, **kwargs: Any) -> Build:
     """Describe a network of the authors of pix2pix and CycleGAN.
 
     Args:
         function (str): ``'define_G'`` or ``'define_D'``.
-        *args: Its arguments.
-        **kwargs: More.
+        **kwargs: Its arguments.
     """
-
-    def made() -> nn.Module:
-        file: Any = import_module('translation_networks')
-        network: nn.Module = getattr(file, function)(
-            *args, no_antialias=True, **kwargs
-        )
-        return network
-
-    return made
+    return class_of(
+        'translation_networks', function, no_antialias=True, **kwargs
+    )
 
 
 def _pix2pix() -> Case:
@@ -235,14 +174,15 @@ def _pix2pix() -> Case:
         ),
         generator=Network(
             _translation(
-                *('define_G', 3, 3, 64, 'unet_256'),
+                'define_G',
+                **dict(input_nc=3, output_nc=3, ngf=64, netG='unet_256'),
                 use_dropout=True,
                 no_antialias_up=True,
             ),
             images_of(1, 3, 256, 256),
         ),
         discriminator=Network(
-            _translation('define_D', 6, 64, 'basic'),
+            _translation('define_D', input_nc=6, ndf=64, netD='basic'),
             images_of(1, 6, 256, 256),
         ),
     )
@@ -263,13 +203,18 @@ def _cyclegan() -> Case:
         ),
         generator_ab=Network(
             _translation(
-                *('define_G', 3, 3, 64, 'resnet_9blocks', 'instance'),
+                'define_G',
+                **dict(input_nc=3, output_nc=3, ngf=64),
+                **dict(netG='resnet_9blocks', norm='instance'),
                 no_antialias_up=True,
             ),
             images_of(1, 3, 256, 256),
         ),
         discriminator_b=Network(
-            _translation('define_D', 3, 64, 'basic', norm='instance'),
+            _translation(
+                'define_D',
+                **dict(input_nc=3, ndf=64, netD='basic', norm='instance'),
+            ),
             images_of(1, 3, 256, 256),
         ),
     )

@@ -1287,7 +1287,10 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         """
         own = self._own_state()
         kept = {k: own[k] for k in (PENALTY_SCALERS, WINDOW) if k in own}
-        if attributes := self._state.attributes.changed()[0]:
+        # A rank alone has them in the state of all.
+        if get_world_size() > 1 and (
+            attributes := self._state.attributes.changed()[0]
+        ):
             kept[OPTIMIZER_ATTRIBUTES] = attributes
         if self.is_sharded and WINDOW in kept:
             kept[WINDOW] = dict(buffers=kept[WINDOW]['buffers'])

@@ -248,14 +248,14 @@ class Change:
         pairs, _, rest = _matched(self.dense, now)
         # Of whole copies, and of buffers alone.
         found = {
-            (copy.slots[0], len(copy.slots)): mine.undone(copy.values, moved)
+            tuple(copy.slots): mine.undone(copy.values, moved)
             for mine, copy in pairs
         }
-        found.update({(slot, 1): x.values for slot, x in rest.items()})
+        found.update({(slot,): x.values for slot, x in rest.items()})
         return [
-            found[copy.slots[0], len(copy.slots)]
-            if (copy.slots[0], len(copy.slots)) in found
-            else torch.cat([found[slot, 1] for slot in copy.slots])
+            found[slots]
+            if (slots := tuple(copy.slots)) in found
+            else torch.cat([found[slot,] for slot in slots])
             for copy in now
         ]
 

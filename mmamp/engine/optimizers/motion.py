@@ -52,13 +52,13 @@ class Motion:
         ]
         room = MOST
         for param in sorted(params, key=lambda x: local(x).numel()):
-            seen = _seen(param, room)
-            room -= seen.numel()
-            if room < 0:
+            if not room:
                 break
+            seen = _seen(param, room)
             grad: Any = param.grad
-            counts = _part(local(grad), room + seen.numel()).any()
+            counts = _part(local(grad), room).any()
             self._kept.append((param, seen.clone(), counts))
+            room -= seen.numel()
 
     def after(self, optimizer: Optimizer) -> None:
         """Compare, once enough steps have been made.
@@ -110,11 +110,11 @@ def _seen(param: nn.Parameter, room: int) -> Tensor:
 
 
 def _part(tensor: Tensor, room: int) -> Tensor:
-    """Return a view of as much of a tensor as there is room for, at most."""
+    """Return a view of as much of a tensor as there is room for."""
     if tensor.numel() > room and tensor.dim():
         rows = room // max(tensor[0].numel(), 1)
         tensor = tensor[: max(rows, 1)]
-    while tensor.numel() > max(room, 1) and tensor.dim():
+    while tensor.numel() > room and tensor.dim():
         tensor = tensor[0]
     return tensor
 

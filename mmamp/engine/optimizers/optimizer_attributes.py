@@ -15,10 +15,10 @@ from torch.optim import Optimizer
 
 from mmamp.checkpoint.generators import GENERATORS, put_state, state_of
 from mmamp.checkpoint.objects import (
+    LINKS,
     Encoder,
     decoded,
-    is_generator,
-    is_link,
+    kind_of_plain,
     linked,
     on_device,
 )
@@ -115,17 +115,16 @@ class OptimizerAttributes:
         for i, each in enumerate(with_inner(self._optimizer)):
             own = vars(each)
             for key, plain in found.get(i, {}).items():
-                if type(own.get(key)) in GENERATORS and is_generator(plain):
+                kind = kind_of_plain(plain)
+                if kind == 'generator' and type(own.get(key)) in GENERATORS:
                     # Another device's is not made here.
                     put_state(own[key], decoded(plain['state'], (), ()))
                     continue
                 value = decoded(plain, self._packages, params)
                 value = on_device(value, params[0].device)
                 value = linked(value, groups, states)
-                if is_link(plain):
-                    own[key] = value
-                else:
-                    own[key] = _put(own.get(key), value)
+                is_link = kind in LINKS
+                own[key] = value if is_link else _put(own.get(key), value)
 
     def _encoded(
         self, optimizer: Optimizer

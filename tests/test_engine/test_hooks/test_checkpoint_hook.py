@@ -524,25 +524,34 @@ class DrawsByRank(torch.optim.SGD):
         self.drawn = torch.rand(1, generator=self.generator)
 
 
-def drawn_by_ranks(rank, world_size):
-    """What is drawn next, with the run and after a checkpoint of it."""
+def trained_by_ranks(kind):
+    """A run of one update, on this rank, and its checkpoint."""
     net = nn.Linear(1, 1)
-    wrapper = AmpOptimWrapper(
-        DrawsByRank(net.parameters(), lr=0.1), dtype='float32'
-    )
+    wrapper = AmpOptimWrapper(kind(net.parameters(), lr=0.1), dtype='float32')
     runner = SimpleNamespace(optim_wrapper=wrapper, model=net, hooks=[])
     wrapper.update_params(net(torch.ones(1, 1)).sum())
     content = [
         dict(gather_states(runner, None), optimizer=wrapper.state_dict())
     ]
     distributed.broadcast_object_list(content)
-    wrapper.optimizer.step()
-    expected = wrapper.optimizer.drawn.clone()
-    (checkpoint,) = content
+    return runner, content[0]
+
+
+def go_on(runner, checkpoint):
+    """Resume; the optimizer."""
     give_states(runner, checkpoint)
-    wrapper.load_state_dict(checkpoint['optimizer'])
-    wrapper.optimizer.step()
-    return expected, wrapper.optimizer.drawn
+    runner.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+    return runner.optim_wrapper.optimizer
+
+
+def drawn_by_ranks(rank, world_size):
+    """What is drawn next, with the run and after a checkpoint of it."""
+    runner, checkpoint = trained_by_ranks(DrawsByRank)
+    optimizer = runner.optim_wrapper.optimizer
+    optimizer.step()
+    expected = optimizer.drawn.clone()
+    go_on(runner, checkpoint).step()
+    return expected, optimizer.drawn
 
 
 def test_attributes_of_an_optimizer_are_those_of_the_rank(in_ranks):
@@ -561,19 +570,7 @@ class CountsOnOneRank(torch.optim.SGD):
 
 
 def counted_by_ranks(rank, world_size):
-    net = nn.Linear(1, 1)
-    optimizer = CountsOnOneRank(net.parameters(), lr=0.1)
-    wrapper = AmpOptimWrapper(optimizer, dtype='float32')
-    runner = SimpleNamespace(optim_wrapper=wrapper, model=net, hooks=[])
-    wrapper.update_params(net(torch.ones(1, 1)).sum())
-    content = [
-        dict(gather_states(runner, None), optimizer=wrapper.state_dict())
-    ]
-    distributed.broadcast_object_list(content)
-    (checkpoint,) = content
-    give_states(runner, checkpoint)
-    wrapper.load_state_dict(checkpoint['optimizer'])
-    return optimizer.rejected
+    return go_on(*trained_by_ranks(CountsOnOneRank)).rejected
 
 
 def test_a_rank_whose_attributes_have_not_changed_keeps_them(in_ranks):
